@@ -1,0 +1,1 @@
+"""airllm: LLM operations on NumPy arrays, run by gint's interpreters."""
