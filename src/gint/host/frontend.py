@@ -109,6 +109,10 @@ class Builder:
         self.axes.append(Axis(name, kind))
         return len(self.axes) - 1
 
+    def make_reduced(self, axis: int) -> None:
+        """Turn a parallel axis into a reduced one, before the first reduction is recorded."""
+        self.axes[axis] = Axis(self.axes[axis].name, AxisKind.REDUCED)
+
     def input(self, name: str, type: str | DType, *axes: int) -> Value:
         """Declare a slot that is read, with one axis per dimension; what it holds."""
         return self.load(self._slot(name, type, Access.IN, axes))

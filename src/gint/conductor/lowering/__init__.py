@@ -1,0 +1,13 @@
+"""Lowering: from an ATen operator to opcodes. One rule an operator, by subject:
+
+    pointwise.py   elementwise operators; most are one line of a table
+    reduce.py      reductions, softmax, norms
+    create.py      full, arange, casts, copies
+
+A rule takes a Context and returns the value of the node at the context's map.
+"""
+
+from . import create, pointwise, reduce
+from .rules import NotLowerableError, has_rule, lower, rules
+
+__all__ = ["NotLowerableError", "create", "has_rule", "lower", "pointwise", "reduce", "rules"]
