@@ -20,6 +20,7 @@ help:
 	@echo "ARGS='...'             arguments for demo, test or bench"
 
 env:
+	@command -v $(PYTHON) >/dev/null || { echo "gint: there is no $(PYTHON) here. Name a Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@$(PYTHON) scripts/bootstrap.py
 
 demo: env

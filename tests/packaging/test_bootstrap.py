@@ -55,6 +55,13 @@ def test_old_python(tree):
     assert "make PYTHON=" in said
 
 
+def test_no_python(tree):
+    command = ["make", "env", "PYTHON=python-that-is-not-there"]
+    result = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "there is no python-that-is-not-there here" in result.stderr
+
+
 def test_no_venv_module(tree):
     assert "apt-get install" in make_env(tree, "sys.modules['ensurepip'] = None")
 

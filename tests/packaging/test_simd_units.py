@@ -1,4 +1,4 @@
-"""Units compiled for different instruction sets share no symbol.
+"""Units compiled for different instruction sets share no function.
 
 The linker keeps one copy of a symbol that several objects define (an inline function, a template of
 the standard library). Were it the AVX-512 copy, an older CPU would meet an unknown instruction.
@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.checkout, pytest.mark.cpp]
 
 
 def defined(objects: list[Path]) -> set[str]:
-    """The symbols these objects define for others: global, weak and unique ones."""
+    """The functions these objects define for others, global (T) or weak (W)."""
     lines = subprocess.check_output(["nm", "--defined-only", "-gC", *map(str, objects)], text=True)
-    return set(re.findall(r"^[0-9a-f]+ \S (.+)$", lines, re.MULTILINE))
+    return set(re.findall(r"^[0-9a-f]+ [TW] (.+)$", lines, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def units(root, native) -> dict[str, set[str]]:
     return found
 
 
-def test_every_shared_symbol_is_in_the_units_own_namespace(units):
+def test_every_function_is_in_the_units_own_namespace(units):
     for unit, symbols in units.items():
         own = "simd_" + unit.removeprefix("kernels_").removesuffix(".dir")
         assert symbols
         foreign = {symbol for symbol in symbols if f"gint::{own}::" not in symbol}
-        assert not foreign, f"{unit} defines symbols that other units may define too"
+        assert not foreign, f"{unit} defines functions that other units may define too"
