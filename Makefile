@@ -1,5 +1,5 @@
 # Everything starts here. Each target does its own set-up, in .venv in this folder.
-PYTHON ?= python3
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 export TORCH_INDEX ?=
 ARGS ?=
 VENV := .venv/bin

@@ -64,7 +64,9 @@ class Environment:
         if self.is_done("python", version) and os.path.exists(self.python):
             return
         say("creating %s with Python %s" % (os.path.basename(self.folder), version))
-        if subprocess.call([sys.executable, "-m", "venv", "--clear", self.folder]) != 0:
+        # Not sys.executable: that may be the very environment that is made anew.
+        python = getattr(sys, "_base_executable", sys.executable)
+        if subprocess.call([python, "-m", "venv", "--clear", self.folder]) != 0:
             fail("%s could not be created; the message above says why." % self.folder)
         self.done("python", version)
 
