@@ -41,6 +41,8 @@ test-wheel: wheel
 	@echo "gint: tests of the installed wheel, without torch"
 	@GINT_TEST_WHEEL=1 .venv-wheel/bin/pytest -n 2 -m "not torch and not checkout" $(ARGS)
 
+# For this machine's glibc. For publishing: auditwheel repair --exclude libgomp.so.1 (torch's own is
+# shared by that soname; a vendored copy would be a second OpenMP runtime in the process).
 wheel: env
 	@rm -f dist/gint-*.whl
 	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
