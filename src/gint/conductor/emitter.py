@@ -173,7 +173,7 @@ class Emitter:
         if t is None or fake.device.type != self.graph.device:
             raise lowering.NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
         axes, strides = _strides(m, fake)
-        offset = key(fake.storage_offset() - base_fake.storage_offset()) if fake is not base_fake else 0
+        offset = key(fake.storage_offset() - base_fake.storage_offset())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
         if found is None:
@@ -199,12 +199,13 @@ class Emitter:
 
     # Reductions
 
-    def reduction_map(self, shape: tuple[Key, ...], dims: list[int], kept: Map) -> Map:
+    def reduction_map(
+        self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map
+    ) -> Map:
         """The map of a reduction's input: `kept` for the dimensions that stay (in order), reduced
-        axes for `dims`. Raises UnfitError where the program's axes cannot carry it."""
+        axes for `dims`. Raises BlockedError(node) where the program's axes cannot carry it."""
         sizes = [shape[d] for d in dims if shape[d] != 1]
-        kept_axes = [a for a in kept if a is not None]
-        reduced = self._reduced_axes(sizes, kept_axes, shape, dims, kept) if sizes else []
+        reduced = self._reduced_axes(node, shape, dims, kept) if sizes else []
         rest, stay = iter(reduced), iter(kept)
         full: list[int | None] = []
         for d, size in enumerate(shape):
@@ -214,20 +215,24 @@ class Emitter:
                 full.append(next(stay))
         return tuple(full)
 
-    def _reduced_axes(self, sizes, kept_axes, shape, dims, kept) -> list[int]:
+    def _reduced_axes(
+        self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map
+    ) -> list[int]:
         domain = self.domain
+        sizes = [shape[d] for d in dims if shape[d] != 1]
+        kept_axes = [a for a in kept if a is not None]
         others = [a for a in domain.order if a not in kept_axes]
         if len(set(kept_axes)) != len(kept_axes):
-            raise UnfitError("a reduction that keeps one axis twice")
+            raise BlockedError(node)
         if [domain.sizes[a] for a in others] != sizes:
             if others or domain.reduced:
-                raise UnfitError(f"a reduction over {sizes} in a program over {domain.sizes}")
+                raise BlockedError(node)
             others = [self._new_axis(size, reduced=True) for size in sizes]
-            rest, stay = iter(others), iter(kept)
-            order = [next(rest if d in dims else stay) for d in range(len(shape)) if shape[d] != 1]
+            rest, stay = iter(others), iter(kept_axes)
+            order = [next(rest if d in dims else stay) for d, s in enumerate(shape) if s != 1]
             domain.order[:] = order
         if domain.reduced and domain.reduced != others:
-            raise UnfitError(f"two reductions over different axes, {domain.reduced} and {others}")
+            raise BlockedError(node)
         if not domain.reduced:
             domain.reduced[:] = others
             for axis in others:
@@ -272,6 +277,10 @@ class Context:
         import operator
 
         return self.node.args[0] if self.node.target is operator.getitem else self.node
+
+    def block(self) -> None:
+        """Give up computing the node inside this program."""
+        raise BlockedError(self.node)
 
     @property
     def item(self) -> int:

@@ -77,7 +77,7 @@ class Graph:
         if node.op in ("placeholder", "get_attr"):
             return NodeKind.INPUT if isinstance(value, torch.Tensor | None) else NodeKind.SCALAR
         if isinstance(value, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
-            return NodeKind.SCALAR
+            return NodeKind.EXTERN if is_extern(node.target) else NodeKind.SCALAR
         if node.target is operator.getitem:
             return self._item_kind(node)
         if is_view(node.target):
@@ -92,7 +92,11 @@ class Graph:
         return NodeKind.FALLBACK
 
     def refuse(self, node: fx.Node, reason: str) -> None:
-        """Leave a node to eager, for a reason that is kept."""
+        """Leave a node to eager, for a reason that is kept; an item takes its operator along."""
+        if node.target is operator.getitem:
+            node = node.args[0]
+        if self.kinds.get(node) is NodeKind.TUPLE:
+            self.kinds.update({user: NodeKind.EXTERN for user in node.users})
         self.kinds[node] = NodeKind.FALLBACK
         self.refusals[node] = Refusal(node.name, str(node.target), reason)
 

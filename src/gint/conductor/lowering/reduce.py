@@ -11,7 +11,7 @@ from gint.host.frontend import Value
 from gint.isa import DType, dtype
 
 from ..sizes import keys
-from .rules import NotLowerableError, lowers
+from .rules import lowers
 
 if TYPE_CHECKING:
     from torch import fx
@@ -31,7 +31,7 @@ class Reduction:
     def __init__(self, c: Context, source: fx.Node, dims: list[int], kept: Map) -> None:
         self.c, self.dims = c, dims
         self.shape = keys(source.meta["val"].shape)
-        self.map = c.emitter.reduction_map(self.shape, dims, kept)
+        self.map = c.emitter.reduction_map(c.node, self.shape, dims, kept)
         self.value = c.value(source, self.map)
         self.folds = any(self.shape[d] != 1 for d in dims)
 
@@ -193,7 +193,7 @@ def _row(c: Context, source: fx.Node, dims: list[int]) -> Reduction:
     kept = tuple(a for d, a in enumerate(c.map) if d not in dims)
     r = Reduction(c, source, dims, kept)
     if r.map != c.map:
-        raise NotLowerableError("a row operation whose row is not the program's reduced axes")
+        c.block()
     return r
 
 
@@ -238,14 +238,8 @@ def _log_softmax_backward(c: Context) -> Value:
 
 @lowers(aten.native_layer_norm.default)
 def _layer_norm(c: Context) -> Value:
-    source, shape, weight, bias, eps = c.op_node.args
-    rank = source.meta["val"].dim()
-    dims = list(range(rank - len(shape), rank))
-    kept = tuple(a for d, a in enumerate(c.map) if d not in dims)
-    r = Reduction(c, source, dims, kept)
-    if c.item == 0 and r.map != c.map:
-        raise NotLowerableError("a layer norm whose row is not the program's reduced axes")
-    x = r.value
+    _, shape, weight, bias, eps = c.op_node.args
+    r, x = _trailing(c, len(shape))
     mean = r.mean(x)
     if c.item == 1:
         return mean
@@ -261,19 +255,20 @@ def _layer_norm(c: Context) -> Value:
 @lowers(aten._fused_rms_norm.default)
 def _rms_norm(c: Context) -> Value:
     source, shape, weight, eps = c.op_node.args
-    if eps is None:
-        eps = torch.finfo(source.meta["val"].dtype).eps
-    rank = source.meta["val"].dim()
-    dims = list(range(rank - len(shape), rank))
-    kept = tuple(a for d, a in enumerate(c.map) if d not in dims)
-    r = Reduction(c, source, dims, kept)
-    x = r.value
+    eps = torch.finfo(source.meta["val"].dtype).eps if eps is None else eps
+    r, x = _trailing(c, len(shape))
     rstd = c.builder.rsqrt(r.mean(x * x) + eps)
     if c.item == 1:
         return rstd
-    if r.map != c.map:
-        raise NotLowerableError("an RMS norm whose row is not the program's reduced axes")
     y = x * rstd
     return y if weight is None else y * c.operand(weight)
 
 
+def _trailing(c: Context, count: int) -> tuple[Reduction, Value]:
+    """The reduction over the last `count` dimensions, for an item as long as its source (item 0)
+    or with those dimensions of size 1 (the statistics)."""
+    source = c.argument(0, "input")
+    rank = source.meta["val"].dim()
+    dims = list(range(rank - count, rank))
+    r = _row(c, source, dims) if c.item == 0 else Reduction(c, source, dims, c.map[: rank - count])
+    return r, r.value

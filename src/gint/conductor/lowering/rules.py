@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gint.host.frontend import Value
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from ..emitter import Context
 
 Rule = Callable[["Context"], Value]
@@ -17,6 +19,8 @@ _RULES: dict[Any, Rule] = {}
 
 class NotLowerableError(Exception):
     """A node no program can compute; it is left to eager with this reason."""
+
+    node: fx.Node | None = None
 
 
 def lowers(*targets: Any) -> Callable[[Rule], Rule]:
@@ -43,4 +47,9 @@ def lower(context: Context) -> Value:
     try:
         return _RULES[context.op_node.target](context)
     except ValueError as error:
-        raise NotLowerableError(str(error)) from error
+        refusal = NotLowerableError(str(error))
+        refusal.node = context.op_node
+        raise refusal from error
+    except NotLowerableError as refusal:
+        refusal.node = refusal.node or context.op_node
+        raise
