@@ -102,7 +102,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        first = keys(value_of(outputs[0]).shape)
+        first = keys(value_of(self.members[0]).shape)
         for size in first:
             if size != 1:
                 self.domain.order.append(self._new_axis(size, reduced=False))
