@@ -82,7 +82,9 @@ class Shelf:
 
     def _fresh(self) -> torch.Tensor:
         size, stride, dtype = self.key
-        tensor = torch.empty_strided(size, stride, dtype=dtype)
+        # A tensor made in inference mode could never be saved for a backward pass.
+        with torch.inference_mode(False):
+            tensor = torch.empty_strided(size, stride, dtype=dtype)
         storage = tensor.untyped_storage()
         nbytes = storage.nbytes()
         if nbytes >= _HUGE_BYTES:
