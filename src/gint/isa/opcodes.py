@@ -53,6 +53,10 @@ class Opcode:
     note: str = ""
     code: int = field(default=-1, compare=False)
 
+    def __reduce__(self) -> tuple:
+        """Copies and pickles are the row of the table itself."""
+        return opcode, (self.name,)
+
     @property
     def inputs(self) -> int:
         return len(self.operands)

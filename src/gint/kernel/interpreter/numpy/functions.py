@@ -43,7 +43,9 @@ class Functions:
         def divide(a, b):
             quotient = np.floor_divide(a, b)
             rest = a - quotient * b
-            return np.where((rest != 0) & ((a < 0) != (b < 0)), quotient + a.dtype.type(1), quotient)
+            return np.where(
+                (rest != 0) & ((a < 0) != (b < 0)), quotient + a.dtype.type(1), quotient
+            )
 
         return self._divide_int(divide, a, b)
 
