@@ -57,10 +57,13 @@ class Placed:
 
     def padding(self) -> bytes:
         """The bytes of the storage that are not the slot's."""
-        mask = Storage(self.storage.size)
-        mask.bytes[:] = 1
-        _view(mask, self.array.dtype, self.array.shape, self.binding).view(np.uint8)[...] = 0
-        return self.storage.bytes[mask.bytes == 1].tobytes()
+        unused = np.ones(self.storage.size, bool)
+        if self.array.size:
+            size = self.array.itemsize
+            first = unused[self.binding.offset * size :]
+            shape, strides = (*self.array.shape, size), (*self.array.strides, 1)
+            np.lib.stride_tricks.as_strided(first, shape, strides)[...] = False
+        return self.storage.bytes[unused].tobytes()
 
 
 def contiguous(rank: int) -> Layout:

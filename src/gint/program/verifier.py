@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from gint.isa import DType, Form, Instruction
+from gint.isa import OPCODES, DType, Form, Instruction
 from gint.isa.instruction import NONE, encode_immediate
 from gint.isa.opcodes import exists_for
 
@@ -135,6 +135,8 @@ class _Checker:
         self.visible |= kept
 
     def _instruction(self, i: Instruction, kind: SectionKind, local: set[int]) -> None:
+        if i.op.code not in range(len(OPCODES)) or OPCODES[i.op.code] is not i.op:
+            raise VerificationError(f"{i.op.name!r} is not of this instruction table.")
         self._fields(i)
         if not exists_for(i.op, i.type):
             raise VerificationError(
