@@ -88,7 +88,7 @@ def _isnan(t: DType, a: np.ndarray) -> np.ndarray:
 
 
 def _ordered(bits: np.ndarray) -> np.ndarray:
-    """Numbers in the order of the floats, neighbours 1 apart, both zeros 0 (as float: no overflow)."""
+    """Numbers in the order of the floats, neighbours 1 apart, both zeros 0."""
     low = float(np.iinfo(bits.dtype).min)
     wide = bits.astype(np.longdouble)
     return np.where(bits < 0, low - wide, wide)
