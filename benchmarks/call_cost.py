@@ -1,4 +1,4 @@
-"""What a call costs: a one-program graph, beside a backend that returns a preallocated tensor for it.
+"""What a call costs: a one-program graph, beside a backend that returns a preallocated tensor.
 
 The smallest of several medians: the cost of the path, without what the machine did meanwhile.
 """
@@ -6,15 +6,15 @@ The smallest of several medians: the cost of the path, without what the machine 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
-
-from gint.demo.backends import compile_for, title_of
-from gint.demo.progress import progress
 
 from benchmarks import goals
 from benchmarks.report import Report, Table, micros
 from benchmarks.settings import SUBJECT, Settings
 from benchmarks.timing import Call, Effort, interleave
+from gint.demo.backends import compile_for, title_of
+from gint.demo.progress import progress
 
 FLOOR = "preallocated"
 SHAPE = (32, 32)
@@ -48,7 +48,7 @@ def compile_all(x: Any, y: Any, settings: Settings) -> dict[str, Call]:
     torch._dynamo.reset()
     compiled = {b: compile_for(own_code(graph), b) for b in settings.usable()}
     compiled[FLOOR] = torch.compile(own_code(graph), backend=preallocating)
-    calls = {name: lambda f=f: f(x, y) for name, f in compiled.items()}
+    calls = {name: partial(f, x, y) for name, f in compiled.items()}
     for call in calls.values():
         call()
     return calls

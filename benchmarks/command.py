@@ -10,10 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gint.demo.backends import NAMES, parse
-
 from benchmarks.report import Report, as_json, save, show
 from benchmarks.settings import Settings
+from gint.demo.backends import NAMES, parse
 
 BENCHMARKS: dict[str, str] = {
     "import_cost": "seconds that `import gint.conductor` takes",
@@ -28,14 +27,17 @@ NEEDED = {"first_call": ("transformers",), "models": ("transformers",)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what the arguments ask for; exit status 0 done, 1 no JSON written, 2 arguments or packages."""
+    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages."""
     options = _parser().parse_args(argv)
     asked = [options.benchmark] if isinstance(options.benchmark, str) else options.benchmark
     names = list(BENCHMARKS) if "all" in asked else list(dict.fromkeys(asked))
     missing = _missing(names)
     if missing:
         listed = " ".join(missing)
-        print(f"gint bench needs {listed.replace(' ', ' and ')}: pip install {listed}.", file=sys.stderr)
+        print(
+            f"gint bench needs {listed.replace(' ', ' and ')}: pip install {listed}.",
+            file=sys.stderr,
+        )
         return 2
     settings = Settings(options.backends, options.threads, options.quick)
     for backend, reason in settings.skipped().items():
@@ -88,7 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         description=f"Measure gint beside eager, aot_eager and Inductor.\n\nbenchmarks:\n{listed}",
     )
     parser.add_argument(
-        "benchmark", nargs="*", default="all", choices=[*BENCHMARKS, "all"], metavar="benchmark",
+        "benchmark",
+        nargs="*",
+        default="all",
+        choices=[*BENCHMARKS, "all"],
+        metavar="benchmark",
         help="names from the list above (all)",
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples: minutes, not 25")

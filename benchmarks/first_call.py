@@ -1,7 +1,7 @@
 """First call of four small transformers: fresh processes, empty caches, backends taking turns.
 
-The clock starts after `import torch, torch._dynamo`, the model's construction and one eager call (gint.demo.child).
-"Inductor prewarmed" has compiled another function before, in the same process.
+The clock starts after `import torch, torch._dynamo`, the model's construction and one eager call
+(gint.demo.child). "Inductor prewarmed" has compiled another function before, in the same process.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from benchmarks import goals
+from benchmarks.report import Report, Table, divide, ratio, seconds
+from benchmarks.settings import SUBJECT, Settings
+from benchmarks.timing import geomean
 from gint.demo.backends import title_of
 from gint.demo.measure import measure
 from gint.demo.models import MODELS
 from gint.demo.progress import progress
 
-from benchmarks import goals
-from benchmarks.report import Report, Table, divide, ratio, seconds
-from benchmarks.settings import SUBJECT, Settings
-from benchmarks.timing import geomean
-
 
 @dataclass(frozen=True)
 class Contender:
-    """A backend, whether its process has compiled something before, and how many processes it gets."""
+    """A backend, its number of processes, and whether each compiles something else before."""
 
     backend: str
     rounds: int
@@ -86,8 +85,9 @@ def report_of(samples: Samples, failures: list[str]) -> Report:
     verdicts = (
         goals.FIRST_CALL.verdict(means["gint / aot_eager"]),
         goals.FIRST_CALL_INDUCTOR.verdict(means["Inductor / gint"]),
-        goals.OWN_SHARE.verdict(_median([v for row in derived.values()
-                                         if not math.isnan(v := row["own share"])])),
+        goals.OWN_SHARE.verdict(
+            _median([v for row in derived.values() if not math.isnan(v := row["own share"])])
+        ),
     )
     data = {"samples_s": samples, "medians_s": medians, "ratios": derived, "geomeans": means}
     return Report("first_call", tables, data, (*verdicts, *failures))

@@ -32,7 +32,9 @@ OWN_SHARE = Goal("gint's own share of the first call over Inductor's, median", 1
 KERNELS = {
     "dropped": Goal("kernels, result dropped, Inductor over gint, geomean", 1.5, least=True),
     "held": Goal("kernels, last 4 results held, Inductor over gint, geomean", 1.3, least=True),
-    "into": Goal("kernels, into preallocated outputs, Inductor over gint, geomean", 1.0, least=True),
+    "into": Goal(
+        "kernels, into preallocated outputs, Inductor over gint, geomean", 1.0, least=True
+    ),
 }
 KERNELS_WORST = Goal("kernels, the worst of them, Inductor over gint", 0.9, least=True)
 SMALL_KERNELS = Goal("small kernels, gint beyond Inductor, largest", 5, least=False, unit="us")

@@ -1,20 +1,21 @@
-"""Seconds that `import gint.conductor` takes beyond torch, torch._dynamo and AOTAutograd; fresh processes."""
+"""Seconds that `import gint.conductor` takes beyond torch, torch._dynamo and AOTAutograd."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
-
-from gint.demo.backends import why_not
-from gint.demo.progress import progress
 
 from benchmarks import goals
 from benchmarks.process import run_child
 from benchmarks.report import Report, Table
 from benchmarks.settings import SUBJECT, Settings
+from gint.demo.backends import why_not
+from gint.demo.progress import progress
 
 HEADERS = ("import torch, torch._dynamo", "AOTAutograd", "gint.conductor", "register_backend()")
 
@@ -31,8 +32,9 @@ def run(settings: Settings) -> Report:
             step("import gint.conductor")
             samples.append(run_child("benchmarks.import_cost"))
     medians = [statistics.median(column) for column in zip(*samples, strict=True)]
-    table = Table("import cost, seconds (median)", ("", *HEADERS),
-                  [["", *(f"{m:.3f}" for m in medians)]])
+    table = Table(
+        "import cost, seconds (median)", ("", *HEADERS), [["", *(f"{m:.3f}" for m in medians)]]
+    )
     data = {
         "samples_s": {h: [s[i] for s in samples] for i, h in enumerate(HEADERS)},
         "medians_s": dict(zip(HEADERS, medians, strict=True)),
@@ -43,11 +45,9 @@ def run(settings: Settings) -> Report:
 def child(result: Path) -> None:
     """Time the imports one after another, in the order of `HEADERS`."""
     times = [time.perf_counter()]
-    import torch
-    import torch._dynamo
-
+    importlib.import_module("torch._dynamo")
     times.append(time.perf_counter())
-    import torch._functorch.aot_autograd
+    importlib.import_module("torch._functorch.aot_autograd")
 
     times.append(time.perf_counter())
     import gint.conductor
@@ -55,7 +55,7 @@ def child(result: Path) -> None:
     times.append(time.perf_counter())
     gint.conductor.register_backend()
     times.append(time.perf_counter())
-    spans = [b - a for a, b in zip(times, times[1:], strict=False)]
+    spans = [b - a for a, b in pairwise(times)]
     result.write_text(json.dumps(spans), encoding="utf-8")
 
 

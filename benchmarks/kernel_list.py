@@ -1,7 +1,7 @@
-"""The twelve kernels: inputs for a size, the function, and its numexpr form where numexpr can say it.
+"""The twelve kernels: inputs for a size, the function, and its numexpr form where there is one.
 
-A size is (rows, cols); every kernel's result, or what it reads, has rows * cols elements. Compulsory bytes are each
-input read once and each result written once.
+A size is (rows, cols); every kernel's result, or what it reads, has rows * cols elements.
+Compulsory bytes are each input read once and each result written once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 SIZES: dict[str, tuple[int, int]] = {
-    "small": (32, 32), "medium": (256, 1024), "large": (4096, 4096),
+    "small": (32, 32),
+    "medium": (256, 1024),
+    "large": (4096, 4096),
 }
 CHAIN = tuple(0.5 + k / 64 for k in range(25))
 
@@ -28,20 +30,23 @@ class Kernel:
 
 
 def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a copy with a code object of its own: Dynamo keeps its compiled entries per code object."""
-    copy = types.FunctionType(
-        function.__code__.replace(), function.__globals__, function.__name__,
-        function.__defaults__, function.__closure__,
+    """Return a copy with a code object of its own, since Dynamo keeps compiled entries by it."""
+    return types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
-    return copy
 
 
 def writing_into(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `f(out, *inputs)` that overwrites `out`.
 
-    `out.copy_(expression)` inside the compiled function is what every backend can fuse: Inductor makes `out` the
-    destination of the kernel's own store (no temporary, no second pass), for chains and reductions alike, where an
-    `out=` argument would reach the last operator only.
+    `out.copy_(expression)` inside the compiled function is what every backend can fuse: Inductor's
+    code for each of the twelve is one kernel that stores into `out` itself, with temporaries for
+    the statistics of rows alone; an `out=` argument would reach the last operator only. Eager has
+    no such road: it computes and copies.
     """
 
     def into(out, *inputs):
@@ -170,6 +175,10 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("mixed broadcast", _mixed, _add, "a + b"),
 )
 CONSTANTS: dict[str, float] = {
-    "two": 2.0, "half": 0.5, "one": 1.0, "k0": 0.7978845608028654, "k1": 0.044715,
+    "two": 2.0,
+    "half": 0.5,
+    "one": 1.0,
+    "k0": 0.7978845608028654,
+    "k1": 0.044715,
     **{f"f{k}": factor for k, factor in enumerate(CHAIN)},
 }

@@ -1,6 +1,7 @@
-"""Twelve kernels at three sizes, their result dropped, held (the last 4) or written into an existing tensor.
+"""Twelve kernels at three sizes, the result dropped, held, or written into an existing tensor.
 
-Backends take turns in one process; medians of rounds. The machine's bandwidth is measured beside every large kernel.
+Backends take turns in one process; medians of rounds. The machine's bandwidth is measured beside
+every large kernel.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ import importlib.util
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-
-from gint.demo.backends import compile_for
-from gint.demo.progress import progress
 
 from benchmarks.kernel_list import (
     CONSTANTS,
@@ -27,6 +25,8 @@ from benchmarks.machine import Bandwidth
 from benchmarks.report import Report
 from benchmarks.settings import Settings
 from benchmarks.timing import Call, Effort, interleave
+from gint.demo.backends import compile_for
+from gint.demo.progress import progress
 
 BACKENDS = ("eager", "gint", "inductor")
 HELD = 4
@@ -63,8 +63,9 @@ def measure(kernel: Kernel, size: str, settings: Settings, effort: Effort) -> Ca
     case = Case(kernel.name, size, compulsory_bytes(inputs, expected))
     fresh, into = functions_of(kernel, inputs, expected, settings.usable(BACKENDS))
     for function in fresh.values():
-        torch.testing.assert_close(torch.as_tensor(function()), expected, rtol=1e-3, atol=1e-3,
-                                   check_dtype=False)
+        torch.testing.assert_close(
+            torch.as_tensor(function()), expected, rtol=1e-3, atol=1e-3, check_dtype=False
+        )
     regimes = {"dropped": fresh, "held": {n: _holding(f) for n, f in fresh.items()}, "into": into}
     for regime, calls in regimes.items():
         timed = interleave(calls, effort)
@@ -75,7 +76,7 @@ def measure(kernel: Kernel, size: str, settings: Settings, effort: Effort) -> Ca
 def functions_of(
     kernel: Kernel, inputs: tuple[Any, ...], expected: Any, backends: tuple[str, ...]
 ) -> tuple[dict[str, Call], dict[str, Call]]:
-    """Return for each backend a call with a fresh result, and one that overwrites its own tensor."""
+    """Return per backend a call with a fresh result, and one that overwrites its own tensor."""
     import torch
 
     fresh, into = {}, {}
@@ -115,5 +116,7 @@ def _numexpr(expression: str, inputs: tuple[Any, ...], expected: Any) -> tuple[C
     evaluate = numexpr.evaluate
     return (
         lambda: evaluate(expression, local_dict=names, global_dict={}),
-        lambda: evaluate(expression, local_dict=names, global_dict={}, out=out, casting="same_kind"),
+        lambda: evaluate(
+            expression, local_dict=names, global_dict={}, out=out, casting="same_kind"
+        ),
     )

@@ -1,4 +1,4 @@
-"""Tables and verdicts of the kernels: ratios with geomeans, bandwidth, and the small size in microseconds."""
+"""Tables and verdicts of the kernels: ratios, geomeans, bandwidth, and the cost of a small call."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gint.demo.backends import title_of
-
 from benchmarks import goals
 from benchmarks.kernel_list import SIZES
 from benchmarks.report import Report, Table, divide, micros, ratio
 from benchmarks.settings import SUBJECT
 from benchmarks.timing import geomean
+from gint.demo.backends import title_of
 
 NUMEXPR = "numexpr"
 REGIMES = {
-    "dropped": "result dropped", "held": "last 4 results held", "into": "into preallocated outputs",
+    "dropped": "result dropped",
+    "held": "last 4 results held",
+    "into": "into preallocated outputs",
 }
 BIG = ("medium", "large")
 
@@ -56,8 +57,12 @@ def report_of(cases: Sequence[Case]) -> Report:
     data: dict[str, Any] = {
         "cases": [
             {
-                "kernel": c.kernel, "size": c.size, "shape": SIZES[c.size], "bytes": c.bytes,
-                "bandwidth": c.bandwidth, "samples_s": c.samples_s,
+                "kernel": c.kernel,
+                "size": c.size,
+                "shape": SIZES[c.size],
+                "bytes": c.bytes,
+                "bandwidth": c.bandwidth,
+                "samples_s": c.samples_s,
                 "medians_s": {r: {n: c.median_s(r, n) for n in s} for r, s in c.samples_s.items()},
             }
             for c in cases
@@ -68,7 +73,7 @@ def report_of(cases: Sequence[Case]) -> Report:
 
 
 def means_of(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
-    """Return, per regime, Inductor's, eager's and numexpr's time over gint's: big sizes, and small."""
+    """Return, per regime, the others' times over gint's: the two big sizes, and the small one."""
     found: dict[str, dict[str, float]] = {}
     for regime in REGIMES:
         row = {}
@@ -84,25 +89,23 @@ def _table(cases: Sequence[Case], size: str, regime: str) -> Table:
     chosen = [c for c in cases if c.size == size]
     names = list(dict.fromkeys(n for c in chosen for n in c.samples_s.get(regime, {})))
     names.sort(key=lambda name: name == NUMEXPR)
-    headers = ["", *map(title_of, names), "Inductor / gint"]
-    headers.append("of copy bandwidth" if size == "large" else "gint - Inductor")
+    large = size == "large"  # its times are told in milliseconds
+    headers = ["", *map(title_of, names), "Ind. / gint", "of copy" if large else "gint - Ind."]
     rows = []
     for case in chosen:
-        if size == "large":
-            last = ratio(case.of_copy(regime))
-        else:
-            last = micros(_beyond_s(case, regime))
-        times = (micros(case.median_s(regime, n)) for n in names)
+        last = ratio(case.of_copy(regime)) if large else micros(_beyond_s(case, regime))
+        times = (micros(case.median_s(regime, n) / (1000 if large else 1)) for n in names)
         rows.append([case.kernel, *times, ratio(case.over_gint(regime)), last])
     rows_, cols = SIZES[size]
-    return Table(f"{rows_}x{cols}, {REGIMES[regime]}, microseconds (median)", headers, rows)
+    unit = "milliseconds" if large else "microseconds"
+    return Table(f"{rows_}x{cols}, {REGIMES[regime]}, {unit} (median)", headers, rows)
 
 
 def _means_table(means: dict[str, dict[str, float]]) -> Table:
     keys = list(next(iter(means.values())))
-    rows = [[REGIMES[r], *(ratio(row[k]) for k in keys)] for r, row in means.items()]
+    rows = [[k, *(ratio(row[k]) for row in means.values())] for k in keys]
     title = "geomeans: 256x1024 and 4096x4096 together (big), 32x32 (small)"
-    return Table(title, ["", *keys], rows)
+    return Table(title, ["", *REGIMES.values()], rows)
 
 
 def _verdicts(cases: Sequence[Case], means: dict[str, dict[str, float]]) -> list[str]:

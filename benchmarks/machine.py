@@ -1,7 +1,8 @@
 """The machine a run was made on: what it is, and its memory bandwidth measured in the same run.
 
-Each bandwidth is the best of several ways over buffers that exist already, with torch's number of threads; glibc's
-memcpy and memset use non-temporal stores for blocks of this size. A copy counts its bytes twice, read and written.
+Each bandwidth is the best of several ways over buffers that exist already, with torch's number of
+threads; glibc's memcpy and memset use non-temporal stores for blocks of this size. A copy counts
+its bytes twice, read and written.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def describe(threads: int) -> dict[str, Any]:
         "commit": _commit(),
         "cpu": _cpu_name(),
         "instruction_sets": _instruction_sets(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "threads": threads,
         "memory_gib": _memory_gib(),
         "caches": _caches(),
@@ -48,6 +51,7 @@ class Bandwidth:
     """Read, write and copy bandwidth of existing buffers, in bytes per second."""
 
     def __init__(self, threads: int, elements: int = ELEMENTS) -> None:
+        """Make two buffers of float32 `elements`, touched, to be moved by `threads` threads."""
         import torch
 
         self._source = torch.zeros(elements)
@@ -71,17 +75,23 @@ class Bandwidth:
         na, nb = a.numpy(), b.numpy()
         ways: dict[str, tuple[int, dict[str, Call]]] = {
             "read": (1, {"torch.sum": lambda: torch.sum(a), "memchr": self._spread(self._memchr)}),
-            "write": (1, {"torch.fill_": lambda: b.fill_(0.0), "memset": self._spread(self._memset)}),
-            "copy": (2, {
-                "torch.copy_": lambda: b.copy_(a),
-                "numpy.copyto": self._spread(lambda at, n: _copyto(na, nb, at // 4, n // 4)),
-                "memcpy": self._spread(self._memcpy),
-            }),
+            "write": (
+                1,
+                {"torch.fill_": lambda: b.fill_(0.0), "memset": self._spread(self._memset)},
+            ),
+            "copy": (
+                2,
+                {
+                    "torch.copy_": lambda: b.copy_(a),
+                    "numpy.copyto": self._spread(lambda at, n: _copyto(na, nb, at // 4, n // 4)),
+                    "memcpy": self._spread(self._memcpy),
+                },
+            ),
         }
         return ways
 
     def _spread(self, part: Callable[[int, int], Any]) -> Call:
-        """Return a call that runs `part(first byte, bytes)` over one share of the buffer per thread."""
+        """Return a call that runs `part(first byte, bytes)` over one share per thread."""
         share = self._bytes // self._threads // 4096 * 4096
         starts = [i * share for i in range(self._threads)]
         counts = [share] * (self._threads - 1) + [self._bytes - starts[-1]]
@@ -136,7 +146,10 @@ def _commit() -> str | None:
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, check=True,
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -157,7 +170,16 @@ def _cpu_name() -> str:
 
 def _instruction_sets() -> list[str]:
     flags = (_cpuinfo("flags") or _cpuinfo("Features") or "").split()
-    wanted = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_bf16", "avx512_vnni", "amx_tile")
+    wanted = (
+        "avx2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512_bf16",
+        "avx512_vnni",
+        "amx_tile",
+    )
     return [flag for flag in (*wanted, "asimd", "asimddp", "sve") if flag in flags]
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
-
-from gint.demo.backends import compile_for, title_of
-from gint.demo.models import MODELS, Workload
-from gint.demo.progress import progress
 
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
 from benchmarks.timing import Contender, Effort, geomean, interleave
+from gint.demo.backends import compile_for, title_of
+from gint.demo.models import MODELS, Workload
+from gint.demo.progress import progress
 
 FULL = Effort(rounds=40, batch_s=0.0, budget_s=6.0)
 QUICK = Effort(rounds=10, batch_s=0.0, budget_s=1.5)
@@ -39,7 +39,7 @@ def measure(model: Workload, settings: Settings) -> dict[str, Contender]:
         calls = {}
         for backend in settings.usable():
             compiled = compile_for(built.function, backend)
-            calls[backend] = lambda compiled=compiled: built.call(compiled)
+            calls[backend] = partial(built.call, compiled)
         return interleave(calls, QUICK if settings.quick else FULL)
 
 

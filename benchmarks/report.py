@@ -1,4 +1,4 @@
-"""Reports: tables on the terminal, and one JSON file with settings, machine, raw samples and medians."""
+"""Reports: tables on the terminal, and one JSON file with settings, machine, samples, medians."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gint.demo.page import write
-
 from benchmarks.settings import Settings
+from gint.demo.page import write
 
 
 @dataclass(frozen=True)

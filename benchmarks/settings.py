@@ -1,4 +1,4 @@
-"""What a run was asked for: backends, threads, quick or full. Read once, handed to every benchmark."""
+"""What a run was asked for. Read once, handed to every benchmark."""
 
 from __future__ import annotations
 

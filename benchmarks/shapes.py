@@ -1,7 +1,7 @@
-"""Fifty shapes through one function: how often it is compiled, and what the fifty calls take in all.
+"""Fifty shapes through one function: how often it is compiled, and what the calls take in all.
 
-Sizes from 2 up, the first call not square, one square later. Each backend and mode in a fresh process; compiles are
-counted by a backend that wraps the one under test.
+Sizes from 2 up, the first call not square, one square later. Each backend and mode in a fresh
+process; compiles are counted by a backend that wraps the one under test.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gint.demo.backends import compile_for, title_of
-from gint.demo.progress import progress
-
 from benchmarks import goals
 from benchmarks.process import run_child
 from benchmarks.report import Report, Table, seconds
 from benchmarks.settings import SUBJECT, Settings
+from gint.demo.backends import compile_for, title_of
+from gint.demo.progress import progress
 
 COUNT = 50
 MODES: dict[str, bool | None] = {"dynamic=True": True, "automatic": None}
@@ -55,14 +54,20 @@ def run(settings: Settings) -> Report:
 def report_of(found: dict[str, dict[str, Any]]) -> Report:
     """Make the table from {mode: {backend: {compiles, unique_graphs, calls_s}}}."""
     rows = [
-        [f"{title_of(backend)}, {mode}", str(got["compiles"]), seconds(sum(got["calls_s"])),
-         f"{max(got['calls_s'][1:]) * 1e3:.1f}"]
+        [
+            f"{title_of(backend)}, {mode}",
+            str(got["compiles"]),
+            seconds(sum(got["calls_s"])),
+            f"{max(got['calls_s'][1:]) * 1e3:.1f}",
+        ]
         for mode, row in found.items()
         for backend, got in row.items()
     ]
     headers = ["", "compiles", "fifty calls, s", "slowest after the first, ms"]
     table = Table(f"{COUNT} shapes through one function", headers, rows)
-    compiles = {m: float(row.get(SUBJECT, {}).get("compiles", math.nan)) for m, row in found.items()}
+    compiles = {
+        m: float(row.get(SUBJECT, {}).get("compiles", math.nan)) for m, row in found.items()
+    }
     notes = (
         goals.COMPILES_DYNAMIC.verdict(compiles["dynamic=True"]),
         goals.COMPILES_AUTOMATIC.verdict(compiles["automatic"]),
@@ -118,7 +123,7 @@ def child(result: Path, backend: str, mode: str, threads: int) -> None:
 
 
 def _norm_and_gelu(x: Any, weight: Any) -> Any:
-    """Scale rows (rows, columns) to unit root mean square, weigh columns, gelu, and add the rows."""
+    """Scale rows of x (rows, columns) to unit root mean square, weigh them, gelu, and add x."""
     import torch
 
     scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)

@@ -1,6 +1,7 @@
-"""Interleaved timing: contenders take turns, so that a drift of the machine meets all of them alike.
+"""Interleaved timing: contenders take turns, so that a drift meets all of them alike.
 
-Knows a clock and functions. Does not know torch. There are no absolute thresholds: only medians, and ratios of them.
+Knows a clock and functions. Does not know torch. There are no absolute thresholds: only medians,
+and ratios of them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from gint.program.verifier import verify
 from .externs import name_of
 from .graph import Graph, NodeKind
 from .options import Options
-from .partitioner import GraphPartitioner, Unit
+from .partitioner import GraphPartitioner, Partition, Unit
 from .plan import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
@@ -54,15 +54,16 @@ class GintCompiler:
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         graph = Graph.read(module.graph, device, unusable)
-        units = self._partition(graph, backend)
+        partition = self._partition(graph, backend)
+        units = partition.units
         kernels = {u: _load(backend.name, u.emitted.verified) for u in units if u.is_launch}
-        function, text = PlanWriter(graph, units, kernels).write(module)
+        function, text = PlanWriter(graph, partition, kernels).write(module)
         record = _record(graph, units, text, backend.name if backend else "")
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
         return GintCompiledSubgraph(function, record)
 
-    def _partition(self, graph: Graph, backend: Backend | None) -> list[Unit]:
+    def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
         limit = backend.capabilities.max_slots if backend else 2
         wanted = self.options.max_tensors
         limit = limit if wanted is None else min(wanted, limit)

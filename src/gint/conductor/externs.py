@@ -53,6 +53,7 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "randperm", "normal_functional", "uniform", "multinomial", "exponential", "normal",
         "randint_like",
     ),
+    "writing back into an input": ("copy_",),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
 

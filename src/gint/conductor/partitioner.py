@@ -16,6 +16,7 @@ from torch import fx
 from .cost import worth_storing
 from .emitter import BlockedError, Emitted, Emitter, UnfitError
 from .graph import Graph, NodeKind
+from .inplace import place_outputs
 from .lowering import NotLowerableError
 
 #: How many groups a value is tried with before it gets a program of its own.
@@ -37,6 +38,14 @@ class Unit:
         return self.emitted is not None
 
 
+@dataclass(frozen=True)
+class Partition:
+    """The units in order; `placed` maps values to the inputs they are stored into."""
+
+    units: list[Unit]
+    placed: dict[fx.Node, fx.Node]
+
+
 class _Restart(Exception):
     """A node turned out not to be lowerable; kinds have changed."""
 
@@ -52,7 +61,7 @@ class GraphPartitioner:
         self.max_tensors = max_tensors
         self.check = check
 
-    def partition(self, graph: Graph) -> list[Unit]:
+    def partition(self, graph: Graph) -> Partition:
         """The units in an order in which they can run."""
         while True:
             try:
@@ -70,8 +79,9 @@ class _Partition:
         self.epoch = 0
         self.required: set[fx.Node] = set()
         self.stored: set[fx.Node] = set()
+        self.placed: dict[fx.Node, fx.Node] = {}
 
-    def run(self) -> list[Unit]:
+    def run(self) -> Partition:
         kinds = self.graph.kinds
         left_whole = (NodeKind.EXTERN, NodeKind.FALLBACK, NodeKind.OUTPUT)
         for node in self.graph.fx.nodes:
@@ -84,7 +94,7 @@ class _Partition:
             elif kinds[node] in (NodeKind.EXTERN, NodeKind.FALLBACK):
                 self._leave_whole(node)
         self._drop_unused()
-        return self._ordered()
+        return Partition(self._ordered(), self.placed)
 
     def _computed_inputs(self, node: fx.Node) -> Iterator[fx.Node]:
         for source in node.all_input_nodes:
@@ -222,6 +232,7 @@ class _Partition:
         """Units sorted so that what is read is made before; else in the graph's own order."""
         before = {unit: self._dependencies(unit) for unit in self.units}
         self._keep_random_order(before)
+        self.placed = place_outputs(self.graph, self.units, self.unit_of, before)
         users: dict[Unit, list[Unit]] = {unit: [] for unit in self.units}
         for unit, needs in before.items():
             for need in needs:

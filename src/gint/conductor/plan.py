@@ -15,6 +15,7 @@ symbolic ones once per combination of sizes.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +26,12 @@ from torch import fx
 from gint.host.backends import Kernel
 from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
+from gint.program import Program
 
 from .emitter import Emitted
 from .graph import Graph, NodeKind, value_of
-from .partitioner import Unit
+from .memory import POOL, POOLED_BYTES, allocate, empty_strided
+from .partitioner import Partition, Unit
 from .sizes import Key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
@@ -44,37 +47,45 @@ def span_bytes(extents: tuple[int, ...], strides: tuple[int, ...], offset: int, 
 
 
 class BoundLaunches(dict):
-    """Launches of one program by the sizes and parameters they are bound to."""
+    """Launches of one program, by the values of the symbols their layout depends on.
 
-    def __init__(self, kernel: Kernel, emitted: Emitted) -> None:
+    `layout` computes, from those, extents, parameters, and offset and strides of every slot.
+    """
+
+    def __init__(self, kernel: Kernel, program: Program, layout: Callable[..., tuple]) -> None:
         super().__init__()
-        self.kernel, self.program = kernel, emitted.verified.program
+        self.kernel, self.program, self.layout = kernel, program, layout
 
-    def bind(self, extents: tuple, params: tuple, layouts: tuple) -> Callable[..., int]:
-        """`layouts`: offset and strides per slot."""
-        slots = []
-        for slot, (offset, strides) in zip(self.program.slots, layouts, strict=True):
-            lengths = tuple(extents[a] for a in slot.axes)
-            size = span_bytes(lengths, strides, offset, slot.dtype.itemsize)
-            slots.append((size, offset, strides))
-        return self.kernel.prepare(extents, params, tuple(slots))
-
-    def __missing__(self, key: tuple) -> Callable[..., int]:
+    def __missing__(self, symbols: tuple) -> Callable[..., int]:
         if len(self) >= _MAX_BOUND:
             self.clear()
-        found = self[key] = self.bind(*key)
+        found = self[symbols] = bind(self.kernel, self.program, *self.layout(*symbols))
         return found
+
+
+def bind(
+    kernel: Kernel, program: Program, extents: tuple, params: tuple, layouts: tuple
+) -> Callable[..., int]:
+    """A launch with everything but its pointers; `layouts` are offset and strides per slot."""
+    slots = []
+    for slot, (offset, strides) in zip(program.slots, layouts, strict=True):
+        lengths = tuple(extents[a] for a in slot.axes)
+        slots.append((span_bytes(lengths, strides, offset, slot.dtype.itemsize), offset, strides))
+    return kernel.prepare(extents, params, tuple(slots))
 
 
 class PlanWriter:
     """Writes the function. `kernels` holds the loaded program of every launch unit."""
 
-    def __init__(self, graph: Graph, units: list[Unit], kernels: dict[Unit, Kernel]) -> None:
-        self.graph, self.units, self.kernels = graph, units, kernels
+    def __init__(
+        self, graph: Graph, partition: Partition, kernels: dict[Unit, Kernel]
+    ) -> None:
+        self.graph, self.kernels = graph, kernels
+        self.units, self.placed = partition.units, partition.placed
         self.lines: list[str] = []
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
-            "empty_strided": _empty_strided(), "raise_for": raise_for, "nan": float("nan"),
+            "empty_strided": empty_strided, "allocate": allocate, "raise_for": raise_for, "nan": float("nan"),
             "inf": float("inf"), "restride": restride,
         }  # fmt: skip
         self.constants: dict[Any, str] = {}
@@ -142,25 +153,36 @@ class PlanWriter:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
         layouts = tuple((s.offset, s.strides) for s in e.slots)
-        bound = BoundLaunches(self.kernels[unit], e)
-        key = (e.extents, e.params, layouts)
-        if _symbols_of(key):
-            cache = self._constant(bound, "bound")
-            call = f"{cache}[{_tuple_source(key)}]({pointers})"
+        kernel, program = self.kernels[unit], e.verified.program
+        layout = (e.extents, e.params, layouts)
+        if names := sorted(_symbols_of(layout)):
+            code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
+            bound = BoundLaunches(kernel, program, eval(code, dict(self.space)))
+            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
         else:
-            call = f"{self._constant(bound.bind(*key), 'launch')}({pointers})"
+            call = f"{self._constant(bind(kernel, program, *layout), 'launch')}({pointers})"
         if _may_fail(e):
             call = f"raise_for({call})"
         self.lines.append(call)
 
     def _allocate(self, node: fx.Node) -> None:
+        if node in self.placed:
+            self.names[node] = self.names[self.placed[node]]
+            return
         fake = value_of(node)
         name = self.names[node] = f"v{len(self.names)}"
         size, stride = keys(fake.shape), keys(fake.stride())
-        self.lines.append(
-            f"{name} = empty_strided({_tuple_source(size)}, {_tuple_source(stride)}, "
-            f"{self._constant(fake.dtype, 'dtype')})"
-        )
+        self.lines.append(f"{name} = {self._fresh(size, stride, fake.dtype)}")
+
+    def _fresh(self, size: tuple, stride: tuple, dtype: torch.dtype) -> str:
+        """How memory for a result is got: from torch, or from the pool if it is large."""
+        arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
+        arguments += self._constant(dtype, "dtype")
+        if _symbols_of((size, stride)):
+            return f"allocate({arguments})"
+        if math.prod(size) * dtype.itemsize < POOLED_BYTES:
+            return f"empty_strided({arguments})"
+        return f"{self._constant(POOL.shelf(size, stride, dtype), 'shelf')}()"
 
     # Nodes left whole
 
@@ -238,15 +260,6 @@ def source_of(value: Any) -> str:
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     """The same values in the strides the graph was traced with."""
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
-
-
-def _empty_strided() -> Callable[..., torch.Tensor]:
-    try:
-        from torch._C._dynamo.guards import _empty_strided_cpu
-
-        return _empty_strided_cpu
-    except ImportError:
-        return lambda size, stride, dtype: torch.empty_strided(size, stride, dtype=dtype)
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

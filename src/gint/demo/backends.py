@@ -1,4 +1,4 @@
-"""Which torch.compile backends are compared, whether each can run here, and how a function is compiled for it."""
+"""The torch.compile backends that are compared: names, whether each can run here, compiling."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The picture: cumulative time over the number of calls, an SVG drawn by hand.
 
-Knows names, measured cumulative times and lines; colours are CSS classes that the page defines for light and dark.
-Both axes are logarithmic: a call costs microseconds to seconds, and the number of calls spans decades.
+Knows names, measured cumulative times and lines; colours are CSS classes that the page defines
+for light and dark. Both axes are logarithmic: a call costs microseconds to seconds, and the
+number of calls spans decades.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Series:
-    """One line of the picture: its CSS class, its model, and the cumulative seconds that were measured."""
+    """One line of the picture: its CSS class, its model, and the measured cumulative seconds."""
 
     css: str
     line: Line
@@ -84,24 +85,22 @@ def _axes(x: Scale, y: Scale) -> list[str]:
     parts = []
     for value in x.decades():
         at = x(value)
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{y.end}" y2="{y.start}"/>')
+        parts.append(
+            f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{y.end}" y2="{y.start}"/>'
+        )
         parts.append(_text(at, y.start + 20, f"{value:,.0f}", "tick", "middle"))
     for value in y.decades():
         at = y(value)
-        parts.append(f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(
+            f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{at:.1f}" y2="{at:.1f}"/>'
+        )
         parts.append(_text(x.start - 10, at + 4, duration_tick(value), "tick", "end"))
-    middle_y = (y.start + y.end) / 2
     parts += [
         f'<line class="axis" x1="{x.start}" x2="{x.end}" y1="{y.start}" y2="{y.start}"/>',
         _text((x.start + x.end) / 2, HEIGHT - 10, "number of calls", "name", "middle"),
-        f'<text class="name" text-anchor="middle" transform="{_upright(16, middle_y)}">'
-        + "cumulative time</text>",
+        _upright_text(16, (y.start + y.end) / 2, "cumulative time"),
     ]
     return parts
-
-
-def _upright(x: float, y: float) -> str:
-    return f"translate({x:.0f} {y:.0f}) rotate(-90)"
 
 
 def duration_tick(seconds: float) -> str:
@@ -158,7 +157,7 @@ def _labels(series: Sequence[Series], calls: int, y: Scale) -> list[str]:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return ascending places at least `gap` apart near the `wanted` (ascending) ones, inside low..high."""
+    """Return places at least `gap` apart, near the `wanted` (ascending) ones, in low..high."""
     places: list[float] = []
     for at in wanted:
         places.append(max(at, places[-1] + gap if places else low))
@@ -176,4 +175,11 @@ def _polyline(points: Sequence[tuple[float, float]], css: str) -> str:
 
 
 def _text(x: float, y: float, text: str, css: str, anchor: str) -> str:
-    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return (
+        f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+def _upright_text(x: float, y: float, text: str) -> str:
+    turned = f"translate({x:.0f} {y:.0f}) rotate(-90)"
+    return f'<text class="name" text-anchor="middle" transform="{turned}">{escape(text)}</text>'

@@ -1,7 +1,8 @@
-"""One measurement in a process of its own: `python -m gint.demo.child RESULT.json WORKLOAD BACKEND`.
+"""One measurement in a process of its own: `python -m gint.demo.child RESULT WORKLOAD BACKEND`.
 
-The clock of the first call starts after `import torch, torch._dynamo`, after the model is built and after one eager
-call; what the backend imports, traces and compiles is inside it. The parent gives empty cache folders.
+The clock of the first call starts after `import torch, torch._dynamo`, after the model is built
+and after one eager call; what the backend imports, traces and compiles is inside it. The parent
+gives empty cache folders.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         difference = (got.double() - expected.double()).abs().max().item()
         calls_s = time_calls(lambda: (built.call(compiled), wait()), options.calls, options.seconds)
     return {
-        "first_s": first_s, "calls_s": calls_s, "difference": difference,
+        "first_s": first_s,
+        "calls_s": calls_s,
+        "difference": difference,
         "threads": torch.get_num_threads(),
         "statistics": statistics() if options.backend == "gint" else [],
     }
@@ -92,7 +95,9 @@ def _compile_something_else(backend: str, device: str) -> None:
     def other(x, w):
         return torch.softmax(torch.nn.functional.gelu(x @ w), -1).sum()
 
-    compile_for(other, backend)(torch.randn(8, 24, device=device), torch.randn(24, 40, device=device))
+    compile_for(other, backend)(
+        torch.randn(8, 24, device=device), torch.randn(24, 40, device=device)
+    )
 
 
 def _nothing() -> None:

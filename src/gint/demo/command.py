@@ -1,6 +1,7 @@
 """`gint demo`: measure, print one table, say what gint used, write the page.
 
-Exit status: 0 done, 1 gint failed or the page could not be written, 2 wrong arguments or something to install.
+Exit status: 0 done, 1 gint failed or the page could not be written, 2 wrong arguments or
+something to install.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gint demo",
-        description="Compile the specification's example and a small Llama with gint, beside eager, "
-        "aot_eager and Inductor; print a table, write a page.",
+        description="Compile the specification's example and a small Llama with gint, beside "
+        "eager, aot_eager and Inductor; print a table, write a page.",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("out") / "demo.html", help="the page (%(default)s)"
@@ -61,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         "--backends", type=_backends, default=NAMES, help=f"some of {','.join(NAMES)} (all)"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where torch has it, or cpu")
-    parser.add_argument("--threads", type=int, default=0, help="torch's own choice if 0 (%(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="torch's own choice if 0 (%(default)s)"
+    )
     parser.add_argument(
         "--seconds", type=float, default=4.0, help="time for each steady state (%(default)s)"
     )
@@ -95,8 +98,12 @@ def _measure_all(
                     Measurement(workload.name, backend, failure=reason)
                     if reason
                     else measure(
-                        workload.name, backend, device=device, threads=threads,
-                        calls=CALLS[workload.name], seconds=seconds,
+                        workload.name,
+                        backend,
+                        device=device,
+                        threads=threads,
+                        calls=CALLS[workload.name],
+                        seconds=seconds,
                     )
                 )
     return [Chapter(w.short, w.title, tuple(found[w.name])) for w in WORKLOADS]

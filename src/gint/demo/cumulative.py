@@ -1,6 +1,7 @@
 """Cumulative time over the number of calls, and where two backends cross.
 
-After n calls a backend has cost `first + (n - 1) * steady` seconds. Knows these two numbers, nothing else.
+After n calls a backend has cost `first + (n - 1) * steady` seconds. Knows these two numbers,
+nothing else.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Crossing:
-    """From `calls` calls on, `later` has cost no more than `earlier`, which had cost less until then."""
+    """From `calls` calls on, `later` has cost no more than `earlier`, which cost less before."""
 
     earlier: Line
     later: Line
@@ -42,7 +43,7 @@ class Crossing:
 
 
 def crossing(a: Line, b: Line) -> Crossing | None:
-    """Return where the two lines cross, or None where the lower one stays lower or they run level."""
+    """Return where the two cross, or None where the lower stays lower or they run level."""
     if level(a, b):
         return None
     earlier, later = (a, b) if a.first_s <= b.first_s else (b, a)
@@ -54,7 +55,7 @@ def crossing(a: Line, b: Line) -> Crossing | None:
 
 
 def level(a: Line, b: Line) -> bool:
-    """Return whether the two are within `LEVEL` of each other, in the first call and in the others."""
+    """Return whether the two are within `LEVEL` of each other, first call and others."""
     pairs = ((a.first_s, b.first_s), (a.steady_s, b.steady_s))
     return all(max(pair) <= (1 + LEVEL) * min(pair) for pair in pairs)
 
@@ -80,7 +81,7 @@ def in_words(a: Line, b: Line) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with three significant digits and a fitting unit: "4.20 ms", "2.5 hours"."""
+    """Return a duration with three digits and a fitting unit: "4.2 ms", "2.5 hours"."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.3g} µs"
     if seconds < 1:

@@ -49,8 +49,16 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="gint-demo-") as folder:
         result = Path(folder) / "result.json"
         command = [
-            sys.executable, "-m", "gint.demo.child", str(result), workload, backend,
-            f"--device={device}", f"--threads={threads}", f"--calls={calls}", f"--seconds={seconds}",
+            sys.executable,
+            "-m",
+            "gint.demo.child",
+            str(result),
+            workload,
+            backend,
+            f"--device={device}",
+            f"--threads={threads}",
+            f"--calls={calls}",
+            f"--seconds={seconds}",
             *(["--prewarm"] if prewarm else []),
         ]
         failure = _run(command, empty_caches(Path(folder)))
@@ -58,8 +66,13 @@ def measure(
             return Measurement(workload, backend, failure=failure)
         row = json.loads(result.read_text(encoding="utf-8"))
     return Measurement(
-        workload, backend, row["first_s"], tuple(row["calls_s"]), row["difference"],
-        row["threads"], tuple(row["statistics"]),
+        workload,
+        backend,
+        row["first_s"],
+        tuple(row["calls_s"]),
+        row["difference"],
+        row["threads"],
+        tuple(row["statistics"]),
     )
 
 
@@ -79,7 +92,11 @@ def _run(command: list[str], environment: dict[str, str]) -> str | None:
     """Run `command`; return None, or the last line it said before it failed."""
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT_S,
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""The functions the demo and the benchmarks compile: the specification's example and four small transformers.
+"""What the demo and the benchmarks compile: the README's example and four small transformers.
 
-Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and transformers are imported
-inside the builders, so that the names can be listed without them.
+Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and
+transformers are imported inside the builders, so that the names can be listed without them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Workload:
-    """A named builder; `build(device)` returns a `Built`. Names for options, tables and headings."""
+    """A builder, `build(device)`, with names for options, tables and headings."""
 
     name: str
     short: str
@@ -51,12 +51,17 @@ def build_example(device: str) -> Built:
 
 
 def build_llama(device: str) -> Built:
-    """Build a causal LM: 8 layers, hidden size 512, 8 heads sharing 4 key/value heads, 128 tokens."""
+    """Build a causal LM: 8 layers, hidden size 512, 8 heads on 4 key/value heads, 128 tokens."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=512, intermediate_size=1376, num_hidden_layers=8,
-        num_attention_heads=8, num_key_value_heads=4, max_position_embeddings=256,
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        max_position_embeddings=256,
     )
     return _of_tokens(LlamaForCausalLM(config), device, {"use_cache": False})
 
@@ -66,8 +71,12 @@ def build_bert(device: str) -> Built:
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
-        vocab_size=VOCABULARY, hidden_size=384, intermediate_size=1536, num_hidden_layers=6,
-        num_attention_heads=6, max_position_embeddings=256,
+        vocab_size=VOCABULARY,
+        hidden_size=384,
+        intermediate_size=1536,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        max_position_embeddings=256,
     )
     return _of_tokens(BertModel(config), device, {})
 
@@ -77,8 +86,13 @@ def build_gpt2(device: str) -> Built:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        vocab_size=VOCABULARY, n_embd=384, n_layer=6, n_head=6, n_positions=256,
-        bos_token_id=0, eos_token_id=0,
+        vocab_size=VOCABULARY,
+        n_embd=384,
+        n_layer=6,
+        n_head=6,
+        n_positions=256,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     return _of_tokens(GPT2LMHeadModel(config), device, {"use_cache": False})
 
@@ -89,7 +103,10 @@ def build_vit(device: str) -> Built:
     from transformers import ViTConfig, ViTModel
 
     config = ViTConfig(
-        hidden_size=384, intermediate_size=1536, num_hidden_layers=6, num_attention_heads=6,
+        hidden_size=384,
+        intermediate_size=1536,
+        num_hidden_layers=6,
+        num_attention_heads=6,
     )
     image = torch.randn(1, 3, 224, 224, device=device)
     return Built(ViTModel(config).eval().to(device), (), {"pixel_values": image})
@@ -104,7 +121,10 @@ def _of_tokens(model: Any, device: str, options: dict[str, Any]) -> Built:
 
 
 EXAMPLE = Workload(
-    "example", "example", "The specification's example, x + y * 2", build_example,
+    "example",
+    "example",
+    "The specification's example, x + y * 2",
+    build_example,
 )
 LLAMA = Workload("llama", "Llama", "Llama, 8 layers, hidden size 512, 128 tokens", build_llama)
 MODELS: tuple[Workload, ...] = (

@@ -16,8 +16,8 @@ from gint.demo.measure import Measurement
 from gint.demo.table import HEADERS, cells_of, crossings_in_words, lines_of, sentences_of, use_of
 
 STYLE = """
-:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2025; --soft: #666c76; --rule: #e3e4e1;
-  --gint: #c2410c; --eager: #5b6472; --aot_eager: #0f7a8a; --inductor: #4f46b8; }
+:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2025; --soft: #666c76;
+  --rule: #e3e4e1; --gint: #c2410c; --eager: #5b6472; --aot_eager: #0f7a8a; --inductor: #4f46b8; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14161a; --ink: #e8e9eb; --soft: #9aa1ac;
   --rule: #2b2f36; --gint: #fb923c; --eager: #aab2be; --aot_eager: #4cc3d2; --inductor: #a5a0f5; } }
 body { margin: 0 auto; padding: 40px 24px 56px; max-width: 920px; background: var(--paper);
@@ -31,8 +31,8 @@ svg text { fill: var(--soft); font-size: 12.5px; } svg .name { font-size: 13.5px
 svg .label { font-size: 14.5px; font-weight: 600; }
 .grid { stroke: var(--rule); } .axis { stroke: var(--soft); }
 .line { fill: none; stroke: var(--c); stroke-width: 2.2; stroke-linejoin: round; }
-.line.rest { stroke-dasharray: 6 4; stroke-width: 1.7; } .dot { fill: var(--c); stroke: var(--paper);
-  stroke-width: 1.5; }
+.line.rest { stroke-dasharray: 6 4; stroke-width: 1.7; }
+.dot { fill: var(--c); stroke: var(--paper); stroke-width: 1.5; }
 .leader { fill: none; stroke: var(--c); opacity: .55; } svg text.label { fill: var(--c); }
 .crossing { fill: var(--paper); stroke: var(--ink); stroke-width: 1.6; }
 .gint { --c: var(--gint); } .eager { --c: var(--eager); } .aot_eager { --c: var(--aot_eager); }
@@ -46,6 +46,12 @@ footer { margin-top: 44px; border-top: 1px solid var(--rule); padding-top: 12px;
 EXPLANATION = (
     "Each line starts at its first call. Solid: measured, call by call. Dashed: continued with the "
     "steady-state time. A ring marks where two lines cross. Both axes are logarithmic."
+)
+
+FOOTNOTE = (
+    "Every backend ran in a fresh process with empty caches, under no_grad, with random weights. "
+    "The clock of the first call starts after <code>import torch, torch._dynamo</code> and one "
+    "eager call."
 )
 
 
@@ -75,8 +81,7 @@ def render(chapters: Sequence[Chapter], machine: str) -> str:
 <h1>What torch.compile costs, call by call</h1>
 <p class="soft">{EXPLANATION}</p>
 {body}
-<footer>Every backend ran in a fresh process with empty caches, under no_grad, with random weights. The clock of the
-first call starts after <code>import torch, torch._dynamo</code> and one eager call. {escape(machine)}</footer>
+<footer>{FOOTNOTE} {escape(machine)}</footer>
 </body></html>
 """
 
@@ -117,7 +122,7 @@ def _use(gint: Measurement | None) -> str:
     if gint is None:
         return ""
     items = "".join(
-        f'<li{" class=indent" if s.startswith(" ") else ""}>{escape(s.strip())}</li>'
+        f"<li{' class=indent' if s.startswith(' ') else ''}>{escape(s.strip())}</li>"
         for s in sentences_of(use_of(gint.statistics))
     )
     return f"<p>What gint made of it:</p><ul>{items}</ul>"

@@ -9,9 +9,10 @@ from typing import Protocol
 
 
 class Steps(Protocol):
-    """Call it with what begins now."""
+    """A function to call at the start of each step."""
 
-    def __call__(self, what: str) -> None: ...
+    def __call__(self, what: str) -> None:
+        """Say what begins now."""
 
 
 @contextmanager
@@ -28,8 +29,11 @@ def _bar(title: str, total: int) -> Iterator[Steps]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("[dim]{task.fields[what]}"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[what]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, what="")

@@ -1,4 +1,4 @@
-"""What the demo says: the rows of its table, and what gint did with the graphs. Text only, no measuring."""
+"""What the demo says: the rows of its table, and what gint did with the graphs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cells_of(measurement: Measurement) -> tuple[str, str, str, str]:
 
 
 def seconds(value: float) -> str:
-    """Return seconds with three decimals, and with two significant digits where that would be 0.00x."""
+    """Return seconds with three decimals, or two significant digits where those say little."""
     return _number(value, ".3f" if not value < 0.01 else ".2g" if value >= 1e-4 else ".6f")
 
 
@@ -63,7 +63,7 @@ def use_of(records: Sequence[dict[str, Any]]) -> Use:
 
 
 def sentences_of(use: Use) -> list[str]:
-    """Say what gint used: graphs, programs, instructions, externs by op, and each node left to eager."""
+    """Say what gint used: graphs, programs, externs by op, and each node left to eager."""
     calls = sum(use.externs.values())
     by_count = sorted(use.externs.items(), key=lambda item: (-item[1], item[0]))
     listed = ", ".join(f"{count} x {op}" for op, count in by_count)

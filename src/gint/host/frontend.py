@@ -202,8 +202,7 @@ class Builder:
             return self.const(operand, wanted).node
         if operand.type != wanted:
             raise ValueError(
-                f"{op.name} takes {wanted} here, not {operand.type}. "
-                f"Use cast(value, '{wanted}')."
+                f"{op.name} takes {wanted} here, not {operand.type}. Use cast(value, '{wanted}')."
             )
         return operand.node
 

@@ -53,6 +53,10 @@ class Opcode:
     note: str = ""
     code: int = field(default=-1, compare=False)
 
+    def __reduce__(self) -> tuple:
+        """Copies and pickles are the row of the table itself."""
+        return opcode, (self.name,)
+
     @property
     def inputs(self) -> int:
         return len(self.operands)
@@ -167,12 +171,12 @@ _TABLE: tuple[Opcode, ...] = (
     _binary("pow", "pow(r[a], r[b])", NUMBER,
             {"float": "np.power(a, b)", "int": "fn.pow_int(a, b)"}, "gi_pow_{t}(a, b)",
             "Integers wrap; a negative exponent gives 0, but for the bases 1 and -1."),
-    _binary("maximum", "max(r[a], r[b])", COMPUTE, "np.maximum(a, b)",
+    _binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"},
-            "NaN if either is NaN."),
-    _binary("minimum", "min(r[a], r[b])", COMPUTE, "np.minimum(a, b)",
+            "NaN if either is NaN; of two zeros the second."),
+    _binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"},
-            "NaN if either is NaN."),
+            "NaN if either is NaN; of two zeros the second."),
     _unary("neg", "-r[a]", NUMBER, "-a", {"float": "-a", "int": "({T})(0 - ({U})a)"}, _WRAPS),
     _unary("abs", "|r[a]|", NUMBER, "np.abs(a)", "gi_abs_{t}(a)", _WRAPS),
     _unary("sign", "sign(r[a])", NUMBER, "fn.sign(a)", "({T})((a > 0) - (a < 0))", "0 for NaN."),
