@@ -16,6 +16,7 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
+from gint.isa.dtypes import Kind
 from gint.program import VerifiedProgram
 
 from . import lowering
@@ -26,6 +27,7 @@ from .views import Map, map_through
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
+_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
 
 
 class BlockedError(Exception):
@@ -195,7 +197,7 @@ class Emitter:
                 found = self.builder.param(f"p{len(self.params)}", kind)
                 self._param_values[k, kind] = found
             return self.builder.cast(found, t)
-        return self.builder.const(value, t)
+        return self.builder.const(_fitting(value, t), t)
 
     # Reductions
 
@@ -238,6 +240,18 @@ class Emitter:
             for axis in others:
                 self.builder.make_reduced(axis)
         return others
+
+
+def _fitting(value: Scalar, t: DType) -> Scalar:
+    """A Python number as torch's Scalar.to() makes it one of type `t`: truncated, then wrapped."""
+    if t.kind is Kind.BOOL:
+        return bool(value)
+    if t.kind is Kind.FLOAT:
+        return value
+    bits = 8 * t.itemsize
+    wrapped = int(value) % (1 << bits)
+    is_negative = t.name != "u8" and wrapped >> (bits - 1)
+    return wrapped - (1 << bits) if is_negative else wrapped
 
 
 def _strides(m: Map, fake: torch.Tensor) -> tuple[tuple[int, ...], tuple[Key, ...]]:
@@ -300,6 +314,11 @@ class Context:
 
     def value(self, arg: fx.Node, m: Map) -> Value:
         return self.emitter.value(arg, m)
+
+    def rounded(self, value: Value, t: torch.dtype) -> Value:
+        """A value as it is after a trip through memory in type `t`."""
+        name = _ROUNDING.get(t)
+        return self.builder.emit(name, value) if name else value
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""
