@@ -29,9 +29,9 @@ def worth_storing(graph: Graph, required: set[fx.Node]) -> set[fx.Node]:
         again = sum(_bytes(leaf) for leaf in leaves) + weight
         users = _users(graph, node)
         widened = [u for u in users if not _reduces(u) and _bytes(u) > own]
-        if len(users) > 1 and again > own:
-            chosen.add(node)
-        elif widened and weight > 2 * own and not _has_reduction(graph, node):
+        if (len(users) > 1 and again > own) or (
+            widened and weight > 2 * own and not _has_reduction(graph, node)
+        ):
             chosen.add(node)
     return chosen
 

@@ -7,7 +7,6 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from gint.isa import DType, dtype
 from gint.program import VerifiedProgram
 
 from . import lowering
-from .dtypes import gint_dtype
+from .dtypes import dtype_of, gint_dtype
 from .graph import Graph, NodeKind, is_tensor, value_of
 from .indexing import FIXED, Index, Map, SplitNeededError, address, axes_of
 from .sizes import Key, key, keys
@@ -167,7 +166,7 @@ class Emitter:
         _, steps = address(m, keys(fake.stride()))
         self.sources.append(SlotSource(node, tuple(steps.values()), 0))
         name = f"out{len(self.sources)}"
-        self.builder.output(name, gint_dtype(fake.dtype), tuple(steps), value)
+        self.builder.output(name, dtype_of(fake.dtype), tuple(steps), value)
 
     def _new_dim(self, size: Key, reduced: bool) -> int:
         """A new dimension, of as many axes as the splits ask for; its number."""
@@ -224,7 +223,7 @@ class Emitter:
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
         value = lowering.lower(Context(self, node, m))
-        return self.builder.cast(value, gint_dtype(value_of(node).dtype).compute)
+        return self.builder.cast(value, dtype_of(value_of(node).dtype).compute)
 
     def _is_stored(self, node: fx.Node) -> bool:
         return node in self.stored and node not in self.members
@@ -255,11 +254,9 @@ class Emitter:
             return self.builder.cast(self._parameter(k, kind), t)
         return self.builder.const(value, t)
 
-    def number_key(self, k: Key) -> Value | None:
-        """A size as an i64 value; None for 0."""
-        if isinstance(k, int):
-            return self.builder.const(k, "i64") if k else None
-        return self._parameter(k, "i64")
+    def size(self, k: Key) -> Value:
+        """A size as an i64 value."""
+        return self.builder.const(k, "i64") if isinstance(k, int) else self._parameter(k, "i64")
 
     def _parameter(self, k: Key, kind: str) -> Value:
         found = self._param_values.get((k, kind))
@@ -345,7 +342,7 @@ class Context:
     @property
     def dtype(self) -> DType:
         """The compute type of the result."""
-        return gint_dtype(self.fake.dtype).compute
+        return dtype_of(self.fake.dtype).compute
 
     @property
     def op_node(self) -> fx.Node:
@@ -380,16 +377,15 @@ class Context:
     def position(self, index: Index) -> Value:
         """Where an index stands, i64."""
         b = self.builder
-        value = self.emitter.number_key(index.offset)
+        value = self.emitter.size(index.offset)
         for axis, coefficient in index.terms:
             step = b.index(axis)
-            step = step if coefficient == 1 else step * self.emitter.number_key(coefficient)
-            value = step if value is None else value + step
-        return b.const(0, "i64") if value is None else value
+            step = step if coefficient == 1 else b.mul(step, self.emitter.size(coefficient))
+            value = step if index.offset == 0 and axis == index.terms[0][0] else b.add(value, step)
+        return value
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""
         shape = keys(value_of(arg).shape)
         m = self.map[len(self.map) - len(shape) :]
         return tuple(FIXED if s == 1 else i for s, i in zip(shape, m, strict=True))
-

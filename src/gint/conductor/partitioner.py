@@ -37,6 +37,12 @@ class Unit:
     def is_launch(self) -> bool:
         return self.emitted is not None
 
+    @property
+    def program(self) -> Emitted:
+        """The program of a launch."""
+        assert self.emitted is not None
+        return self.emitted
+
 
 @dataclass(frozen=True)
 class Partition:
@@ -184,7 +190,7 @@ class _Partition:
             unit
             for unit in reversed(self.units)
             if unit.is_launch and unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
-            and (unit in makers or any(slot.node in read for slot in unit.emitted.slots))
+            and (unit in makers or any(slot.node in read for slot in unit.program.slots))
         ]  # fmt: skip
         near.sort(key=lambda unit: unit not in makers)
         return [u for u in near[: 2 * _MAX_TRIES] if self._may_join(u, read)][:_MAX_TRIES]
@@ -207,7 +213,7 @@ class _Partition:
 
     def _dependencies(self, unit: Unit) -> set[Unit]:
         if unit.is_launch:
-            sources = {slot.node for slot in unit.emitted.slots}
+            sources = {slot.node for slot in unit.program.slots}
         else:
             sources = {self.graph.base(n) for n in unit.nodes[0].all_input_nodes}
         found = {self.unit_of.get(n) for n in sources}
@@ -220,7 +226,7 @@ class _Partition:
         needed = set(self.required)
         for unit in self.units:
             if unit.is_launch:
-                needed |= {s.node for s in unit.emitted.slots if s.node not in unit.nodes}
+                needed |= {s.node for s in unit.program.slots if s.node not in unit.nodes}
         for unit in self.units:
             if unit.is_launch:
                 outputs = [n for n in unit.nodes if n in needed]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gint.isa import OPCODES, DType, Form, Opcode, dtype, opcode
 from gint.isa.opcodes import exists_for
@@ -62,6 +63,15 @@ class Value:
     def __abs__(self) -> Value:
         return self.builder.emit("abs", self)
 
+    if TYPE_CHECKING:  # the operators are set below, from one table
+
+        def _binary(self, other: Value | Scalar) -> Value: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
 
 def _operator(name: str, swapped: bool) -> Callable[[Value, Value | Scalar], Value]:
     def method(self: Value, other: Value | Scalar) -> Value:
@@ -86,6 +96,10 @@ Value.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 class Builder:
     """Records axes, slots, parameters and values; `build` makes the program of them."""
+
+    if TYPE_CHECKING:  # a method per opcode, set below
+
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
 
     def __init__(self, name: str = "program") -> None:
         self.name = name
@@ -179,7 +193,7 @@ class Builder:
             raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
         t = self._type_of(op, operands)
         nodes = tuple(
-            self._operand(op, o, wanted) for o, wanted in zip(operands, op.operand_types(t))
+            self._operand(op, o, wanted) for o, wanted in zip(operands, op.operand_types(t), strict=True)
         )
         varies = frozenset().union(*(n.varies for n in nodes))
         if op.form is Form.REDUCE:
@@ -187,7 +201,7 @@ class Builder:
         return self._record(op, t, nodes, varies=varies)
 
     def _type_of(self, op: Opcode, operands: tuple[Value | Scalar, ...]) -> DType:
-        for wanted, operand in zip(op.operands, operands):
+        for wanted, operand in zip(op.operands, operands, strict=True):
             if wanted == "T" and isinstance(operand, Value):
                 if not exists_for(op, operand.type):
                     raise ValueError(
