@@ -99,9 +99,9 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
     externs: Counter[str] = Counter()
     for unit in units:
         node = unit.nodes[0]
-        if not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN and node.op != "get_attr":
-            if isinstance(node.target, torch._ops.OpOverload):
-                externs[name_of(node.target)] += 1
+        is_extern = not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN
+        if is_extern and isinstance(node.target, torch._ops.OpOverload):
+            externs[name_of(node.target)] += 1
     return GraphRecord(
         programs=len(programs),
         instructions=sum(p.instruction_count for p in programs),

@@ -83,9 +83,10 @@ class PlanWriter:
         self.lines: list[str] = []
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
-            "empty_strided": empty_strided, "allocate": allocate, "raise_for": raise_for, "nan": float("nan"),
-            "inf": float("inf"), "restride": restride,
+            "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
+            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
+        self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
 
@@ -189,14 +190,10 @@ class PlanWriter:
         value = value_of(node)
         if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
             self.lines += self._define(str(value.node.expr), self.names[node])
-        if isinstance(value, torch.Tensor) and self._is_launched(node):
+        if isinstance(value, torch.Tensor) and node in self.launched:
             name, stride = self.names[node], _tuple_source(keys(value.stride()))
-            self.lines.append(
-                f"if {name}.stride() != {stride}: {name} = restride({name}, {stride})"
-            )
-
-    def _is_launched(self, node: fx.Node) -> bool:
-        return any(u.is_launch and any(s.node is node for s in u.program.slots) for u in self.units)
+            again = f"{name} = restride({name}, {stride})"
+            self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _assign(self, node: fx.Node) -> None:
         if node.target is operator.getitem:
@@ -211,9 +208,7 @@ class PlanWriter:
     def _function(self, target: Any) -> str:
         name = getattr(target, "__name__", "function").replace(".", "_")
         # The C++ entry point of an operator saves a layer of Python.
-        raw = (
-            getattr(target, "_op", target) if isinstance(target, torch._ops.OpOverload) else target
-        )
+        raw = target._op if isinstance(target, torch._ops.OpOverload) else target
         return self._constant(raw, name if name.isidentifier() else "function")
 
     def _tensor(self, node: fx.Node) -> str:

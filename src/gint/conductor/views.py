@@ -90,11 +90,15 @@ def _replace(m: Map, dim: int, index: Index) -> Map:
 
 
 def _slice(node: fx.Node, m: Map) -> Map | None:
-    dim, start, _, step = (*node.args[1:], *(0, None, None, 1)[len(node.args) - 1 :])
+    given = dict(zip(("dim", "start", "end", "step"), node.args[1:], strict=False))
+    dim, start, step = given.get("dim", 0), given.get("start"), given.get("step", 1)
+    start = 0 if start is None else start
     before, _ = _shapes(node)
-    dim, start = dim % len(m), 0 if start is None else start
+    dim %= len(m)
     size = before[dim]
-    if not all(isinstance(v, int) for v in (start, step)) or (start < 0 and not isinstance(size, int)):
+    if not (isinstance(start, int) and isinstance(step, int)):
+        return None
+    if start < 0 and not isinstance(size, int):
         return None
     if start < 0:
         start = max(0, start + size)
