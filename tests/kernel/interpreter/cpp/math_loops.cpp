@@ -1,6 +1,7 @@
-// Loops over the elementary functions, for test_math.py to load with ctypes; and the C library's float64 functions
-// where NumPy has none.
+// Loops over the elementary functions, for test_math.py to load with ctypes.
 #include "elementary.h"
+#include "half_rows.h"
+#include "integer.h"
 
 #define UNARY(NAME, T)                                                                  \
     extern "C" void loop_##NAME(long n, const T *__restrict a, T *__restrict d) {       \
@@ -10,11 +11,6 @@
     extern "C" void loop_##NAME(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
         for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i], b[i]);                      \
     }
-#define REFERENCE(NAME)                                                                 \
-    extern "C" void reference_##NAME(long n, const double *a, double *d) {              \
-        for (long i = 0; i < n; i++) d[i] = NAME(a[i]);                                 \
-    }
-
 UNARY(exp_f32, float)
 UNARY(exp2_f32, float)
 UNARY(expm1_f32, float)
@@ -60,5 +56,58 @@ BINARY(fmod_f32_fast, float)
 BINARY(remainder_f32_fast, float)
 BINARY(floor_div_f32_fast, float)
 
-REFERENCE(erf)
-REFERENCE(erfc)
+BINARY(maximum_f64, double)
+BINARY(minimum_f64, double)
+BINARY(fmax_f64, double)
+BINARY(fmin_f64, double)
+BINARY(fmod_f64, double)
+BINARY(remainder_f64, double)
+BINARY(floor_div_f64, double)
+BINARY(trunc_div_f64, double)
+
+#define CONVERT(NAME, FROM, TO)                                                         \
+    extern "C" void loop_##NAME(long n, const FROM *__restrict a, TO *__restrict d) {   \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i]);                            \
+    }
+CONVERT(f16_to_f32, uint16_t, float)
+CONVERT(bf16_to_f32, uint16_t, float)
+CONVERT(f32_to_f16, float, uint16_t)
+CONVERT(f32_to_bf16, float, uint16_t)
+#define ROWS(NAME, FROM, TO)                                                            \
+    extern "C" void loop_##NAME(long n, const FROM *a, TO *d) { gi_##NAME(n, a, d); }
+ROWS(f16_to_f32_rows, uint16_t, float)
+ROWS(f32_to_f16_rows, float, uint16_t)
+
+#define INTEGER(NAME, SUFFIX, T)                                                        \
+    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i]);                   \
+    }
+#define DIVISION(NAME, SUFFIX, T)                                                       \
+    extern "C" int loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
+        int error = 0;                                                                  \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i], error);            \
+        return error;                                                                   \
+    }
+#define INTEGER1(NAME, SUFFIX, T)                                                       \
+    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, T *__restrict d) { \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i]);                         \
+    }
+#define INTEGERS(SUFFIX, T)                                                             \
+    INTEGER(add, SUFFIX, T)                                                             \
+    INTEGER(sub, SUFFIX, T)                                                             \
+    INTEGER(mul, SUFFIX, T)                                                             \
+    INTEGER(shl, SUFFIX, T)                                                             \
+    INTEGER(shr, SUFFIX, T)                                                             \
+    INTEGER(ipow, SUFFIX, T)                                                            \
+    INTEGER1(neg, SUFFIX, T)                                                            \
+    INTEGER1(abs, SUFFIX, T)                                                            \
+    INTEGER1(sign, SUFFIX, T)                                                           \
+    DIVISION(trunc_div, SUFFIX, T)                                                      \
+    DIVISION(floor_div, SUFFIX, T)                                                      \
+    DIVISION(fmod, SUFFIX, T)                                                           \
+    DIVISION(remainder, SUFFIX, T)
+INTEGERS(i8, int8_t)
+INTEGERS(i16, int16_t)
+INTEGERS(i32, int32_t)
+INTEGERS(i64, int64_t)
+INTEGERS(u8, uint8_t)

@@ -174,7 +174,7 @@ GI_FN float gi_atan2_f32(float y, float x) {
     float small = steep ? b : a, large = steep ? a : b;
     float t = small / large;
     t = small == large ? 1.0f : t;
-    t = large == 0.0f ? 0.0f : t;
+    t = large == 0.0f ? small : t; /* 0, or NaN */
     float p = gi_atan_core(t);
     float quarters = steep ? 1.0f : (left ? 2.0f : 0.0f);
     p = (steep ^ left) ? -p : p;
