@@ -3,13 +3,14 @@
 #include "half_rows.h"
 #include "integer.h"
 
-#define UNARY(NAME, T)                                                                  \
-    extern "C" void loop_##NAME(long n, const T *__restrict a, T *__restrict d) {       \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i]);                            \
+#define UNARY(NAME, T)                                                                             \
+    extern "C" void loop_##NAME(long n, const T *__restrict a, T *__restrict d) {                  \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i]);                                       \
     }
-#define BINARY(NAME, T)                                                                 \
-    extern "C" void loop_##NAME(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i], b[i]);                      \
+#define BINARY(NAME, T)                                                                            \
+    extern "C" void loop_##NAME(long n, const T *__restrict a, const T *__restrict b,              \
+                                T *__restrict d) {                                                 \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i], b[i]);                                 \
     }
 UNARY(exp_f32, float)
 UNARY(exp2_f32, float)
@@ -56,6 +57,11 @@ BINARY(fmod_f32_fast, float)
 BINARY(remainder_f32_fast, float)
 BINARY(floor_div_f32_fast, float)
 
+UNARY(exp_f64, double)
+UNARY(log_f64, double)
+UNARY(tanh_f64, double)
+UNARY(sigmoid_f64, double)
+
 BINARY(maximum_f64, double)
 BINARY(minimum_f64, double)
 BINARY(fmax_f64, double)
@@ -65,46 +71,48 @@ BINARY(remainder_f64, double)
 BINARY(floor_div_f64, double)
 BINARY(trunc_div_f64, double)
 
-#define CONVERT(NAME, FROM, TO)                                                         \
-    extern "C" void loop_##NAME(long n, const FROM *__restrict a, TO *__restrict d) {   \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i]);                            \
+#define CONVERT(NAME, FROM, TO)                                                                    \
+    extern "C" void loop_##NAME(long n, const FROM *__restrict a, TO *__restrict d) {              \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME(a[i]);                                       \
     }
 CONVERT(f16_to_f32, uint16_t, float)
 CONVERT(bf16_to_f32, uint16_t, float)
 CONVERT(f32_to_f16, float, uint16_t)
 CONVERT(f32_to_bf16, float, uint16_t)
-#define ROWS(NAME, FROM, TO)                                                            \
+#define ROWS(NAME, FROM, TO)                                                                       \
     extern "C" void loop_##NAME(long n, const FROM *a, TO *d) { gi_##NAME(n, a, d); }
 ROWS(f16_to_f32_rows, uint16_t, float)
 ROWS(f32_to_f16_rows, float, uint16_t)
 
-#define INTEGER(NAME, SUFFIX, T)                                                        \
-    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i]);                   \
+#define INTEGER(NAME, SUFFIX, T)                                                                   \
+    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b,   \
+                                           T *__restrict d) {                                      \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i]);                              \
     }
-#define DIVISION(NAME, SUFFIX, T)                                                       \
-    extern "C" int loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b, T *__restrict d) { \
-        int error = 0;                                                                  \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i], error);            \
-        return error;                                                                   \
+#define DIVISION(NAME, SUFFIX, T)                                                                  \
+    extern "C" int loop_##NAME##_##SUFFIX(long n, const T *__restrict a, const T *__restrict b,    \
+                                          T *__restrict d) {                                       \
+        int error = 0;                                                                             \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i], b[i], error);                       \
+        return error;                                                                              \
     }
-#define INTEGER1(NAME, SUFFIX, T)                                                       \
-    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, T *__restrict d) { \
-        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i]);                         \
+#define INTEGER1(NAME, SUFFIX, T)                                                                  \
+    extern "C" void loop_##NAME##_##SUFFIX(long n, const T *__restrict a, T *__restrict d) {       \
+        for (long i = 0; i < n; i++) d[i] = gi_##NAME<T>(a[i]);                                    \
     }
-#define INTEGERS(SUFFIX, T)                                                             \
-    INTEGER(add, SUFFIX, T)                                                             \
-    INTEGER(sub, SUFFIX, T)                                                             \
-    INTEGER(mul, SUFFIX, T)                                                             \
-    INTEGER(shl, SUFFIX, T)                                                             \
-    INTEGER(shr, SUFFIX, T)                                                             \
-    INTEGER(ipow, SUFFIX, T)                                                            \
-    INTEGER1(neg, SUFFIX, T)                                                            \
-    INTEGER1(abs, SUFFIX, T)                                                            \
-    INTEGER1(sign, SUFFIX, T)                                                           \
-    DIVISION(trunc_div, SUFFIX, T)                                                      \
-    DIVISION(floor_div, SUFFIX, T)                                                      \
-    DIVISION(fmod, SUFFIX, T)                                                           \
+#define INTEGERS(SUFFIX, T)                                                                        \
+    INTEGER(add, SUFFIX, T)                                                                        \
+    INTEGER(sub, SUFFIX, T)                                                                        \
+    INTEGER(mul, SUFFIX, T)                                                                        \
+    INTEGER(shl, SUFFIX, T)                                                                        \
+    INTEGER(shr, SUFFIX, T)                                                                        \
+    INTEGER(ipow, SUFFIX, T)                                                                       \
+    INTEGER1(neg, SUFFIX, T)                                                                       \
+    INTEGER1(abs, SUFFIX, T)                                                                       \
+    INTEGER1(sign, SUFFIX, T)                                                                      \
+    DIVISION(trunc_div, SUFFIX, T)                                                                 \
+    DIVISION(floor_div, SUFFIX, T)                                                                 \
+    DIVISION(fmod, SUFFIX, T)                                                                      \
     DIVISION(remainder, SUFFIX, T)
 INTEGERS(i8, int8_t)
 INTEGERS(i16, int16_t)

@@ -62,7 +62,7 @@ def build(target: str, folder: Path) -> ctypes.CDLL:
 
 
 def call(library: ctypes.CDLL, name: str, *inputs: np.ndarray, out: object = None) -> np.ndarray:
-    """`loop_NAME` over equally long 1-D arrays; the result has dtype `out`, or that of the inputs."""
+    """`loop_NAME` over equally long 1-D arrays; the result has dtype `out`, or the inputs'."""
     return call_checked(library, name, *inputs, out=out)[0]
 
 
@@ -96,6 +96,7 @@ class Function:
     reference: Callable[..., np.ndarray]
     bound: float
     inputs: int = 1
+    bits: int = 32
     where: Callable[..., np.ndarray] | None = None  # the inputs it is for; None: all
 
 
@@ -103,7 +104,7 @@ def near(x: np.ndarray) -> np.ndarray:
     return ~(np.abs(x) >= 2.0**18) | np.isinf(x)
 
 
-# Bounds in units in the last place of the exact result, over all float32, for every instruction set.
+# Bounds in units in the last place of the exact result, over all float32, on every processor.
 FLOAT32 = [
     Function("exp", np.exp, 1.5),
     Function("exp2", np.exp2, 1.5),
@@ -137,10 +138,18 @@ FLOAT32 = [
     Function("atan2", np.arctan2, 2.0, inputs=2),
 ]
 
+# The float64 kernels of our own; the other float64 functions are the C library's.
+FLOAT64 = [
+    Function("exp", np.exp, 1.5, bits=64),
+    Function("log", np.log, 1.0, bits=64),
+    Function("sigmoid", sigmoid, 2.0, bits=64),
+    Function("tanh", np.tanh, 3.0, bits=64),
+]
+
 
 def loop_of(function: Function) -> str:
     stem, _, fast = function.name.partition("_")
-    return f"{stem}_f32{'_fast' if fast else ''}"
+    return f"{stem}_f{function.bits}{'_fast' if fast else ''}"
 
 
 def around(values: np.ndarray, reach: int) -> np.ndarray:
@@ -156,7 +165,9 @@ def every(step: int) -> np.ndarray:
     exponents = around((np.arange(256, dtype=np.uint32) << 23).view(np.float32), 40)
     edges = [0.25, 0.41421357, 0.5, 0.62, 0.70710677, 1, 1.4142135, 4, 9.1945, 10, 10.05, 40, 126]
     edges += [17.3, 87.33655, 88.72284, 103.97208, 106, 128, 149, 150, 2.0**18, 2.0**30, 0.785398]
-    turns = np.concatenate([np.arange(1, 400), np.arange(10**5, 2 * 10**5, 997), 2.0 ** np.arange(60)])
+    turns = np.concatenate(
+        [np.arange(1, 400), np.arange(10**5, 2 * 10**5, 997), 2.0 ** np.arange(60)]
+    )
     close = around(np.concatenate([edges, turns * (np.pi / 2)]), 30)
     return np.unique(np.concatenate([patterns, exponents, close])).view(np.float32)
 
@@ -169,22 +180,50 @@ def pairs(count: int) -> list[np.ndarray]:
     moderate = random.normal(0, 8, (2, count)).astype(np.float32)
     powers = np.exp(random.normal(0, 4, (2, count))).astype(np.float32)
     powers[1] *= random.choice(np.float32([-1, 1]), count)
-    special = [0.0, 1e-45, 1.1754944e-38, 0.5, 1, 2, 3, 4.5, 16777215, 16777216, 3e38, np.inf, np.nan]
+    special = [
+        0.0,
+        1e-45,
+        1.1754944e-38,
+        0.5,
+        1,
+        2,
+        3,
+        4.5,
+        16777215,
+        16777216,
+        3e38,
+        np.inf,
+        np.nan,
+    ]
     special = np.float32(special + [-value for value in special])
     grid = np.array(np.meshgrid(special, special)).reshape(2, -1)
     return list(np.concatenate([bits, moderate, powers, grid], axis=1))
 
 
-def ulp_error(result: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """|result - exact| in units in the last place of `exact`, which is float64.
+def doubles(count: int) -> np.ndarray:
+    """Random float64 bit patterns, random moderate values, and special ones."""
+    random = np.random.default_rng(3)
+    bits = random.integers(0, 2**64, count, dtype=np.uint64).view(np.float64)
+    spread = [random.normal(0, scale, count) for scale in (0.01, 1, 20)]
+    close = 1 + random.normal(0, 0.01, count)
+    range_of_exp = random.uniform(-750, 720, count)
+    special = [0.0, 5e-324, 2.2e-308, 709.78, 709.79, 745.13, 745.14, 750, 1e300, np.inf, np.nan]
+    special += [-value for value in special]
+    return np.concatenate([bits, *spread, close, range_of_exp, np.exp(spread[1]), special])
 
-    Zeros must have the right sign, NaN and infinities must be where float32 has them: else infinite.
+
+def ulp_error(result: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """|result - exact| in units in the last place of `exact`, which is of a wider type.
+
+    Zeros must have the right sign, NaN and infinities must be where the narrow type has them: else
+    infinite.
     """
+    limits = np.finfo(result.dtype)
     with np.errstate(all="ignore"):
-        nearest = exact.astype(np.float32)
-    exponent = np.clip(np.frexp(exact)[1] - 1, -126, 127)
-    with np.errstate(all="ignore"):
-        error = np.abs(result.astype(np.float64) - exact) / np.ldexp(1.0, exponent - 23)
+        nearest = exact.astype(result.dtype)
+        exponent = np.clip(np.frexp(exact)[1] - 1, limits.minexp, limits.maxexp - 1)
+        ulp = np.ldexp(exact.dtype.type(1), exponent - limits.nmant)
+        error = np.abs(result.astype(exact.dtype) - exact) / ulp
     both_nan = np.isnan(result) & np.isnan(exact)
     special = ~np.isfinite(nearest) | ~np.isfinite(result)
     error = np.where(special, np.where((result == nearest) | both_nan, 0.0, np.inf), error)
@@ -205,42 +244,53 @@ def measure(
 
 
 def inputs_of(function: Function, step: int) -> list[np.ndarray]:
+    if function.bits == 64:
+        return [doubles(2**30 // step)]
     inputs = [every(step)] if function.inputs == 1 else pairs(2**30 // step)
     return inputs if function.where is None else [inputs[0][function.where(inputs[0])]]
 
 
 def exact_of(function: Function, inputs: list[np.ndarray]) -> np.ndarray:
+    """The reference in float64 for float32, in 80-bit long double for float64."""
+    wide = np.float64 if function.bits == 32 else np.longdouble
     with np.errstate(all="ignore"):
-        return function.reference(*(a.astype(np.float64) for a in inputs))
+        return function.reference(*(a.astype(wide) for a in inputs))
 
 
 HEAD = """# Accuracy of the elementary functions
 
-Largest error in units in the last place (ULP) of the exact float32 result, NaN, infinities, denormals and
-signed zeros included. From `src/gint/kernel/interpreter/portable/`, checked by
-`tests/kernel/interpreter/cpp/test_math.py`; this page is written by
-`python -m tests.kernel.interpreter.cpp.math_loops`, over every 997th float32, the neighbours of every
-power of two and the places where a function changes its method (for pow and atan2: 3 million pairs).
-v2, v3, v4: the x86-64 levels. `_fast` functions are for |x| < 2^18, the others of that name for all x.
-
-| function | bound | {columns} |
-| --- | --- | {rules} |
+Largest error in units in the last place (ULP) of the exact result; NaN, infinities, denormals and
+signed zeros included. The functions are in `src/gint/kernel/interpreter/portable/`, the bounds are
+checked by `tests/kernel/interpreter/cpp/test_math.py`, and this page is written by
+`python -m tests.kernel.interpreter.cpp.math_loops`: over every 997th float32, the neighbours of
+every power of two and of the places where a function changes its method; for pow and atan2 over
+3 million pairs; for float64 over 7 million values. v2, v3, v4 are the x86-64 levels (v2 has no
+fused multiply-add, hence the differences). `_fast` forms are for |x| < 2^18, the others for all x.
+float64 functions not listed are the C library's.
+"""
+TABLE = """
+| {title} | bound | {columns} |
+| --- | ---: | {rules} |
 """
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         targets = {t: build(t, Path(folder)) for t in TARGETS if why_not(t) is None}
-        rules = " | ".join("---" for _ in targets)
-        rows = []
-        for function in FLOAT32:
-            inputs = inputs_of(function, 997)
-            exact = exact_of(function, inputs)
-            found = [f"{measure(function, lib, inputs, exact)[0]:.3f}" for lib in targets.values()]
-            rows.append(f"| {function.name} | {function.bound:g} | {' | '.join(found)} |")
-    text = HEAD.format(columns=" | ".join(targets), rules=rules) + "\n".join(rows) + "\n"
+        text = HEAD
+        for title, functions in (("float32", FLOAT32), ("float64", FLOAT64)):
+            rules = " | ".join("---:" for _ in targets)
+            text += TABLE.format(title=title, columns=" | ".join(targets), rules=rules)
+            text += "".join(row(function, list(targets.values())) for function in functions)
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs/accuracy.md").write_text(text)
+
+
+def row(function: Function, libraries: list[ctypes.CDLL]) -> str:
+    inputs = inputs_of(function, 997)
+    exact = exact_of(function, inputs)
+    found = [f"{measure(function, library, inputs, exact)[0]:.3f}" for library in libraries]
+    return f"| {function.name} | {function.bound:g} | {' | '.join(found)} |\n"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "math_erf.h"
 #include "math_exp.h"
 #include "math_float.h"
+#include "math_float64.h"
 #include "math_log.h"
 #include "math_pow.h"
 #include "math_trig.h"

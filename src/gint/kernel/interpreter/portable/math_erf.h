@@ -21,7 +21,8 @@ GI_FN float gi_erf_f32(float x) {
     return a < 1.0f ? gi_erf_core(x) : tail;
 }
 
-/* erfc(a) = exp(-a^2) q(t) / (1 + 2a), t = (a - 4) / (a + 4) (ERFC); the rounding error of a^2 is carried along */
+/* erfc(a) = exp(-a^2) q(t) / (1 + 2a), t = (a - 4) / (a + 4) (ERFC); the rounding error of a^2 is
+ * carried along */
 GI_FN float gi_erfc_f32(float x) {
     float a = gi_abs_f32(x), b = a > 10.5f ? 10.5f : a;
     float t = (b - 4.0f) / (b + 4.0f);

@@ -1,24 +1,27 @@
-/* exp, exp2, expm1, sigmoid, tanh, sinh, cosh in float32. Coefficients: tools/fit_polynomials.py. */
+/* exp, exp2, expm1, sigmoid, tanh, sinh, cosh in float32. Coefficients: tools/fit_polynomials.py.
+ */
 #ifndef GI_MATH_EXP_H
 #define GI_MATH_EXP_H
 
 #include "math_base.h"
 
-/* ln 2 in two pieces: the first has 9 trailing zero bits, so that n * GI_LN2_HI is exact for |n| < 2^9. */
+/* ln 2 in two pieces: the first has 9 trailing zero bits, so that n * GI_LN2_HI is exact for |n| <
+ * 2^9. */
 #define GI_LN2_HI 0x1.62e400p-1f
 #define GI_LN2_LO 0x1.7f7d1cp-20f
 #define GI_LOG2E 0x1.715476p+0f
 
 /* exp(r) = 1 + r + r^2 q(r), |r| <= ln(2)/2 (EXP) */
 GI_FN float gi_exp_q(float r) {
-    return gi_poly5_f32(r, 0x1.fffffep-2f, 0x1.5554aep-3f, 0x1.5556f0p-5f, 0x1.122a70p-7f, 0x1.6ba480p-10f);
+    return gi_poly5_f32(r, 0x1.fffffep-2f, 0x1.5554aep-3f, 0x1.5556f0p-5f, 0x1.122a70p-7f,
+                        0x1.6ba480p-10f);
 }
 
 /* exp(r) - 1 */
 GI_FN float gi_exp_p(float r) { return GI_FMAF(r * r, gi_exp_q(r), r); }
 
-/* n = rint(x / ln 2); *r <- x - n ln 2; returns n + bias in the low bits (see GI_ROUNDER_F32). For |x| < 2^20; NaN
- * gives a NaN r and any n. */
+/* n = rint(x / ln 2); *r <- x - n ln 2; returns n + bias in the low bits (see GI_ROUNDER_F32). For
+ * |x| < 2^20; NaN gives a NaN r and any n. */
 GI_FN gi_u32 gi_exp_reduce(float x, float bias, float *r) {
     float shifted = GI_FMAF(x, GI_LOG2E, GI_ROUNDER_F32 + bias);
     float n = shifted - (GI_ROUNDER_F32 + bias);
@@ -26,15 +29,17 @@ GI_FN gi_u32 gi_exp_reduce(float x, float bias, float *r) {
     return gi_bits_f32(shifted);
 }
 
-/* p * 2^n, given n + 254 in the low bits, n from -252 to 254, p about 1. In two factors: only the last product meets a
- * denormal or overflows, so there is one rounding. */
+/* p * 2^n, given n + 254 in the low bits, n from -252 to 254, p about 1. In two factors: only the
+ * last product meets a denormal or overflows, so there is one rounding. */
 GI_FN float gi_scale_f32(float p, gi_u32 n) {
     gi_u32 half = n >> 1;
     return p * gi_pow2_biased_f32(half) * gi_pow2_biased_f32(n - half);
 }
 
 /* x, or 106 with its sign where |x| is more: exp is 0 and infinity there. NaN stays. */
-GI_FN float gi_exp_clamp(float x) { return gi_abs_f32(x) > 106.0f ? gi_copysign_f32(106.0f, x) : x; }
+GI_FN float gi_exp_clamp(float x) {
+    return gi_abs_f32(x) > 106.0f ? gi_copysign_f32(106.0f, x) : x;
+}
 
 GI_FN float gi_exp_f32(float x) {
     float r;
@@ -69,8 +74,9 @@ GI_FN float gi_expm1_f32(float x) {
     return gi_abs_f32(x) < 0x1p-26f ? x : y;
 }
 
-/* 1 / (1 + E), E = exp(-x) = 2^n (1 + p). With k = n/2 rounded down both are scaled by 2^-k, so that small results keep
- * their digits; and E is never rounded: p joins the smaller of the two powers, then the larger one. */
+/* 1 / (1 + E), E = exp(-x) = 2^n (1 + p). With k = n/2 rounded down both are scaled by 2^-k, so
+ * that small results keep their digits; and E is never rounded: p joins the smaller of the two
+ * powers, then the larger one. */
 GI_FN float gi_sigmoid_f32(float x) {
     float r;
     gi_u32 n = gi_exp_reduce(-gi_exp_clamp(x), 254.0f, &r), half = n >> 1; /* half: k + 127 */

@@ -1,4 +1,5 @@
-/* log, log2, log10, log1p, asinh, acosh, atanh in float32. Coefficients: tools/fit_polynomials.py. */
+/* log, log2, log10, log1p, asinh, acosh, atanh in float32. Coefficients: tools/fit_polynomials.py.
+ */
 #ifndef GI_MATH_LOG_H
 #define GI_MATH_LOG_H
 
@@ -11,11 +12,13 @@
 #define GI_LOG10_E 0x1.bcb7b2p-2f
 #define GI_LOG2_E_LO 0x1.4ae0c0p-26f
 
-/* log(1 + f) - f = -f^2/2 + f^3 q(f), 1 + f from sqrt(1/2) to sqrt(2) (LOG); `low` is added before the last rounding */
+/* log(1 + f) - f = -f^2/2 + f^3 q(f), 1 + f from sqrt(1/2) to sqrt(2) (LOG); `low` is added before
+ * the last rounding */
 GI_FN float gi_log_tail(float f, float low) {
     float z = f * f;
     float q = gi_poly9_f32(f, 0x1.555548p-2f, -0x1.000006p-2f, 0x1.99a476p-3f, -0x1.555c44p-3f,
-                           0x1.233ba4p-3f, -0x1.fc28dap-4f, 0x1.e6bfecp-4f, -0x1.de0114p-4f, 0x1.147262p-4f);
+                           0x1.233ba4p-3f, -0x1.fc28dap-4f, 0x1.e6bfecp-4f, -0x1.de0114p-4f,
+                           0x1.147262p-4f);
     return GI_FMAF(-0.5f, z, GI_FMAF(f * z, q, low));
 }
 
@@ -51,7 +54,8 @@ GI_FN float gi_log10_f32(float x) {
     return gi_log_edges(x, GI_FMAF(e, GI_LOG10_2_HI, GI_FMAF(t, GI_LOG10_E, e * GI_LOG10_2_LO)));
 }
 
-/* u = 1 + x loses c; with 1 + x = 2^e (m + c 2^-e) only the fraction has to be put right. e = 0 needs no u at all. */
+/* u = 1 + x loses c; with 1 + x = 2^e (m + c 2^-e) only the fraction has to be put right. e = 0
+ * needs no u at all. */
 GI_FN float gi_log1p_f32(float x) {
     float u = 1.0f + x;
     float c = x >= 1.0f ? 1.0f - (u - x) : x - (u - 1.0f);

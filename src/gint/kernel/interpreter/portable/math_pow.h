@@ -1,4 +1,5 @@
-/* pow in float32, through double. Coefficients: tools/fit_polynomials.py. Special cases as in C99, annex F. */
+/* pow in float32, through double. Coefficients: tools/fit_polynomials.py. Special cases as in C99,
+ * annex F. */
 #ifndef GI_MATH_POW_H
 #define GI_MATH_POW_H
 
@@ -6,8 +7,8 @@
 
 #if GI_HAS_F64
 
-/* log2(m 2^e) = e + s q(s^2), s = (m - 1) / (m + 1), m from sqrt(1/2) to sqrt(2) (POW_LOG2): 45 bits. For a >= 0,
- * zero, infinity and NaN included. */
+/* log2(m 2^e) = e + s q(s^2), s = (m - 1) / (m + 1), m from sqrt(1/2) to sqrt(2) (POW_LOG2): 45
+ * bits. For a >= 0, zero, infinity and NaN included. */
 GI_FN double gi_pow_log2(float a) {
     int tiny = a < 0x1p-126f;
     gi_u32 u = gi_bits_f32(tiny ? a * 0x1p25f : a) - 0x3f3504f3u;
@@ -22,7 +23,8 @@ GI_FN double gi_pow_log2(float a) {
     return finite ? q : (double)edge;
 }
 
-/* 2^t = 2^n q(t - n) (POW_EXP2): 34 bits; conversion to float overflows and denormalises, rounding once */
+/* 2^t = 2^n q(t - n) (POW_EXP2): 34 bits; conversion to float overflows and denormalises, rounding
+ * once */
 GI_FN float gi_pow_exp2(double t) {
     t = t > 130.0 ? 130.0 : t;
     t = t < -160.0 ? -160.0 : t;

@@ -1,8 +1,8 @@
 /* sin, cos, tan, asin, acos, atan, atan2 in float32. Coefficients: tools/fit_polynomials.py.
  *
- * gi_sin_f32, gi_cos_f32, gi_tan_f32 are right for every argument and need no branch, but fetch from a table. The
- * _fast forms are several times quicker and right where gi_trig_is_far(x) is 0 (|x| < 2^18, infinities, NaN): test a
- * block of arguments, then take one loop or the other.
+ * gi_sin_f32, gi_cos_f32, gi_tan_f32 are right for every argument and need no branch, but fetch
+ * from a table. The _fast forms are several times quicker and right where gi_trig_is_far(x) is 0
+ * (|x| < 2^18, infinities, NaN): test a block of arguments, then take one loop or the other.
  */
 #ifndef GI_MATH_TRIG_H
 #define GI_MATH_TRIG_H
@@ -17,15 +17,18 @@ GI_FN int gi_trig_is_far(float x) {
 }
 
 /* 2/pi in binary after a word of zeros */
-GI_TABLE gi_u32 gi_two_over_pi[9] = {0u,          0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u,
-                                     0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u};
+GI_TABLE gi_u32 gi_two_over_pi[9] = {0u,          0xa2f9836eu, 0x4e441529u,
+                                     0xfc2757d1u, 0xf534ddc0u, 0xdb629599u,
+                                     0x3c439041u, 0xfe5163abu, 0xdebbc561u};
 
-/* Payne and Hanek (1983): the 96 bits of 2/pi that matter after the whole turns times the 24 bits of x, in integers.
- * Returns the quadrant, *r <- x - quadrant * pi/2, |r| <= pi/4. For finite |x| >= 1. */
+/* Payne and Hanek (1983): the 96 bits of 2/pi that matter after the whole turns times the 24 bits
+ * of x, in integers. Returns the quadrant, *r <- x - quadrant * pi/2, |r| <= pi/4. For finite |x|
+ * >= 1. */
 GI_FN gi_u32 gi_trig_reduce_far(float x, float *r) {
     gi_u32 bits = gi_bits_f32(x) & 0x7fffffffu;
     gi_u64 m = (bits & 0x007fffffu) | 0x00800000u;
-    gi_u32 at = (bits >> 23) - 150u + 30u; /* x = m 2^(at - 30); first bit of the table that counts */
+    gi_u32 at =
+        (bits >> 23) - 150u + 30u; /* x = m 2^(at - 30); first bit of the table that counts */
     gi_u32 word = (at >> 5) & 7u, left = at & 31u;
     word = word > 5u ? 5u : word;
     gi_u64 t0 = gi_two_over_pi[word], t1 = gi_two_over_pi[word + 1], t2 = gi_two_over_pi[word + 2];
@@ -33,7 +36,8 @@ GI_FN gi_u32 gi_trig_reduce_far(float x, float *r) {
     gi_u64 w0 = (((t0 << 32) | t1) << left) >> 32;
     gi_u64 w1 = (((t1 << 32) | t2) << left) >> 32;
     gi_u64 w2 = (((t2 << 32) | t3) << left) >> 32;
-    gi_u64 turns = ((m * w0) << 32) + m * w1 + ((m * w2) >> 32); /* x / (2 pi), as a fraction of 2^64 */
+    gi_u64 turns =
+        ((m * w0) << 32) + m * w1 + ((m * w2) >> 32); /* x / (2 pi), as a fraction of 2^64 */
     gi_u64 quadrant = (turns + 0x2000000000000000u) >> 62;
     gi_i64 rest = (gi_i64)(turns - (quadrant << 62));
 #if GI_HAS_F64
@@ -46,8 +50,8 @@ GI_FN gi_u32 gi_trig_reduce_far(float x, float *r) {
     return x < 0.0f ? 0u - q : q;
 }
 
-/* The quadrant in the two low bits; *r <- x - quadrant * pi/2, rounded once, |r| < 0.82. pi/2 in 33 and 53 bits, so
- * that the first product is exact. NaN for NaN and infinities. */
+/* The quadrant in the two low bits; *r <- x - quadrant * pi/2, rounded once, |r| < 0.82. pi/2 in 33
+ * and 53 bits, so that the first product is exact. NaN for NaN and infinities. */
 GI_FN gi_u32 gi_trig_reduce(float x, float *r) {
 #if GI_HAS_F64
     float shifted = GI_FMAF(x, 0x1.45f306p-1f, GI_ROUNDER_F32);
@@ -59,7 +63,10 @@ GI_FN gi_u32 gi_trig_reduce(float x, float *r) {
     gi_u32 q = gi_trig_reduce_far(x, &far);
     int near = a < 1.0f;
     int beyond = a > 0.78539816f;
-    *r = near ? (beyond ? x - gi_copysign_f32(0x1.921fb6p+0f, x) + gi_copysign_f32(0x1.777a5cp-25f, x) : x) : far;
+    *r = near ? (beyond
+                     ? x - gi_copysign_f32(0x1.921fb6p+0f, x) + gi_copysign_f32(0x1.777a5cp-25f, x)
+                     : x)
+              : far;
     *r = a < GI_INF_F32 ? *r : GI_NAN_F32;
     return near ? (beyond ? (x < 0.0f ? 3u : 1u) : 0u) : q;
 #endif
@@ -87,8 +94,8 @@ GI_FN float gi_sin_quadrant(float r, gi_u32 quadrant) {
 /* tan(r + quadrant * pi/2): t = r + r^3 q(r^2) (TAN), or -1/t */
 GI_FN float gi_tan_quadrant(float r, gi_u32 quadrant) {
     float z = r * r;
-    float t = gi_poly7_f32(z, 0x1.55556cp-2f, 0x1.110a74p-3f, 0x1.bb66b4p-5f, 0x1.572a0ap-6f, 0x1.7f431ep-7f,
-                           -0x1.01be7ap-10f, 0x1.40e074p-8f);
+    float t = gi_poly7_f32(z, 0x1.55556cp-2f, 0x1.110a74p-3f, 0x1.bb66b4p-5f, 0x1.572a0ap-6f,
+                           0x1.7f431ep-7f, -0x1.01be7ap-10f, 0x1.40e074p-8f);
     t = GI_FMAF(t * z, r, r);
     int odd = quadrant & 1u;
     return (odd ? -1.0f : t) / (odd ? t : 1.0f);
@@ -130,7 +137,8 @@ GI_FN float gi_tan_f32(float x) {
 
 /* t + t z q(z): asin(t) for z = t^2 <= 1/4 (ASIN) */
 GI_FN float gi_asin_core(float t, float z) {
-    float q = gi_poly5_f32(z, 0x1.5555c8p-3f, 0x1.330204p-4f, 0x1.747bb8p-5f, 0x1.8c3e54p-6f, 0x1.595c58p-5f);
+    float q = gi_poly5_f32(z, 0x1.5555c8p-3f, 0x1.330204p-4f, 0x1.747bb8p-5f, 0x1.8c3e54p-6f,
+                           0x1.595c58p-5f);
     return GI_FMAF(q * z, t, t);
 }
 

@@ -1,5 +1,6 @@
-// float16 conversions of whole rows, through F16C or AVX-512 where the unit is built with it: what gcc 12 does not
-// find by itself. The same results as the scalar forms of half.h. (bfloat16 needs none of this: its loops vectorise.)
+// float16 conversions of whole rows, through F16C where the unit is built with it: what gcc 12 does
+// not find by itself. The same results as the scalar forms of half.h. (bfloat16 needs none of this:
+// its loops vectorise.)
 #pragma once
 
 #include "half.h"
@@ -10,12 +11,7 @@
 
 GI_FN void gi_f16_to_f32_rows(long n, const uint16_t *__restrict a, float *__restrict d) {
     long i = 0;
-#if defined(__AVX512F__)
-    for (; i + 16 <= n; i += 16) {
-        __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(a + i));
-        _mm512_storeu_ps(d + i, _mm512_cvtph_ps(halves));
-    }
-#elif defined(__F16C__)
+#if defined(__F16C__)
     for (; i + 8 <= n; i += 8) {
         __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i *>(a + i));
         _mm256_storeu_ps(d + i, _mm256_cvtph_ps(halves));
@@ -25,19 +21,12 @@ GI_FN void gi_f16_to_f32_rows(long n, const uint16_t *__restrict a, float *__res
 }
 
 GI_FN void gi_f32_to_f16_rows(long n, const float *__restrict a, uint16_t *__restrict d) {
-    constexpr int nearest = 0x08; // _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC
     long i = 0;
-#if defined(__AVX512F__)
-    for (; i + 16 <= n; i += 16) {
-        __m256i halves = _mm512_cvtps_ph(_mm512_loadu_ps(a + i), nearest);
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(d + i), halves);
-    }
-#elif defined(__F16C__)
+#if defined(__F16C__)
     for (; i + 8 <= n; i += 8) {
-        __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(a + i), nearest);
+        __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(a + i), 0x08 /* to nearest */);
         _mm_storeu_si128(reinterpret_cast<__m128i *>(d + i), halves);
     }
 #endif
-    (void)nearest;
     for (; i < n; i++) d[i] = gi_f32_to_f16(a[i]);
 }

@@ -1,8 +1,9 @@
-// Integer arithmetic with the results of eager torch on CPU, for int8, int16, int32, int64 and uint8.
+// Integer arithmetic with the results of eager torch on CPU, for int8, int16, int32, int64 and
+// uint8.
 //
-// Everything wraps; nothing here is undefined for any operands. Division by zero sets bit 0 of `error` and yields 0;
-// pass a local variable, so that a loop keeps it in a register. Function templates are static: units built for
-// different instruction sets share none of them.
+// Everything wraps; nothing here is undefined for any operands. Division by zero sets bit 0 of
+// `error` and yields 0; pass a local variable, so that a loop keeps it in a register. Function
+// templates are static: units built for different instruction sets share none of them.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,11 @@
 
 #define GI_INT template <class T> [[gnu::always_inline, maybe_unused]] static inline
 
-// Arithmetic happens in an unsigned type at least as wide as int, so that no promotion makes it signed again.
-template <class T>
-using gi_unsigned = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+// Arithmetic happens in an unsigned type at least as wide as int, so that no promotion makes it
+// signed again.
+template <class T> using gi_unsigned = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 
-template <class T>
-inline constexpr int gi_width = 8 * sizeof(T);
+template <class T> inline constexpr int gi_width = 8 * sizeof(T);
 
 GI_INT T gi_add(T a, T b) { return T(gi_unsigned<T>(a) + gi_unsigned<T>(b)); }
 GI_INT T gi_sub(T a, T b) { return T(gi_unsigned<T>(a) - gi_unsigned<T>(b)); }
@@ -24,7 +24,8 @@ GI_INT T gi_neg(T a) { return T(0 - gi_unsigned<T>(a)); }
 GI_INT T gi_abs(T a) { return a < 0 ? gi_neg(a) : a; }
 GI_INT T gi_sign(T a) { return T((a > 0) - (a < 0)); }
 
-// Counts outside 0 .. width - 1 (negative ones too) shift everything out: 0, or the sign for right shifts.
+// Counts outside 0 .. width - 1 (negative ones too) shift everything out: 0, or the sign for right
+// shifts.
 GI_INT T gi_shl(T a, T count) {
     bool out = count < 0 || count >= gi_width<T>;
     T shifted = T(gi_unsigned<T>(a) << (out ? 0 : int(count)));
@@ -36,8 +37,8 @@ GI_INT T gi_shr(T a, T count) {
     return out && !std::is_signed_v<T> ? T(0) : shifted;
 }
 
-// a / b towards zero for b other than 0 and -1. The quotient of two integers that a float holds exactly is never
-// rounded across a whole number, and float division vectorises.
+// a / b towards zero for b other than 0 and -1. The quotient of two integers that a float holds
+// exactly is never rounded across a whole number, and float division vectorises.
 GI_INT T gi_plain_quotient(T a, T b) {
     if constexpr (sizeof(T) <= 2)
         return T(int32_t(float(a) / float(b)));
@@ -77,7 +78,8 @@ GI_INT T gi_remainder(T a, T b, int &error) {
     return gi_add(rest, other ? b : T(0));
 }
 
-// Repeated multiplication. Negative exponents: 1 and -1 have powers, everything else (0 too) gives 0.
+// Repeated multiplication. Negative exponents: 1 and -1 have powers, everything else (0 too) gives
+// 0.
 GI_INT T gi_ipow(T base, T exponent) {
     if (exponent < 0) return base == 1 ? T(1) : base == T(-1) ? T(exponent & 1 ? -1 : 1) : T(0);
     T power = 1;
