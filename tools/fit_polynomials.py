@@ -135,11 +135,11 @@ def solve(fit: Fit) -> tuple[list, object]:
 LN2 = mp.log(2)
 HALF_LN2 = LN2 / 2 * mpf("1.01")
 OCTAVE = (mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1)
-ERFC_SHIFT = mpf(4)
+ERFC_SHIFT = mpf(2)
 
 
 def erfc_scaled(t):
-    """(1 + 2x) exp(x^2) erfc(x), of t = (x - 4) / (x + 4) (Shepherd and Laframboise, 1981)."""
+    """(1 + 2x) exp(x^2) erfc(x), of t = (x - 2) / (x + 2) (Shepherd and Laframboise, 1981)."""
     x = ERFC_SHIFT * (1 + t) / (1 - t)
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
@@ -214,8 +214,8 @@ FITS = {
     # erf(x) = x + x q(x^2) up to 1; log2(erfc(x)) = q(x) on [1, 4], where 1 - 2^q is wanted
     "ERF": Fit(lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), mpf("0.001"), mpf(1), 7, 2),
     "ERF_TAIL": Fit(lambda x: mp.log(mp.erfc(x), 2), lambda x: mp.erfc(x), mpf(1), mpf(4), 7),
-    # (1 + 2x) exp(x^2) erfc(x) = q((x - 4) / (x + 4)), x from 0 to 10.5
-    "ERFC": Fit(erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf(-1), mpf("6.5") / mpf("14.5"), 11),
+    # (1 + 2x) exp(x^2) erfc(x) = q((x - 2) / (x + 2)), x from 0.46 to 10.5
+    "ERFC": Fit(erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf("-0.63"), mpf("0.681"), 10),
     # float64: exp(r) = 1 + r + r^2 q(r); log(m) = 2s + s^3 q(s^2), s = (m - 1)/(m + 1)
     "EXP_F64": Fit(
         lambda r: (mp.expm1(r) - r) / r**2, lambda r: mpf(1), -HALF_LN2, HALF_LN2, 10, 1, 64

@@ -170,11 +170,11 @@ GI_FN float gi_poly9_f32(float x, float c0, float c1, float c2, float c3, float 
     high = GI_FMAF(c8, w, high);
     return GI_FMAF(high, w, GI_FMAF(GI_FMAF(c3, x, c2), z, GI_FMAF(c1, x, c0)));
 }
-GI_FN float gi_poly11_f32(float x, float c0, float c1, float c2, float c3, float c4, float c5,
-                          float c6, float c7, float c8, float c9, float c10) {
+GI_FN float gi_poly10_f32(float x, float c0, float c1, float c2, float c3, float c4, float c5,
+                          float c6, float c7, float c8, float c9) {
     float z = x * x, w = z * z;
     float high = GI_FMAF(GI_FMAF(c7, x, c6), z, GI_FMAF(c5, x, c4));
-    high = GI_FMAF(GI_FMAF(c10, z, GI_FMAF(c9, x, c8)), w, high);
+    high = GI_FMAF(GI_FMAF(c9, x, c8), w, high);
     return GI_FMAF(high, w, GI_FMAF(GI_FMAF(c3, x, c2), z, GI_FMAF(c1, x, c0)));
 }
 #if GI_HAS_F64

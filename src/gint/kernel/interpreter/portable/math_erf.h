@@ -21,22 +21,22 @@ GI_FN float gi_erf_f32(float x) {
     return a < 1.0f ? gi_erf_core(x) : tail;
 }
 
-/* erfc(a) = exp(-a^2) q(t) / (1 + 2a), t = (a - 4) / (a + 4) (ERFC); the rounding error of a^2 is
+/* erfc(a) = exp(-a^2) q(t) / (1 + 2a), t = (a - 2) / (a + 2) (ERFC); the rounding error of a^2 is
  * carried along */
 GI_FN float gi_erfc_f32(float x) {
     float a = gi_abs_f32(x), b = a > 10.5f ? 10.5f : a;
-    float t = (b - 4.0f) / (b + 4.0f);
-    float q = gi_poly11_f32(t, 0x1.3ba592p+0f, -0x1.1df1aep-3f, 0x1.f7db1ap-7f, 0x1.16eb54p-4f,
-                            -0x1.9da20ap-4f, 0x1.803ba2p-4f, -0x1.10fc56p-4f, 0x1.2aa142p-5f,
-                            -0x1.049fa8p-6f, 0x1.c6639ep-8f, 0x1.b61a34p-11f);
+    float t = (b - 2.0f) / (b + 2.0f);
+    float q = gi_poly10_f32(t, 0x1.46e80ep+0f, -0x1.7bf5e6p-4f, -0x1.5407cep-3f, 0x1.4ff936p-3f,
+                            -0x1.bc1dp-5f, -0x1.06838ap-7f, 0x1.1bceecp-7f, 0x1.311518p-10f,
+                            -0x1.4b12d6p-10f, -0x1.01ebbp-12f);
     float high = gi_f32_bits(gi_bits_f32(b) & 0xfffff000u), low = b - high;
     float square = b * b;
     float lost = ((high * high - square) + 2.0f * high * low) + low * low;
     float r;
     gi_u32 n = gi_exp_reduce(-square, 254.0f, &r);
     r = r - lost;
-    float e = gi_exp_p(r) + 1.0f;
-    float y = gi_scale_f32(e * (q / (1.0f + 2.0f * b)), n);
+    float w = q / (1.0f + 2.0f * b);
+    float y = gi_scale_f32(GI_FMAF(w, gi_exp_p(r), w), n);
     y = x < 0.0f ? 2.0f - y : y;
     return a < 0.5f ? 1.0f - gi_erf_core(x) : y;
 }
