@@ -19,14 +19,18 @@ typedef int gi_i32;
 typedef uint gi_u32;
 typedef long gi_i64;
 typedef ulong gi_u64;
-#define GI_FN inline
+#define GI_FN static inline
 #define GI_TABLE __constant
+#ifndef GI_HAS_F64
 #if defined(cl_khr_fp64) || defined(__opencl_c_fp64)
 #define GI_HAS_F64 1
-#define gi_bits_f64(x) as_ulong(x)
-#define gi_f64_bits(x) as_double(x)
 #else
 #define GI_HAS_F64 0
+#endif
+#endif
+#if GI_HAS_F64
+#define gi_bits_f64(x) as_ulong(x)
+#define gi_f64_bits(x) as_double(x)
 #endif
 #define gi_bits_f32(x) as_uint(x)
 #define gi_f32_bits(x) as_float(x)

@@ -32,8 +32,8 @@ GI_FN gi_u32 gi_exp_reduce(float x, float bias, float *r) {
 /* p * 2^n, given n + 254 in the low bits, n from -252 to 254, p about 1. In two factors: only the
  * last product meets a denormal or overflows, so there is one rounding. */
 GI_FN float gi_scale_f32(float p, gi_u32 n) {
-    gi_u32 half = n >> 1;
-    return p * gi_pow2_biased_f32(half) * gi_pow2_biased_f32(n - half);
+    gi_u32 k = n >> 1;
+    return p * gi_pow2_biased_f32(k) * gi_pow2_biased_f32(n - k);
 }
 
 /* x, or 106 with its sign where |x| is more: exp is 0 and infinity there. NaN stays. */
@@ -79,8 +79,8 @@ GI_FN float gi_expm1_f32(float x) {
  * powers, then the larger one. */
 GI_FN float gi_sigmoid_f32(float x) {
     float r;
-    gi_u32 n = gi_exp_reduce(-gi_exp_clamp(x), 254.0f, &r), half = n >> 1; /* half: k + 127 */
-    float up = gi_pow2_biased_f32(n - half), down = gi_pow2_biased_f32(254u - half);
+    gi_u32 n = gi_exp_reduce(-gi_exp_clamp(x), 254.0f, &r), k = n >> 1; /* k + 127 */
+    float up = gi_pow2_biased_f32(n - k), down = gi_pow2_biased_f32(254u - k);
     float low = up < down ? up : down, high = up < down ? down : up;
     return down / (GI_FMAF(up, gi_exp_p(r), low) + high);
 }

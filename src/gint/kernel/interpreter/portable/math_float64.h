@@ -36,15 +36,15 @@ GI_FN double gi_exp_clamp_f64(double x) {
 
 GI_FN double gi_exp_f64(double x) {
     double r;
-    gi_u64 n = gi_exp_reduce_f64(gi_exp_clamp_f64(x), 2046.0, &r), half = n >> 1;
-    return (gi_exp_p_f64(r) + 1.0) * gi_pow2_biased_f64(half) * gi_pow2_biased_f64(n - half);
+    gi_u64 n = gi_exp_reduce_f64(gi_exp_clamp_f64(x), 2046.0, &r), k = n >> 1;
+    return (gi_exp_p_f64(r) + 1.0) * gi_pow2_biased_f64(k) * gi_pow2_biased_f64(n - k);
 }
 
 /* See gi_sigmoid_f32. */
 GI_FN double gi_sigmoid_f64(double x) {
     double r;
-    gi_u64 n = gi_exp_reduce_f64(-gi_exp_clamp_f64(x), 2046.0, &r), half = n >> 1;
-    double up = gi_pow2_biased_f64(n - half), down = gi_pow2_biased_f64(2046u - half);
+    gi_u64 n = gi_exp_reduce_f64(-gi_exp_clamp_f64(x), 2046.0, &r), k = n >> 1;
+    double up = gi_pow2_biased_f64(n - k), down = gi_pow2_biased_f64(2046u - k);
     double low = up < down ? up : down, high = up < down ? down : up;
     return down / (GI_FMA(up, gi_exp_p_f64(r), low) + high);
 }

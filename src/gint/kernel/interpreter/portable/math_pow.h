@@ -37,8 +37,8 @@ GI_FN float gi_pow_exp2(double t) {
 }
 
 GI_FN float gi_pow_f32(float x, float y) {
-    float a = gi_abs_f32(x), half = y * 0.5f;
-    int whole = GI_RINTF(y) == y, odd = whole & (GI_RINTF(half) != half);
+    float a = gi_abs_f32(x), y_half = y * 0.5f;
+    int whole = GI_RINTF(y) == y, odd = whole & (GI_RINTF(y_half) != y_half);
     double t = (double)y * gi_pow_log2(a);
     t = ((a == 1.0f) & (gi_abs_f32(y) == GI_INF_F32)) ? 0.0 : t;
     float p = gi_pow_exp2(t);

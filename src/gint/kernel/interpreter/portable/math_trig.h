@@ -41,12 +41,12 @@ GI_FN gi_u32 gi_trig_reduce_far(float x, float *r) {
     gi_u64 quadrant = (turns + 0x2000000000000000u) >> 62;
     gi_i64 rest = (gi_i64)(turns - (quadrant << 62));
 #if GI_HAS_F64
-    float near = (float)((double)rest * 0x1.921fb54442d18p-62);
+    float r_near = (float)((double)rest * 0x1.921fb54442d18p-62);
 #else
-    float near = (float)rest * 0x1.921fb6p-62f;
+    float r_near = (float)rest * 0x1.921fb6p-62f;
 #endif
     gi_u32 q = (gi_u32)quadrant;
-    *r = x < 0.0f ? -near : near;
+    *r = x < 0.0f ? -r_near : r_near;
     return x < 0.0f ? 0u - q : q;
 }
 
@@ -59,24 +59,25 @@ GI_FN gi_u32 gi_trig_reduce(float x, float *r) {
     *r = (float)GI_FMA(n, -0x1.0b4611a626331p-34, GI_FMA(n, -0x1.921fb544p+0, (double)x));
     return gi_bits_f32(shifted);
 #else
-    float a = gi_abs_f32(x), far;
-    gi_u32 q = gi_trig_reduce_far(x, &far);
-    int near = a < 1.0f;
+    float a = gi_abs_f32(x), r_far;
+    gi_u32 q = gi_trig_reduce_far(x, &r_far);
+    int is_small = a < 1.0f;
     int beyond = a > 0.78539816f;
-    *r = near ? (beyond
-                     ? x - gi_copysign_f32(0x1.921fb6p+0f, x) + gi_copysign_f32(0x1.777a5cp-25f, x)
-                     : x)
-              : far;
+    *r =
+        is_small
+            ? (beyond ? x - gi_copysign_f32(0x1.921fb6p+0f, x) + gi_copysign_f32(0x1.777a5cp-25f, x)
+                      : x)
+            : r_far;
     *r = a < GI_INF_F32 ? *r : GI_NAN_F32;
-    return near ? (beyond ? (x < 0.0f ? 3u : 1u) : 0u) : q;
+    return is_small ? (beyond ? (x < 0.0f ? 3u : 1u) : 0u) : q;
 #endif
 }
 
 GI_FN gi_u32 gi_trig_reduce_any(float x, float *r) {
-    float near, far;
-    gi_u32 q = gi_trig_reduce(x, &near), p = gi_trig_reduce_far(x, &far);
+    float r_near, r_far;
+    gi_u32 q = gi_trig_reduce(x, &r_near), p = gi_trig_reduce_far(x, &r_far);
     int is_far = gi_trig_is_far(x);
-    *r = is_far ? far : near;
+    *r = is_far ? r_far : r_near;
     return is_far ? p : q;
 }
 
