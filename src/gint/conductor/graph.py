@@ -82,7 +82,7 @@ class Graph:
             return self._item_kind(node)
         if is_view(node.target):
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
-        if is_extern(node.target) and not lowering.fuses(node, self.kinds):
+        if is_extern(node.target):
             return NodeKind.EXTERN
         reason = unusable or self._refuse(node)
         if reason is None:
@@ -97,9 +97,6 @@ class Graph:
             node = node.args[0]
         if self.kinds.get(node) is NodeKind.TUPLE:
             self.kinds.update({user: NodeKind.EXTERN for user in node.users})
-        if is_extern(node.target):
-            self.kinds[node] = NodeKind.EXTERN
-            return
         self.kinds[node] = NodeKind.FALLBACK
         self.refusals[node] = Refusal(node.name, str(node.target), reason)
 

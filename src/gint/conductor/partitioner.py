@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import fx
 
 from .cost import worth_storing
-from .emitter import BlockedError, Emitted, UnfitError, emit
+from .emitter import BlockedError, Emitted, Emitter, UnfitError
 from .graph import Graph, NodeKind
 from .inplace import place_outputs
 from .lowering import NotLowerableError
@@ -135,7 +135,7 @@ class _Partition:
         self._add(Unit([node], self.epoch, alone))
 
     def _emit(self, members: list[fx.Node]) -> Emitted:
-        return emit(self.graph, self.stored, members, members, self.max_tensors)
+        return Emitter(self.graph, self.stored, members, self.max_tensors).emit(members)
 
     def _emit_alone(self, node: fx.Node) -> Emitted:
         """The program of one value; what blocks it is stored first."""
@@ -225,9 +225,8 @@ class _Partition:
             if unit.is_launch:
                 outputs = [n for n in unit.nodes if n in needed]
                 if len(outputs) < len(unit.nodes):
-                    unit.emitted = emit(
-                        self.graph, self.stored, unit.nodes, outputs, self.max_tensors
-                    )
+                    emitter = Emitter(self.graph, self.stored, unit.nodes, self.max_tensors)
+                    unit.emitted = emitter.emit(outputs)
 
     def _ordered(self) -> list[Unit]:
         """Units sorted so that what is read is made before; else in the graph's own order."""
