@@ -1,5 +1,6 @@
 """What is generated from the table is complete and current."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_header_numbers_opcodes_and_types_as_the_encoding_does():
     for op in OPCODES:
         assert f"  GI_OP_{op.name.upper()} = {op.code}," in text
     for t in DTYPES:
-        assert f"  GI_{t.name.upper()} = {t.code}," in text
+        assert re.search(rf"(?i) GI_{t.name} = {t.code},", text)
 
 
 def test_the_header_lists_every_computing_opcode_for_every_type():

@@ -109,12 +109,24 @@ def _sealed(header: bytes, code: bytes = b"") -> bytes:
         (_forged(sections=[["map", -1], ["map", 17]]), r"sections of \[-1, 17\] instructions"),
         (_forged(sections=[["map", 10**30]]), "instructions, the file holds"),
         (_forged(sections=[["loop", 15]]), "'loop' is not a valid SectionKind"),
+        (_forged(opcodes=[]), "Instruction 0: there is no opcode number"),
+        (_forged(opcodes=[[0, "sinus"]]), "no opcode 'sinus'"),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_hostile_headers_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         from_bytes(data)
+
+
+def test_opcodes_are_found_by_name_so_that_a_longer_table_reads_old_files():
+    data = to_bytes(PROGRAM)
+    (length,) = struct.unpack_from("<I", data, 8)
+    header, code = json.loads(data[16 : 16 + length]), bytearray(data[16 + length :])
+    for at in range(0, len(code), 24):
+        struct.pack_into("<H", code, at, struct.unpack_from("<H", code, at)[0] + 1000)
+    header["opcodes"] = [[number + 1000, name] for number, name in header["opcodes"]]
+    assert from_bytes(_sealed(json.dumps(header).encode(), bytes(code))) == PROGRAM
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=8))

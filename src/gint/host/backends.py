@@ -37,10 +37,13 @@ class Capabilities:
 class Kernel(Protocol):
     """A program loaded into a backend."""
 
-    def launch(self, binding: Binding, stream: int | None = None) -> int:
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
         """Verify the binding and run; the error flag (see kernel.interpreter.errors).
 
-        Raises VerificationError, and nothing has run then.
+        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
+        does not depend on it. Raises VerificationError, and nothing has run then.
         """
 
     def prepare(

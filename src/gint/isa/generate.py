@@ -91,7 +91,8 @@ def docs() -> str:
     for op in OPCODES:
         meaning = op.meaning.replace("|", r"\|")
         result = "" if op.result == "T" else f"Gives {op.result}. "
-        note = (result + op.note).replace("|", r"\|").strip()
+        last = "" if op.exact else " Floats: not the same bits on every backend."
+        note = (result + op.note + last).replace("|", r"\|").strip()
         types = " ".join(op.types)
         lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {note} |")
     return "\n".join(lines) + "\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .dtypes import DTYPES, DType, Kind
 from .opcodes import OPCODES, Opcode
@@ -92,16 +94,21 @@ def encode_immediate(t: DType, value: int | float | bool) -> bytes:
     return struct.pack("<d" if t.kind is Kind.FLOAT else "<q", value)
 
 
-def decode(data: bytes) -> tuple[Instruction, ...]:
-    """Instructions from their encoding. Raises ValueError naming the first one that is no such."""
+def decode(
+    data: bytes, opcodes: Mapping[int, Opcode] = MappingProxyType(dict(enumerate(OPCODES)))
+) -> tuple[Instruction, ...]:
+    """Instructions from their encoding. Raises ValueError naming the first one that is no such.
+
+    `opcodes` is the numbering they were encoded with, this table's own if not given.
+    """
     if len(data) % SIZE:
         raise ValueError(f"{len(data)} bytes are not a whole number of {SIZE}-byte instructions.")
-    return tuple(_decode_one(i, row) for i, row in enumerate(_LAYOUT.iter_unpack(data)))
+    return tuple(_decode_one(i, row, opcodes) for i, row in enumerate(_LAYOUT.iter_unpack(data)))
 
 
-def _decode_one(number: int, row: tuple) -> Instruction:
+def _decode_one(number: int, row: tuple, opcodes: Mapping[int, Opcode]) -> Instruction:
     code, type_code, pad, d, a, b, c, n, pad2, imm = row
-    if code >= len(OPCODES):
+    if code not in opcodes:
         raise ValueError(f"Instruction {number}: there is no opcode number {code}.")
     if type_code >= len(DTYPES):
         raise ValueError(f"Instruction {number}: there is no data type number {type_code}.")
@@ -110,6 +117,6 @@ def _decode_one(number: int, row: tuple) -> Instruction:
     t = DTYPES[type_code]
     value = struct.unpack("<d" if t.kind is Kind.FLOAT else "<q", imm)[0]
     try:
-        return Instruction(OPCODES[code], t, d, a, b, c, n, value)
+        return Instruction(opcodes[code], t, d, a, b, c, n, value)
     except ValueError as error:
         raise ValueError(f"Instruction {number}: {error}") from None

@@ -5,8 +5,12 @@ offset  bytes  content
 4       4      format version, little endian
 8       4      length H of the header
 12      4      CRC-32 of all that follows
-16      H      header, UTF-8 JSON: name, axes, slots, params, sections (kind, instruction count)
+16      H      header, UTF-8 JSON: name, axes, slots, params, sections (kind, instruction count),
+               opcodes (number, name)
 16+H    24n    the instructions
+
+Opcodes are found by name: their numbers change whenever the table does. The version changes when
+an opcode of the same name means something else.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
-from gint.isa import dtype
+from gint.isa import dtype, opcode
 from gint.isa.instruction import SIZE, decode
 
 from .model import Access, Axis, AxisKind, Param, Program, Section, SectionKind, Slot
@@ -59,6 +63,9 @@ def to_bytes(program: Program) -> bytes:
         "slots": [[s.name, s.dtype.name, s.access.value, list(s.axes)] for s in program.slots],
         "params": [[p.name, p.dtype.name] for p in program.params],
         "sections": [[s.kind.value, len(s.instructions)] for s in program.sections],
+        "opcodes": sorted(
+            {(i.op.code, i.op.name) for s in program.sections for i in s.instructions}
+        ),
     }
     text = json.dumps(header, separators=(",", ":")).encode()
     body = text + program.encode()
@@ -92,6 +99,7 @@ _FORM = {
     "slots": [(str, str, str, [int])],
     "params": [(str, str)],
     "sections": [(str, int)],
+    "opcodes": [(int, str)],
 }
 
 
@@ -126,7 +134,8 @@ def _program(header: dict, code: bytes) -> Program:
             f"the header announces sections of {counts} instructions, the file holds {len(code)} "
             f"bytes of them ({SIZE} bytes each)."
         )
-    instructions = iter(decode(code))
+    opcodes = {number: opcode(name) for number, name in header["opcodes"]}
+    instructions = iter(decode(code, opcodes))
     return Program(
         name=header["name"],
         axes=tuple(Axis(name, AxisKind(kind)) for name, kind in header["axes"]),

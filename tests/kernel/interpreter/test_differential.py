@@ -19,7 +19,7 @@ from gint.host import backends
 from gint.isa import DType
 from gint.kernel.interpreter.numpy.functions import widen_bf16
 from gint.program import Binding, VerifiedProgram, assemble, disassemble, verify
-from tests.memory import Placed, bind, bind_contiguous, contiguous
+from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous
 from tests.strategies import INEXACT, Launch, launches, programs
 
 ULP = {"f32": 8, "f64": 2}
@@ -41,10 +41,79 @@ def check(backend: str, verified: VerifiedProgram, launch: Launch) -> None:
     padding = [place.padding() for place in placed]
     error = run("python", verified, reference)
     assert run(backend, verified, binding) == error
+    _compare(verified, placed, expected, padding)
+
+
+def _compare(
+    verified: VerifiedProgram,
+    placed: tuple[Placed, ...],
+    expected: tuple[Placed, ...],
+    padding: list[bytes],
+) -> None:
+    p = verified.program
     for n, (slot, found, wanted) in enumerate(zip(p.slots, placed, expected, strict=True)):
         assert found.storage.is_intact(), f"bytes around slot {slot.name} were written"
         assert found.padding() == padding[n], f"bytes between elements of {slot.name} were written"
         assert_close(slot.dtype, found.array, wanted.array, tolerance(verified, n), slot.name)
+
+
+@given(st.data())
+def test_prepared_launches_and_any_number_of_threads_give_the_same_bits(backend, data):
+    verified = data.draw(programs())
+    launch = data.draw(launches(verified.program))
+    note(disassemble(verified.program))
+    kernel = backends.backend(backend).load(verified)
+    results = []
+    for threads in (1, 2, 3, None):
+        binding, placed = _bound(verified, launch)
+        error = kernel.launch(binding, threads=threads)
+        results.append((error, slots_of(placed)))
+    binding, placed = _bound(verified, launch)
+    layouts = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+    prepared = kernel.prepare(binding.extents, binding.params, layouts)
+    error = prepared(*(s.pointer for s in binding.slots))
+    assert all(p.storage.is_intact() for p in placed)
+    results.append((error, slots_of(placed)))
+    assert results.count(results[0]) == len(results)
+
+
+def _bound(verified: VerifiedProgram, launch: Launch) -> tuple[Binding, tuple[Placed, ...]]:
+    return bind(verified.program, launch.extents, launch.params, launch.layouts, launch.seed)
+
+
+LONG_SUM = """
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows)
+slot z f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+  prod.f32 acc[2] <- acc[2] * r[0]
+scalar
+  store.f32 s[y] <- r[1]
+  store.f32 s[z] <- r[2]
+"""
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1_000_003), (3, 100_001), (20_000, 7), (2, 0)])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, cols, order):
+    """And the error of pairwise sums of chunks: (64 + log2 n) eps times the sum of sizes."""
+    verified = verify(assemble(LONG_SUM))
+    kernel = backends.backend(backend).load(verified)
+    layouts = (Layout(order), contiguous(1), contiguous(1))
+    binding, (x, y, z) = bind(verified.program, (rows, cols), (), layouts, seed=1)
+    x.array[...] = np.exp(np.random.default_rng(2).normal(0, 0.01, (rows, cols)))
+    results = set()
+    for threads in (1, 2, 3, 8):
+        assert kernel.launch(binding, threads=threads) == 0
+        results.add((y.array.tobytes(), z.array.tobytes()))
+    assert len(results) == 1
+    exact = x.array.sum(1, dtype=np.float64)
+    bound = (64 + np.log2(cols + 1)) * np.finfo(np.float32).eps * exact
+    assert np.all(np.abs(y.array - exact) <= bound)
 
 
 def run(backend: str, verified: VerifiedProgram, binding: Binding) -> int:

@@ -9,12 +9,15 @@ import torch
 from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
+from ..sizes import keys
 from .rules import NotLowerableError, lowers
 
 if TYPE_CHECKING:
     from ..emitter import Context
 
 aten, prims = torch.ops.aten, torch.ops.prims
+
+_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
 
 
 @lowers(aten.full.default)
@@ -76,15 +79,15 @@ def _iota(c: Context) -> Value:
 def _linspace(c: Context) -> Value:
     """As eager: from the start in the first half, from the end in the second; in double for
     integers."""
-    if c.torch_dtype in (torch.float16, torch.bfloat16):
+    if c.torch_dtype in _ROUNDING:
         raise NotLowerableError("eager rounds every step of a linspace of this type")
-    b, axis = c.builder, c.map[0]
+    b, size = c.builder, keys(c.fake.shape)[0]
     work = "f64" if c.dtype.kind is Kind.INT else c.dtype
-    start, end = (c.builder.cast(c.operand(c.argument(i, n)), work)
-                  for i, n in enumerate(("start", "end")))  # fmt: skip
-    if axis is None:
+    start = b.cast(c.operand(c.argument(0, "start")), work)
+    end = b.cast(c.operand(c.argument(1, "end")), work)
+    if size == 1:
         return b.cast(start, c.dtype)
-    position, count = b.index(axis), b.extent(axis)
+    position, count = c.position(c.map[0]), c.emitter.size(size)
     step = (end - start) / b.cast(count - 1, work)
     rising = start + step * b.cast(position, work)
     falling = end - step * b.cast(count - 1 - position, work)
@@ -93,10 +96,8 @@ def _linspace(c: Context) -> Value:
 
 def _sequence(c: Context, start, step) -> Value:
     """start + step * position, in i64 or, as eager does, in double for floats."""
-    axis = c.map[0]
     work = "f64" if c.dtype.kind is Kind.FLOAT else "i64"
-    position = c.builder.const(0, "i64") if axis is None else c.builder.index(axis)
-    value = c.builder.cast(position, work)
+    value = c.builder.cast(c.position(c.map[0]), work)
     if isinstance(step, torch.fx.Node) or step != 1:
         value = value * c.operand(step, work)
     if isinstance(start, torch.fx.Node) or start != 0:
@@ -107,7 +108,13 @@ def _sequence(c: Context, start, step) -> Value:
 @lowers(aten._to_copy.default, prims.convert_element_type.default)
 def _cast(c: Context) -> Value:
     """A cast in the graph is kept, also where registers are wider than the type asked for."""
-    return c.rounded(c.operand(c.op_node.args[0]), c.torch_dtype)
+    return rounded(c, c.operand(c.op_node.args[0]))
+
+
+def rounded(c: Context, value: Value) -> Value:
+    """A value as it is after a trip through memory in the type of the result."""
+    name = _ROUNDING.get(c.torch_dtype)
+    return c.builder.emit(name, value) if name else value
 
 
 @lowers(aten.clone.default)
@@ -118,3 +125,13 @@ def _clone(c: Context) -> Value:
 @lowers(aten.copy.default)
 def _copy(c: Context) -> Value:
     return c.operand(c.argument(1, "src"))
+
+
+@lowers(aten.flip.default)
+def _flip(c: Context) -> Value:
+    source, dims = c.argument(0, "self"), c.argument(1, "dims")
+    m = list(c.map)
+    for d in dims:
+        size = keys(c.fake.shape)[d]
+        m[d] = m[d].scaled(-1, size - 1)
+    return c.value(source, tuple(m))

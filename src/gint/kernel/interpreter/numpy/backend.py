@@ -16,7 +16,10 @@ class NumpyKernel:
     def __init__(self, verified: VerifiedProgram) -> None:
         self.verified = verified
 
-    def launch(self, binding: Binding, stream: int | None = None) -> int:
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
+        """Verify the binding and run, always on one thread; the error flag."""
         verify_binding(self.verified, binding)
         return run(self.verified, binding)
 

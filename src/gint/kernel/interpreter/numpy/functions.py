@@ -83,7 +83,7 @@ class Functions:
     @staticmethod
     def fma(a, b, c):
         rows = np.broadcast(a, b, c)
-        values = [_fma_of_numbers(*row, a.dtype.type) for row in rows]
+        values = [_fma_of_numbers(x, y, z, a.dtype.type) for x, y, z in rows]
         return np.array(values, dtype=a.dtype).reshape(rows.shape)
 
     @staticmethod
