@@ -1,0 +1,263 @@
+"""Writing programs in Python: a decorator that records calls.
+
+    @bytecode
+    def rms_norm(b):
+        rows, cols = b.parallel("rows"), b.reduced("cols")
+        x, w = b.input("x", "f32", rows, cols), b.input("w", "f32", cols)
+        eps = b.cast(b.param("eps", "f64"), "f32")
+        mean = b.sum(x * x) / b.cast(b.extent(cols), "f32")
+        b.output("y", "f32", (rows, cols), x * b.rsqrt(mean + eps) * w)
+
+`rms_norm` is then a verified program. A builder method exists for every opcode of the table that
+computes something (`b.exp(x)`, `b.where(c, x, y)`, `b.amax(x)`); Python's operators are short for
+some of them. Values are recorded once however often they are written, and `schedule` arranges them
+into sections. Knows programs. Does not know backends, tensors or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gint.isa import OPCODES, DType, Form, Opcode, dtype, opcode
+from gint.isa.opcodes import exists_for
+from gint.program import (
+    Access,
+    Axis,
+    AxisKind,
+    Param,
+    Program,
+    Slot,
+    VerifiedProgram,
+    verify,
+)
+
+from .schedule import Node, Store, schedule
+
+Scalar = int | float | bool
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A recorded value. Python numbers beside it become constants of its type."""
+
+    builder: Builder
+    node: Node
+
+    @property
+    def type(self) -> DType:
+        return self.node.result
+
+    @property
+    def axes(self) -> frozenset[int]:
+        """The axes the value varies over."""
+        return self.node.varies
+
+    def __neg__(self) -> Value:
+        return self.builder.emit("neg", self)
+
+    def __invert__(self) -> Value:
+        return self.builder.emit("bitwise_not", self)
+
+    def __abs__(self) -> Value:
+        return self.builder.emit("abs", self)
+
+    if TYPE_CHECKING:  # the operators are set below, from one table
+
+        def _binary(self, other: Value | Scalar) -> Value: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
+
+def _operator(name: str, swapped: bool) -> Callable[[Value, Value | Scalar], Value]:
+    def method(self: Value, other: Value | Scalar) -> Value:
+        left, right = (other, self) if swapped else (self, other)
+        return self.builder.emit(name, left, right)
+
+    return method
+
+
+_OPERATORS = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_div",
+    "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "shift_left", "rshift": "shift_right",
+}  # fmt: skip
+for _python, _name in _OPERATORS.items():
+    setattr(Value, f"__{_python}__", _operator(_name, False))
+    setattr(Value, f"__r{_python}__", _operator(_name, True))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Value, f"__{_name}__", _operator(_name, False))
+Value.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class Builder:
+    """Records axes, slots, parameters and values; `build` makes the program of them."""
+
+    if TYPE_CHECKING:  # a method per opcode, set below
+
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
+
+    def __init__(self, name: str = "program") -> None:
+        self.name = name
+        self.axes: list[Axis] = []
+        self.slots: list[Slot] = []
+        self.params: list[Param] = []
+        self.stores: list[Store] = []
+        self._nodes: dict[tuple, Node] = {}
+
+    # Declarations
+
+    def parallel(self, name: str) -> int:
+        """A new parallel axis; its index."""
+        return self._axis(name, AxisKind.PARALLEL)
+
+    def reduced(self, name: str) -> int:
+        """A new reduced axis; its index."""
+        return self._axis(name, AxisKind.REDUCED)
+
+    def _axis(self, name: str, kind: AxisKind) -> int:
+        self.axes.append(Axis(name, kind))
+        return len(self.axes) - 1
+
+    def make_reduced(self, axis: int) -> None:
+        """Turn a parallel axis into a reduced one, before the first reduction is recorded."""
+        self.axes[axis] = Axis(self.axes[axis].name, AxisKind.REDUCED)
+
+    def input(self, name: str, type: str | DType, *axes: int) -> Value:
+        """Declare a slot that is read, with one axis per dimension; what it holds."""
+        return self.load(self._slot(name, type, Access.IN, axes))
+
+    def inout(self, name: str, type: str | DType, *axes: int) -> Value:
+        """Declare a slot that is read and, with `store`, written; what it held before."""
+        return self.load(self._slot(name, type, Access.INOUT, axes))
+
+    def output(self, name: str, type: str | DType, axes: tuple[int, ...], value: Value) -> None:
+        """Declare a slot that is written, and what is stored to it."""
+        self.store(self._slot(name, type, Access.OUT, axes), value)
+
+    def param(self, name: str, type: str | DType) -> Value:
+        """Declare a per-launch number, i64 or f64."""
+        self.params.append(Param(name, dtype(type)))
+        return self._record(opcode("param"), dtype(type), n=len(self.params) - 1)
+
+    def _slot(self, name: str, type: str | DType, access: Access, axes: tuple[int, ...]) -> int:
+        self.slots.append(Slot(name, dtype(type), access, tuple(axes)))
+        return len(self.slots) - 1
+
+    # Values
+
+    def load(self, slot: int) -> Value:
+        s = self.slots[slot]
+        return self._record(opcode("load"), s.dtype, n=slot, varies=frozenset(s.axes))
+
+    def store(self, slot: int | str, value: Value) -> None:
+        """Store `value` to a slot, given by index or name. Stores happen after all loads."""
+        if isinstance(slot, str):
+            slot = [s.name for s in self.slots].index(slot)
+        s = self.slots[slot]
+        if value.type != s.dtype.compute:
+            raise ValueError(
+                f"Slot {s.name!r} is {s.dtype} and takes {s.dtype.compute}, not {value.type}. "
+                f"Use cast(value, '{s.dtype.compute}')."
+            )
+        self.stores.append(Store(slot, value.node, s.dtype, frozenset(s.axes)))
+
+    def const(self, value: Scalar, type: str | DType) -> Value:
+        return self._record(opcode("const"), dtype(type), imm=value)
+
+    def extent(self, axis: int) -> Value:
+        return self._record(opcode("extent"), dtype("i64"), n=axis)
+
+    def index(self, axis: int) -> Value:
+        """The position along an axis, i64."""
+        return self._record(opcode("index"), dtype("i64"), n=axis, varies=frozenset((axis,)))
+
+    def cast(self, value: Value, type: str | DType) -> Value:
+        """The value in another compute type; itself if it has that type."""
+        target = dtype(type)
+        if target == value.type:
+            return value
+        return self._record(opcode("cast"), target, (value.node,), varies=value.axes)
+
+    def emit(self, name: str, *operands: Value | Scalar) -> Value:
+        """Record the opcode `name`, pointwise or a reduction, on values and Python numbers.
+
+        Raises ValueError for operands of different types; nothing is promoted silently.
+        """
+        op = opcode(name)
+        if len(operands) != op.inputs:
+            raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
+        t = self._type_of(op, operands)
+        nodes = tuple(
+            self._operand(op, o, wanted) for o, wanted in zip(operands, op.operand_types(t), strict=True)
+        )
+        varies = frozenset().union(*(n.varies for n in nodes))
+        if op.form is Form.REDUCE:
+            varies -= {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
+        return self._record(op, t, nodes, varies=varies)
+
+    def _type_of(self, op: Opcode, operands: tuple[Value | Scalar, ...]) -> DType:
+        for wanted, operand in zip(op.operands, operands, strict=True):
+            if wanted == "T" and isinstance(operand, Value):
+                if not exists_for(op, operand.type):
+                    raise ValueError(
+                        f"{op.name} does not exist for {operand.type}; "
+                        f"it does for {', '.join(op.types)}."
+                    )
+                return operand.type
+        raise ValueError(f"{op.name} needs at least one recorded value as '{op.meaning}' has it.")
+
+    def _operand(self, op: Opcode, operand: Value | Scalar, wanted: DType) -> Node:
+        if not isinstance(operand, Value):
+            return self.const(operand, wanted).node
+        if operand.type != wanted:
+            raise ValueError(
+                f"{op.name} takes {wanted} here, not {operand.type}. Use cast(value, '{wanted}')."
+            )
+        return operand.node
+
+    def _record(
+        self, op: Opcode, t: DType, operands: tuple[Node, ...] = (), n: int = 0,
+        imm: Scalar = 0, varies: frozenset[int] = frozenset(),
+    ) -> Value:  # fmt: skip
+        key = (op.code, t.code, tuple(map(id, operands)), n, repr(imm))
+        node = self._nodes.get(key)
+        if node is None:
+            node = Node(op, t, operands, n, imm, varies, len(self._nodes))
+            self._nodes[key] = node
+        return Value(self, node)
+
+    def build(self) -> VerifiedProgram:
+        """The verified program. Raises VerificationError."""
+        parallel = frozenset(i for i, a in enumerate(self.axes) if a.kind is AxisKind.PARALLEL)
+        sections = schedule(self.stores, parallel, len(self.axes))
+        return verify(
+            Program(
+                self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
+            )
+        )  # fmt: skip
+
+
+def _builder_method(op: Opcode) -> Callable[..., Value]:
+    def method(self: Builder, *operands: Value | Scalar) -> Value:
+        return self.emit(op.name, *operands)
+
+    method.__name__ = op.name
+    method.__doc__ = f"{op.meaning}  {op.note}".strip()
+    return method
+
+
+for _op in OPCODES:
+    if _op.form in (Form.POINTWISE, Form.REDUCE):
+        setattr(Builder, _op.name, _builder_method(_op))
+
+
+def bytecode(function: Callable[[Builder], None]) -> VerifiedProgram:
+    """Decorator: run `function` with a Builder and make the program it recorded."""
+    builder = Builder(function.__name__)
+    function(builder)
+    return builder.build()

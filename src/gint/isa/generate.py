@@ -1,0 +1,113 @@
+"""What is made from the instruction table: the C header and docs/isa.md.
+
+python -m gint.isa.generate header OUT     the header all native interpreters include
+python -m gint.isa.generate docs OUT       the reference page
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .dtypes import DTYPES, DType
+from .instruction import SIZE
+from .opcodes import OPCODES, Form, Opcode
+
+_ORIGIN = "Generated from gint/isa/opcodes.py by gint.isa.generate. Do not edit."
+
+
+def header() -> str:
+    """The C header: numbers of types and opcodes, and lists to expand with a macro X.
+
+    GI_POINTWISE_1(X)     X(opcode, type, result C type, C type of a, expression)
+    GI_POINTWISE_2(X)     X(opcode, type, result, a, b, expression), GI_POINTWISE_3 likewise
+    GI_REDUCE(X)          X(opcode, type, C type, expression of a (accumulator) and b, neutral)
+    GI_REDUCE_INDEX(X)    X(opcode, type, C type, is value a better than b, neutral)
+    GI_CASTS(X)           X(to type, C type, from type, C type)
+    GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
+    """
+    lines = [f"// {_ORIGIN}", "#pragma once", ""]
+    lines.append("enum GiType {")
+    lines += [f"  GI_{t.name.upper()} = {t.code}," for t in DTYPES]
+    lines += ["};", "", "enum GiOpcode {"]
+    lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
+    lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
+    lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}", ""]
+    for inputs in (1, 2, 3):
+        lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
+    lines += _list("GI_REDUCE", _reductions("T"))
+    lines += _list("GI_REDUCE_INDEX", _reductions("i64"))
+    compute = [t for t in DTYPES if not t.is_storage_only]
+    casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute if to is not fr]
+    lines += _list("GI_CASTS", casts)
+    lines += _list("GI_STORAGE", [(t.name, t.c, t.compute.name, t.compute.c) for t in DTYPES])
+    return "\n".join(lines)
+
+
+def _list(name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    body = [f"  X({', '.join(row)})" for row in rows]
+    return [f"#define {name}(X) \\", " \\\n".join(body), ""]
+
+
+def _types_of(op: Opcode) -> list[DType]:
+    return [t for t in DTYPES if t.name in op.types]
+
+
+def _pointwise(inputs: int) -> list[tuple[str, ...]]:
+    rows = []
+    for op in OPCODES:
+        if op.form is Form.POINTWISE and op.inputs == inputs:
+            for t in _types_of(op):
+                operands = tuple(o.c for o in op.operand_types(t))
+                result = op.result_type(t).c
+                rows.append((op.name.upper(), t.name, result, *operands, f"({op.c_for(t)})"))
+    return rows
+
+
+def _reductions(result: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for op in OPCODES:
+        if op.form is Form.REDUCE and op.result == result:
+            for t in _types_of(op):
+                code, neutral = f"({op.c_for(t)})", f"({op.neutral_for(t)})"
+                rows.append((op.name.upper(), t.name, t.c, code, neutral))
+    return rows
+
+
+def docs() -> str:
+    """docs/isa.md: the table as a page."""
+    lines = [
+        "# Instruction set", "", f"<!-- {_ORIGIN} -->", "",
+        "`r[d]` is the register written, `r[a] r[b] r[c]` those read, `acc[d]` an accumulator,",
+        "`s[n]` a tensor slot, `p[n]` a parameter, `extent(n)` and `index(n)` axis n, `imm` the",
+        "immediate, `T` the instruction's type. An instruction is "
+        f"{SIZE} bytes wide.", "",
+        "## Data types", "", "| number | name | in memory | in a register |", "|---|---|---|---|",
+    ]  # fmt: skip
+    lines += [f"| {t.code} | `{t.name}` | {t.itemsize} B | `{t.compute}` |" for t in DTYPES]
+    lines += ["", "## Opcodes", "", "| number | opcode | meaning | types | notes |"]
+    lines.append("|---|---|---|---|---|")
+    for op in OPCODES:
+        meaning = op.meaning.replace("|", r"\|")
+        result = "" if op.result == "T" else f"Gives {op.result}. "
+        note = (result + op.note).replace("|", r"\|").strip()
+        types = " ".join(op.types)
+        lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {note} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str]) -> int:
+    makers = {"header": header, "docs": docs}
+    if len(argv) != 2 or argv[0] not in makers:
+        print("usage: python -m gint.isa.generate header|docs OUT", file=sys.stderr)
+        return 2
+    text, out = makers[argv[0]](), Path(argv[1])
+    if not out.exists() or out.read_text() != text:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

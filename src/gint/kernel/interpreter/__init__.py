@@ -1,0 +1,1 @@
+"""The interpreters, one folder per backend, and the portable C they share."""

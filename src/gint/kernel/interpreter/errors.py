@@ -1,0 +1,14 @@
+"""The error flag of a launch: what its bits mean, and the exception each becomes."""
+
+from __future__ import annotations
+
+DIVISION_BY_ZERO = 1
+INDEX_OUT_OF_RANGE = 2
+
+
+def raise_for(flag: int) -> None:
+    """Raise what eager torch raises for the same operation; nothing for 0."""
+    if flag & DIVISION_BY_ZERO:
+        raise RuntimeError("ZeroDivisionError")
+    if flag & INDEX_OUT_OF_RANGE:
+        raise IndexError("index out of range in self")

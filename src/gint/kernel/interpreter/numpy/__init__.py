@@ -1,0 +1,1 @@
+"""The NumPy interpreter: slow, obvious, and the definition of what programs mean."""

@@ -1,0 +1,45 @@
+"""The `python` backend: NumPy on the host, always usable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gint.host.backends import Capabilities, Probe
+from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+
+from .interpreter import run
+
+
+class NumpyKernel:
+    """A program on the NumPy interpreter; loading needs nothing but the verified program."""
+
+    def __init__(self, verified: VerifiedProgram) -> None:
+        self.verified = verified
+
+    def launch(self, binding: Binding, stream: int | None = None) -> int:
+        verify_binding(self.verified, binding)
+        return run(self.verified, binding)
+
+    def prepare(self, extents, params, slots) -> Callable[..., int]:
+        def launch(*pointers: int) -> int:
+            bound = (SlotBinding(p, *layout) for p, layout in zip(pointers, slots, strict=True))
+            return self.launch(Binding(extents, params, tuple(bound)))
+
+        return launch
+
+
+class NumpyBackend:
+    name = "python"
+    device = "cpu"
+    capabilities = Capabilities()
+
+    def probe(self) -> Probe:
+        import numpy
+
+        return Probe(True, f"NumPy {numpy.__version__}", "NumPy on the host")
+
+    def load(self, verified: VerifiedProgram) -> NumpyKernel:
+        return NumpyKernel(verified)
+
+
+BACKEND = NumpyBackend()

@@ -1,0 +1,109 @@
+"""Runs a verified program section by section, each register one whole NumPy array.
+
+Arrays have a dimension per axis of the program, of length 1 where the register does not vary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from gint.isa import DType, Form, Instruction, Opcode
+from gint.isa.dtypes import Kind
+from gint.program import Binding, Program, VerifiedProgram
+
+from .functions import Functions, narrow_bf16, widen_bf16
+from .memory import slot_view
+
+
+def run(verified: VerifiedProgram, binding: Binding) -> int:
+    """Run one launch; the error flag. The binding must have been verified."""
+    launch = _Launch(verified.program, binding)
+    with np.errstate(all="ignore"):
+        for section in verified.program.sections:
+            for instruction in section.instructions:
+                launch.step(instruction)
+    return launch.fn.error
+
+
+class _Launch:
+    def __init__(self, program: Program, binding: Binding) -> None:
+        self.program, self.binding = program, binding
+        self.rank = len(program.axes)
+        self.registers: dict[int, np.ndarray] = {}
+        self.fn = Functions()
+        self.steps = {
+            Form.CONST: lambda i: self.uniform(i.imm, i.type),
+            Form.PARAM: lambda i: self.uniform(binding.params[i.n], i.type),
+            Form.AXIS: self.axis,
+            Form.LOAD: self.load,
+            Form.CAST: lambda i: cast(self.registers[i.a], i.type),
+            Form.POINTWISE: self.pointwise,
+            Form.REDUCE: self.reduce,
+        }
+
+    def step(self, i: Instruction) -> None:
+        if i.op.form is Form.STORE:
+            self.store(i)
+        else:
+            self.registers[i.d] = self.steps[i.op.form](i)
+
+    def uniform(self, value: int | float | bool, t: DType) -> np.ndarray:
+        return np.full((1,) * self.rank, value, dtype=t.numpy)
+
+    def axis(self, i: Instruction) -> np.ndarray:
+        extent = self.binding.extents[i.n]
+        if i.op.name == "extent":
+            return self.uniform(extent, i.type)
+        shape = [1] * self.rank
+        shape[i.n] = extent
+        return np.arange(extent, dtype=np.int64).reshape(shape)
+
+    def load(self, i: Instruction) -> np.ndarray:
+        view = slot_view(self.program, self.binding, i.n)
+        if i.type.name == "bf16":
+            return widen_bf16(view)
+        return view.astype(i.type.compute.numpy, copy=True)
+
+    def store(self, i: Instruction) -> None:
+        value = self.registers[i.a]
+        if i.type.name == "bf16":
+            value = narrow_bf16(value)
+        view = slot_view(self.program, self.binding, i.n)
+        if view.size:
+            view[...] = value
+
+    def pointwise(self, i: Instruction) -> np.ndarray:
+        result = i.op.result_type(i.type)
+        operands = [self.registers[r] for r in i.reads]
+        value = _compiled(i.op, i.type)(*operands, self.fn)
+        return np.asarray(value, dtype=result.numpy)
+
+    def reduce(self, i: Instruction) -> np.ndarray:
+        axes = self.program.reduced_axes
+        shape = [1] * self.rank
+        for axis in axes:
+            shape[axis] = self.binding.extents[axis]
+        operands = [self.registers[r] for r in i.reads]
+        whole = np.broadcast_shapes(tuple(shape), *(o.shape for o in operands))
+        operands = [np.broadcast_to(o, whole) for o in operands]
+        value = _compiled(i.op, i.type)(*operands, self.fn, axes)
+        return np.asarray(value, dtype=i.op.result_type(i.type).numpy)
+
+
+def cast(a: np.ndarray, t: DType) -> np.ndarray:
+    """`a` in another compute type. Float to a narrow integer goes through int64, then wraps."""
+    if t.kind is Kind.INT and a.dtype.kind == "f" and t.itemsize < 4:
+        a = a.astype(np.int32)
+    return a != 0 if t.kind is Kind.BOOL else a.astype(t.numpy)
+
+
+@cache
+def _compiled(op: Opcode, t: DType) -> Callable:
+    """The opcode's meaning in NumPy, from the table, as a function of its operands."""
+    names = ", ".join(("a", "b", "c")[: op.inputs])
+    axes = ", axes" if op.form is Form.REDUCE else ""
+    source = f"lambda {names}, fn{axes}: {op.numpy_for(t)}"
+    return eval(source, {"np": np, "T": np.dtype(t.numpy).type})

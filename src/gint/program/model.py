@@ -1,0 +1,120 @@
+"""A Program: straight-line sections over a small iteration space whose extents arrive at launch.
+
+    axes      parallel and reduced; the row-major order of the axes is the order of positions
+    slots     the tensors read and written: data type, access and the axes they vary over
+    params    per-launch numbers, i64 or f64
+    sections  instructions, run in order for every point of the parallel axes:
+                  map     once per point of all axes: load, compute, store
+                  reduce  once per point of all axes: load, compute, fold over the reduced axes
+                  scalar  once per point of the parallel axes alone
+
+Registers are single assignment. What a scalar section defines, and what a reduce section
+accumulates, later sections may read; everything else is read in its own section only. So a section
+boundary is a place where every worker could stop: a backend may put a launch boundary there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from gint.isa import DType, Form, Instruction
+
+
+class AxisKind(Enum):
+    PARALLEL = "parallel"
+    REDUCED = "reduced"
+
+
+class Access(Enum):
+    IN = "in"
+    OUT = "out"
+    INOUT = "inout"
+
+    @property
+    def reads(self) -> bool:
+        return self is not Access.OUT
+
+    @property
+    def writes(self) -> bool:
+        return self is not Access.IN
+
+
+class SectionKind(Enum):
+    """`scan` and `scatter` are reserved: the file form knows them, the verifier refuses them."""
+
+    MAP = "map"
+    REDUCE = "reduce"
+    SCALAR = "scalar"
+    SCAN = "scan"
+    SCATTER = "scatter"
+
+
+@dataclass(frozen=True)
+class Axis:
+    name: str
+    kind: AxisKind = AxisKind.PARALLEL
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor slot. `axes` are indices into `Program.axes`, one per dimension of the tensor."""
+
+    name: str
+    dtype: DType
+    access: Access
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Param:
+    name: str
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Section:
+    kind: SectionKind
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    axes: tuple[Axis, ...]
+    slots: tuple[Slot, ...]
+    params: tuple[Param, ...]
+    sections: tuple[Section, ...]
+
+    @cached_property
+    def parallel_axes(self) -> tuple[int, ...]:
+        return self._axes_of(AxisKind.PARALLEL)
+
+    @cached_property
+    def reduced_axes(self) -> tuple[int, ...]:
+        return self._axes_of(AxisKind.REDUCED)
+
+    def _axes_of(self, kind: AxisKind) -> tuple[int, ...]:
+        return tuple(i for i, axis in enumerate(self.axes) if axis.kind is kind)
+
+    @property
+    def instruction_count(self) -> int:
+        return sum(len(section.instructions) for section in self.sections)
+
+    @cached_property
+    def register_count(self) -> int:
+        written = (i.writes for s in self.sections for i in s.instructions)
+        return max((d for d in written if d is not None), default=-1) + 1
+
+    def axes_touched(self, slot: int) -> frozenset[int]:
+        """The axes of the sections that touch a slot: what its address ranges over."""
+        return frozenset(self.slots[slot].axes)
+
+    def uses(self, slot: int) -> bool:
+        forms = (Form.LOAD, Form.STORE)
+        return any(i.n == slot for s in self.sections for i in s.instructions if i.op.form in forms)
+
+    def encode(self) -> bytes:
+        """The instructions of all sections, one after the other, in their 24-byte encoding."""
+        return b"".join(i.encode() for s in self.sections for i in s.instructions)
