@@ -1,0 +1,62 @@
+# Everything starts here. Each target does its own set-up, in .venv in this folder.
+PYTHON ?= python3
+export TORCH_INDEX ?=
+ARGS ?=
+VENV := .venv/bin
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help env demo test test-source test-wheel bench wheel lint format clean
+
+help:
+	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
+	@echo "make test    the test suite: in the checkout, then from the wheel in an environment without torch"
+	@echo "make bench   the benchmarks"
+	@echo "make wheel   a wheel in dist/"
+	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make clean   remove everything that make created"
+	@echo
+	@echo "PYTHON=python3.12      the interpreter to use (3.11 or newer)"
+	@echo "TORCH_INDEX=https://download.pytorch.org/whl/cpu      where torch comes from (this: CPU only, small)"
+	@echo "ARGS='...'             arguments for demo, test or bench"
+
+env:
+	@$(PYTHON) scripts/bootstrap.py
+
+demo: env
+	@$(VENV)/python -m gint.cli demo $(ARGS)
+
+bench: env
+	@$(VENV)/python -m gint.cli bench $(ARGS)
+
+test: test-source
+	@$(MAKE) test-wheel
+
+test-source: env
+	@$(VENV)/python -m pytest -n 2 $(ARGS)
+
+# A folder without src/ beside it, and pytest's own script: gint can only come from the wheel.
+test-wheel: wheel
+	@$(PYTHON) scripts/bootstrap.py --wheel "$$(ls -t dist/gint-*.whl | head -n 1)"
+	@echo "gint: tests of the installed wheel, without torch"
+	@GINT_TEST_WHEEL=1 .venv-wheel/bin/pytest -n 2 -m "not torch and not checkout" $(ARGS)
+
+wheel: env
+	@rm -f dist/gint-*.whl
+	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/gint-*.whl
+
+lint: env
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+	@$(VENV)/mypy
+	@find src -name '*.cpp' -o -name '*.h' -o -name '*.cl' -o -name '*.cu' | xargs -r $(VENV)/clang-format --dry-run --Werror
+
+format: env
+	@$(VENV)/ruff check --fix-only
+	@$(VENV)/ruff format
+	@find src -name '*.cpp' -o -name '*.h' -o -name '*.cl' -o -name '*.cu' | xargs -r $(VENV)/clang-format -i
+
+clean:
+	rm -rf .venv .venv-wheel build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src \( -name '*.so' -o -name '_build_error.txt' -o -name '*.fatbin' \) -delete

@@ -1,0 +1,62 @@
+"""Finds the native module, or says in words why there is none.
+
+Knows where the build leaves the module and the compiler's error, and where torch keeps its OpenMP
+runtime. Does not know programs, bindings, torch itself (it is not imported).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+_HERE = Path(__file__).parent
+_NATIVE = f"{__package__}._native"
+
+
+class NativeMissingError(ImportError):
+    """The C++ interpreter is not usable here; the message says why and what to do."""
+
+
+def load_native() -> ModuleType:
+    """The module `_native`; raises NativeMissingError. One OpenMP runtime serves it and torch."""
+    try:
+        return import_module(_NATIVE)
+    except ImportError as error:
+        if "libgomp" in str(error) and _preload_torch_openmp():
+            return import_module(_NATIVE)
+        raise NativeMissingError(_reason(error)) from error
+
+
+def build_error() -> str | None:
+    """What the tools said when the C++ part could not be built, or None."""
+    path = _HERE / "_build_error.txt"
+    return path.read_text(encoding="utf-8").rstrip() if path.exists() else None
+
+
+def _reason(error: ImportError) -> str:
+    if "libgomp" in str(error):
+        return (
+            "the OpenMP runtime libgomp.so.1 is missing.\n"
+            "Install it (Debian, Ubuntu: apt-get install libgomp1), or torch, which brings one."
+        )
+    built = sorted(path.name for path in _HERE.glob("_native.*"))
+    if built:
+        return f"the native module cannot be loaded: {error} (present: {', '.join(built)})."
+    if build_error() is not None:
+        return "the C++ part could not be built at installation; `gint info` shows the error."
+    return "the native module is not built.\nBuild it with `pip install -e .` in the checkout."
+
+
+def _preload_torch_openmp() -> bool:
+    """Load the libgomp.so.1 that torch ships: the soname then serves both, in either order."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    try:
+        ctypes.CDLL(str(Path(spec.origin).parent / "lib" / "libgomp.so.1"))
+    except OSError:
+        return False
+    return True

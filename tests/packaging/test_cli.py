@@ -1,0 +1,44 @@
+"""The `gint` command."""
+
+import subprocess
+import sys
+
+import pytest
+
+import gint
+
+
+def run_gint(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gint.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_version():
+    result = run_gint("--version")
+    assert (result.returncode, result.stdout) == (0, f"gint {gint.__version__}\n")
+
+
+def test_info_names_the_native_module():
+    result = run_gint("info")
+    assert result.returncode == 0
+    assert "native" in result.stdout
+
+
+def test_without_a_command_prints_help():
+    result = run_gint()
+    assert result.returncode == 0
+    assert "explain" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("info", "nonsense")])
+def test_mistakes_are_sentences(arguments):
+    result = run_gint(*arguments)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_import_is_light():
+    """`import gint` and its command line load no NumPy and no torch."""
+    code = "import gint.cli, sys; print({'numpy', 'torch'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
