@@ -28,7 +28,7 @@ def header() -> str:
     """
     lines = [f"// {_ORIGIN}", "#pragma once", ""]
     lines.append("enum GiType {")
-    lines += [f"  GI_{t.name.upper()} = {t.code}," for t in DTYPES]
+    lines += [f"  GI_{t.name} = {t.code}," for t in DTYPES]
     lines += ["};", "", "enum GiOpcode {"]
     lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]

@@ -1,9 +1,86 @@
-"""The `cpp` backend."""
+"""The `cpp` backend: verified programs on the native interpreter.
+
+Knows how to hand a program and a binding to `_native`. Does not know opcodes or tensors.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from gint.host.backends import Capabilities, Probe
-from gint.program import VerifiedProgram
+from gint.program import (
+    AxisKind,
+    Binding,
+    SectionKind,
+    VerificationError,
+    VerifiedProgram,
+    verify_binding,
+)
+
+try:
+    from . import _native
+except ImportError as error:
+    _native = None  # type: ignore[assignment]
+    _IMPORT_ERROR = str(error)
+
+_SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
+
+
+class CppKernel:
+    """A program on the C++ interpreter.
+
+    The binding is verified in native code. Only what fails there is verified again here, for the
+    sentence that says why.
+    """
+
+    def __init__(self, verified: VerifiedProgram) -> None:
+        self.verified = verified
+        self._kernel = _native.Kernel(*_facts(verified))
+
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
+        """Verify the binding and run on up to `threads` threads; the error flag.
+
+        `threads` None is OpenMP's own number. Results do not depend on it. Raises
+        VerificationError, and nothing has run then.
+        """
+        slots = tuple((s.pointer, s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+        flag = self._kernel.launch(binding.extents, binding.params, slots, threads)
+        if flag is None:
+            verify_binding(self.verified, binding)
+            raise VerificationError(f"The extents {binding.extents} are too many points to visit.")
+        return flag
+
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+        threads: int | None = None,
+    ) -> Any:
+        """Everything of a launch but the addresses, done once; None where no address would do.
+
+        `slots` has (storage_bytes, offset, strides) per slot. The result is called with one address
+        of a storage per slot and gives the error flag, or None where the binding must not run with
+        these addresses.
+        """
+        return self._kernel.prepare(extents, params, slots, threads)
+
+
+def _facts(verified: VerifiedProgram) -> tuple:
+    p = verified.program
+    types = bytearray(p.register_count)
+    for register, dtype in verified.types.items():
+        types[register] = dtype.code
+    return (
+        [axis.kind is AxisKind.REDUCED for axis in p.axes],
+        [(s.dtype.code, s.access.reads, s.access.writes, list(s.axes)) for s in p.slots],
+        [param.dtype.code for param in p.params],
+        [(_SECTION_KINDS[s.kind], len(s.instructions)) for s in p.sections],
+        p.encode(),
+        bytes(types),
+    )
 
 
 class CppBackend:
@@ -12,10 +89,17 @@ class CppBackend:
     capabilities = Capabilities()
 
     def probe(self) -> Probe:
-        return Probe(False, "not built")
+        if _native is None:
+            return Probe(False, f"the native module does not load: {_IMPORT_ERROR}")
+        isa = _native.instruction_set()
+        if isa is None:
+            built = ", ".join(name for name, _ in _native.instruction_sets())
+            return Probe(False, f"this CPU has none of the instruction sets built in: {built}")
+        threads = _native.default_threads()
+        return Probe(True, f"instruction set {isa}", f"{isa}, {threads} threads")
 
-    def load(self, verified: VerifiedProgram):
-        raise NotImplementedError
+    def load(self, verified: VerifiedProgram) -> CppKernel:
+        return CppKernel(verified)
 
 
 BACKEND = CppBackend()
