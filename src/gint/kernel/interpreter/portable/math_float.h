@@ -1,0 +1,123 @@
+/* Float helpers with the results of eager torch on CPU: maximum, minimum, sign, round, division
+ * with rounding, fmod, remainder, reciprocal, rsqrt; float32 and float64.
+ *
+ * gi_fmod_f32 and what stands on it call the C library. The _fast forms vectorise and are exact
+ * where gi_fmod_is_far(a, b) is 0 (|a / b| < 2^28): test a block of arguments, then take one loop
+ * or the other.
+ */
+#ifndef GI_MATH_FLOAT_H
+#define GI_MATH_FLOAT_H
+
+#include "math_base.h"
+
+/* NaN where either is NaN */
+GI_FN float gi_maximum_f32(float a, float b) {
+    float m = a > b ? a : b;
+    return a != a ? a : m;
+}
+GI_FN float gi_minimum_f32(float a, float b) {
+    float m = a < b ? a : b;
+    return a != a ? a : m;
+}
+/* the other one where one is NaN */
+GI_FN float gi_fmax_f32(float a, float b) {
+    float m = a > b ? a : b;
+    return b != b ? a : m;
+}
+GI_FN float gi_fmin_f32(float a, float b) {
+    float m = a < b ? a : b;
+    return b != b ? a : m;
+}
+/* 0 for zeros and NaN */
+GI_FN float gi_sign_f32(float x) { return (float)((x > 0.0f) - (x < 0.0f)); }
+GI_FN float gi_round_f32(float x) { return GI_RINTF(x); }
+GI_FN float gi_sqrt_f32(float x) { return GI_SQRTF(x); }
+GI_FN float gi_rsqrt_f32(float x) { return 1.0f / GI_SQRTF(x); }
+GI_FN float gi_reciprocal_f32(float x) { return 1.0f / x; }
+GI_FN float gi_trunc_div_f32(float a, float b) { return GI_TRUNCF(a / b); }
+
+/* fmod's result made to follow the divisor's sign (Python's %) */
+GI_FN float gi_remainder_of_f32(float mod, float b) {
+    int other = (mod != 0.0f) & ((b < 0.0f) != (mod < 0.0f));
+    return other ? mod + b : mod;
+}
+/* c10::div_floor_floating, from fmod's result */
+GI_FN float gi_floor_div_of_f32(float mod, float a, float b) {
+    float ratio = a / b;
+    float div = (a - mod) / b;
+    int other = (mod != 0.0f) & ((b < 0.0f) != (mod < 0.0f));
+    div = other ? div - 1.0f : div;
+    float down = GI_FLOORF(div);
+    down = div - down > 0.5f ? down + 1.0f : down;
+    down = div != 0.0f ? down : gi_copysign_f32(0.0f, ratio);
+    return b == 0.0f ? ratio : down;
+}
+
+GI_FN float gi_fmod_f32(float a, float b) { return GI_FMODF(a, b); }
+GI_FN float gi_remainder_f32(float a, float b) { return gi_remainder_of_f32(gi_fmod_f32(a, b), b); }
+GI_FN float gi_floor_div_f32(float a, float b) {
+    return gi_floor_div_of_f32(gi_fmod_f32(a, b), a, b);
+}
+
+#if GI_HAS_F64
+
+GI_FN int gi_fmod_is_far(float a, float b) {
+    float q = gi_abs_f32(a / b);
+    return (q >= 0x1p28f) & (gi_abs_f32(a) < GI_INF_F32) & (b != 0.0f);
+}
+/* With |a / b| < 2^28 the quotient cannot round up to a whole number, and all of a - q b is exact
+ * in double. */
+GI_FN float gi_fmod_f32_fast(float a, float b) {
+    double q = GI_TRUNC((double)a / (double)b);
+    float mod = gi_copysign_f32((float)((double)a - q * (double)b), a);
+    mod = gi_abs_f32(a) < gi_abs_f32(b) ? a : mod;
+    return ((a != a) | (b != b)) ? a + b : mod;
+}
+GI_FN float gi_remainder_f32_fast(float a, float b) {
+    return gi_remainder_of_f32(gi_fmod_f32_fast(a, b), b);
+}
+GI_FN float gi_floor_div_f32_fast(float a, float b) {
+    return gi_floor_div_of_f32(gi_fmod_f32_fast(a, b), a, b);
+}
+
+GI_FN double gi_maximum_f64(double a, double b) {
+    double m = a > b ? a : b;
+    return a != a ? a : m;
+}
+GI_FN double gi_minimum_f64(double a, double b) {
+    double m = a < b ? a : b;
+    return a != a ? a : m;
+}
+GI_FN double gi_fmax_f64(double a, double b) {
+    double m = a > b ? a : b;
+    return b != b ? a : m;
+}
+GI_FN double gi_fmin_f64(double a, double b) {
+    double m = a < b ? a : b;
+    return b != b ? a : m;
+}
+GI_FN double gi_sign_f64(double x) { return (double)((x > 0.0) - (x < 0.0)); }
+GI_FN double gi_round_f64(double x) { return rint(x); }
+GI_FN double gi_sqrt_f64(double x) { return sqrt(x); }
+GI_FN double gi_rsqrt_f64(double x) { return 1.0 / sqrt(x); }
+GI_FN double gi_reciprocal_f64(double x) { return 1.0 / x; }
+GI_FN double gi_trunc_div_f64(double a, double b) { return trunc(a / b); }
+GI_FN double gi_fmod_f64(double a, double b) { return fmod(a, b); }
+GI_FN double gi_remainder_f64(double a, double b) {
+    double mod = fmod(a, b);
+    int other = (mod != 0.0) & ((b < 0.0) != (mod < 0.0));
+    return other ? mod + b : mod;
+}
+GI_FN double gi_floor_div_f64(double a, double b) {
+    double mod = fmod(a, b), ratio = a / b;
+    double div = (a - mod) / b;
+    int other = (mod != 0.0) & ((b < 0.0) != (mod < 0.0));
+    div = other ? div - 1.0 : div;
+    double down = floor(div);
+    down = div - down > 0.5 ? down + 1.0 : down;
+    down = div != 0.0 ? down : copysign(0.0, ratio);
+    return b == 0.0 ? ratio : down;
+}
+
+#endif
+#endif

@@ -1,0 +1,136 @@
+"""Elementary functions stay within their stated error; float helpers do what torch does."""
+
+import functools
+
+import mpmath
+import numpy as np
+import pytest
+
+from tests.kernel.interpreter.cpp.math_loops import (
+    FLOAT32,
+    FLOAT64,
+    Function,
+    call,
+    exact_of,
+    inputs_of,
+    measure,
+    pairs,
+    ulp_error,
+)
+
+pytestmark = pytest.mark.checkout
+STEP = 3989  # of the 2^32 float32; docs/accuracy.md is measured with 997
+ids = [function.name for function in FLOAT32]
+
+
+@functools.cache
+def expected(function: Function) -> tuple[list[np.ndarray], np.ndarray]:
+    inputs = inputs_of(function, STEP)
+    return inputs, exact_of(function, inputs)
+
+
+@pytest.mark.parametrize("function", FLOAT32, ids=ids)
+def test_error_is_within_the_stated_bound(function, loops):
+    error, met = measure(function, loops, *expected(function))
+    assert error <= function.bound, f"{error:.3f} ULP: {met}"
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no wider type to compare with")
+@pytest.mark.parametrize("function", FLOAT64, ids=lambda function: function.name)
+def test_float64_error_is_within_the_stated_bound(function, loops):
+    error, met = measure(function, loops, *expected(function))
+    assert error <= function.bound, f"{error:.3f} ULP: {met}"
+
+
+PLAIN = ["expm1", "log1p", "asinh", "acosh", "atanh", "erf", "erfc"]
+PLAIN += [
+    "exp",
+    "log",
+    "log10",
+    "sinh",
+    "cosh",
+    "tanh",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_reference_itself_is_right(name):
+    """float64 references against 40 digits: their error is nothing next to a float32 ULP."""
+    function = next(f for f in FLOAT32 if f.name == name)
+    (inputs,), exact = expected(function)
+    sample = np.random.default_rng(0).choice(np.flatnonzero(np.isfinite(exact)), 200)
+    with mpmath.workdps(40):
+        for i in sample:
+            wide = getattr(mpmath, name)(mpmath.mpf(float(inputs[i])))
+            assert abs(exact[i] - wide) <= 1e-14 * abs(wide) + mpmath.mpf("1e-300")
+
+
+def test_ulp_error_counts_as_it_says():
+    one, step = np.float32([1]), np.spacing(np.float32(1))
+    assert ulp_error(one + step, np.array([1.0])) == 1
+    assert ulp_error(one, np.array([1 + float(step) / 4])) == 0.25
+    assert ulp_error(np.float32([0.0]), np.array([-0.0])) == np.inf
+    assert ulp_error(np.float32([np.nan]), np.array([1.0])) == np.inf
+    assert ulp_error(np.float32([3e-45]), np.array([1.4e-45])) == pytest.approx(1, abs=0.2)
+
+
+HELPERS = ["maximum", "minimum", "fmax", "fmin", "fmod", "remainder", "floor_div", "trunc_div"]
+
+
+def torch_result(torch, name, a, b):
+    a, b = torch.from_numpy(a), torch.from_numpy(b)
+    if name.endswith("_div"):
+        return torch.div(a, b, rounding_mode=name.removesuffix("_div")).numpy()
+    return getattr(torch, name)(a, b).numpy()
+
+
+def assert_same(result, expected, *inputs):
+    """Same values and, except for the results of equal zeros, same signs of zero."""
+    wrong = ~((result == expected) | (np.isnan(result) & np.isnan(expected)))
+    wrong |= (result == 0) & (np.signbit(result) != np.signbit(expected)) & (inputs[0] != inputs[1])
+    at = np.flatnonzero(wrong)[:5]
+    assert not len(at), [(*(a[i] for a in inputs), result[i], expected[i]) for i in at]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", HELPERS)
+def test_helpers_equal_eager_torch(name, dtype, loops):
+    torch = pytest.importorskip("torch")
+    a, b = (x.astype(dtype) for x in pairs(50_000))
+    if name in ("fmod", "remainder"):  # torch gives NaN or a wrong rest for large quotients
+        with np.errstate(all="ignore"):
+            sound = ~((np.abs(a / b) > 2.0**20) & np.isfinite(a) & (b != 0))
+        a, b = a[sound], b[sound]
+    result = call(loops, f"{name}_f{dtype().itemsize * 8}", a, b)
+    assert_same(result, torch_result(torch, name, a, b), a, b)
+
+
+def test_fmod_is_exact(loops):
+    a, b = pairs(50_000)
+    with np.errstate(invalid="ignore"):
+        assert_same(call(loops, "fmod_f32", a, b), np.fmod(a, b), a, b)
+
+
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_div"])
+def test_fast_division_is_exact_where_it_is_allowed(name, loops):
+    a, b = pairs(50_000)
+    with np.errstate(all="ignore"):
+        ratio = np.abs(a / b)
+    allowed = ~((ratio >= 2.0**28) & np.isfinite(a) & (b != 0))
+    a, b = a[allowed], b[allowed]
+    slow, fast = (call(loops, f"{name}_f32{form}", a, b) for form in ("", "_fast"))
+    assert_same(fast, slow, a, b)
+
+
+def test_round_goes_to_even_and_sign_of_nan_is_zero(loops):
+    x = np.float32([0.5, 1.5, 2.5, -0.5, -1.5, np.inf, 1e30])
+    np.testing.assert_array_equal(call(loops, "round_f32", x), np.rint(x))
+    x = np.float32([np.nan, 0, -0.0, 3, -np.inf])
+    np.testing.assert_array_equal(call(loops, "sign_f32", x), [0, 0, 0, 1, -1])
