@@ -17,11 +17,13 @@ from gint.program import (
     verify_binding,
 )
 
+from .loader import NativeMissingError, load_native
+
 try:
-    from . import _native
-except ImportError as error:
-    _native = None  # type: ignore[assignment]
-    _IMPORT_ERROR = str(error)
+    _native: Any = load_native()
+except NativeMissingError as error:
+    _native = None
+    _WHY_NOT = str(error)
 
 _SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
 
@@ -90,7 +92,7 @@ class CppBackend:
 
     def probe(self) -> Probe:
         if _native is None:
-            return Probe(False, f"the native module does not load: {_IMPORT_ERROR}")
+            return Probe(False, _WHY_NOT)
         isa = _native.instruction_set()
         if isa is None:
             built = ", ".join(name for name, _ in _native.instruction_sets())

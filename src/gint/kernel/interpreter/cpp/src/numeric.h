@@ -1,6 +1,5 @@
 // Every function that the C expressions of the instruction table call, under the name they call it
-// by: gi_NAME_TYPE. Integers and float helpers come from integer.h and portable/; rare float64
-// functions from libm.
+// by: gi_NAME_TYPE. Elementary functions come from portable/, integer arithmetic from integer.h.
 #pragma once
 
 #include "elementary.h"
@@ -41,6 +40,9 @@ GI_FN double gi_fma_f64(double a, double b, double c) { return __builtin_fma(a, 
 GI_FN float gi_floor_f32(float a) { return __builtin_floorf(a); }
 GI_FN float gi_ceil_f32(float a) { return __builtin_ceilf(a); }
 GI_FN float gi_trunc_f32(float a) { return __builtin_truncf(a); }
+GI_FN double gi_floor_f64(double a) { return __builtin_floor(a); }
+GI_FN double gi_ceil_f64(double a) { return __builtin_ceil(a); }
+GI_FN double gi_trunc_f64(double a) { return __builtin_trunc(a); }
 GI_FN float gi_round_f16(float a) { return gi_f16_to_f32(gi_f32_to_f16(a)); }
 GI_FN float gi_round_bf16(float a) { return gi_bf16_to_f32(gi_f32_to_bf16(a)); }
 
@@ -51,19 +53,3 @@ GI_FN float gi_round_bf16(float a) { return gi_bf16_to_f32(gi_f32_to_bf16(a)); }
 GI_ORDERED(float, f32)
 GI_ORDERED(double, f64)
 #undef GI_ORDERED
-
-#define GI_LIBM(NAME, C_NAME)                                                                      \
-    GI_FN double gi_##NAME##_f64(double a) { return __builtin_##C_NAME(a); }
-GI_LIBM(abs, fabs)
-GI_LIBM(floor, floor) GI_LIBM(ceil, ceil) GI_LIBM(trunc, trunc)
-GI_LIBM(exp, exp) GI_LIBM(exp2, exp2) GI_LIBM(expm1, expm1)
-GI_LIBM(log, log) GI_LIBM(log2, log2) GI_LIBM(log10, log10) GI_LIBM(log1p, log1p)
-GI_LIBM(sin, sin) GI_LIBM(cos, cos) GI_LIBM(tan, tan)
-GI_LIBM(asin, asin) GI_LIBM(acos, acos) GI_LIBM(atan, atan)
-GI_LIBM(sinh, sinh) GI_LIBM(cosh, cosh) GI_LIBM(tanh, tanh)
-GI_LIBM(asinh, asinh) GI_LIBM(acosh, acosh) GI_LIBM(atanh, atanh)
-GI_LIBM(erf, erf) GI_LIBM(erfc, erfc)
-#undef GI_LIBM
-GI_FN double gi_pow_f64(double a, double b) { return __builtin_pow(a, b); }
-GI_FN double gi_atan2_f64(double a, double b) { return __builtin_atan2(a, b); }
-GI_FN double gi_sigmoid_f64(double a) { return 1.0 / (1.0 + __builtin_exp(-a)); }
