@@ -1,5 +1,5 @@
 # Everything starts here. Each target does its own set-up, in .venv in this folder.
-PYTHON ?= python3
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 export TORCH_INDEX ?=
 ARGS ?=
 VENV := .venv/bin
@@ -20,6 +20,7 @@ help:
 	@echo "ARGS='...'             arguments for demo, test or bench"
 
 env:
+	@command -v $(PYTHON) >/dev/null || { echo "gint: there is no $(PYTHON) here. Name a Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@$(PYTHON) scripts/bootstrap.py
 
 demo: env
@@ -40,6 +41,8 @@ test-wheel: wheel
 	@echo "gint: tests of the installed wheel, without torch"
 	@GINT_TEST_WHEEL=1 .venv-wheel/bin/pytest -n 2 -m "not torch and not checkout" $(ARGS)
 
+# For this machine's glibc. For publishing: auditwheel repair --exclude libgomp.so.1 (torch's own is
+# shared by that soname; a vendored copy would be a second OpenMP runtime in the process).
 wheel: env
 	@rm -f dist/gint-*.whl
 	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

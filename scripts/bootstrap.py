@@ -16,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXTRAS = ("torch", "test", "bench", "dev")
 NETWORK_SIGNS = (
     "No matching distribution",
+    "ResolutionImpossible",  # no candidate at all for a package that constraints.txt pins
     "NewConnectionError",
     "Connection",
     "Temporary failure in name resolution",
@@ -63,7 +64,9 @@ class Environment:
         if self.is_done("python", version) and os.path.exists(self.python):
             return
         say("creating %s with Python %s" % (os.path.basename(self.folder), version))
-        if subprocess.call([sys.executable, "-m", "venv", "--clear", self.folder]) != 0:
+        # Not sys.executable: that may be the very environment that is made anew.
+        python = getattr(sys, "_base_executable", sys.executable)
+        if subprocess.call([python, "-m", "venv", "--clear", self.folder]) != 0:
             fail("%s could not be created; the message above says why." % self.folder)
         self.done("python", version)
 
@@ -97,8 +100,9 @@ class Environment:
         sys.stderr.write(errors)
         if any(sign in errors for sign in NETWORK_SIGNS):
             fail(
-                "pip could not get what it needs from a package index (its words are above).\n"
-                "Is there a network?"
+                "pip could not get what constraints.txt asks for from a package index"
+                " (its words are above).\n"
+                "Is there a network, and a torch for this version of Python?"
             )
         fail("pip failed; its words are above.")
 
@@ -158,16 +162,12 @@ def native_sources():
 
 
 def native_present(env):
-    """Whether a native module for this Python, or the error of its build, lies in src/."""
+    """Whether a native module for this Python lies in src/. One that failed is tried again."""
     suffix = subprocess.check_output(
         [env.python, "-c", "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))"],
         universal_newlines=True,
     ).strip()
-    folder = os.path.join(ROOT, "src/gint/kernel/interpreter/cpp")
-    return os.path.exists(os.path.join(folder, "_native" + suffix)) or (
-        "cpp" not in os.environ.get("GINT_REQUIRE", "").split(",")
-        and os.path.exists(os.path.join(folder, "_build_error.txt"))
-    )
+    return os.path.exists(os.path.join(ROOT, "src/gint/kernel/interpreter/cpp/_native" + suffix))
 
 
 def build_native(env):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -43,6 +44,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("gint/kernel/interpreter/cpp")
 ERROR_FILE = Path("src") / PACKAGE / "_build_error.txt"
+COMPILER_FILE = Path("build") / "compiler.txt"
 KEPT_LINES = 200
 
 Config = dict[str, "str | list[str]"] | None
@@ -101,16 +103,33 @@ def build_inplace(config_settings: Config = None) -> Path | None:
 
 
 def _build_native_wheel(wheel_directory: str, config_settings: Config) -> str:
+    compiler = repr([os.environ.get(name) for name in ("CXX", "CXXFLAGS", "LDFLAGS")])
+    _forget_compiler(unless=compiler)
     with tempfile.TemporaryFile() as log:
         try:
             with _copy_output(log.fileno()):
-                return skbuild.build_wheel(wheel_directory, config_settings)
+                wheel = skbuild.build_wheel(wheel_directory, config_settings)
+            COMPILER_FILE.write_text(compiler, encoding="utf-8")
+            return wheel
         except (SystemExit, Exception) as error:  # whatever it is, it is told below
             log.seek(0)
             lines = log.read().decode(errors="replace").splitlines()
             if not isinstance(error, SystemExit):
                 lines.append(f"{type(error).__name__}: {error}")
             raise NativeBuildError("\n".join(lines[-KEPT_LINES:])) from error
+
+
+def _forget_compiler(unless: str) -> None:
+    """CMake keeps the first compiler it met, even a broken one: let it look again. Objects stay."""
+    known = COMPILER_FILE.read_text(encoding="utf-8") if COMPILER_FILE.exists() else None
+    COMPILER_FILE.unlink(missing_ok=True)  # written again after success
+    if known == unless:
+        return
+    build = Path("build")
+    for cache in build.glob("*/CMakeCache.txt"):
+        cache.unlink()
+    for found in build.glob("*/CMakeFiles/[0-9]*"):
+        shutil.rmtree(found)
 
 
 def _record(error: NativeBuildError) -> None:

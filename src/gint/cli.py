@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return import_module(_COMMANDS[options.command][0]).main(options.rest) or 0
     except ModuleNotFoundError as error:
         return _fail(_missing(options.command, error))
+    except BrokenPipeError:  # the reader has seen enough (`gint info | head`)
+        sys.stdout = None  # nothing is left to flush at exit
+        return 0
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ implementing `Backend`, and one line in `_MODULES` below.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -36,10 +37,24 @@ class Capabilities:
 class Kernel(Protocol):
     """A program loaded into a backend."""
 
-    def launch(self, binding: Binding, stream: int | None = None) -> int:
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
         """Verify the binding and run; the error flag (see kernel.interpreter.errors).
 
-        Raises VerificationError, and nothing has run then.
+        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
+        does not depend on it. Raises VerificationError, and nothing has run then.
+        """
+
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+    ) -> Callable[..., int]:
+        """Everything of a launch but the pointers: storage bytes, offset and strides per slot.
+
+        The result takes a pointer per slot and returns the error flag.
         """
 
 

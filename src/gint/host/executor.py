@@ -9,6 +9,7 @@ imported.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from gint.isa import DType
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Binding, Program, Slot, SlotBinding, VerifiedProgram, verify
+from gint.program import Binding, Param, Program, Slot, SlotBinding, VerifiedProgram, verify
 
 from .backends import Backend, Kernel
 from .selection import select
@@ -48,6 +49,8 @@ def view_of(tensor: Any) -> TensorView:
 
     Raises TypeError for anything else, and for a torch tensor that is not strided.
     """
+    if isinstance(tensor, np.ma.MaskedArray):
+        raise TypeError("A masked array's mask would be lost; pass array.filled(value).")
     if isinstance(tensor, np.ndarray):
         return _view_of_array(tensor)
     if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
@@ -58,15 +61,22 @@ def view_of(tensor: Any) -> TensorView:
 def _view_of_array(a: np.ndarray) -> TensorView:
     if a.dtype.name not in TYPE_NAMES and a.dtype.name != "uint16":
         raise TypeError(f"NumPy arrays of {a.dtype} cannot be bound to a slot.")
-    if not a.dtype.isnative or any(s % a.itemsize for s in a.strides):
-        raise TypeError(f"The array's byte order or strides do not fit its dtype {a.dtype}.")
-    low, high = np.lib.array_utils.byte_bounds(a)
+    if not a.dtype.isnative:
+        raise TypeError(f"The array's byte order, {a.dtype.str}, is not this machine's.")
+    if any(s % a.itemsize for s in a.strides) or not a.flags.aligned:
+        raise TypeError(
+            f"The array's address or strides {a.strides} are not multiples of the {a.itemsize} "
+            f"bytes of {a.dtype}; pass array.copy()."
+        )
     # An array of uint16 stands for bfloat16 bits: NumPy has no bfloat16 of its own.
     name = TYPE_NAMES.get(a.dtype.name, "bf16")
     strides = tuple(s // a.itemsize for s in a.strides)
-    offset = (a.__array_interface__["data"][0] - low) // a.itemsize
+    spans = [(e - 1) * s for e, s in zip(a.shape, strides, strict=True)] if a.size else []
+    back = -sum(min(0, span) for span in spans)
+    count = back + sum(max(0, span) for span in spans) + bool(a.size)
+    low = a.__array_interface__["data"][0] - back * a.itemsize
     return TensorView(
-        name, a.shape, strides, offset, low, high - low, "cpu", bool(a.flags.writeable)
+        name, a.shape, strides, back, low, count * a.itemsize, "cpu", bool(a.flags.writeable)
     )
 
 
@@ -78,6 +88,8 @@ def _view_of_torch(t: Any) -> TensorView:
         raise TypeError("The tensor requires grad; pass tensor.detach() to run a program on it.")
     if str(t.layout) != "torch.strided":
         raise TypeError(f"A tensor of layout {t.layout} has no strides; use a strided tensor.")
+    if t.is_neg():
+        raise TypeError("The tensor is a view that negates lazily; pass tensor.resolve_neg().")
     storage = t.untyped_storage()
     return TensorView(
         TYPE_NAMES[name], tuple(t.shape), tuple(t.stride()), t.storage_offset(),
@@ -91,10 +103,11 @@ class Executable:
     def __init__(self, verified: VerifiedProgram, backend: Backend) -> None:
         self.program: Program = verified.program
         self.backend = backend
+        _check_capabilities(verified.program, backend)
         self.kernel: Kernel = backend.load(verified)
 
     def __call__(
-        self, *, extents: Mapping[str, int] | None = None, **named: Any
+        self, /, *, extents: Mapping[str, int] | None = None, **named: Any
     ) -> tuple[Any, ...]:
         """Run on tensors and parameters given by slot and parameter name.
 
@@ -105,7 +118,8 @@ class Executable:
         """
         tensors, params = self._sort(named)
         views = {name: view_of(t) for name, t in tensors.items()}
-        lengths = self._extents(views, dict(extents or {}))
+        given = {name: operator.index(n) for name, n in (extents or {}).items()}
+        lengths = self._extents(views, given)
         for slot in self.program.slots:
             if slot.name not in tensors:
                 tensors[slot.name] = self._allocate(slot, lengths, tensors)
@@ -128,13 +142,20 @@ class Executable:
         for slot in self.program.slots:
             if slot.access.reads and slot.name not in tensors:
                 raise TypeError(f"{self.program.name} needs a tensor for slot {slot.name!r}.")
-        return tensors, tuple(named[p] for p in params)
+        return tensors, tuple(_number(p, named[p.name]) for p in self.program.params)
 
     def _extents(
         self, views: dict[str, TensorView], given: dict[str, int]
     ) -> tuple[int, ...]:  # fmt: skip
         axes = self.program.axes
-        lengths = {a.name: given.get(a.name) for a in axes}
+        unknown = given.keys() - {a.name for a in axes}
+        if unknown:
+            known = ", ".join(a.name for a in axes) or "none"
+            raise TypeError(f"{self.program.name} has no axis {min(unknown)!r}; it has: {known}.")
+        for name, length in given.items():
+            if length < 0:
+                raise ValueError(f"Axis {name!r} cannot have the length {length}.")
+        lengths: dict[str, int | None] = {a.name: given.get(a.name) for a in axes}
         for slot in self.program.slots:
             view = views.get(slot.name)
             if view is None:
@@ -142,13 +163,16 @@ class Executable:
             self._check(slot, view)
             for axis, length in zip(slot.axes, view.shape, strict=True):
                 name = axes[axis].name
-                known = lengths[name]
-                if known is None or (known == 1 and name not in given):
+                found = lengths[name]
+                if found is None or (found == 1 and name not in given):
                     lengths[name] = length
-        for name, length in lengths.items():
-            if length is None:
-                raise ValueError(f"No tensor shows the length of axis {name!r}: give extents.")
-        return tuple(lengths[a.name] for a in axes)  # type: ignore[misc]
+        missing = [name for name, n in lengths.items() if n is None]
+        if missing:
+            raise ValueError(
+                f"No tensor shows the length of axis {missing[0]!r}: "
+                f"give extents={{{missing[0]!r}: ...}}."
+            )
+        return tuple(n for n in lengths.values() if n is not None)
 
     def _check(self, slot: Slot, view: TensorView) -> None:
         if view.dtype != slot.dtype.name:
@@ -191,6 +215,35 @@ class Executable:
         return np.empty(shape, dtype=slot.dtype.numpy)
 
 
+def _check_capabilities(program: Program, backend: Backend) -> None:
+    """Raises ValueError for a program beyond what the backend can hold."""
+    can = backend.capabilities
+    for what, found, most in (
+        ("slots", len(program.slots), can.max_slots),
+        ("registers", program.register_count, can.max_registers),
+    ):
+        if found > most:
+            raise ValueError(
+                f"{program.name} has {found} {what}; the backend {backend.name!r} takes {most}."
+            )
+    types = {i.type.name for section in program.sections for i in section.instructions}
+    if types - can.types:
+        raise ValueError(
+            f"{program.name} computes in {min(types - can.types)}, which the backend "
+            f"{backend.name!r} does not."
+        )
+
+
+def _number(param: Param, value: Any) -> int | float:
+    """A parameter's value as Python has it, from any number. Raises TypeError."""
+    try:
+        if param.dtype.name == "i64":
+            return operator.index(value)
+        return float(value.__float__())  # float() itself would read strings
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        raise TypeError(f"Parameter {param.name!r} is {param.dtype}, not {value!r}.") from None
+
+
 def _torch_dtype(like: Any, t: DType) -> Any:
     import sys
 
@@ -209,7 +262,7 @@ def load(program: Program | VerifiedProgram, backend: str | None = None) -> Exec
 
 
 def run(
-    program: Program | VerifiedProgram, backend: str | None = None, **named: Any
+    program: Program | VerifiedProgram, /, backend: str | None = None, **named: Any
 ) -> tuple[Any, ...]:
     """`load` and call in one step."""
     return load(program, backend)(**named)

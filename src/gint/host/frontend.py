@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gint.isa import OPCODES, DType, Form, Opcode, dtype, opcode
+from gint.isa.instruction import immediate
 from gint.isa.opcodes import exists_for
 from gint.program import (
     Access,
@@ -62,6 +64,18 @@ class Value:
     def __abs__(self) -> Value:
         return self.builder.emit("abs", self)
 
+    def __bool__(self) -> bool:
+        raise TypeError("A recorded value has no truth value of its own; use where(), & and |.")
+
+    if TYPE_CHECKING:  # the operators are set below, from one table
+
+        def _binary(self, other: Value | Scalar) -> Value: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
 
 def _operator(name: str, swapped: bool) -> Callable[[Value, Value | Scalar], Value]:
     def method(self: Value, other: Value | Scalar) -> Value:
@@ -87,6 +101,10 @@ Value.__hash__ = object.__hash__  # type: ignore[method-assign]
 class Builder:
     """Records axes, slots, parameters and values; `build` makes the program of them."""
 
+    if TYPE_CHECKING:  # a method per opcode, set below
+
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
+
     def __init__(self, name: str = "program") -> None:
         self.name = name
         self.axes: list[Axis] = []
@@ -109,6 +127,10 @@ class Builder:
         self.axes.append(Axis(name, kind))
         return len(self.axes) - 1
 
+    def make_reduced(self, axis: int) -> None:
+        """Turn a parallel axis into a reduced one, before the first reduction is recorded."""
+        self.axes[axis] = Axis(self.axes[axis].name, AxisKind.REDUCED)
+
     def input(self, name: str, type: str | DType, *axes: int) -> Value:
         """Declare a slot that is read, with one axis per dimension; what it holds."""
         return self.load(self._slot(name, type, Access.IN, axes))
@@ -117,7 +139,9 @@ class Builder:
         """Declare a slot that is read and, with `store`, written; what it held before."""
         return self.load(self._slot(name, type, Access.INOUT, axes))
 
-    def output(self, name: str, type: str | DType, axes: tuple[int, ...], value: Value) -> None:
+    def output(
+        self, name: str, type: str | DType, axes: tuple[int, ...], value: Value | Scalar
+    ) -> None:
         """Declare a slot that is written, and what is stored to it."""
         self.store(self._slot(name, type, Access.OUT, axes), value)
 
@@ -136,11 +160,14 @@ class Builder:
         s = self.slots[slot]
         return self._record(opcode("load"), s.dtype, n=slot, varies=frozenset(s.axes))
 
-    def store(self, slot: int | str, value: Value) -> None:
+    def store(self, slot: int | str, value: Value | Scalar) -> None:
         """Store `value` to a slot, given by index or name. Stores happen after all loads."""
         if isinstance(slot, str):
-            slot = [s.name for s in self.slots].index(slot)
+            slot = self._slot_number(slot)
         s = self.slots[slot]
+        if not isinstance(value, Value):
+            value = self.const(value, s.dtype.compute)
+        self._check_own(value)
         if value.type != s.dtype.compute:
             raise ValueError(
                 f"Slot {s.name!r} is {s.dtype} and takes {s.dtype.compute}, not {value.type}. "
@@ -148,8 +175,16 @@ class Builder:
             )
         self.stores.append(Store(slot, value.node, s.dtype, frozenset(s.axes)))
 
+    def _slot_number(self, name: str) -> int:
+        names = [s.name for s in self.slots]
+        if name not in names:
+            raise ValueError(f"There is no slot {name!r}; declared: {', '.join(names) or 'none'}.")
+        return names.index(name)
+
     def const(self, value: Scalar, type: str | DType) -> Value:
-        return self._record(opcode("const"), dtype(type), imm=value)
+        """A number as a value. Raises ValueError for one that is no value of the type."""
+        t = _compute_type(dtype(type))
+        return self._record(opcode("const"), t, imm=immediate(t, value))
 
     def extent(self, axis: int) -> Value:
         return self._record(opcode("extent"), dtype("i64"), n=axis)
@@ -160,7 +195,8 @@ class Builder:
 
     def cast(self, value: Value, type: str | DType) -> Value:
         """The value in another compute type; itself if it has that type."""
-        target = dtype(type)
+        self._check_own(value)
+        target = _compute_type(dtype(type))
         if target == value.type:
             return value
         return self._record(opcode("cast"), target, (value.node,), varies=value.axes)
@@ -171,19 +207,25 @@ class Builder:
         Raises ValueError for operands of different types; nothing is promoted silently.
         """
         op = opcode(name)
+        if op.form not in (Form.POINTWISE, Form.REDUCE):
+            raise ValueError(f"{name} is not an operation on values; use the builder's {name}().")
         if len(operands) != op.inputs:
             raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
         t = self._type_of(op, operands)
         nodes = tuple(
-            self._operand(op, o, wanted) for o, wanted in zip(operands, op.operand_types(t))
+            self._operand(op, o, wanted)
+            for o, wanted in zip(operands, op.operand_types(t), strict=True)
         )
         varies = frozenset().union(*(n.varies for n in nodes))
         if op.form is Form.REDUCE:
-            varies -= {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
+            reduced = {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
+            if not reduced:
+                raise ValueError(f"{name} folds over the reduced axes; declare one with reduced().")
+            varies -= reduced
         return self._record(op, t, nodes, varies=varies)
 
     def _type_of(self, op: Opcode, operands: tuple[Value | Scalar, ...]) -> DType:
-        for wanted, operand in zip(op.operands, operands):
+        for wanted, operand in zip(op.operands, operands, strict=True):
             if wanted == "T" and isinstance(operand, Value):
                 if not exists_for(op, operand.type):
                     raise ValueError(
@@ -196,12 +238,16 @@ class Builder:
     def _operand(self, op: Opcode, operand: Value | Scalar, wanted: DType) -> Node:
         if not isinstance(operand, Value):
             return self.const(operand, wanted).node
+        self._check_own(operand)
         if operand.type != wanted:
             raise ValueError(
-                f"{op.name} takes {wanted} here, not {operand.type}. "
-                f"Use cast(value, '{wanted}')."
+                f"{op.name} takes {wanted} here, not {operand.type}. Use cast(value, '{wanted}')."
             )
         return operand.node
+
+    def _check_own(self, value: Value) -> None:
+        if value.builder is not self:
+            raise ValueError(f"The value belongs to another program, {value.builder.name!r}.")
 
     def _record(
         self, op: Opcode, t: DType, operands: tuple[Node, ...] = (), n: int = 0,
@@ -215,7 +261,9 @@ class Builder:
         return Value(self, node)
 
     def build(self) -> VerifiedProgram:
-        """The verified program. Raises VerificationError."""
+        """The verified program. Raises VerificationError, ValueError if it stores nothing."""
+        if not self.stores:
+            raise ValueError(f"The program {self.name!r} stores nothing; declare an output.")
         parallel = frozenset(i for i, a in enumerate(self.axes) if a.kind is AxisKind.PARALLEL)
         sections = schedule(self.stores, parallel, len(self.axes))
         return verify(
@@ -223,6 +271,14 @@ class Builder:
                 self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
             )
         )  # fmt: skip
+
+
+def _compute_type(t: DType) -> DType:
+    if t.is_storage_only:
+        raise ValueError(
+            f"{t} is a type of slots; values are {t.compute}. Use round_{t}(value) to round to it."
+        )
+    return t
 
 
 def _builder_method(op: Opcode) -> Callable[..., Value]:

@@ -112,7 +112,9 @@ class _Scheduler:
             if node.is_reduction or kind is SectionKind.SCALAR:
                 self.shared[node] = local[node]
         for store in stores:
-            code.append(Instruction(opcode("store"), store.dtype, a=local[store.node], n=store.slot))
+            code.append(
+                Instruction(opcode("store"), store.dtype, a=local[store.node], n=store.slot)
+            )
         self.sections.append(Section(kind, tuple(code)))
 
 

@@ -1,4 +1,4 @@
-"""The instruction set: data types, the one table of opcodes, instruction encoding, what is generated.
+"""The instruction set: data types, the one table of opcodes, instruction encoding, products.
 
 Knows names, types and meanings. Does not know programs, tensors, devices, NumPy or torch.
 """

@@ -43,6 +43,14 @@ class DType:
     def is_storage_only(self) -> bool:
         return bool(self.compute_name)
 
+    @property
+    def int_range(self) -> tuple[int, int]:
+        """The smallest and the largest value of an integer type or bool."""
+        bits = 1 if self.kind is Kind.BOOL else 8 * self.itemsize
+        if self.numpy.startswith("int"):
+            return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        return 0, 2**bits - 1
+
     def __str__(self) -> str:
         return self.name
 

@@ -1,15 +1,16 @@
 """What is made from the instruction table: the C header and docs/isa.md.
 
-    python -m gint.isa.generate header OUT     the header all native interpreters include
-    python -m gint.isa.generate docs OUT       the reference page
+python -m gint.isa.generate header OUT     the header all native interpreters include
+python -m gint.isa.generate docs OUT       the reference page
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from .dtypes import DTYPES
+from .dtypes import DTYPES, DType
 from .instruction import SIZE
 from .opcodes import OPCODES, Form, Opcode
 
@@ -44,12 +45,12 @@ def header() -> str:
     return "\n".join(lines)
 
 
-def _list(name: str, rows: list[tuple[str, ...]]) -> list[str]:
+def _list(name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
     body = [f"  X({', '.join(row)})" for row in rows]
     return [f"#define {name}(X) \\", " \\\n".join(body), ""]
 
 
-def _types_of(op: Opcode):
+def _types_of(op: Opcode) -> list[DType]:
     return [t for t in DTYPES if t.name in op.types]
 
 
@@ -65,7 +66,7 @@ def _pointwise(inputs: int) -> list[tuple[str, ...]]:
 
 
 def _reductions(result: str) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for op in OPCODES:
         if op.form is Form.REDUCE and op.result == result:
             for t in _types_of(op):
@@ -90,7 +91,8 @@ def docs() -> str:
     for op in OPCODES:
         meaning = op.meaning.replace("|", r"\|")
         result = "" if op.result == "T" else f"Gives {op.result}. "
-        note = (result + op.note).replace("|", r"\|").strip()
+        last = "" if op.exact else " Floats: not the same bits on every backend."
+        note = (result + op.note + last).replace("|", r"\|").strip()
         types = " ".join(op.types)
         lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {note} |")
     return "\n".join(lines) + "\n"

@@ -38,7 +38,11 @@ class Form(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Opcode:
-    """One row of the table. `operands` names each register read: "T" is the instruction's type."""
+    """One row of the table. `operands` names each register read: "T" is the instruction's type.
+
+    `exact`: every backend gives the same bits. Where it is not, floats may differ in their last
+    places (docs/accuracy.md has the bounds).
+    """
 
     name: str
     form: Form
@@ -51,7 +55,12 @@ class Opcode:
     neutral: str | dict[str, str] = ""
     sets_error: bool = False
     note: str = ""
+    exact: bool = True
     code: int = field(default=-1, compare=False)
+
+    def __reduce__(self) -> tuple:
+        """Copies and pickles are the row of the table itself."""
+        return opcode, (self.name,)
 
     @property
     def inputs(self) -> int:
@@ -80,25 +89,41 @@ def _by_kind(text: str | dict[str, str], t: DType) -> str:
     return text[t.kind.value]
 
 
-def _unary(name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T") -> Opcode:
-    meaning = f"r[d] <- {expr}"
-    return Opcode(name, Form.POINTWISE, meaning, types, ("T",), result, numpy, c, note=note)
-
-
-def _binary(
-    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", sets_error=False
+def _unary(
+    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", exact=True
 ) -> Opcode:
     meaning = f"r[d] <- {expr}"
-    operands = ("T", "T")
     return Opcode(
-        name, Form.POINTWISE, meaning, types, operands, result, numpy, c, "", sets_error, note
+        name, Form.POINTWISE, meaning, types, ("T",), result, numpy, c, note=note, exact=exact
     )
 
 
-def _math(name: str, numpy: str = "", note: str = "") -> Opcode:
+def _binary(
+    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", sets_error=False,
+    exact=True,
+) -> Opcode:  # fmt: skip
+    meaning = f"r[d] <- {expr}"
+    operands = ("T", "T")
+    return Opcode(
+        name,
+        Form.POINTWISE,
+        meaning,
+        types,
+        operands,
+        result,
+        numpy,
+        c,
+        "",
+        sets_error,
+        note,
+        exact,
+    )
+
+
+def _math(name: str, numpy: str = "", note: str = "", exact: bool = False) -> Opcode:
     """A function of one float, `gi_NAME_f32` / `gi_NAME_f64` in C."""
     c = f"gi_{name}_{{t}}(a)"
-    return _unary(name, f"{name}(r[a])", FLOAT, numpy or f"np.{name}(a)", c, note)
+    return _unary(name, f"{name}(r[a])", FLOAT, numpy or f"np.{name}(a)", c, note, exact=exact)
 
 
 def _compare(name: str, sign: str) -> Opcode:
@@ -166,26 +191,32 @@ _TABLE: tuple[Opcode, ...] = (
             _INT_DIV + "The sign of the dividend, as torch.fmod."),
     _binary("pow", "pow(r[a], r[b])", NUMBER,
             {"float": "np.power(a, b)", "int": "fn.pow_int(a, b)"}, "gi_pow_{t}(a, b)",
-            "Integers wrap; a negative exponent gives 0, but for the bases 1 and -1."),
-    _binary("maximum", "max(r[a], r[b])", COMPUTE, "np.maximum(a, b)",
+            "Integers wrap; a negative exponent gives 0, but for the bases 1 and -1.", exact=False),
+    _binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"},
-            "NaN if either is NaN."),
-    _binary("minimum", "min(r[a], r[b])", COMPUTE, "np.minimum(a, b)",
+            "NaN if either is NaN; of two zeros the second."),
+    _binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"},
-            "NaN if either is NaN."),
+            "NaN if either is NaN; of two zeros the second."),
     _unary("neg", "-r[a]", NUMBER, "-a", {"float": "-a", "int": "({T})(0 - ({U})a)"}, _WRAPS),
     _unary("abs", "|r[a]|", NUMBER, "np.abs(a)", "gi_abs_{t}(a)", _WRAPS),
     _unary("sign", "sign(r[a])", NUMBER, "fn.sign(a)", "({T})((a > 0) - (a < 0))", "0 for NaN."),
+    _binary("copysign", "copysign(r[a], r[b])", FLOAT, "np.copysign(a, b)",
+            "gi_copysign_{t}(a, b)", "The magnitude of r[a], the sign bit of r[b]."),
     _unary("reciprocal", "1 / r[a]", FLOAT, "T(1) / a", "({T})1 / a"),
     # Roots, powers, logarithms
-    _math("sqrt"),
-    _math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded."),
+    _math("sqrt", exact=True),
+    _math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded.", exact=True),
+    _binary("hypot", "hypot(r[a], r[b])", FLOAT, "np.hypot(a, b)", "gi_hypot_{t}(a, b)",
+            "sqrt(r[a]**2 + r[b]**2) without overflow on the way; an infinity beats NaN.",
+            exact=False),
     _math("exp"), _math("exp2"), _math("expm1"),
     _math("log"), _math("log2"), _math("log10"), _math("log1p"),
     # Trigonometric and hyperbolic functions, in radians
     _math("sin"), _math("cos"), _math("tan"),
     _math("asin", "np.arcsin(a)"), _math("acos", "np.arccos(a)"), _math("atan", "np.arctan(a)"),
-    _binary("atan2", "atan2(r[a], r[b])", FLOAT, "np.arctan2(a, b)", "gi_atan2_{t}(a, b)"),
+    _binary("atan2", "atan2(r[a], r[b])", FLOAT, "np.arctan2(a, b)", "gi_atan2_{t}(a, b)",
+            exact=False),
     _math("sinh"), _math("cosh"), _math("tanh"),
     _math("asinh", "np.arcsinh(a)"), _math("acosh", "np.arccosh(a)"),
     _math("atanh", "np.arctanh(a)"),
@@ -193,8 +224,8 @@ _TABLE: tuple[Opcode, ...] = (
     _math("erf", "fn.erf(a)"), _math("erfc", "fn.erfc(a)"),
     _math("sigmoid", "fn.sigmoid(a)", "1 / (1 + exp(-r[a]))."),
     # Rounding to integral values
-    _math("floor"), _math("ceil"), _math("trunc"),
-    _math("round", "np.rint(a)", "Halves go to the even neighbour."),
+    _math("floor", exact=True), _math("ceil", exact=True), _math("trunc", exact=True),
+    _math("round", "np.rint(a)", "Halves go to the even neighbour.", exact=True),
     # Comparisons and choice
     _compare("eq", "=="), _compare("ne", "!="), _compare("lt", "<"), _compare("le", "<="),
     _compare("gt", ">"), _compare("ge", ">="),

@@ -5,7 +5,7 @@
     params    per-launch numbers, i64 or f64
     sections  instructions, run in order for every point of the parallel axes:
                   map     once per point of all axes: load, compute, store
-                  reduce  once per point of all axes: load, compute, accumulate over the reduced axes
+                  reduce  once per point of all axes: load, compute, fold over the reduced axes
                   scalar  once per point of the parallel axes alone
 
 Registers are single assignment. What a scalar section defines, and what a reduce section
@@ -113,9 +113,7 @@ class Program:
 
     def uses(self, slot: int) -> bool:
         forms = (Form.LOAD, Form.STORE)
-        return any(
-            i.n == slot for s in self.sections for i in s.instructions if i.op.form in forms
-        )
+        return any(i.n == slot for s in self.sections for i in s.instructions if i.op.form in forms)
 
     def encode(self) -> bytes:
         """The instructions of all sections, one after the other, in their 24-byte encoding."""

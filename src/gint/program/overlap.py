@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Region:
-    """The elements at start + sum(position * step), all in bytes; no extent is 0 where it counts."""
+    """The elements at start + sum(position * step), all in bytes; no extent may be 0."""
 
     start: int
     itemsize: int

@@ -19,7 +19,7 @@ filled in. `#` starts a comment.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 
 from gint.isa import Form, Instruction, Opcode, dtype, opcode
 from gint.isa.dtypes import Kind
@@ -27,7 +27,8 @@ from gint.isa.dtypes import Kind
 from .model import Access, Axis, AxisKind, Param, Program, Section, SectionKind, Slot
 
 _FIELD = re.compile(r"\[([abcdn])\]|\((n)\)|\b(imm)\b|\b(T)\(")
-_NAME = r"[A-Za-z_][\w.]*"
+#: What names of programs, axes, slots and parameters look like.
+NAME = r"[A-Za-z_][A-Za-z0-9_.]*"
 
 
 def disassemble(program: Program) -> str:
@@ -35,7 +36,7 @@ def disassemble(program: Program) -> str:
     lines = [f"program {program.name}"]
     lines += [f"axis {axis.name} {axis.kind.value}" for axis in program.axes]
     for slot in program.slots:
-        axes = ", ".join(program.axes[i].name for i in slot.axes)
+        axes = ", ".join(_name_of(program.axes, i) for i in slot.axes)
         lines.append(f"slot {slot.name} {slot.dtype} {slot.access.value} ({axes})")
     lines += [f"param {param.name} {param.dtype}" for param in program.params]
     for section in program.sections:
@@ -64,7 +65,7 @@ def format_instruction(i: Instruction, program: Program) -> str:
 
 
 def _name_of(table: tuple, n: int) -> str:
-    return table[n].name if n < len(table) else f"?{n}"
+    return table[n].name if n in range(len(table)) else f"?{n}"
 
 
 def _format_immediate(i: Instruction) -> str:
@@ -73,7 +74,7 @@ def _format_immediate(i: Instruction) -> str:
     return str(bool(i.imm)).lower() if i.type.kind is Kind.BOOL else str(int(i.imm))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(op: Opcode) -> re.Pattern:
     """The opcode's meaning as a regular expression with a group per symbol."""
     parts, end, seen = [], 0, set()
@@ -81,12 +82,12 @@ def _pattern(op: Opcode) -> re.Pattern:
         parts.append(re.escape(op.meaning[end : match.start()]))
         register, axis, immediate, cast = match.groups()
         if cast:
-            parts.append(r"\w+\(")
+            parts.append(r"(?P<T>\w+)\(")
         elif immediate:
             parts.append(r"(?P<imm>\S+)")
         else:
             name = register or axis
-            wanted = _NAME if name == "n" else r"\d+"
+            wanted = NAME if name == "n" else r"[0-9]+"
             group = f"(?P={name})" if name in seen else f"(?P<{name}>{wanted})"
             parts.append(rf"\({group}\)" if axis else rf"\[{group}\]")
             seen.add(name)
@@ -118,16 +119,18 @@ class _Reader:
         self.sections: list[tuple[SectionKind, list[Instruction]]] = []
 
     def read(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
+        word, *others = line.split(None, 1)
+        rest = others[0] if others else ""
         declare = {
             "program": self._program, "axis": self._axis, "slot": self._slot, "param": self._param
         }.get(word)  # fmt: skip
         if declare:
-            declare(rest.strip())
+            declare(rest)
         elif word in SectionKind._value2member_map_ and not rest:
             self.sections.append((SectionKind(word), []))
         elif "." in word:
-            self._instruction(*word.split(".", 1), rest.strip())
+            op_name, type_name = word.split(".", 1)
+            self._instruction(op_name, type_name, rest)
         else:
             raise ValueError(
                 "expected program, axis, slot, param, a section (map, reduce, scalar) "
@@ -135,21 +138,21 @@ class _Reader:
             )
 
     def _program(self, rest: str) -> None:
-        self.name = _require(rf"({_NAME})", rest, "a name")[0]
+        self.name = _require(rf"({NAME})", rest, "a name")[0]
 
     def _axis(self, rest: str) -> None:
-        name, kind = _require(rf"({_NAME}) (parallel|reduced)", rest, "'NAME parallel|reduced'")
+        name, kind = _require(rf"({NAME}) (parallel|reduced)", rest, "'NAME parallel|reduced'")
         _declare(self.axes, name, Axis(name, AxisKind(kind)))
 
     def _slot(self, rest: str) -> None:
-        form = rf"({_NAME}) (\w+) (in|out|inout) \((.*)\)"
+        form = rf"({NAME}) (\w+) (in|out|inout) \((.*)\)"
         name, type_name, access, axes = _require(form, rest, "'NAME TYPE in|out|inout (AXES)'")
         names = [a.strip() for a in axes.split(",") if a.strip()]
         indices = tuple(_index(self.axes, a, "axis") for a in names)
         _declare(self.slots, name, Slot(name, dtype(type_name), Access(access), indices))
 
     def _param(self, rest: str) -> None:
-        name, type_name = _require(rf"({_NAME}) (\w+)", rest, "'NAME TYPE'")
+        name, type_name = _require(rf"({NAME}) (\w+)", rest, "'NAME TYPE'")
         _declare(self.params, name, Param(name, dtype(type_name)))
 
     def _instruction(self, op_name: str, type_name: str, rest: str) -> None:
@@ -160,6 +163,8 @@ class _Reader:
         if not match:
             raise ValueError(f"expected '{op.meaning}' after {op_name}.{type_name}.")
         fields = {k: v for k, v in match.groupdict().items() if v is not None}
+        if fields.get("T", type_name) != type_name:
+            raise ValueError(f"{op_name}.{type_name} gives {type_name}, not {fields['T']}.")
         values: dict = {k: int(v) for k, v in fields.items() if k in "abcd"}
         if "n" in fields:
             values["n"] = self._number(op, fields["n"])

@@ -6,20 +6,24 @@ VerificationError with a sentence that names the instruction or slot and the rea
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
-from gint.isa import DType, Form, Instruction
-from gint.isa.instruction import NONE
+from gint.isa import OPCODES, DType, Form, Instruction
+from gint.isa.instruction import NONE, encode_immediate
 from gint.isa.opcodes import exists_for
 
 from .binding import Binding, SlotBinding
 from .model import Program, Section, SectionKind, Slot
 from .overlap import Region, disjoint, overlaps_itself
-from .text import format_instruction
+from .text import NAME, format_instruction
 
 MAX_AXES = 16
+#: Points of an iteration space, no extent counted as less than 1: positions fit i64 in any order.
+MAX_POINTS = 2**48
 _RUNNABLE = (SectionKind.MAP, SectionKind.REDUCE, SectionKind.SCALAR)
-_INT64 = range(-(2**63), 2**63)
 
 
 class VerificationError(ValueError):
@@ -40,20 +44,36 @@ class VerifiedProgram:
 
 def verify(program: Program) -> VerifiedProgram:
     """Prove that `program` is well formed. Raises VerificationError."""
+    _verify_names(program)
     _verify_declarations(program)
     return _Checker(program).run()
+
+
+def _verify_names(p: Program) -> None:
+    """Names must be those the text form can say; slots and parameters are given by name."""
+    _verify_table("program", [p.name])
+    _verify_table("axis", [axis.name for axis in p.axes])
+    _verify_table("slot or parameter", [s.name for s in p.slots] + [q.name for q in p.params])
+
+
+def _verify_table(what: str, names: Iterable[str]) -> None:
+    seen = set()
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise VerificationError(
+                f"The {what} name {name!r} is no name: letters, digits, '_' and '.', a letter or "
+                "'_' first."
+            )
+        if name in seen:
+            raise VerificationError(f"The {what} name {name!r} is used twice.")
+        seen.add(name)
 
 
 def _verify_declarations(p: Program) -> None:
     if len(p.axes) > MAX_AXES:
         raise VerificationError(f"{len(p.axes)} axes; at most {MAX_AXES} are possible.")
-    for what, table in (("axis", p.axes), ("slot", p.slots), ("parameter", p.params)):
-        names = [entry.name for entry in table]
-        for name in names:
-            if names.count(name) > 1:
-                raise VerificationError(f"The {what} name {name!r} is used twice.")
     for slot in p.slots:
-        if any(a not in range(len(p.axes)) for a in slot.axes):
+        if not all(isinstance(a, int) and a in range(len(p.axes)) for a in slot.axes):
             raise VerificationError(f"Slot {slot.name!r} names an axis the program does not have.")
         if len(set(slot.axes)) != len(slot.axes):
             raise VerificationError(f"Slot {slot.name!r} names an axis twice.")
@@ -105,6 +125,7 @@ class _Checker:
                 line = format_instruction(i, self.program)
                 raise VerificationError(f"Instruction {number}, '{line}': {error}") from None
             if i.writes is not None:
+                # An accumulator is whole only after its section.
                 if i.op.form is Form.REDUCE:
                     kept.add(i.d)
                 else:
@@ -114,6 +135,8 @@ class _Checker:
         self.visible |= kept
 
     def _instruction(self, i: Instruction, kind: SectionKind, local: set[int]) -> None:
+        if i.op.code not in range(len(OPCODES)) or OPCODES[i.op.code] is not i.op:
+            raise VerificationError(f"{i.op.name!r} is not of this instruction table.")
         self._fields(i)
         if not exists_for(i.op, i.type):
             raise VerificationError(
@@ -142,7 +165,7 @@ class _Checker:
                 raise VerificationError(f"operand {name} {state}.")
         if i.n and i.op.form not in (Form.PARAM, Form.AXIS, Form.LOAD, Form.STORE):
             raise VerificationError("operand n is set but not used by this opcode.")
-        if i.imm != 0 and i.op.form is not Form.CONST:
+        if any(encode_immediate(i.type, i.imm)) and i.op.form is not Form.CONST:
             raise VerificationError("an immediate is set but not used by this opcode.")
 
     def _operands(self, i: Instruction, local: set[int]) -> None:
@@ -151,7 +174,10 @@ class _Checker:
             if register not in local:
                 where = "is not defined before"
                 if register in self.types:
-                    where = "belongs to an earlier section and is neither scalar nor accumulated"
+                    where = (
+                        "is local to an earlier section, or an accumulator of this one: only what "
+                        "an earlier section accumulated or a scalar section defined is read later"
+                    )
                 raise VerificationError(f"r[{register}] {where}.")
             found = self.types[register]
             if wanted is not None and found != wanted:
@@ -232,7 +258,7 @@ def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:
             later = other.access.writes and other_position < position
             if other_position == position or later or disjoint(region, other_region):
                 continue
-            same = region == other_region and slot.axes == other.axes
+            same = _elements(slot, region) == _elements(other, other_region)
             if not same or other.access.writes:
                 raise VerificationError(
                     f"Slot {slot.name!r} is written and overlaps slot {other.name!r} in memory "
@@ -249,11 +275,31 @@ def _verify_counts(p: Program, binding: Binding) -> None:
         if wanted != found:
             raise VerificationError(f"The binding has {found} {what}; the program has {wanted}.")
     for axis, extent in zip(p.axes, binding.extents, strict=True):
-        if extent < 0 or extent not in _INT64:
-            raise VerificationError(f"Axis {axis.name!r} has the extent {extent}.")
+        if not _is_int64(extent) or extent < 0:
+            raise VerificationError(f"Axis {axis.name!r} has the extent {extent!r}.")
+    if prod(max(extent, 1) for extent in binding.extents) > MAX_POINTS:
+        raise VerificationError(
+            f"The extents {binding.extents} span more than {MAX_POINTS} points."
+        )
     for param, value in zip(p.params, binding.params, strict=True):
-        if param.dtype.name == "i64" and (not isinstance(value, int) or value not in _INT64):
-            raise VerificationError(f"Parameter {param.name!r} is i64, not {value!r}.")
+        fits = _is_int64(value) if param.dtype.name == "i64" else _is_float64(value)
+        if not fits:
+            raise VerificationError(f"Parameter {param.name!r} is {param.dtype}, not {value!r}.")
+
+
+def _is_int64(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+def _is_float64(value: object) -> bool:
+    return isinstance(value, float) or _is_int64(value)
+
+
+def _elements(slot: Slot, region: Region) -> tuple:
+    """Equal for two slots if every point of the iteration space has the same element in both."""
+    steps = zip(slot.axes, region.extents, region.steps, strict=True)
+    moving = frozenset((axis, step) for axis, extent, step in steps if extent > 1)
+    return region.start, region.itemsize, moving
 
 
 def _region(slot: Slot, bound: SlotBinding, extents: tuple[int, ...]) -> Region:
@@ -262,18 +308,22 @@ def _region(slot: Slot, bound: SlotBinding, extents: tuple[int, ...]) -> Region:
             f"Slot {slot.name!r} has {len(slot.axes)} axes and was bound with "
             f"{len(bound.strides)} strides."
         )
+    for value in (bound.pointer, bound.storage_bytes, bound.offset, *bound.strides):
+        if not _is_int64(value):
+            raise VerificationError(f"Slot {slot.name!r} is bound with {value!r}: no int64.")
     size = slot.dtype.itemsize
     steps = tuple(s * size for s in bound.strides)
     return Region(bound.pointer + bound.offset * size, size, extents, steps)
 
 
 def _verify_bounds(slot: Slot, bound: SlotBinding, region: Region) -> None:
+    end = bound.pointer + bound.storage_bytes
+    if bound.pointer <= 0 or bound.storage_bytes < 0 or not _is_int64(end):
+        raise VerificationError(f"Slot {slot.name!r} is bound to no memory.")
     if bound.pointer % slot.dtype.itemsize:
         raise VerificationError(
             f"Slot {slot.name!r}: the address is not a multiple of {slot.dtype.itemsize} bytes."
         )
-    if bound.pointer <= 0 or bound.storage_bytes < 0:
-        raise VerificationError(f"Slot {slot.name!r} is bound to no memory.")
     low, high = region.low - bound.pointer, region.high - bound.pointer
     if low < 0 or high > bound.storage_bytes:
         raise VerificationError(
@@ -281,5 +331,3 @@ def _verify_bounds(slot: Slot, bound: SlotBinding, region: Region) -> None:
             f"{bound.storage_bytes} bytes (offset {bound.offset}, strides {bound.strides}, "
             f"extents {region.extents})."
         )
-
-

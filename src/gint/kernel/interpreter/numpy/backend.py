@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gint.host.backends import Capabilities, Probe
-from gint.program import Binding, VerifiedProgram, verify_binding
+from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
 
 from .interpreter import run
 
@@ -14,9 +16,19 @@ class NumpyKernel:
     def __init__(self, verified: VerifiedProgram) -> None:
         self.verified = verified
 
-    def launch(self, binding: Binding, stream: int | None = None) -> int:
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
+        """Verify the binding and run, always on one thread; the error flag."""
         verify_binding(self.verified, binding)
         return run(self.verified, binding)
+
+    def prepare(self, extents, params, slots) -> Callable[..., int]:
+        def launch(*pointers: int) -> int:
+            bound = (SlotBinding(p, *layout) for p, layout in zip(pointers, slots, strict=True))
+            return self.launch(Binding(extents, params, tuple(bound)))
+
+        return launch
 
 
 class NumpyBackend:

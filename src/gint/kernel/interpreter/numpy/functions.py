@@ -6,6 +6,7 @@ One `Functions` lives as long as one launch; it carries the launch's error flag.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -43,7 +44,9 @@ class Functions:
         def divide(a, b):
             quotient = np.floor_divide(a, b)
             rest = a - quotient * b
-            return np.where((rest != 0) & ((a < 0) != (b < 0)), quotient + a.dtype.type(1), quotient)
+            return np.where(
+                (rest != 0) & ((a < 0) != (b < 0)), quotient + a.dtype.type(1), quotient
+            )
 
         return self._divide_int(divide, a, b)
 
@@ -70,9 +73,18 @@ class Functions:
         return np.where(b < 0, unit, power)
 
     @staticmethod
+    def maximum(a, b):
+        return np.where((a > b) | (a != a), a, b)
+
+    @staticmethod
+    def minimum(a, b):
+        return np.where((a < b) | (a != a), a, b)
+
+    @staticmethod
     def fma(a, b, c):
-        wide = np.longdouble if a.dtype == np.float64 else np.float64
-        return (a.astype(wide) * b.astype(wide) + c.astype(wide)).astype(a.dtype)
+        rows = np.broadcast(a, b, c)
+        values = [_fma_of_numbers(x, y, z, a.dtype.type) for x, y, z in rows]
+        return np.array(values, dtype=a.dtype).reshape(rows.shape)
 
     @staticmethod
     def sign(a):
@@ -140,6 +152,27 @@ class Functions:
         return _first_index(a, b, axes, self.amin(a, axes))
 
 
+def _fma_of_numbers(a, b, c, t):
+    """a * b + c rounded once to type t, through exact rational arithmetic."""
+    if not np.isfinite(a * 0 + b * 0 + c * 0):
+        return c if np.isfinite(a) and np.isfinite(b) else a * b + c
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    return _nearest(exact, t) if exact else a * b + c  # which has the sign of the zero
+
+
+def _nearest(exact, t):
+    """The number of type t nearest to a fraction: what its double rounds to, or a neighbour."""
+    try:
+        guess = t(float(exact))
+    except OverflowError:
+        return t(np.inf if exact > 0 else -np.inf)
+    around = (guess, np.nextafter(guess, -t(np.inf)), np.nextafter(guess, t(np.inf)))
+    if not np.all(np.isfinite(around)):
+        return guess
+    even = {np.float32: np.uint32, np.float64: np.uint64}[t]
+    return min(around, key=lambda v: (abs(Fraction(float(v)) - exact), v.view(even) & 1))
+
+
 def _wide(a):
     return a.astype(np.float64) if a.dtype == np.float32 else a
 
@@ -171,7 +204,7 @@ def widen_bf16(bits):
 
 def narrow_bf16(a):
     """bfloat16 bits (uint16) of float32, rounded to nearest even; NaN stays NaN."""
-    bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
+    bits = np.asarray(a, dtype=np.float32).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = ((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)).astype(np.uint16)
     quiet = ((bits >> np.uint32(16)) | np.uint32(0x40)).astype(np.uint16)

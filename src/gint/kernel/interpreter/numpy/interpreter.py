@@ -6,7 +6,7 @@ Arrays have a dimension per axis of the program, of length 1 where the register 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def cast(a: np.ndarray, t: DType) -> np.ndarray:
     return a != 0 if t.kind is Kind.BOOL else a.astype(t.numpy)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(op: Opcode, t: DType) -> Callable:
     """The opcode's meaning in NumPy, from the table, as a function of its operands."""
     names = ", ".join(("a", "b", "c")[: op.inputs])

@@ -15,9 +15,11 @@ def slot_view(program: Program, binding: Binding, n: int) -> np.ndarray:
     dtype = np.dtype(slot.dtype.numpy)
     shape, strides = [1] * len(program.axes), [0] * len(program.axes)
     for axis, stride in zip(slot.axes, bound.strides, strict=True):
-        shape[axis], strides[axis] = binding.extents[axis], stride * dtype.itemsize
+        shape[axis] = binding.extents[axis]
+        # The stride along an axis of length 1 may be any number.
+        strides[axis] = stride * dtype.itemsize if shape[axis] > 1 else 0
     if 0 in shape:
         return np.empty(shape, dtype)
-    raw = (ctypes.c_char * bound.storage_bytes).from_address(bound.pointer)
+    memory = (ctypes.c_char * bound.storage_bytes).from_address(bound.pointer)
     offset = bound.offset * dtype.itemsize
-    return np.ndarray(shape, dtype, raw, offset, strides)
+    return np.ndarray(shape, dtype, memoryview(memory), offset, strides)

@@ -28,6 +28,15 @@ GI_FN float gi_fmin_f32(float a, float b) {
     float m = a < b ? a : b;
     return b != b ? a : m;
 }
+/* an infinity beats NaN; the squares of floats are exact in double and do not overflow there */
+#if GI_HAS_F64
+GI_FN float gi_hypot_f32(float a, float b) {
+    float r = (float)sqrt((double)a * (double)a + (double)b * (double)b);
+    int infinite = (gi_abs_f32(a) == GI_INF_F32) | (gi_abs_f32(b) == GI_INF_F32);
+    return infinite ? GI_INF_F32 : r;
+}
+GI_FN double gi_hypot_f64(double a, double b) { return hypot(a, b); }
+#endif
 /* 0 for zeros and NaN */
 GI_FN float gi_sign_f32(float x) { return (float)((x > 0.0f) - (x < 0.0f)); }
 GI_FN float gi_round_f32(float x) { return GI_RINTF(x); }

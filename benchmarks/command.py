@@ -1,0 +1,120 @@
+"""The command line of the benchmarks: which ones, with what settings, and where the JSON goes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.report import Report, as_json, save, show
+from benchmarks.settings import Settings
+from gint.demo.backends import NAMES, parse
+
+BENCHMARKS: dict[str, str] = {
+    "import_cost": "seconds that `import gint.conductor` takes",
+    "call_cost": "microseconds of a call of a one-program graph",
+    "shapes": "compiles for 50 shapes through one function",
+    "kernels": "twelve kernels, three sizes, three ways to treat the result",
+    "models": "steady state of four small transformers",
+    "first_call": "seconds to the first answer of four small transformers",
+}
+MODULES = {"models": "models_steady"}
+NEEDED = {"first_call": ("transformers",), "models": ("transformers",)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages."""
+    options = _parser().parse_args(argv)
+    asked = [options.benchmark] if isinstance(options.benchmark, str) else options.benchmark
+    names = list(BENCHMARKS) if "all" in asked else list(dict.fromkeys(asked))
+    missing = _missing(names)
+    if missing:
+        listed = " ".join(missing)
+        print(
+            f"gint bench needs {listed.replace(' ', ' and ')}: pip install {listed}.",
+            file=sys.stderr,
+        )
+        return 2
+    settings = Settings(options.backends, options.threads, options.quick)
+    for backend, reason in settings.skipped().items():
+        print(f"{backend} is left out: {reason}.", file=sys.stderr)
+    return _run(names, settings, options.json)
+
+
+def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
+    from benchmarks.machine import describe
+
+    begun = time.perf_counter()
+    machine = describe(_set_threads(settings.threads))
+    reports: list[Report] = []
+    for name in names:
+        module = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")
+        reports.append(module.run(settings))
+        show(reports[-1])
+        if path is not None:  # after each, so that a long run that is stopped leaves what it has
+            try:
+                save(path, as_json(settings, machine, reports, time.perf_counter() - begun))
+            except OSError as error:
+                print(f"{path}: {error.strerror}. Choose another with --json.", file=sys.stderr)
+                return 1
+    threads, wall_s = machine["threads"], time.perf_counter() - begun
+    print(f"{machine['cpu']}, {threads} thread{'s' * (threads != 1)}, {wall_s:.0f} s in all.")
+    if path is not None:
+        print(f"Samples and medians: {path}")
+    return 0
+
+
+def _set_threads(threads: int) -> int:
+    """Set torch's number of threads for this process, and return it."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def _missing(names: Sequence[str]) -> list[str]:
+    needed = ["torch", "rich", *(p for name in names for p in NEEDED.get(name, ()))]
+    return [p for p in dict.fromkeys(needed) if importlib.util.find_spec(p) is None]
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:12} {what}" for name, what in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="gint bench",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"Measure gint beside eager, aot_eager and Inductor.\n\nbenchmarks:\n{listed}",
+    )
+    parser.add_argument(
+        "benchmark",
+        nargs="*",
+        default="all",
+        choices=[*BENCHMARKS, "all"],
+        metavar="benchmark",
+        help="names from the list above (all)",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer samples: minutes, not 25")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write samples and medians here")
+    parser.add_argument(
+        "--backends", type=_backends, default=NAMES, help=f"some of {','.join(NAMES)} (all)"
+    )
+    parser.add_argument("--threads", type=_threads, default=0, help="torch's own choice if 0 (0)")
+    return parser
+
+
+def _backends(text: str) -> tuple[str, ...]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _threads(text: str) -> int:
+    threads = int(text)
+    if threads < 0:
+        raise argparse.ArgumentTypeError(f"{threads}: expected a number of threads, 0 or more")
+    return threads

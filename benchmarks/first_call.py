@@ -1,0 +1,119 @@
+"""First call of four small transformers: fresh processes, empty caches, backends taking turns.
+
+The clock starts after `import torch, torch._dynamo`, the model's construction and one eager call
+(gint.demo.child). "Inductor prewarmed" has compiled another function before, in the same process.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from benchmarks import goals
+from benchmarks.report import Report, Table, divide, ratio, seconds
+from benchmarks.settings import SUBJECT, Settings
+from benchmarks.timing import geomean
+from gint.demo.backends import title_of
+from gint.demo.measure import measure
+from gint.demo.models import MODELS
+from gint.demo.progress import progress
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A backend, its number of processes, and whether each compiles something else before."""
+
+    backend: str
+    rounds: int
+    prewarm: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in tables and JSON."""
+        return f"{self.backend} prewarmed" if self.prewarm else self.backend
+
+
+Samples = dict[str, dict[str, list[float]]]
+
+
+def contenders_of(settings: Settings) -> list[Contender]:
+    """Return who runs how often; a quick run leaves the prewarmed Inductor out."""
+    rounds = {"eager": 1, "aot_eager": 2, SUBJECT: 2, "inductor": 1}
+    if not settings.quick:
+        rounds = {"eager": 1, "aot_eager": 4, SUBJECT: 4, "inductor": 3}
+    found = [Contender(b, rounds[b]) for b in settings.usable()]
+    if "inductor" in settings.usable() and not settings.quick:
+        found.append(Contender("inductor", 2, prewarm=True))
+    return found
+
+
+def run(settings: Settings) -> Report:
+    """Measure and report every model."""
+    contenders = contenders_of(settings)
+    samples: Samples = {m.name: {c.name: [] for c in contenders} for m in MODELS}
+    failures: list[str] = []
+    turns = [(m, c, r) for r in range(4) for m in MODELS for c in contenders if r < c.rounds]
+    with progress("first call", len(turns)) as step:
+        for model, contender, _ in turns:
+            step(f"{model.short}: {title_of(contender.name)}")
+            got = measure(
+                model.name, contender.backend, threads=settings.threads, prewarm=contender.prewarm
+            )
+            if got.failure is None:
+                samples[model.name][contender.name].append(got.first_s)
+            else:
+                failures.append(f"{model.short}, {contender.name}: {got.failure}")
+    return report_of(samples, failures)
+
+
+def report_of(samples: Samples, failures: list[str]) -> Report:
+    """Make tables, ratios and verdicts from seconds per model and contender."""
+    medians = {m: {c: _median(s) for c, s in row.items()} for m, row in samples.items()}
+    names = list(next(iter(samples.values())))
+    shorts = {m.name: m.short for m in MODELS}
+    rows = [[shorts[m], *(seconds(row[c]) for c in names)] for m, row in medians.items()]
+    derived = {m: ratios_of(row) for m, row in medians.items()}
+    keys = list(next(iter(derived.values())))
+    means = {key: _geomean(derived[m][key] for m in derived) for key in keys}
+    ratio_rows = [[shorts[m], *(_figure(row[k]) for k in keys)] for m, row in derived.items()]
+    ratio_rows.append(["geomean", *(_figure(means[k]) for k in keys)])
+    tables = (
+        Table("first call, seconds (median of fresh processes)", ["", *map(title_of, names)], rows),
+        Table("first call, ratios", ["", *keys], ratio_rows),
+    )
+    verdicts = (
+        goals.FIRST_CALL.verdict(means["gint / aot_eager"]),
+        goals.FIRST_CALL_INDUCTOR.verdict(means["Inductor / gint"]),
+        goals.OWN_SHARE.verdict(
+            _median([v for row in derived.values() if not math.isnan(v := row["own share"])])
+        ),
+    )
+    data = {"samples_s": samples, "medians_s": medians, "ratios": derived, "geomeans": means}
+    return Report("first_call", tables, data, (*verdicts, *failures))
+
+
+def ratios_of(median_s: dict[str, float]) -> dict[str, float]:
+    """Return one model's ratios; "own share" is gint's time beyond aot_eager's, over Inductor's."""
+    eager, gint = (median_s.get(name, math.nan) for name in ("aot_eager", SUBJECT))
+    cold, warm = (median_s.get(name, math.nan) for name in ("inductor", "inductor prewarmed"))
+    return {
+        "gint / aot_eager": divide(gint, eager),
+        "Inductor / gint": divide(cold, gint),
+        "Inductor prewarmed / gint": divide(warm, gint),
+        "own share": divide(gint - eager, cold - eager),
+    }
+
+
+def _median(values: list[float]) -> float:
+    return statistics.median(values) if values else math.nan
+
+
+def _geomean(values) -> float:
+    """Geometric mean; NaN where a value is missing or, as an own share may be, not positive."""
+    values = list(values)
+    return geomean(values) if all(v > 0 for v in values) else math.nan
+
+
+def _figure(value: float) -> str:
+    return ratio(value) if math.isnan(value) or abs(value) >= 0.1 else f"{value:.4f}"

@@ -1,0 +1,46 @@
+"""The numbers to reach, each written once, with a verdict on a value. Nothing here fails a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on a figure: "at least" where `least` holds, else "at most"."""
+
+    what: str
+    bound: float
+    least: bool
+    unit: str = ""
+
+    def verdict(self, value: float) -> str:
+        """Return "WHAT: VALUE (goal: at most BOUND, reached)"."""
+        if math.isnan(value):
+            return f"{self.what}: not measured"
+        reached = value >= self.bound if self.least else value <= self.bound
+        word = "least" if self.least else "most"
+        said = "reached" if reached else "NOT reached"
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.what}: {value:.3g}{unit} (goal: at {word} {self.bound:g}{unit}, {said})"
+
+
+FIRST_CALL = Goal("first call, gint over aot_eager, geomean", 1.10, least=False)
+FIRST_CALL_INDUCTOR = Goal("first call, cold Inductor over gint, geomean", 8, least=True)
+OWN_SHARE = Goal("gint's own share of the first call over Inductor's, median", 1 / 50, least=False)
+KERNELS = {
+    "dropped": Goal("kernels, result dropped, Inductor over gint, geomean", 1.5, least=True),
+    "held": Goal("kernels, last 4 results held, Inductor over gint, geomean", 1.3, least=True),
+    "into": Goal(
+        "kernels, into preallocated outputs, Inductor over gint, geomean", 1.0, least=True
+    ),
+}
+KERNELS_WORST = Goal("kernels, the worst of them, Inductor over gint", 0.9, least=True)
+SMALL_KERNELS = Goal("small kernels, gint beyond Inductor, largest", 5, least=False, unit="us")
+BANDWIDTH = Goal("large kernels, bytes moved over copy bandwidth, geomean", 0.9, least=True)
+MODELS = Goal("models, better of eager and Inductor over gint, geomean", 1.0, least=True)
+CALL_COST = Goal("call, gint beyond a preallocated result", 3, least=False, unit="us")
+COMPILES_DYNAMIC = Goal("compiles for 50 shapes, dynamic=True", 1, least=False)
+COMPILES_AUTOMATIC = Goal("compiles for 50 shapes, automatic", 2, least=False)
+IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")

@@ -1,0 +1,71 @@
+"""Steady state of four small transformers, backends taking turns in one process."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from benchmarks import goals
+from benchmarks.report import Report, Table, divide, ratio
+from benchmarks.settings import SUBJECT, Settings
+from benchmarks.timing import Contender, Effort, geomean, interleave
+from gint.demo.backends import compile_for, title_of
+from gint.demo.models import MODELS, Workload
+from gint.demo.progress import progress
+
+FULL = Effort(rounds=40, batch_s=0.0, budget_s=6.0)
+QUICK = Effort(rounds=10, batch_s=0.0, budget_s=1.5)
+
+
+def run(settings: Settings) -> Report:
+    """Measure and report every model."""
+    found: dict[str, dict[str, Contender]] = {}
+    with progress("models, steady state", len(MODELS)) as step:
+        for model in MODELS:
+            step(f"{model.short}: compile, then measure")
+            found[model.name] = measure(model, settings)
+    return report_of(found)
+
+
+def measure(model: Workload, settings: Settings) -> dict[str, Contender]:
+    """Compile the model for every backend and time them in turn."""
+    import torch
+
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    built = model.build("cpu")
+    with torch.no_grad():
+        calls = {}
+        for backend in settings.usable():
+            compiled = compile_for(built.function, backend)
+            calls[backend] = partial(built.call, compiled)
+        return interleave(calls, QUICK if settings.quick else FULL)
+
+
+def report_of(found: dict[str, dict[str, Contender]]) -> Report:
+    """Make the table: milliseconds per backend, and the better of eager and Inductor over gint."""
+    names = list(next(iter(found.values())))
+    shorts = {m.name: m.short for m in MODELS}
+    ratios = {m: speedup({b: c.median_s for b, c in row.items()}) for m, row in found.items()}
+    mean = geomean(ratios.values())
+    rows = [
+        [shorts[m], *(f"{row[b].median_s * 1e3:.1f}" for b in names), ratio(ratios[m])]
+        for m, row in found.items()
+    ]
+    rows.append(["geomean", *("" for _ in names), ratio(mean)])
+    headers = ["", *map(title_of, names), "better of eager, Inductor / gint"]
+    data: dict[str, Any] = {
+        "samples_s": {m: {b: c.samples_s for b, c in row.items()} for m, row in found.items()},
+        "medians_s": {m: {b: c.median_s for b, c in row.items()} for m, row in found.items()},
+        "ratios": ratios,
+        "geomean": mean,
+    }
+    table = Table("models, steady state, milliseconds (median)", headers, rows)
+    return Report("models", (table,), data, (goals.MODELS.verdict(mean),))
+
+
+def speedup(median_s: dict[str, float]) -> float:
+    """Return the better of eager and Inductor over gint; NaN where gint or both are missing."""
+    others = [median_s[b] for b in ("eager", "inductor") if b in median_s]
+    return divide(min(others, default=math.nan), median_s.get(SUBJECT, math.nan))

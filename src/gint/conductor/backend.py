@@ -1,0 +1,68 @@
+"""The door: `torch.compile(..., backend="gint")`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import fx
+
+from .compiler import GintCompiler
+from .options import Options
+
+NAME = "gint"
+
+
+def gint_backend(
+    gm: fx.GraphModule,
+    example_inputs: Sequence[Any],
+    *,
+    options: dict[str, Any] | None = None,
+    mode: str | None = None,
+) -> Callable[..., Any]:
+    """Compile a graph Dynamo captured; the contract of a torch.compile backend.
+
+    `options` are those of gint.conductor.options.Options. `mode` is accepted for compatibility
+    and changes nothing: there is no tuning at run time.
+
+    Raises ValueError for an unknown option or a wrong value.
+    """
+    compiler = GintCompiler(Options.of(options))
+    return _compile(gm, example_inputs, compiler)
+
+
+def _compile(gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler) -> Any:
+    # AOTAutograd is imported with the first graph, not with gint.
+    from torch._dynamo import disable
+    from torch._dynamo.backends.common import aot_autograd
+
+    from .decompositions import decompositions
+
+    compile_graph = partial(compiler.compile)
+    return aot_autograd(
+        fw_compiler=compile_graph,
+        bw_compiler=disable(compile_graph, reason="gint compiles the backward graph"),
+        inference_compiler=compile_graph,
+        decompositions=decompositions(),
+        partition_fn=_partition_joint,
+        keep_inference_input_mutations=True,
+    )(gm, example_inputs)
+
+
+def _partition_joint(*args: Any, **kwargs: Any) -> Any:
+    from torch._functorch.partitioners import min_cut_rematerialization_partition
+
+    return min_cut_rematerialization_partition(*args, **kwargs)
+
+
+def register_backend() -> None:
+    """Make `backend="gint"` known to torch.compile.
+
+    The installed package is known by its entry point already; calling this as well, in any order
+    and any number of times, changes nothing.
+    """
+    from torch._dynamo.backends import registry
+
+    if NAME not in registry._COMPILER_FNS:
+        registry.register_backend(gint_backend, name=NAME)

@@ -1,0 +1,113 @@
+"""From an FX graph of ATen operators to something callable."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import fx
+
+from gint.host import backends
+from gint.host.backends import Backend, Kernel
+from gint.program import VerifiedProgram, disassemble
+from gint.program.file import from_bytes, to_bytes
+from gint.program.verifier import verify
+
+from .externs import name_of
+from .graph import Graph, NodeKind
+from .options import Options
+from .partitioner import GraphPartitioner, Partition, Unit
+from .plan import PlanWriter
+from .records import GraphRecord, remember
+from .selection import backend_for
+
+log = logging.getLogger(__name__)
+
+
+class GintCompiledSubgraph:
+    """A compiled graph: call it with the list of inputs; the list is emptied, results come as a
+    tuple. `record` tells what was made of the graph."""
+
+    _boxed_call = True
+
+    def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
+        self.function, self.record = function, record
+
+    def __call__(self, args: list) -> Any:
+        return self.function(args)
+
+
+class GintCompiler:
+    """Converts FX graphs of functional ATen operators to bytecode and a plan that runs it."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+
+    def compile(
+        self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
+    ) -> GintCompiledSubgraph:
+        """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
+        device = device_of(module.graph)
+        backend, unusable = backend_for(device, self.options.backend)
+        graph = Graph.read(module.graph, device, unusable)
+        partition = self._partition(graph, backend)
+        units = partition.units
+        name = backend.name if backend else ""
+        kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
+        function, text = PlanWriter(graph, partition, kernels).write(module)
+        record = _record(graph, units, text, name)
+        remember(record)
+        log.debug("%d programs, %d units", record.programs, len(units))
+        return GintCompiledSubgraph(function, record)
+
+    def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
+        limit = backend.capabilities.max_slots if backend else 2
+        wanted = self.options.max_tensors
+        limit = limit if wanted is None else min(wanted, limit)
+        return GraphPartitioner(limit, self.options.check).partition(graph)
+
+
+def device_of(graph: fx.Graph) -> str:
+    """The type of the device a graph computes on: that of most of its tensors, cpu if it has none.
+
+    Zero-dimensional tensors on the CPU do not count.
+    """
+    found: Counter[str] = Counter()
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor):
+            found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
+    return found.most_common(1)[0][0] if found else "cpu"
+
+
+def _load(backend: str, verified: VerifiedProgram) -> Kernel:
+    """The same program is loaded once per process, however many graphs and layers use it."""
+    return _load_encoded(backend, to_bytes(verified.program))
+
+
+@lru_cache(maxsize=4096)
+def _load_encoded(backend: str, encoded: bytes) -> Kernel:
+    return backends.backend(backend).load(verify(from_bytes(encoded)))
+
+
+def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:
+    programs = [u.program.verified.program for u in units if u.is_launch]
+    externs: Counter[str] = Counter()
+    for unit in units:
+        node = unit.nodes[0]
+        is_extern = not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN
+        if is_extern and isinstance(node.target, torch._ops.OpOverload):
+            externs[name_of(node.target)] += 1
+    return GraphRecord(
+        programs=len(programs),
+        instructions=sum(p.instruction_count for p in programs),
+        externs=dict(externs),
+        fallbacks=tuple(graph.refusals.values()),
+        listings=tuple(disassemble(p) for p in programs),
+        plan=plan,
+        backend=backend,
+    )

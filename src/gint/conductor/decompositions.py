@@ -1,0 +1,58 @@
+"""Operators broken up while tracing. Few: what a rule lowers whole is quicker to trace whole.
+
+Attention is not among them, so that it stays one ATen call wherever AOTAutograd leaves it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+
+aten = torch.ops.aten
+
+_PACKETS = (
+    # activations and their gradients
+    aten.elu, aten.elu_backward, aten.celu, aten.selu, aten.mish, aten.mish_backward,
+    aten.softplus, aten.softplus_backward, aten.hardtanh, aten.hardtanh_backward,
+    aten.hardswish, aten.hardswish_backward, aten.hardsigmoid, aten.hardsigmoid_backward,
+    aten.leaky_relu, aten.leaky_relu_backward, aten.threshold, aten.glu, aten.glu_backward,
+    aten.hardshrink, aten.softshrink, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
+    aten.prelu, aten._prelu_kernel, aten._prelu_kernel_backward, aten.relu6,
+    # arithmetic
+    aten.addcmul, aten.addcdiv, aten.lerp, aten.logaddexp, aten.logaddexp2, aten.xlogy,
+    aten.hypot, aten.logit, aten.logit_backward, aten.frac, aten.deg2rad, aten.rad2deg,
+    aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf, aten.nan_to_num,
+    aten.heaviside, aten.masked_fill, aten.tril, aten.triu, aten.eye, aten.linspace, aten.count_nonzero,
+    aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax, aten.special_xlog1py,
+    # losses
+    aten.mse_loss, aten.mse_loss_backward, aten.smooth_l1_loss, aten.smooth_l1_loss_backward,
+    aten.huber_loss, aten.huber_loss_backward, aten.binary_cross_entropy,
+    aten.binary_cross_entropy_backward, aten.binary_cross_entropy_with_logits, aten.soft_margin_loss,
+    # norms
+    aten.native_layer_norm_backward, aten.native_group_norm, aten.native_group_norm_backward,
+    aten._native_batch_norm_legit_no_training, aten._native_batch_norm_legit,
+    aten._native_batch_norm_legit_functional, aten.native_batch_norm,
+    aten.native_batch_norm_backward, aten._fused_rms_norm_backward,
+    aten._batch_norm_with_update_functional, aten._batch_norm_no_update, aten.batch_norm_backward,
+    # gradients of views, embeddings, dropout
+    aten.slice_backward, aten.select_backward, aten.diagonal_backward, aten.unfold_backward,
+    aten.native_dropout_backward, aten.rot90, aten.block_diag, aten.new_empty, aten.empty_like,
+    # shapes
+    aten._reshape_alias, aten._unsafe_view, aten.roll, aten.unsafe_split, aten.unsafe_chunk,
+)  # fmt: skip
+_KEPT = {aten._unsafe_view.default, aten.new_empty.default, aten.empty_like.default}
+
+
+@cache
+def decompositions() -> dict[Any, Callable]:
+    from torch._decomp import decomposition_table
+
+    chosen = {}
+    for packet in _PACKETS:
+        for overload in (getattr(packet, name) for name in packet.overloads()):
+            if overload in decomposition_table and overload not in _KEPT:
+                chosen[overload] = decomposition_table[overload]
+    return chosen

@@ -1,0 +1,136 @@
+"""Reading an FX graph: what kind each node is, and which memory a value lies in.
+
+input      placeholder or attribute: a tensor that exists before the graph runs
+scalar     a number (SymInt, int, ...): evaluated on the host
+view       another look at its base's memory, no work
+compute    lowered into a program
+extern     left whole to ATen on purpose: the library does it better
+fallback   left to ATen because nothing here can do it; with a reason
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+import torch
+from torch import fx
+
+from . import lowering
+from .dtypes import gint_dtype
+from .externs import is_extern
+from .views import is_view
+
+
+class NodeKind(Enum):
+    INPUT = "input"
+    SCALAR = "scalar"
+    VIEW = "view"
+    COMPUTE = "compute"
+    EXTERN = "extern"
+    FALLBACK = "fallback"
+    TUPLE = "tuple"  # several results of a view or compute op; its getitems are the values
+    OUTPUT = "output"
+
+
+class Refusal(NamedTuple):
+    """Why a node was left to eager."""
+
+    node: str
+    op: str
+    reason: str
+
+
+def value_of(node: fx.Node) -> Any:
+    """The fake tensor (or number, or tuple) a node stands for."""
+    return node.meta.get("val")
+
+
+def is_tensor(node: fx.Node) -> bool:
+    return isinstance(value_of(node), torch.Tensor)
+
+
+@dataclass
+class Graph:
+    """An FX graph with every node's kind. `device` is where programs may run."""
+
+    fx: fx.Graph
+    device: str
+    kinds: dict[fx.Node, NodeKind] = field(default_factory=dict)
+    refusals: dict[fx.Node, Refusal] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, graph: fx.Graph, device: str, usable: str | None) -> Graph:
+        """`usable` is why no program can run at all here, or None."""
+        made = cls(graph, device)
+        for node in graph.nodes:
+            made.kinds[node] = made._kind(node, usable)
+        return made
+
+    def _kind(self, node: fx.Node, unusable: str | None) -> NodeKind:
+        if node.op == "output":
+            return NodeKind.OUTPUT
+        value = value_of(node)
+        if node.op in ("placeholder", "get_attr"):
+            return NodeKind.INPUT if isinstance(value, torch.Tensor | None) else NodeKind.SCALAR
+        if isinstance(value, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
+            return NodeKind.EXTERN if is_extern(node.target) else NodeKind.SCALAR
+        if node.target is operator.getitem:
+            return self._item_kind(node)
+        if is_view(node.target):
+            return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
+        if is_extern(node.target) and not lowering.fuses(node, self.kinds):
+            return NodeKind.EXTERN
+        reason = unusable or self._refuse(node)
+        if reason is None:
+            several = isinstance(value, (tuple, list))
+            return NodeKind.TUPLE if several else NodeKind.COMPUTE
+        self.refuse(node, reason)
+        return NodeKind.FALLBACK
+
+    def refuse(self, node: fx.Node, reason: str) -> None:
+        """Leave a node to eager, for a reason that is kept; an item takes its operator along."""
+        if node.target is operator.getitem:
+            node = node.args[0]
+        if self.kinds.get(node) is NodeKind.TUPLE:
+            self.kinds.update(dict.fromkeys(node.users, NodeKind.EXTERN))
+        if is_extern(node.target):
+            self.kinds[node] = NodeKind.EXTERN
+            return
+        self.kinds[node] = NodeKind.FALLBACK
+        self.refusals[node] = Refusal(node.name, str(node.target), reason)
+
+    def _item_kind(self, node: fx.Node) -> NodeKind:
+        parent = node.args[0]
+        if self.kinds[parent] is not NodeKind.TUPLE:
+            return NodeKind.EXTERN
+        return NodeKind.VIEW if is_view(parent.target) else NodeKind.COMPUTE
+
+    def _refuse(self, node: fx.Node) -> str | None:
+        """Why a node cannot be lowered, or None."""
+        if not lowering.has_rule(node.target):
+            return "no lowering rule for this operator"
+        tensors = [value_of(n) for n in node.all_input_nodes if is_tensor(n)]
+        value = value_of(node)
+        tensors += [v for v in (value if isinstance(value, (tuple, list)) else [value])
+                    if isinstance(v, torch.Tensor)]  # fmt: skip
+        for t in tensors:
+            if gint_dtype(t.dtype) is None:
+                return f"no data type for {t.dtype}"
+            if t.device.type != self.device:
+                return f"a tensor on {t.device}, where programs run on {self.device}"
+            if t.layout is not torch.strided:
+                return f"a tensor of layout {t.layout}"
+            if t.dim() > 12:
+                return f"a tensor of {t.dim()} dimensions"
+        return None
+
+    def base(self, node: fx.Node) -> fx.Node:
+        """The node whose memory a view shows; a node that is no view is its own."""
+        while self.kinds[node] is NodeKind.VIEW:
+            node = node.args[0]
+            if self.kinds[node] is NodeKind.TUPLE:
+                node = node.args[0]
+        return node

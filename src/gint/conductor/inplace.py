@@ -1,0 +1,102 @@
+"""Writing a mutated input where it lies.
+
+AOTAutograd ends a graph that mutates inputs with `copy_(input, value)`. Where the value is made by
+a program and nobody reads the input's old content afterwards, the program stores straight into the
+input's memory and the copy is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import fx
+
+from .graph import Graph, NodeKind, value_of
+from .sizes import keys
+
+if TYPE_CHECKING:
+    from .partitioner import Unit
+
+_COPY = torch.ops.aten.copy_.default
+
+
+def place_outputs(
+    graph: Graph,
+    units: list[Unit],
+    unit_of: dict[fx.Node, Unit],
+    before: dict[Unit, set[Unit]],
+) -> dict[fx.Node, fx.Node]:
+    """Value -> the input it is stored into. Adds what must run first to `before`, and takes the
+    copies that are no longer needed out of `units`."""
+    placed: dict[fx.Node, fx.Node] = {}
+    output = next(n for n in graph.fx.nodes if n.op == "output")
+    for unit in list(units):
+        node = unit.nodes[0]
+        if unit.is_launch or node.target is not _COPY:
+            continue
+        target, value = node.args[:2]
+        maker = unit_of.get(value)
+        if maker is None or not maker.is_launch or value in placed or target in placed.values():
+            continue
+        if value in output.all_input_nodes or not _same_layout(graph, target, value):
+            continue
+        readers = {u for u in units if u not in (unit, maker) and _reads(graph, u, target)}
+        if any(_reaches(reader, maker, before) for reader in readers):
+            continue
+        if not _reads_elementwise(maker, target, value):
+            continue
+        placed[value] = target
+        before[maker] |= readers
+        _remove(unit, maker, units, before)
+    return placed
+
+
+def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
+    a, b = value_of(target), value_of(value)
+    return (
+        graph.kinds[target] is NodeKind.INPUT
+        and a.dtype == b.dtype
+        and a.device == b.device
+        and keys(a.shape) == keys(b.shape)
+        and keys(a.stride()) == keys(b.stride())
+    )
+
+
+def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
+    if unit.is_launch:
+        return any(slot.node is target for slot in unit.program.slots)
+    return any(graph.base(n) is target for n in unit.nodes[0].all_input_nodes)
+
+
+def _reads_elementwise(maker: Unit, target: fx.Node, value: fx.Node) -> bool:
+    """Whether the program reads the input only where it writes the value."""
+    emitted = maker.program
+    slots = list(zip(emitted.verified.program.slots, emitted.slots, strict=True))
+    out = next(((s.axes, x.strides) for s, x in slots if x.node is value), None)
+    if out is None:
+        return False
+    reads = [(s.axes, x.strides) for s, x in slots if x.node is target and x.offset == 0]
+    return all(r == out for r in reads) and len(reads) == sum(x.node is target for _, x in slots)
+
+
+def _reaches(start: Unit, goal: Unit, before: dict[Unit, set[Unit]]) -> bool:
+    """Whether `start` has to wait for `goal`."""
+    waiting, seen = [start], set()
+    while waiting:
+        unit = waiting.pop()
+        if unit is goal:
+            return True
+        if unit not in seen:
+            seen.add(unit)
+            waiting += before[unit]
+    return False
+
+
+def _remove(unit: Unit, instead: Unit, units: list[Unit], before: dict[Unit, set[Unit]]) -> None:
+    units.remove(unit)
+    needed = before.pop(unit)
+    for needs in before.values():
+        if unit in needs:
+            needs.remove(unit)
+            needs |= needed | {instead}

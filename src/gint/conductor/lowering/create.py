@@ -1,0 +1,113 @@
+"""Values from nothing, and the same value in another type or memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from gint.host.frontend import Value
+from gint.isa.dtypes import Kind
+
+from ..sizes import keys
+from .rules import lowers
+
+if TYPE_CHECKING:
+    from ..emitter import Context
+
+aten, prims = torch.ops.aten, torch.ops.prims
+
+
+@lowers(aten.full.default)
+def _full(c: Context) -> Value:
+    return c.operand(c.argument(1, "fill_value"))
+
+
+@lowers(aten.full_like.default)
+def _full_like(c: Context) -> Value:
+    return c.operand(c.argument(1, "fill_value"))
+
+
+@lowers(aten.new_full.default)
+def _new_full(c: Context) -> Value:
+    return c.operand(c.argument(2, "fill_value"))
+
+
+@lowers(aten.fill.Scalar, aten.fill.Tensor)
+def _fill(c: Context) -> Value:
+    return c.operand(c.argument(1, "value"))
+
+
+@lowers(aten.scalar_tensor.default)
+def _scalar_tensor(c: Context) -> Value:
+    return c.operand(c.argument(0, "s"))
+
+
+@lowers(aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default)
+def _zeros(c: Context) -> Value:
+    return c.operand(0)
+
+
+@lowers(aten.ones.default, aten.ones_like.default, aten.new_ones.default)
+def _ones(c: Context) -> Value:
+    return c.operand(1)
+
+
+@lowers(aten.arange.default)
+def _arange(c: Context) -> Value:
+    return _sequence(c, 0, 1)
+
+
+@lowers(aten.arange.start)
+def _arange_start(c: Context) -> Value:
+    return _sequence(c, c.argument(0, "start"), 1)
+
+
+@lowers(aten.arange.start_step)
+def _arange_start_step(c: Context) -> Value:
+    return _sequence(c, c.argument(0, "start"), c.argument(2, "step", 1))
+
+
+@lowers(prims.iota.default)
+def _iota(c: Context) -> Value:
+    return _sequence(c, c.argument(1, "start"), c.argument(2, "step"))
+
+
+def _sequence(c: Context, start, step) -> Value:
+    """start + step * position, in i64 or, as eager does, in double for floats."""
+    work = "f64" if c.dtype.kind is Kind.FLOAT else "i64"
+    value = c.builder.cast(c.position(c.map[0]), work)
+    if isinstance(step, torch.fx.Node) or step != 1:
+        value = value * c.operand(step, work)
+    if isinstance(start, torch.fx.Node) or start != 0:
+        value = value + c.operand(start, work)
+    return c.builder.cast(value, c.dtype)
+
+
+@lowers(aten._to_copy.default, prims.convert_element_type.default)
+def _cast(c: Context) -> Value:
+    """A cast in the graph is kept, also where registers are wider than the type asked for."""
+    value = c.operand(c.op_node.args[0])
+    rounding = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
+    name = rounding.get(c.torch_dtype)
+    return c.builder.emit(name, value) if name else value
+
+
+@lowers(aten.clone.default)
+def _clone(c: Context) -> Value:
+    return c.operand(c.argument(0, "self"))
+
+
+@lowers(aten.copy.default)
+def _copy(c: Context) -> Value:
+    return c.operand(c.argument(1, "src"))
+
+
+@lowers(aten.flip.default)
+def _flip(c: Context) -> Value:
+    source, dims = c.argument(0, "self"), c.argument(1, "dims")
+    m = list(c.map)
+    for d in dims:
+        size = keys(c.fake.shape)[d]
+        m[d] = m[d].scaled(-1, size - 1)
+    return c.value(source, tuple(m))

@@ -1,0 +1,73 @@
+"""Joining: a concatenation of pieces of one size is a choice between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gint.host.frontend import Value
+
+from ..indexing import Index, SplitNeededError
+from ..sizes import keys
+from .rules import NotLowerableError, lowers
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from ..emitter import Context
+
+aten = torch.ops.aten
+
+#: Every piece is computed everywhere and one chosen; more pieces than this had better be copied.
+_MAX_PIECES = 3
+
+
+def fuses(node: fx.Node, kinds: dict[fx.Node, Any]) -> bool:
+    """Whether an operator that is left whole otherwise had better be part of a program here.
+
+    A concatenation of a few computed pieces of one size along a dimension, as rotary embeddings
+    have it.
+    """
+    if node.target is not aten.cat.default:
+        return False
+    pieces = node.args[0]
+    dim = node.args[1] if len(node.args) > 1 else 0
+    sizes = {keys(p.meta["val"].shape) for p in pieces}
+    if len(pieces) > _MAX_PIECES or len(sizes) != 1 or not node.meta["val"].dim():
+        return False
+    length = next(iter(sizes))[dim]
+    computed = any(str(kinds[p].value) == "compute" for p in pieces)
+    return isinstance(length, int) and length > 1 and computed
+
+
+@lowers(aten.cat.default)
+def _cat(c: Context) -> Value:
+    pieces, dim = c.argument(0, "tensors"), c.argument(1, "dim", 0)
+    dim %= len(c.map)
+    length = keys(pieces[0].meta["val"].shape)[dim]
+    index, b = c.map[dim], c.builder
+    outer, inner = [], []
+    for axis, coefficient in index.terms:
+        extent = c.emitter.domain.extents[axis]
+        if not isinstance(coefficient, int) or not isinstance(extent, int) or coefficient < 0:
+            raise NotLowerableError("a concatenation along a symbolic dimension")
+        if coefficient % length == 0:
+            outer.append((axis, coefficient // length))
+        elif coefficient * extent <= length:
+            inner.append((axis, coefficient))
+        elif length % coefficient == 0 and extent % (length // coefficient) == 0:
+            raise SplitNeededError(axis, length // coefficient)
+        else:
+            c.block()
+    first, start = divmod(index.offset, length)
+    if inner and start + sum(k * (c.emitter.domain.extents[a] - 1) for a, k in inner) >= length:
+        c.block()
+    at = (*c.map[:dim], Index(start, tuple(inner)), *c.map[dim + 1 :])
+    which = c.position(Index(first, tuple(outer)))
+    if not outer:
+        return b.cast(c.value(pieces[first], at), c.dtype)
+    value = b.cast(c.value(pieces[-1], at), c.dtype)
+    for number in range(len(pieces) - 2, -1, -1):
+        value = b.where(which == number, b.cast(c.value(pieces[number], at), c.dtype), value)
+    return value

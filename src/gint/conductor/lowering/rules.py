@@ -1,0 +1,55 @@
+"""The registry of lowering rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gint.host.frontend import Value
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from ..emitter import Context
+
+Rule = Callable[["Context"], Value]
+
+_RULES: dict[Any, Rule] = {}
+
+
+class NotLowerableError(Exception):
+    """A node no program can compute; it is left to eager with this reason."""
+
+    node: fx.Node | None = None
+
+
+def lowers(*targets: Any) -> Callable[[Rule], Rule]:
+    """Decorator: the function is the rule of these operator overloads."""
+
+    def register(rule: Rule) -> Rule:
+        for target in targets:
+            _RULES[target] = rule
+        return rule
+
+    return register
+
+
+def has_rule(target: Any) -> bool:
+    return target in _RULES
+
+
+def rules() -> dict[Any, Rule]:
+    return dict(_RULES)
+
+
+def lower(context: Context) -> Value:
+    """The value of the context's node. Raises NotLowerableError for types no opcode takes."""
+    try:
+        return _RULES[context.op_node.target](context)
+    except ValueError as error:
+        refusal = NotLowerableError(str(error))
+        refusal.node = context.op_node
+        raise refusal from error
+    except NotLowerableError as refusal:
+        refusal.node = refusal.node or context.op_node
+        raise

@@ -1,0 +1,39 @@
+"""The options of `torch.compile(backend="gint", options={...})`: read once, into a frozen object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gint.host import backends
+
+
+@dataclass(frozen=True)
+class Options:
+    """backend: which interpreter runs CPU tensors (default: cpp); check: re-raise an exception
+    inside a lowering instead of leaving the node to eager; max_tensors: most tensors a program may
+    touch (default: what the backend can)."""
+
+    backend: str | None = None
+    check: bool = False
+    max_tensors: int | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any] | None) -> Options:
+        """Raises ValueError naming the allowed options, for an unknown one or a wrong value."""
+        given = dict(options or {})
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"backend='gint' has no option {name!r}. Allowed: {', '.join(known)}."
+                )
+        made = cls(**given)
+        if made.backend is not None:
+            backends.backend(made.backend)
+        if not isinstance(made.check, bool):
+            raise ValueError(f"The option 'check' is True or False, not {made.check!r}.")
+        if made.max_tensors is not None and made.max_tensors < 2:
+            raise ValueError(f"The option 'max_tensors' is at least 2, not {made.max_tensors!r}.")
+        return made

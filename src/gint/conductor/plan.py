@@ -1,0 +1,304 @@
+"""The plan of a graph: launches and extern calls in order, written out as one Python function.
+
+    def call(args):
+        a0, a1 = args
+        args.clear()
+        v0 = empty_strided((128, 512), (512, 1), float32)
+        launch0(a0.data_ptr(), a1.data_ptr(), v0.data_ptr())
+        v1 = mm(v0, a2)
+        del v0
+        return (v1,)
+
+A call walks no graph and builds no dictionary. Launches of static shapes are bound once; those of
+symbolic ones once per combination of sizes.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import fx
+
+from gint.host.backends import Kernel
+from gint.isa.dtypes import Kind
+from gint.kernel.interpreter.errors import raise_for
+from gint.program import Program
+
+from .emitter import Emitted
+from .graph import Graph, NodeKind, value_of
+from .memory import POOL, POOLED_BYTES, allocate, empty_strided
+from .partitioner import Partition, Unit
+from .sizes import Key, keys, source, symbols
+
+#: Bound launches kept per program, one for each combination of sizes met.
+_MAX_BOUND = 256
+
+
+def span_bytes(extents: tuple[int, ...], strides: tuple[int, ...], offset: int, size: int) -> int:
+    """The bytes from a tensor's first element to the end of what a slot reaches."""
+    if 0 in extents:
+        return 0
+    last = offset + sum((e - 1) * s for e, s in zip(extents, strides, strict=True) if s > 0)
+    return (last + 1) * size
+
+
+class BoundLaunches(dict):
+    """Launches of one program, by the values of the symbols their layout depends on.
+
+    `layout` computes, from those, extents, parameters, and offset and strides of every slot.
+    """
+
+    def __init__(self, kernel: Kernel, program: Program, layout: Callable[..., tuple]) -> None:
+        super().__init__()
+        self.kernel, self.program, self.layout = kernel, program, layout
+
+    def __missing__(self, symbols: tuple) -> Callable[..., int]:
+        if len(self) >= _MAX_BOUND:
+            self.clear()
+        found = self[symbols] = bind(self.kernel, self.program, *self.layout(*symbols))
+        return found
+
+
+def bind(
+    kernel: Kernel, program: Program, extents: tuple, params: tuple, layouts: tuple
+) -> Callable[..., int]:
+    """A launch with everything but its pointers; `layouts` are offset and strides per slot."""
+    slots = []
+    for slot, (offset, strides) in zip(program.slots, layouts, strict=True):
+        lengths = tuple(extents[a] for a in slot.axes)
+        slots.append((span_bytes(lengths, strides, offset, slot.dtype.itemsize), offset, strides))
+    return kernel.prepare(extents, params, tuple(slots))
+
+
+class PlanWriter:
+    """Writes the function. `kernels` holds the loaded program of every launch unit."""
+
+    def __init__(self, graph: Graph, partition: Partition, kernels: dict[Unit, Kernel]) -> None:
+        self.graph, self.kernels = graph, kernels
+        self.units, self.placed = partition.units, partition.placed
+        self.lines: list[str] = []
+        self.names: dict[fx.Node, str] = {}
+        self.space: dict[str, Any] = {
+            "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
+            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"),
+        }  # fmt: skip
+        self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
+        self.constants: dict[Any, str] = {}
+        self.defined: set[str] = set()
+
+    def write(self, module: torch.nn.Module) -> tuple[Callable[[list], Any], str]:
+        """The function, which takes the list of inputs and empties it, and its source."""
+        placeholders = [n for n in self.graph.fx.nodes if n.op == "placeholder"]
+        for i, node in enumerate(placeholders):
+            self.names[node] = f"a{i}"
+        for node in self.graph.fx.nodes:
+            if node.op == "get_attr":
+                self.names[node] = self._constant(_attribute(module, node.target), "w")
+        body = self._body()
+        head = ["def call(args):"]
+        if placeholders:
+            head.append(f"    {', '.join(self.names[n] for n in placeholders)}, = args")
+        head.append("    args.clear()")
+        head += [f"    {line}" for line in self._symbol_lines(placeholders)]
+        text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
+        exec(compile(text, "<gint plan>", "exec"), self.space)
+        return self.space["call"], text
+
+    def _body(self) -> list[str]:
+        blocks = []
+        for unit in self.units:
+            self.lines = []
+            self._launch(unit) if unit.is_launch else self._call(unit.nodes[0])
+            blocks.append(self.lines)
+        self.lines = []
+        output = next(n for n in self.graph.fx.nodes if n.op == "output")
+        result = f"return {self._argument(tuple(output.args[0]))}"
+        blocks.append(self.lines)
+        return [*_with_deletions(blocks, result), result]
+
+    # Symbols
+
+    def _symbol_lines(self, placeholders: list[fx.Node]) -> list[str]:
+        """Variables for the symbols that inputs carry, by themselves or as a size."""
+        lines = []
+        for node in placeholders:
+            value = value_of(node)
+            if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
+                lines += self._define(str(value.node.expr), self.names[node])
+        for node in placeholders:
+            value = value_of(node)
+            if isinstance(value, torch.Tensor):
+                for what, sizes in (("size", keys(value.shape)), ("stride", keys(value.stride()))):
+                    for d, k in enumerate(sizes):
+                        if not isinstance(k, int) and k.is_Symbol:
+                            lines += self._define(str(k), f"{self.names[node]}.{what}({d})")
+        return lines
+
+    def _define(self, symbol: str, value: str) -> list[str]:
+        if symbol in self.defined:
+            return []
+        self.defined.add(symbol)
+        return [f"{symbol} = {value}"]
+
+    # Launches
+
+    def _launch(self, unit: Unit) -> None:
+        e = unit.program
+        for node in e.outputs:
+            self._allocate(node)
+        pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
+        layouts = tuple((s.offset, s.strides) for s in e.slots)
+        kernel, program = self.kernels[unit], e.verified.program
+        layout = (e.extents, e.params, layouts)
+        if names := sorted(_symbols_of(layout)):
+            code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
+            bound = BoundLaunches(kernel, program, eval(code, dict(self.space)))
+            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
+        else:
+            call = f"{self._constant(bind(kernel, program, *layout), 'launch')}({pointers})"
+        if _may_fail(e):
+            call = f"raise_for({call})"
+        self.lines.append(call)
+
+    def _allocate(self, node: fx.Node) -> None:
+        if node in self.placed:
+            self.names[node] = self.names[self.placed[node]]
+            return
+        fake = value_of(node)
+        name = self.names[node] = f"v{len(self.names)}"
+        size, stride = keys(fake.shape), keys(fake.stride())
+        self.lines.append(f"{name} = {self._fresh(size, stride, fake.dtype)}")
+
+    def _fresh(self, size: tuple, stride: tuple, dtype: torch.dtype) -> str:
+        """How memory for a result is got: from torch, or from the pool if it is large."""
+        arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
+        arguments += self._constant(dtype, "dtype")
+        if _symbols_of((size, stride)):
+            return f"allocate({arguments})"
+        if math.prod(size) * dtype.itemsize < POOLED_BYTES:
+            return f"empty_strided({arguments})"
+        return f"{self._constant(POOL.shelf(size, stride, dtype), 'shelf')}()"
+
+    # Nodes left whole
+
+    def _call(self, node: fx.Node) -> None:
+        self._assign(node)
+        value = value_of(node)
+        if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
+            self.lines += self._define(str(value.node.expr), self.names[node])
+        if isinstance(value, torch.Tensor) and node in self.launched:
+            name, stride = self.names[node], _tuple_source(keys(value.stride()))
+            again = f"{name} = restride({name}, {stride})"
+            self.lines.append(f"if {name}.stride() != {stride}: {again}")
+
+    def _assign(self, node: fx.Node) -> None:
+        if node.target is operator.getitem:
+            text = f"{self._tensor(node.args[0])}[{node.args[1]}]"
+        else:
+            args = [self._argument(a) for a in node.args]
+            args += [f"{k}={self._argument(v)}" for k, v in node.kwargs.items()]
+            text = f"{self._function(node.target)}({', '.join(args)})"
+        self.names[node] = f"v{len(self.names)}"
+        self.lines.append(f"{self.names[node]} = {text}")
+
+    def _function(self, target: Any) -> str:
+        name = getattr(target, "__name__", "function").replace(".", "_")
+        # The C++ entry point of an operator saves a layer of Python.
+        raw = target._op if isinstance(target, torch._ops.OpOverload) else target
+        return self._constant(raw, name if name.isidentifier() else "function")
+
+    def _tensor(self, node: fx.Node) -> str:
+        """The variable that holds a node, a view being taken where it is first needed."""
+        if node not in self.names:
+            self._assign(node)
+        return self.names[node]
+
+    def _argument(self, a: Any) -> str:
+        if isinstance(a, fx.Node):
+            if self.graph.kinds[a] is NodeKind.SCALAR and a not in self.names:
+                return self._scalar(value_of(a))
+            return self._tensor(a)
+        if isinstance(a, (list, tuple)):
+            items = ", ".join(self._argument(x) for x in a)
+            return f"[{items}]" if isinstance(a, list) else f"({items}{',' * (len(a) == 1)})"
+        if isinstance(a, dict):
+            return "{" + ", ".join(f"{k!r}: {self._argument(v)}" for k, v in a.items()) + "}"
+        if isinstance(a, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+            return self._scalar(a)
+        if a is None or isinstance(a, (bool, int, float, str)):
+            return repr(a)
+        if isinstance(a, slice):
+            return f"slice({', '.join(self._argument(x) for x in (a.start, a.stop, a.step))})"
+        return self._constant(a, "c")
+
+    @staticmethod
+    def _scalar(value: Any) -> str:
+        if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+            return source_of(value)
+        return repr(value)
+
+    def _constant(self, value: Any, stem: str) -> str:
+        key = (stem, id(value))
+        if key not in self.constants:
+            name = self.constants[key] = f"{stem}_{len(self.constants)}"
+            self.space[name] = value
+        return self.constants[key]
+
+
+def source_of(value: Any) -> str:
+    expr = value.node.expr
+    return source(int(expr) if expr.is_Integer else expr)
+
+
+def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
+    """The same values in the strides the graph was traced with."""
+    return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
+
+
+def _attribute(module: torch.nn.Module, path: str) -> Any:
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def _may_fail(e: Emitted) -> bool:
+    return any(
+        i.op.sets_error and i.type.kind is Kind.INT
+        for s in e.verified.program.sections
+        for i in s.instructions
+    )
+
+
+def _symbols_of(key: Any) -> frozenset[str]:
+    if isinstance(key, tuple):
+        return frozenset().union(*map(_symbols_of, key))
+    return symbols(key)
+
+
+def _tuple_source(key: Key | tuple) -> str:
+    if not isinstance(key, tuple):
+        return source(key)
+    return "(" + "".join(f"{_tuple_source(k)}, " for k in key) + ")"
+
+
+def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
+    """The lines, each variable deleted after the block that uses it last."""
+    import re
+
+    pattern = re.compile(r"\b[av]\d+\b")
+    last: dict[str, int] = {}
+    for i, block in enumerate(blocks):
+        for line in block:
+            last.update(dict.fromkeys(pattern.findall(line), i))
+    kept = set(pattern.findall(result))
+    lines = []
+    for i, block in enumerate(blocks):
+        lines += block
+        dead = sorted(v for v, end in last.items() if end == i and v not in kept)
+        if dead and i < len(blocks) - 1:
+            lines.append(f"del {', '.join(dead)}")
+    return lines

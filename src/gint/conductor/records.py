@@ -1,0 +1,39 @@
+"""What the conductor made of each graph, kept for `explain`, the demo and tests."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from .graph import Refusal
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """One compiled graph. `externs` counts the ATen operators left whole; `fallbacks` are the
+    nodes left to eager, with the reason; `listings` the programs as text; `plan` the function."""
+
+    programs: int
+    instructions: int
+    externs: dict[str, int]
+    fallbacks: tuple[Refusal, ...]
+    listings: tuple[str, ...] = ()
+    plan: str = ""
+    backend: str = ""
+
+
+#: The latest graphs of this process; bounded, since a server compiles for as long as it lives.
+_RECORDS: deque[GraphRecord] = deque(maxlen=1024)
+
+
+def remember(record: GraphRecord) -> None:
+    _RECORDS.append(record)
+
+
+def statistics() -> list[GraphRecord]:
+    """A record per graph compiled in this process, oldest first (the latest 1,024)."""
+    return list(_RECORDS)
+
+
+def clear() -> None:
+    _RECORDS.clear()

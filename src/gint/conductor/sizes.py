@@ -1,0 +1,60 @@
+"""Sizes, concrete or symbolic, compared without installing a guard.
+
+A *key* stands for a size: an int, or the sympy expression of a SymInt. Keys compare by identity of
+expression; asking a SymInt itself would make Dynamo specialise on the answer and recompile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+Key = Any  # int or sympy.Expr
+
+#: Stands in for sizes nobody knows, where only an estimate is wanted.
+_UNKNOWN = 8192
+
+
+def key(size: int | torch.SymInt) -> Key:
+    if isinstance(size, int):
+        return size
+    expr = size.node.expr
+    return int(expr) if expr.is_Integer else expr
+
+
+def keys(sizes: Iterable[int | torch.SymInt]) -> tuple[Key, ...]:
+    return tuple(key(s) for s in sizes)
+
+
+def hint(size: int | torch.SymInt) -> int:
+    """An estimate of a size; never a guard."""
+    if isinstance(size, int):
+        return size
+    value = size.node.hint
+    return int(value) if value is not None else _UNKNOWN
+
+
+def numel_hint(sizes: Iterable[int | torch.SymInt]) -> int:
+    count = 1
+    for size in sizes:
+        count *= hint(size)
+    return count
+
+
+def is_static(k: Key) -> bool:
+    return isinstance(k, int)
+
+
+def source(k: Key) -> str:
+    """Python source that computes a key from variables named as its symbols."""
+    if isinstance(k, int):
+        return repr(k)
+    from torch.utils._sympy.printers import PythonPrinter
+
+    return PythonPrinter().doprint(k)
+
+
+def symbols(k: Key) -> frozenset[str]:
+    return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)

@@ -1,0 +1,108 @@
+"""One measurement in a process of its own: `python -m gint.demo.child RESULT WORKLOAD BACKEND`.
+
+The clock of the first call starts after `import torch, torch._dynamo`, after the model is built
+and after one eager call; what the backend imports, traces and compiles is inside it. The parent
+gives empty cache folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gint.demo.backends import NAMES, compile_for
+from gint.demo.models import BY_NAME
+
+
+def main() -> None:
+    """Measure what the command line asks for and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("workload", choices=sorted(BY_NAME))
+    parser.add_argument("backend", choices=NAMES)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")
+    parser.add_argument("--calls", type=int, default=0, help="calls after the first, at most")
+    parser.add_argument("--seconds", type=float, default=5.0, help="time for them, at most")
+    parser.add_argument("--prewarm", action="store_true", help="compile something else before")
+    options = parser.parse_args()
+    options.result.write_text(json.dumps(measure(options)), encoding="utf-8")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Build, call eagerly once, then time the first and the following calls."""
+    import torch
+    import torch._dynamo
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    built = BY_NAME[options.workload].build(options.device)
+    wait = torch.cuda.synchronize if options.device.startswith("cuda") else _nothing
+    with torch.no_grad():
+        expected = built.call(built.function)
+        wait()
+        if options.prewarm:
+            _compile_something_else(options.backend, options.device)
+        start = time.perf_counter()
+        compiled = compile_for(built.function, options.backend)
+        got = built.call(compiled)
+        wait()
+        first_s = time.perf_counter() - start
+        difference = (got.double() - expected.double()).abs().max().item()
+        calls_s = time_calls(lambda: (built.call(compiled), wait()), options.calls, options.seconds)
+    return {
+        "first_s": first_s,
+        "calls_s": calls_s,
+        "difference": difference,
+        "threads": torch.get_num_threads(),
+        "statistics": statistics() if options.backend == "gint" else [],
+    }
+
+
+def time_calls(call: Callable[[], Any], most: int, seconds: float) -> list[float]:
+    """Return the seconds of each of up to `most` calls, stopping once `seconds` have passed."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < most and (not times or time.perf_counter() < end):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def statistics() -> list[dict[str, Any]]:
+    """Return what gint recorded about each graph it compiled in this process."""
+    import gint.conductor
+
+    records = []
+    for record in gint.conductor.statistics():
+        row = dataclasses.asdict(record)
+        row["fallbacks"] = [[str(part) for part in fallback] for fallback in record.fallbacks]
+        records.append(row)
+    return json.loads(json.dumps(records, default=str))
+
+
+def _compile_something_else(backend: str, device: str) -> None:
+    """Compile a small function, so that what a process pays once is paid."""
+    import torch
+
+    def other(x, w):
+        return torch.softmax(torch.nn.functional.gelu(x @ w), -1).sum()
+
+    compile_for(other, backend)(
+        torch.randn(8, 24, device=device), torch.randn(24, 40, device=device)
+    )
+
+
+def _nothing() -> None:
+    """There is nothing to wait for on a CPU."""
+
+
+if __name__ == "__main__":
+    main()

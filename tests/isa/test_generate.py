@@ -1,0 +1,58 @@
+"""What is generated from the table is complete and current."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gint.isa import DTYPES, OPCODES, Form, dtype
+from gint.isa.generate import docs, header, main
+
+_COMPUTING = [op for op in OPCODES if op.form in (Form.POINTWISE, Form.REDUCE)]
+_CASES = [(op, t) for op in _COMPUTING for t in op.types]
+
+
+@pytest.mark.checkout
+def test_the_page_of_the_instruction_set_is_current():
+    page = Path(__file__).parents[2] / "docs" / "isa.md"
+    assert page.read_text() == docs(), "run: python -m gint.isa.generate docs docs/isa.md"
+
+
+@pytest.mark.parametrize(("op", "type_name"), _CASES, ids=lambda v: getattr(v, "name", v))
+def test_every_opcode_has_a_meaning_in_numpy_and_c_for_every_type(op, type_name):
+    t = dtype(type_name)
+    compile(op.numpy_for(t), op.name, "eval")
+    expressions = [op.c_for(t)] + ([op.neutral_for(t)] if op.form is Form.REDUCE else [])
+    for text in expressions:
+        assert text
+        assert "{" not in text
+        assert text.count("(") == text.count(")")
+
+
+def test_other_forms_state_no_expression_of_their_own():
+    assert all(not op.numpy and not op.c for op in OPCODES if op not in _COMPUTING)
+
+
+def test_the_header_numbers_opcodes_and_types_as_the_encoding_does():
+    text = header()
+    for op in OPCODES:
+        assert f"  GI_OP_{op.name.upper()} = {op.code}," in text
+    for t in DTYPES:
+        assert re.search(rf"(?i) GI_{t.name} = {t.code},", text)
+
+
+def test_the_header_lists_every_computing_opcode_for_every_type():
+    rows = [line.strip() for line in header().splitlines() if line.startswith("  X(")]
+    found = {tuple(row[2:].split(", ")[:2]) for row in rows}
+    for op, t in _CASES:
+        assert (op.name.upper(), t) in found
+
+
+def test_the_command_writes_only_what_changed(tmp_path):
+    out = tmp_path / "new" / "isa.h"
+    assert main(["header", str(out)]) == 0
+    before = out.stat().st_mtime_ns
+    assert main(["header", str(out)]) == 0
+    assert out.read_text() == header()
+    assert out.stat().st_mtime_ns == before
+    assert main(["nothing", str(out)]) == 2

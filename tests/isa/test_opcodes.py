@@ -1,0 +1,38 @@
+"""The table itself: names, notation and types are consistent."""
+
+import re
+
+import pytest
+
+from gint.isa import DTYPES, OPCODES, Form, dtype, opcode
+
+
+def test_names_are_unique_and_numbers_count_up():
+    assert len({op.name for op in OPCODES}) == len(OPCODES)
+    assert [op.code for op in OPCODES] == list(range(len(OPCODES)))
+    assert [t.code for t in DTYPES] == list(range(len(DTYPES)))
+
+
+@pytest.mark.parametrize("op", OPCODES, ids=lambda op: op.name)
+def test_the_meaning_reads_the_registers_the_opcode_declares(op):
+    right = op.meaning.split("<-", 1)[1]
+    assert set(re.findall(r"r\[([abc])\]", right)) == set("abc"[: op.inputs])
+    assert op.meaning.startswith("acc[d]") == (op.form is Form.REDUCE)
+    assert op.types
+    assert all(dtype(t).name == t for t in op.types)
+
+
+def test_unknown_names_are_errors_that_say_what_there_is():
+    with pytest.raises(ValueError, match=r"no opcode 'sinus'.*docs/isa.md"):
+        opcode("sinus")
+    with pytest.raises(ValueError, match=r"no data type 'float'\. Known: bool, u8"):
+        dtype("float")
+
+
+def test_opcodes_keep_their_identity_through_copy_and_pickle():
+    import copy
+    import pickle
+
+    op = opcode("add")
+    assert copy.deepcopy(op) is op
+    assert pickle.loads(pickle.dumps(op)) is op

@@ -1,0 +1,261 @@
+"""Every backend against the NumPy interpreter, on generated programs in odd layouts.
+
+The reference is always the NumPy interpreter on contiguous slots. Results are equal bit for bit,
+NaN counting as one value, but for the opcodes in `strategies.INEXACT`, whose results programs only
+store. For them the bound is
+    ULP[type] units in the last place of the compute type, plus 1 of a 16-bit slot's type.
+A backend's own functions may be off by 4 in f32 and by 1 in f64 (libm), NumPy's by as many: their
+sum is what two results may differ by. Rounding to 16 bits can turn any difference into 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from gint.host import backends
+from gint.isa import DType
+from gint.kernel.interpreter.numpy.functions import widen_bf16
+from gint.program import Binding, VerifiedProgram, assemble, disassemble, verify
+from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous
+from tests.strategies import INEXACT, Launch, launches, programs
+
+ULP = {"f32": 8, "f64": 2}
+
+
+@given(st.data())
+def test_generated_programs_agree_with_the_numpy_interpreter(backend, data):
+    verified = data.draw(programs())
+    launch = data.draw(launches(verified.program))
+    note(disassemble(verified.program))
+    check(backend, verified, launch)
+
+
+def check(backend: str, verified: VerifiedProgram, launch: Launch) -> None:
+    """Run on `backend` in the launch's layouts and on NumPy contiguously, and compare."""
+    p = verified.program
+    binding, placed = bind(p, launch.extents, launch.params, launch.layouts, launch.seed)
+    reference, expected = bind_contiguous(p, binding, placed)
+    padding = [place.padding() for place in placed]
+    error = run("python", verified, reference)
+    assert run(backend, verified, binding) == error
+    _compare(verified, placed, expected, padding)
+
+
+def _compare(
+    verified: VerifiedProgram,
+    placed: tuple[Placed, ...],
+    expected: tuple[Placed, ...],
+    padding: list[bytes],
+) -> None:
+    p = verified.program
+    for n, (slot, found, wanted) in enumerate(zip(p.slots, placed, expected, strict=True)):
+        assert found.storage.is_intact(), f"bytes around slot {slot.name} were written"
+        assert found.padding() == padding[n], f"bytes between elements of {slot.name} were written"
+        assert_close(slot.dtype, found.array, wanted.array, tolerance(verified, n), slot.name)
+
+
+@given(st.data())
+def test_prepared_launches_and_any_number_of_threads_give_the_same_bits(backend, data):
+    verified = data.draw(programs())
+    launch = data.draw(launches(verified.program))
+    note(disassemble(verified.program))
+    kernel = backends.backend(backend).load(verified)
+    results = []
+    for threads in (1, 2, 3, None):
+        binding, placed = _bound(verified, launch)
+        error = kernel.launch(binding, threads=threads)
+        results.append((error, slots_of(placed)))
+    binding, placed = _bound(verified, launch)
+    layouts = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+    prepared = kernel.prepare(binding.extents, binding.params, layouts)
+    error = prepared(*(s.pointer for s in binding.slots))
+    assert all(p.storage.is_intact() for p in placed)
+    results.append((error, slots_of(placed)))
+    assert results.count(results[0]) == len(results)
+
+
+def _bound(verified: VerifiedProgram, launch: Launch) -> tuple[Binding, tuple[Placed, ...]]:
+    return bind(verified.program, launch.extents, launch.params, launch.layouts, launch.seed)
+
+
+LONG_SUM = """
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows)
+slot z f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+  prod.f32 acc[2] <- acc[2] * r[0]
+scalar
+  store.f32 s[y] <- r[1]
+  store.f32 s[z] <- r[2]
+"""
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1_000_003), (3, 100_001), (20_000, 7), (2, 0)])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, cols, order):
+    """And the error of pairwise sums of chunks: (64 + log2 n) eps times the sum of sizes."""
+    verified = verify(assemble(LONG_SUM))
+    kernel = backends.backend(backend).load(verified)
+    layouts = (Layout(order), contiguous(1), contiguous(1))
+    binding, (x, y, z) = bind(verified.program, (rows, cols), (), layouts, seed=1)
+    x.array[...] = np.exp(np.random.default_rng(2).normal(0, 0.01, (rows, cols)))
+    results = set()
+    for threads in (1, 2, 3, 8):
+        assert kernel.launch(binding, threads=threads) == 0
+        results.add((y.array.tobytes(), z.array.tobytes()))
+    assert len(results) == 1
+    exact = x.array.sum(1, dtype=np.float64)
+    bound = (64 + np.log2(cols + 1)) * np.finfo(np.float32).eps * exact
+    assert np.all(np.abs(y.array - exact) <= bound)
+
+
+def run(backend: str, verified: VerifiedProgram, binding: Binding) -> int:
+    return backends.backend(backend).load(verified).launch(binding)
+
+
+def tolerance(verified: VerifiedProgram, slot: int) -> int:
+    """Units in the last place that two right results stored to `slot` may differ by."""
+    made = {i.d: i for s in verified.program.sections for i in s.instructions if i.writes}
+    made |= {i.d: i for s in verified.program.sections for i in s.instructions if i.writes == 0}
+    stores = [
+        i for s in verified.program.sections for i in s.instructions
+        if i.op.name == "store" and i.n == slot
+    ]  # fmt: skip
+    sources = [made[i.a] for i in stores]
+    inexact = any(i.op.name in INEXACT and i.type.name in ULP for i in sources)
+    if not inexact:
+        return 0
+    stored = verified.program.slots[slot].dtype
+    return 1 if stored.is_storage_only else ULP[stored.name]
+
+
+def assert_close(t: DType, found: np.ndarray, wanted: np.ndarray, ulps: int, name: str) -> None:
+    """Equal in bits, or within `ulps` units in the last place."""
+    if t.kind.value != "float":
+        np.testing.assert_array_equal(found, wanted, err_msg=name)
+        return
+    bits = {2: np.int16, 4: np.int32, 8: np.int64}[t.itemsize]
+    a, b = (np.ascontiguousarray(x).view(bits) for x in (found, wanted))
+    nan = _isnan(t, found) & _isnan(t, wanted)
+    if not ulps:
+        np.testing.assert_array_equal(np.where(nan, 0, a), np.where(nan, 0, b), err_msg=name)
+        return
+    distance = np.abs(_ordered(a) - _ordered(b))
+    worst = np.where(nan, 0.0, distance).max(initial=0)
+    assert worst <= ulps, f"{name}: {worst} units in the last place apart; {ulps} are allowed"
+
+
+def _isnan(t: DType, a: np.ndarray) -> np.ndarray:
+    return np.isnan(widen_bf16(a) if t.name == "bf16" else a)
+
+
+def _ordered(bits: np.ndarray) -> np.ndarray:
+    """Numbers in the order of the floats, neighbours 1 apart, both zeros 0."""
+    low = float(np.iinfo(bits.dtype).min)
+    wide = bits.astype(np.longdouble)
+    return np.where(bits < 0, low - wide, wide)
+
+
+SOFTMAX = """
+program softmax
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows, cols)
+slot total f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  amax.f32 acc[1] <- max(acc[1], r[0])
+reduce
+  load.f32 r[2] <- s[x]
+  sub.f32 r[3] <- r[2] - r[1]
+  exp.f32 r[4] <- exp(r[3])
+  sum.f32 acc[5] <- acc[5] + r[4]
+map
+  load.f32 r[6] <- s[x]
+  sub.f32 r[7] <- r[6] - r[1]
+  exp.f32 r[8] <- exp(r[7])
+  div.f32 r[9] <- r[8] / r[5]
+  store.f32 s[y] <- r[9]
+scalar
+  store.f32 s[total] <- r[5]
+"""
+
+
+@pytest.mark.parametrize("rows", [1, 3, 70])
+@pytest.mark.parametrize("cols", [1, 2, 33, 1024, 5000])
+def test_softmax_is_within_its_error(backend, rows, cols):
+    """exp: 4 ulp each; a sum of n positive terms, pairwise in chunks of at most 32 terms:
+    (32 + log2 n) eps relative; the quotient one more. Both sides, so twice that."""
+    verified = verify(assemble(SOFTMAX))
+    layouts = tuple(contiguous(len(s.axes)) for s in verified.program.slots)
+    binding, placed = bind(verified.program, (rows, cols), (), layouts, seed=rows)
+    x, y = placed[0].array, placed[1].array
+    x[...] = np.random.default_rng(cols).normal(0, 3, (rows, cols))
+    assert run(backend, verified, binding) == 0
+    wide = np.exp(x.astype(np.float64) - x.max(1, keepdims=True, initial=-np.inf))
+    exact = wide / wide.sum(1, keepdims=True)
+    # The subtraction rounds its result by eps/2 of at most 30, which exp turns relative.
+    bound = (4 + 4 + 32 + np.log2(cols) + 1 + 30) * np.finfo(np.float32).eps
+    assert np.max(np.abs(y - exact) / exact) <= bound
+
+
+IN_PLACE = """
+axis n parallel
+slot x f32 inout (n)
+slot y f32 out (n)
+map
+  load.f32 r[0] <- s[x]
+  add.f32 r[1] <- r[0] + r[0]
+  store.f32 s[x] <- r[1]
+  store.f32 s[y] <- r[0]
+  load.f32 r[2] <- s[x]
+  mul.f32 r[3] <- r[2] * r[0]
+  store.f32 s[y] <- r[3]
+"""
+
+
+@pytest.mark.parametrize("length", [1, 5, 1024, 3000])
+def test_a_register_keeps_what_was_loaded_after_a_store_in_place(backend, length):
+    verified = verify(assemble(IN_PLACE))
+    layouts = (contiguous(1), contiguous(1))
+    binding, (x, y) = bind(verified.program, (length,), (), layouts, seed=1)
+    x.array[...] = np.arange(length)
+    assert run(backend, verified, binding) == 0
+    np.testing.assert_array_equal(x.array, 2 * np.arange(length))
+    np.testing.assert_array_equal(y.array, 2.0 * np.arange(length) ** 2)
+
+
+TWO_SLOTS_IN_PLACE = """
+axis n parallel
+slot x f32 in (n)
+slot y f32 out (n)
+slot z f32 out (n)
+map
+  load.f32 r[0] <- s[x]
+  neg.f32 r[1] <- -r[0]
+  store.f32 s[y] <- r[1]
+  store.f32 s[z] <- r[0]
+"""
+
+
+def test_an_output_in_place_of_an_input_does_not_change_what_was_loaded(backend):
+    verified = verify(assemble(TWO_SLOTS_IN_PLACE))
+    binding, (x, _, z) = bind(verified.program, (3000,), (), (contiguous(1),) * 3, seed=1)
+    x.array[...] = np.arange(3000)
+    x_slot, _, z_slot = binding.slots
+    binding = Binding((3000,), (), (x_slot, x_slot, z_slot))
+    assert run(backend, verified, binding) == 0
+    np.testing.assert_array_equal(x.array, -np.arange(3000.0))
+    np.testing.assert_array_equal(z.array, np.arange(3000.0))
+
+
+def slots_of(placed: tuple[Placed, ...]) -> list[bytes]:
+    return [p.storage.bytes.tobytes() for p in placed]
