@@ -5,13 +5,16 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gint.host.backends import Capabilities, Probe
+from gint.isa.generate import checksum
 from gint.program import (
     AxisKind,
     Binding,
     SectionKind,
+    SlotBinding,
     VerificationError,
     VerifiedProgram,
     verify_binding,
@@ -50,8 +53,7 @@ class CppKernel:
         slots = tuple((s.pointer, s.storage_bytes, s.offset, s.strides) for s in binding.slots)
         flag = self._kernel.launch(binding.extents, binding.params, slots, threads)
         if flag is None:
-            verify_binding(self.verified, binding)
-            raise VerificationError(f"The extents {binding.extents} are too many points to visit.")
+            self._explain(binding)
         return flag
 
     def prepare(
@@ -60,14 +62,25 @@ class CppKernel:
         params: tuple[int | float, ...],
         slots: tuple[tuple[int, int, tuple[int, ...]], ...],
         threads: int | None = None,
-    ) -> Any:
-        """Everything of a launch but the addresses, done once; None where no address would do.
+    ) -> Callable[..., int]:
+        """Everything of a launch but the pointers: (storage bytes, offset, strides) per slot.
 
-        `slots` has (storage_bytes, offset, strides) per slot. The result is called with one address
-        of a storage per slot and gives the error flag, or None where the binding must not run with
-        these addresses.
+        The result is called with a pointer per slot and returns the error flag. Both raise
+        VerificationError.
         """
-        return self._kernel.prepare(extents, params, slots, threads)
+
+        def explain(*pointers: int) -> None:
+            bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
+            self._explain(Binding(extents, params, tuple(bound)))
+
+        ready = self._kernel.prepare(extents, params, slots, threads, explain)
+        if ready is None:
+            explain(*((n + 1) << 56 for n in range(len(slots))))  # apart and aligned
+        return ready
+
+    def _explain(self, binding: Binding) -> None:
+        verify_binding(self.verified, binding)
+        raise VerificationError(f"The extents {binding.extents} are too many points to visit.")
 
 
 def _facts(verified: VerifiedProgram) -> tuple:
@@ -93,6 +106,12 @@ class CppBackend:
     def probe(self) -> Probe:
         if _native is None:
             return Probe(False, _WHY_NOT)
+        if getattr(_native, "table_checksum", None) != checksum():
+            return Probe(
+                False,
+                "the native module was built from another instruction table.\n"
+                "Build it again with `pip install -e .` in the checkout.",
+            )
         isa = _native.instruction_set()
         if isa is None:
             built = ", ".join(name for name, _ in _native.instruction_sets())

@@ -1,7 +1,6 @@
 // gint.kernel.interpreter.cpp._native: what Python sees of the interpreter.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
-#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 
 #include "kernel.h"
+#include "launch_type.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -101,9 +101,10 @@ Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::
     return b;
 }
 
+// 0 where the caller leaves it to OpenMP, asked anew at every launch.
 int thread_count(nb::object threads) {
-    const int64_t count = threads.is_none() ? default_threads() : integer(threads);
-    return int(std::max<int64_t>(1, std::min<int64_t>(count, 1024)));
+    if (threads.is_none()) return 0;
+    return int(std::clamp<int64_t>(nb::cast<int64_t>(threads), 1, 1024));
 }
 
 nb::object flag(std::optional<int32_t> result) {
@@ -131,32 +132,17 @@ nb::object launch(Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple
 }
 
 nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple slots,
-                   nb::object threads) {
+                   nb::object threads, nb::callable explain) {
     try {
         Binding binding = read_binding(kernel.get(), extents, params, slots, nullptr);
         auto made = kernel.prepare(std::move(binding), thread_count(threads));
-        return made ? nb::cast(std::move(made)) : nb::none();
+        if (!made) return nb::none();
+        PyObject *object = make_launch(std::move(made), explain.ptr());
+        if (!object) throw nb::python_error();
+        return nb::steal(object);
     } catch (const Refused &) {
         return nb::none();
     }
-}
-
-nb::object run(const Launch &launch, nb::args pointers) {
-    constexpr size_t FEW = 16;
-    uint64_t few[FEW];
-    std::vector<uint64_t> many;
-    uint64_t *at = few;
-    if (pointers.size() != launch.slot_count())
-        throw nb::type_error("A launch takes one address per slot.");
-    if (pointers.size() > FEW) many.resize(pointers.size()), at = many.data();
-    for (size_t n = 0; n < pointers.size(); n++) at[n] = address(pointers[n]);
-    if (launch.is_short()) return flag(launch(at));
-    std::optional<int32_t> result;
-    {
-        nb::gil_scoped_release released;
-        result = launch(at);
-    }
-    return flag(result);
 }
 
 } // namespace
@@ -175,8 +161,9 @@ NB_MODULE(_native, m) {
         return unit ? nb::object(nb::str(unit->name + 5)) : nb::none();
     });
     m.def("default_threads", &default_threads);
+    m.attr("table_checksum") = GI_TABLE_CHECKSUM;
 
-    nb::class_<Launch>(m, "Launch").def("__call__", &run, "pointers"_a);
+    if (!add_launch_type(m.ptr())) throw nb::python_error();
     nb::class_<Kernel>(m, "Kernel")
         .def("__init__",
              [](Kernel *self, const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
@@ -185,7 +172,7 @@ NB_MODULE(_native, m) {
                  new (self)
                      Kernel(make_program(reduced, slots, params, sections, code, register_types));
              })
-        .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none() = nb::none())
+        .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a,
-             "threads"_a.none() = nb::none());
+             "threads"_a.none(), "explain"_a);
 }

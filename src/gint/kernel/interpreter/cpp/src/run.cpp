@@ -179,6 +179,7 @@ int32_t Run::operator()(const uint64_t *pointers, int threads) const {
         base[k] = reinterpret_cast<char *>(pointers[s->touched[k].slot]) + offsets[k];
     const Addresses at{*s, base, pool.data()};
 
+    if (threads == 0) threads = default_threads();
     if (is_forked_child) threads = 1;
     if (threads > s->work / WORK_PER_THREAD) threads = int(s->work / WORK_PER_THREAD);
     if (threads < 2) return pool_error | run_alone(at);

@@ -13,7 +13,8 @@ class Run {
   public:
     Run(std::shared_ptr<const Schedule> schedule, const Binding &binding);
 
-    // Runs on up to `threads` threads with the slots' storages at these addresses; the error flag.
+    // Runs on up to `threads` threads (0: OpenMP's own number) with the slots' storages at these
+    // addresses; the error flag.
     int32_t operator()(const uint64_t *pointers, int threads) const;
 
     const Schedule &schedule() const { return *s; }
@@ -25,7 +26,7 @@ class Run {
     int32_t pool_error = 0;
 };
 
-// What `threads` becomes where it is not given; 1 in a child process of fork (see threads.cpp).
+// OpenMP's own number of threads, which the calling thread may have set.
 int default_threads();
 
 } // namespace gint
