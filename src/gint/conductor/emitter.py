@@ -15,6 +15,7 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
+from gint.isa.dtypes import Kind
 from gint.program import VerifiedProgram
 
 from . import lowering
@@ -26,6 +27,7 @@ from .views import map_through, source_of
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
+_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
 
 
 class BlockedError(Exception):
@@ -139,7 +141,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        first = keys(value_of(outputs[0]).shape)
+        first = keys(value_of(self.members[0]).shape)
         for size in first:
             if size != 1:
                 self.domain.order.append(self._new_dim(size, reduced=False))
@@ -252,7 +254,7 @@ class Emitter:
             kind = "f64" if isinstance(value, torch.SymFloat) else "i64"
             k = key(value) if kind == "i64" else value.node.expr
             return self.builder.cast(self._parameter(k, kind), t)
-        return self.builder.const(value, t)
+        return self.builder.const(_fitting(value, t), t)
 
     def size(self, k: Key) -> Value:
         """A size as an i64 value."""
@@ -317,6 +319,17 @@ class Emitter:
             self.domain.order[:] = [next(rest if is_new else stay) for is_new in wanted]
         else:
             self.domain.order += new
+
+def _fitting(value: Scalar, t: DType) -> Scalar:
+    """A Python number as torch's Scalar.to() makes it one of type `t`: truncated, then wrapped."""
+    if t.kind is Kind.BOOL:
+        return bool(value)
+    if t.kind is Kind.FLOAT:
+        return value
+    bits = 8 * t.itemsize
+    wrapped = int(value) % (1 << bits)
+    is_negative = t.name != "u8" and wrapped >> (bits - 1)
+    return wrapped - (1 << bits) if is_negative else wrapped
 
 
 @dataclass(frozen=True)
@@ -383,6 +396,11 @@ class Context:
             step = step if coefficient == 1 else b.mul(step, self.emitter.size(coefficient))
             value = step if index.offset == 0 and axis == index.terms[0][0] else b.add(value, step)
         return value
+
+    def rounded(self, value: Value, t: torch.dtype) -> Value:
+        """A value as it is after a trip through memory in type `t`."""
+        name = _ROUNDING.get(t)
+        return self.builder.emit(name, value) if name else value
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""

@@ -10,7 +10,7 @@ from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
 from ..sizes import keys
-from .rules import lowers
+from .rules import NotLowerableError, lowers
 
 if TYPE_CHECKING:
     from ..emitter import Context
@@ -43,7 +43,7 @@ def _scalar_tensor(c: Context) -> Value:
     return c.operand(c.argument(0, "s"))
 
 
-@lowers(aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default)
+@lowers(aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default, aten.zero.default)
 def _zeros(c: Context) -> Value:
     return c.operand(0)
 
@@ -73,6 +73,24 @@ def _iota(c: Context) -> Value:
     return _sequence(c, c.argument(1, "start"), c.argument(2, "step"))
 
 
+@lowers(aten.linspace.default)
+def _linspace(c: Context) -> Value:
+    """As eager: from the start in the first half, from the end in the second; in double for
+    integers."""
+    if c.torch_dtype in (torch.float16, torch.bfloat16):
+        raise NotLowerableError("eager rounds every step of a linspace of this type")
+    b, work = c.builder, "f64" if c.dtype.kind is Kind.INT else c.dtype
+    start, end = (c.builder.cast(c.operand(c.argument(i, n)), work)
+                  for i, n in enumerate(("start", "end")))  # fmt: skip
+    if (length := keys(c.fake.shape)[0]) == 1:
+        return b.cast(start, c.dtype)
+    position, count = c.position(c.map[0]), c.emitter.size(length)
+    step = (end - start) / b.cast(count - 1, work)
+    rising = start + step * b.cast(position, work)
+    falling = end - step * b.cast(count - 1 - position, work)
+    return b.cast(b.where(position < b.floor_div(count, 2), rising, falling), c.dtype)
+
+
 def _sequence(c: Context, start, step) -> Value:
     """start + step * position, in i64 or, as eager does, in double for floats."""
     work = "f64" if c.dtype.kind is Kind.FLOAT else "i64"
@@ -87,10 +105,7 @@ def _sequence(c: Context, start, step) -> Value:
 @lowers(aten._to_copy.default, prims.convert_element_type.default)
 def _cast(c: Context) -> Value:
     """A cast in the graph is kept, also where registers are wider than the type asked for."""
-    value = c.operand(c.op_node.args[0])
-    rounding = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
-    name = rounding.get(c.torch_dtype)
-    return c.builder.emit(name, value) if name else value
+    return c.rounded(c.operand(c.op_node.args[0]), c.torch_dtype)
 
 
 @lowers(aten.clone.default)
