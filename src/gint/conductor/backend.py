@@ -66,5 +66,3 @@ def register_backend() -> None:
 
     if NAME not in registry._COMPILER_FNS:
         registry.register_backend(gint_backend, name=NAME)
-
-

@@ -56,9 +56,10 @@ class GintCompiler:
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
-        kernels = {u: _load(backend.name, u.emitted.verified) for u in units if u.is_launch}
+        name = backend.name if backend else ""
+        kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
         function, text = PlanWriter(graph, partition, kernels).write(module)
-        record = _record(graph, units, text, backend.name if backend else "")
+        record = _record(graph, units, text, name)
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
         return GintCompiledSubgraph(function, record)
@@ -94,13 +95,13 @@ def _load_encoded(backend: str, encoded: bytes) -> Kernel:
 
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:
-    programs = [u.emitted.verified.program for u in units if u.is_launch]
+    programs = [u.program.verified.program for u in units if u.is_launch]
     externs: Counter[str] = Counter()
     for unit in units:
         node = unit.nodes[0]
-        if not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN and node.op != "get_attr":
-            if isinstance(node.target, torch._ops.OpOverload):
-                externs[name_of(node.target)] += 1
+        is_extern = not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN
+        if is_extern and isinstance(node.target, torch._ops.OpOverload):
+            externs[name_of(node.target)] += 1
     return GraphRecord(
         programs=len(programs),
         instructions=sum(p.instruction_count for p in programs),

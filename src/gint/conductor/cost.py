@@ -8,8 +8,10 @@ from .graph import Graph, NodeKind, value_of
 from .sizes import numel_hint
 
 #: Operators that cost far more than a load, by a part of their name; weight in loads per element.
-_HEAVY = ("exp", "log", "sin", "cos", "tan", "tanh", "erf", "pow", "gelu", "silu", "sigmoid",
-          "softmax", "norm", "var", "sum", "mean", "prod", "amax", "amin", "any", "all")  # fmt: skip
+_HEAVY = (
+    "exp", "log", "sin", "cos", "tan", "tanh", "erf", "pow", "gelu", "silu", "sigmoid", "softmax",
+    "norm", "var", "sum", "mean", "prod", "amax", "amin", "any", "all",
+)  # fmt: skip
 _HEAVY_WEIGHT = 4.0
 _LIGHT_WEIGHT = 0.25
 
@@ -29,9 +31,8 @@ def worth_storing(graph: Graph, required: set[fx.Node]) -> set[fx.Node]:
         again = sum(_bytes(leaf) for leaf in leaves) + weight
         users = _users(graph, node)
         widened = [u for u in users if not _reduces(u) and _bytes(u) > own]
-        if len(users) > 1 and again > own:
-            chosen.add(node)
-        elif widened and weight > 2 * own and not _has_reduction(graph, node):
+        dear = bool(widened) and weight > 2 * own and not _has_reduction(graph, node)
+        if dear or (len(users) > 1 and again > own):
             chosen.add(node)
     return chosen
 

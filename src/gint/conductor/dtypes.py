@@ -10,6 +10,11 @@ from gint.isa import DType, dtype
 _TO_GINT = {getattr(torch, theirs): dtype(ours) for theirs, ours in TYPE_NAMES.items()}
 
 
+def dtype_of(t: torch.dtype) -> DType:
+    """The data type for a torch dtype that is known to have one."""
+    return _TO_GINT[t]
+
+
 def gint_dtype(t: torch.dtype) -> DType | None:
     """The data type for a torch dtype, or None where there is none (complex, quantised, ...)."""
     return _TO_GINT.get(t)

@@ -7,7 +7,6 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +18,11 @@ from gint.isa import DType, dtype
 from gint.program import VerifiedProgram
 
 from . import lowering
-from .dtypes import gint_dtype
+from .dtypes import dtype_of, gint_dtype
 from .graph import Graph, NodeKind, is_tensor, value_of
+from .indexing import FIXED, Index, Map, SplitNeededError, address, axes_of
 from .sizes import Key, key, keys
-from .views import Map, map_through
+from .views import map_through, source_of
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
@@ -62,33 +62,70 @@ class Emitted:
 
 
 @dataclass
-class Domain:
-    """The program's axes: their sizes, and which are reduced. `order` lists them as the dimensions
-    of a value that varies over all of them come."""
+class Dim:
+    """A logical dimension of the program: one axis, or several where views split it. The index of
+    a value that runs along it is `index`."""
 
-    sizes: list[Key] = field(default_factory=list)
+    size: Key
+    axes: tuple[int, ...]
+    index: Index
+
+
+@dataclass
+class Domain:
+    """The program's axes (their `extents`) and the dimensions they make up. `order` lists the
+    dimensions as those of a value that varies over all of them come; `reduced` are reduced."""
+
+    extents: list[Key] = field(default_factory=list)
+    dims: list[Dim] = field(default_factory=list)
     reduced: list[int] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
 
     def map_for(self, shape: tuple[Key, ...]) -> Map | None:
         """The map of a stored value of this shape: over all axes, or over the parallel ones."""
         wanted = [s for s in shape if s != 1]
-        parallel = [a for a in self.order if a not in self.reduced]
-        for axes in (self.order, parallel):
-            if [self.sizes[a] for a in axes] == wanted:
-                rest = iter(axes)
-                return tuple(None if s == 1 else next(rest) for s in shape)
+        parallel = [d for d in self.order if d not in self.reduced]
+        for dims in (self.order, parallel):
+            if [self.dims[d].size for d in dims] == wanted:
+                rest = iter(dims)
+                return tuple(FIXED if s == 1 else self.dims[next(rest)].index for s in shape)
         return None
 
 
+def emit(
+    graph: Graph,
+    stored: set[fx.Node],
+    members: list[fx.Node],
+    outputs: list[fx.Node],
+    max_slots: int,
+) -> Emitted:
+    """The program that computes `members` and stores those of them that are `outputs`.
+
+    `stored` are the nodes that other programs store. Raises BlockedError, UnfitError and
+    NotLowerableError.
+    """
+    splits: dict[int, tuple[int, ...]] = {}
+    while True:
+        emitter = Emitter(graph, stored, members, max_slots, splits)
+        try:
+            return emitter.emit(outputs)
+        except SplitNeededError as split:
+            emitter.split(split)
+
+
 class Emitter:
-    """Emits one program. `stored` are the nodes other programs store, besides inputs."""
+    """Emits one program. `splits` says which dimensions are made up of several axes."""
 
     def __init__(
-        self, graph: Graph, stored: set[fx.Node], members: list[fx.Node], max_slots: int
+        self,
+        graph: Graph,
+        stored: set[fx.Node],
+        members: list[fx.Node],
+        max_slots: int,
+        splits: dict[int, tuple[int, ...]],
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
-        self.members = members
+        self.members, self.splits = members, splits
         self.domain = Domain()
         self.builder = Builder()
         self.sources: list[SlotSource] = []
@@ -105,7 +142,7 @@ class Emitter:
         first = keys(value_of(outputs[0]).shape)
         for size in first:
             if size != 1:
-                self.domain.order.append(self._new_axis(size, reduced=False))
+                self.domain.order.append(self._new_dim(size, reduced=False))
         values = [self._member(node) for node in self.members]
         for node, (value, m) in zip(self.members, values, strict=True):
             if node in outputs:
@@ -113,7 +150,7 @@ class Emitter:
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
         return Emitted(
-            self.builder.build(), tuple(self.domain.sizes), tuple(self.params),
+            self.builder.build(), tuple(self.domain.extents), tuple(self.params),
             tuple(self.sources), tuple(n for n in self.members if n in outputs),
         )  # fmt: skip
 
@@ -121,20 +158,44 @@ class Emitter:
         shape = keys(value_of(node).shape)
         m = self.domain.map_for(shape)
         if m is None:
-            raise UnfitError(f"{node} of shape {shape} does not fit axes {self.domain.sizes}")
+            raise UnfitError(f"{node} of shape {shape} does not fit axes {self.domain.extents}")
         return self.value(node, m), m
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
         fake = value_of(node)
-        axes, strides = _strides(m, fake)
-        t = gint_dtype(fake.dtype)
-        self.sources.append(SlotSource(node, strides, 0))
-        self.builder.output(f"out{len(self.sources)}", t, axes, value)
+        _, steps = address(m, keys(fake.stride()))
+        self.sources.append(SlotSource(node, tuple(steps.values()), 0))
+        name = f"out{len(self.sources)}"
+        self.builder.output(name, dtype_of(fake.dtype), tuple(steps), value)
 
-    def _new_axis(self, size: Key, reduced: bool) -> int:
-        self.domain.sizes.append(size)
-        name = f"x{len(self.domain.sizes) - 1}"
-        return self.builder.reduced(name) if reduced else self.builder.parallel(name)
+    def _new_dim(self, size: Key, reduced: bool) -> int:
+        """A new dimension, of as many axes as the splits ask for; its number."""
+        domain = self.domain
+        extents = self.splits.get(len(domain.dims), (size,))
+        axes, terms, weight = [], [], 1
+        for extent in reversed(extents):
+            name = f"x{len(domain.extents)}"
+            axis = self.builder.reduced(name) if reduced else self.builder.parallel(name)
+            domain.extents.append(extent)
+            axes.append(axis)
+            terms.append((axis, weight))
+            weight = weight * extent
+        domain.dims.append(Dim(size, tuple(axes), Index(0, tuple(sorted(terms)))))
+        return len(domain.dims) - 1
+
+    def split(self, wanted: SplitNeededError) -> None:
+        """Note that an axis has to be two, for the next attempt."""
+        for number, dim in enumerate(self.domain.dims):
+            if wanted.axis in dim.axes:
+                outer_first = dim.axes[::-1]
+                extents = []
+                for axis in outer_first:
+                    extent = self.domain.extents[axis]
+                    if axis == wanted.axis:
+                        extents += [extent // wanted.inner, wanted.inner]
+                    else:
+                        extents.append(extent)
+                self.splits[number] = tuple(extents)
 
     # Values
 
@@ -155,14 +216,14 @@ class Emitter:
         if self.graph.kinds[base] is not NodeKind.COMPUTE or self._is_stored(base):
             return self._load(node, base, m)
         if kind is NodeKind.VIEW:
-            inner = map_through(node, m)
+            inner = map_through(node, m, self.domain.extents)
             if inner is None:
                 raise BlockedError(base)
-            return self.value(node.args[0], inner)
+            return self.value(source_of(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
         value = lowering.lower(Context(self, node, m))
-        return self.builder.cast(value, gint_dtype(value_of(node).dtype).compute)
+        return self.builder.cast(value, dtype_of(value_of(node).dtype).compute)
 
     def _is_stored(self, node: fx.Node) -> bool:
         return node in self.stored and node not in self.members
@@ -172,8 +233,9 @@ class Emitter:
         t = gint_dtype(fake.dtype)
         if t is None or fake.device.type != self.graph.device:
             raise lowering.NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
-        axes, strides = _strides(m, fake)
-        offset = key(fake.storage_offset() - base_fake.storage_offset())
+        offset, steps = address(m, keys(fake.stride()))
+        offset = offset + key(fake.storage_offset() - base_fake.storage_offset())
+        axes, strides = tuple(steps), tuple(steps.values())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
         if found is None:
@@ -189,13 +251,20 @@ class Emitter:
         if isinstance(value, (torch.SymInt, torch.SymFloat)):
             kind = "f64" if isinstance(value, torch.SymFloat) else "i64"
             k = key(value) if kind == "i64" else value.node.expr
-            found = self._param_values.get((k, kind))
-            if found is None:
-                self.params.append(k)
-                found = self.builder.param(f"p{len(self.params)}", kind)
-                self._param_values[k, kind] = found
-            return self.builder.cast(found, t)
+            return self.builder.cast(self._parameter(k, kind), t)
         return self.builder.const(value, t)
+
+    def size(self, k: Key) -> Value:
+        """A size as an i64 value."""
+        return self.builder.const(k, "i64") if isinstance(k, int) else self._parameter(k, "i64")
+
+    def _parameter(self, k: Key, kind: str) -> Value:
+        found = self._param_values.get((k, kind))
+        if found is None:
+            self.params.append(k)
+            found = self.builder.param(f"p{len(self.params)}", kind)
+            self._param_values[k, kind] = found
+        return found
 
     # Reductions
 
@@ -204,46 +273,50 @@ class Emitter:
     ) -> Map:
         """The map of a reduction's input: `kept` for the dimensions that stay (in order), reduced
         axes for `dims`. Raises BlockedError(node) where the program's axes cannot carry it."""
-        sizes = [shape[d] for d in dims if shape[d] != 1]
-        reduced = self._reduced_axes(node, shape, dims, kept) if sizes else []
-        rest, stay = iter(reduced), iter(kept)
-        full: list[int | None] = []
+        reduced = iter(self._reduced_dims(node, shape, dims, kept))
+        stay = iter(kept)
+        full: list[Index] = []
         for d, size in enumerate(shape):
-            if d in dims:
-                full.append(None if size == 1 else next(rest))
-            else:
+            if d not in dims:
                 full.append(next(stay))
+            else:
+                full.append(FIXED if size == 1 else self.domain.dims[next(reduced)].index)
         return tuple(full)
 
-    def _reduced_axes(
+    def _reduced_dims(
         self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map
     ) -> list[int]:
         domain = self.domain
         sizes = [shape[d] for d in dims if shape[d] != 1]
-        kept_axes = [a for a in kept if a is not None]
-        others = [a for a in domain.order if a not in kept_axes]
+        if not sizes:
+            return []
+        kept_axes = axes_of(kept)
+        others = [d for d in domain.order if not set(domain.dims[d].axes) <= set(kept_axes)]
         if len(set(kept_axes)) != len(kept_axes):
             raise BlockedError(node)
-        if [domain.sizes[a] for a in others] != sizes:
+        if [domain.dims[d].size for d in others] != sizes:
             if others or domain.reduced:
                 raise BlockedError(node)
-            others = [self._new_axis(size, reduced=True) for size in sizes]
-            rest, stay = iter(others), iter(kept_axes)
-            order = [next(rest if d in dims else stay) for d, s in enumerate(shape) if s != 1]
-            domain.order[:] = order
-        if domain.reduced and domain.reduced != others:
+            others = [self._new_dim(size, reduced=True) for size in sizes]
+            self._insert_in_order(others, shape, dims)
+        if any(set(domain.dims[d].axes) & set(kept_axes) for d in others):
             raise BlockedError(node)
         if not domain.reduced:
             domain.reduced[:] = others
-            for axis in others:
+            for axis in (a for d in others for a in domain.dims[d].axes):
                 self.builder.make_reduced(axis)
+        if domain.reduced != others:
+            raise BlockedError(node)
         return others
 
-
-def _strides(m: Map, fake: torch.Tensor) -> tuple[tuple[int, ...], tuple[Key, ...]]:
-    """The axes a tensor varies over at a map, and its strides along them."""
-    pairs = [(a, key(s)) for a, s in zip(m, fake.stride(), strict=True) if a is not None]
-    return tuple(a for a, _ in pairs), tuple(s for _, s in pairs)
+    def _insert_in_order(self, new: list[int], shape: tuple[Key, ...], dims: list[int]) -> None:
+        """New dimensions take their place among the old ones as in the source's shape."""
+        rest, stay = iter(new), iter(self.domain.order)
+        wanted = [d in dims for d, size in enumerate(shape) if size != 1]
+        if wanted.count(False) == len(self.domain.order):
+            self.domain.order[:] = [next(rest if is_new else stay) for is_new in wanted]
+        else:
+            self.domain.order += new
 
 
 @dataclass(frozen=True)
@@ -269,7 +342,7 @@ class Context:
     @property
     def dtype(self) -> DType:
         """The compute type of the result."""
-        return gint_dtype(self.fake.dtype).compute
+        return dtype_of(self.fake.dtype).compute
 
     @property
     def op_node(self) -> fx.Node:
@@ -301,9 +374,18 @@ class Context:
     def value(self, arg: fx.Node, m: Map) -> Value:
         return self.emitter.value(arg, m)
 
+    def position(self, index: Index) -> Value:
+        """Where an index stands, i64."""
+        b = self.builder
+        value = self.emitter.size(index.offset)
+        for axis, coefficient in index.terms:
+            step = b.index(axis)
+            step = step if coefficient == 1 else b.mul(step, self.emitter.size(coefficient))
+            value = step if index.offset == 0 and axis == index.terms[0][0] else b.add(value, step)
+        return value
+
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""
         shape = keys(value_of(arg).shape)
         m = self.map[len(self.map) - len(shape) :]
-        return tuple(None if s == 1 else a for s, a in zip(shape, m, strict=True))
-
+        return tuple(FIXED if s == 1 else i for s, i in zip(shape, m, strict=True))

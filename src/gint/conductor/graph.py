@@ -1,11 +1,11 @@
 """Reading an FX graph: what kind each node is, and which memory a value lies in.
 
-    input      placeholder or attribute: a tensor that exists before the graph runs
-    scalar     a number (SymInt, int, ...): evaluated on the host
-    view       another look at its base's memory, no work
-    compute    lowered into a program
-    extern     left whole to ATen on purpose: the library does it better
-    fallback   left to ATen because nothing here can do it; with a reason
+input      placeholder or attribute: a tensor that exists before the graph runs
+scalar     a number (SymInt, int, ...): evaluated on the host
+view       another look at its base's memory, no work
+compute    lowered into a program
+extern     left whole to ATen on purpose: the library does it better
+fallback   left to ATen because nothing here can do it; with a reason
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -35,8 +35,7 @@ class NodeKind(Enum):
     OUTPUT = "output"
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a node was left to eager."""
 
     node: str
@@ -82,7 +81,7 @@ class Graph:
             return self._item_kind(node)
         if is_view(node.target):
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
-        if is_extern(node.target):
+        if is_extern(node.target) and not lowering.fuses(node, self.kinds):
             return NodeKind.EXTERN
         reason = unusable or self._refuse(node)
         if reason is None:
@@ -96,7 +95,10 @@ class Graph:
         if node.target is operator.getitem:
             node = node.args[0]
         if self.kinds.get(node) is NodeKind.TUPLE:
-            self.kinds.update({user: NodeKind.EXTERN for user in node.users})
+            self.kinds.update(dict.fromkeys(node.users, NodeKind.EXTERN))
+        if is_extern(node.target):
+            self.kinds[node] = NodeKind.EXTERN
+            return
         self.kinds[node] = NodeKind.FALLBACK
         self.refusals[node] = Refusal(node.name, str(node.target), reason)
 

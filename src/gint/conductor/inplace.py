@@ -65,13 +65,13 @@ def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
 
 def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
     if unit.is_launch:
-        return any(slot.node is target for slot in unit.emitted.slots)
+        return any(slot.node is target for slot in unit.program.slots)
     return any(graph.base(n) is target for n in unit.nodes[0].all_input_nodes)
 
 
 def _reads_elementwise(maker: Unit, target: fx.Node, value: fx.Node) -> bool:
     """Whether the program reads the input only where it writes the value."""
-    emitted = maker.emitted
+    emitted = maker.program
     slots = list(zip(emitted.verified.program.slots, emitted.slots, strict=True))
     out = next(((s.axes, x.strides) for s, x in slots if x.node is value), None)
     if out is None:

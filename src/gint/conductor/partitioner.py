@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import fx
 
 from .cost import worth_storing
-from .emitter import BlockedError, Emitted, Emitter, UnfitError
+from .emitter import BlockedError, Emitted, UnfitError, emit
 from .graph import Graph, NodeKind
 from .inplace import place_outputs
 from .lowering import NotLowerableError
@@ -36,6 +36,12 @@ class Unit:
     @property
     def is_launch(self) -> bool:
         return self.emitted is not None
+
+    @property
+    def program(self) -> Emitted:
+        """The program of a launch."""
+        assert self.emitted is not None
+        return self.emitted
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ class _Partition:
         self._add(Unit([node], self.epoch, alone))
 
     def _emit(self, members: list[fx.Node]) -> Emitted:
-        return Emitter(self.graph, self.stored, members, self.max_tensors).emit(members)
+        return emit(self.graph, self.stored, members, members, self.max_tensors)
 
     def _emit_alone(self, node: fx.Node) -> Emitted:
         """The program of one value; what blocks it is stored first."""
@@ -184,7 +190,7 @@ class _Partition:
             unit
             for unit in reversed(self.units)
             if unit.is_launch and unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
-            and (unit in makers or any(slot.node in read for slot in unit.emitted.slots))
+            and (unit in makers or any(slot.node in read for slot in unit.program.slots))
         ]  # fmt: skip
         near.sort(key=lambda unit: unit not in makers)
         return [u for u in near[: 2 * _MAX_TRIES] if self._may_join(u, read)][:_MAX_TRIES]
@@ -207,7 +213,7 @@ class _Partition:
 
     def _dependencies(self, unit: Unit) -> set[Unit]:
         if unit.is_launch:
-            sources = {slot.node for slot in unit.emitted.slots}
+            sources = {slot.node for slot in unit.program.slots}
         else:
             sources = {self.graph.base(n) for n in unit.nodes[0].all_input_nodes}
         found = {self.unit_of.get(n) for n in sources}
@@ -220,13 +226,14 @@ class _Partition:
         needed = set(self.required)
         for unit in self.units:
             if unit.is_launch:
-                needed |= {s.node for s in unit.emitted.slots if s.node not in unit.nodes}
+                needed |= {s.node for s in unit.program.slots if s.node not in unit.nodes}
         for unit in self.units:
             if unit.is_launch:
                 outputs = [n for n in unit.nodes if n in needed]
                 if len(outputs) < len(unit.nodes):
-                    emitter = Emitter(self.graph, self.stored, unit.nodes, self.max_tensors)
-                    unit.emitted = emitter.emit(outputs)
+                    unit.emitted = emit(
+                        self.graph, self.stored, unit.nodes, outputs, self.max_tensors
+                    )
 
     def _ordered(self) -> list[Unit]:
         """Units sorted so that what is read is made before; else in the graph's own order."""

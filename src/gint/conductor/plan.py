@@ -77,17 +77,16 @@ def bind(
 class PlanWriter:
     """Writes the function. `kernels` holds the loaded program of every launch unit."""
 
-    def __init__(
-        self, graph: Graph, partition: Partition, kernels: dict[Unit, Kernel]
-    ) -> None:
+    def __init__(self, graph: Graph, partition: Partition, kernels: dict[Unit, Kernel]) -> None:
         self.graph, self.kernels = graph, kernels
         self.units, self.placed = partition.units, partition.placed
         self.lines: list[str] = []
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
-            "empty_strided": empty_strided, "allocate": allocate, "raise_for": raise_for, "nan": float("nan"),
-            "inf": float("inf"), "restride": restride,
+            "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
+            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
+        self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
 
@@ -148,7 +147,7 @@ class PlanWriter:
     # Launches
 
     def _launch(self, unit: Unit) -> None:
-        e = unit.emitted
+        e = unit.program
         for node in e.outputs:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
@@ -191,12 +190,10 @@ class PlanWriter:
         value = value_of(node)
         if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
             self.lines += self._define(str(value.node.expr), self.names[node])
-        if isinstance(value, torch.Tensor) and self._is_launched(node):
+        if isinstance(value, torch.Tensor) and node in self.launched:
             name, stride = self.names[node], _tuple_source(keys(value.stride()))
-            self.lines.append(f"if {name}.stride() != {stride}: {name} = restride({name}, {stride})")
-
-    def _is_launched(self, node: fx.Node) -> bool:
-        return any(u.is_launch and any(s.node is node for s in u.emitted.slots) for u in self.units)
+            again = f"{name} = restride({name}, {stride})"
+            self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _assign(self, node: fx.Node) -> None:
         if node.target is operator.getitem:
@@ -211,7 +208,7 @@ class PlanWriter:
     def _function(self, target: Any) -> str:
         name = getattr(target, "__name__", "function").replace(".", "_")
         # The C++ entry point of an operator saves a layer of Python.
-        raw = getattr(target, "_op", target) if isinstance(target, torch._ops.OpOverload) else target
+        raw = target._op if isinstance(target, torch._ops.OpOverload) else target
         return self._constant(raw, name if name.isidentifier() else "function")
 
     def _tensor(self, node: fx.Node) -> str:
@@ -235,7 +232,7 @@ class PlanWriter:
         if a is None or isinstance(a, (bool, int, float, str)):
             return repr(a)
         if isinstance(a, slice):
-            return f"slice({self._argument(a.start)}, {self._argument(a.stop)}, {self._argument(a.step)})"
+            return f"slice({', '.join(self._argument(x) for x in (a.start, a.stop, a.step))})"
         return self._constant(a, "c")
 
     @staticmethod
@@ -305,5 +302,3 @@ def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
         if dead and i < len(blocks) - 1:
             lines.append(f"del {', '.join(dead)}")
     return lines
-
-

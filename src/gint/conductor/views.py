@@ -7,17 +7,16 @@ that is only being computed is followed by mapping dimensions, where the operato
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import fx
 
+from .indexing import FIXED, Index, Map, reshape
 from .sizes import Key, keys
 
 aten = torch.ops.aten
-
-#: For each dimension of a value: the axis of the program it runs along, None where its size is 1.
-Map = tuple[int | None, ...]
 
 _VIEWS = {
     aten.view.default, aten._unsafe_view.default, aten.permute.default, aten.expand.default,
@@ -33,33 +32,33 @@ def is_view(target: Any) -> bool:
     return target in _VIEWS
 
 
-def map_through(node: fx.Node, m: Map) -> Map | None:
-    """The map of a view's base for the map `m` of the view, or None where dimensions do not map."""
-    if node.target is operator.getitem:
-        return None
-    rule = _RULES.get(node.target)
+def map_through(node: fx.Node, m: Map, extents: Sequence[Key]) -> Map | None:
+    """The map of a view's base for the map `m` of the view, or None where that is not affine.
+
+    `extents` are the lengths of the program's axes. Raises SplitNeededError.
+    """
+    target = node.args[0].target if node.target is operator.getitem else node.target
+    if target in _RESHAPES:
+        before, after = _shapes(node)
+        return reshape(m, after, before, extents)
+    rule = _RULES.get(target)
     return rule(node, m) if rule else None
+
+
+def source_of(node: fx.Node) -> fx.Node:
+    """What a view is a view of; an item of a split is one of what was split."""
+    source = node.args[0]
+    return source.args[0] if node.target is operator.getitem else source
 
 
 def _shapes(node: fx.Node) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
     return keys(node.args[0].meta["val"].shape), keys(node.meta["val"].shape)
 
 
-def _reshape(node: fx.Node, m: Map) -> Map | None:
-    """Dimensions that are not 1 must be the same on both sides, in order."""
-    before, after = _shapes(node)
-    if [s for s in before if s != 1] != [s for s in after if s != 1]:
-        return None
-    axes = iter([a for a, s in zip(m, after, strict=True) if s != 1])
-    return tuple(None if s == 1 else next(axes) for s in before)
-
-
 def _permute(node: fx.Node, m: Map) -> Map | None:
-    rank = len(m)
-    order = [d % rank for d in node.args[1]]
-    base: list[int | None] = [None] * rank
-    for position, dim in enumerate(order):
-        base[dim] = m[position]
+    base = list(m)
+    for position, dim in enumerate(node.args[1]):
+        base[dim % len(m)] = m[position]
     return tuple(base)
 
 
@@ -79,20 +78,67 @@ def _t(node: fx.Node, m: Map) -> Map | None:
 def _expand(node: fx.Node, m: Map) -> Map | None:
     before, after = _shapes(node)
     m = m[len(after) - len(before) :]
-    return tuple(None if s == 1 else a for s, a in zip(before, m, strict=True))
+    return tuple(FIXED if s == 1 else a for s, a in zip(before, m, strict=True))
 
 
 def _same(node: fx.Node, m: Map) -> Map | None:
     return m
 
 
+def _replace(m: Map, dim: int, index: Index) -> Map:
+    return (*m[:dim], index, *m[dim + 1 :])
+
+
+def _slice(node: fx.Node, m: Map) -> Map | None:
+    given = dict(zip(("dim", "start", "end", "step"), node.args[1:], strict=False))
+    dim, start, step = given.get("dim", 0), given.get("start"), given.get("step", 1)
+    start = 0 if start is None else start
+    before, _ = _shapes(node)
+    dim %= len(m)
+    size = before[dim]
+    if not (isinstance(start, int) and isinstance(step, int)):
+        return None
+    if start < 0 and not isinstance(size, int):
+        return None
+    if start < 0:
+        start = max(0, start + size)
+    if isinstance(size, int):
+        start = min(start, size)
+    return _replace(m, dim, m[dim].scaled(step, start))
+
+
+def _select(node: fx.Node, m: Map) -> Map | None:
+    dim, index = node.args[1], node.args[2]
+    before, _ = _shapes(node)
+    if not isinstance(index, int):
+        return None
+    dim %= len(before)
+    index = index if index >= 0 else index + before[dim]
+    return (*m[:dim], Index(index), *m[dim:])
+
+
+def _unbind(node: fx.Node, m: Map) -> Map | None:
+    parent, item = node.args
+    rank = parent.args[0].meta["val"].dim()
+    dim = (parent.args[1] if len(parent.args) > 1 else 0) % rank
+    return (*m[:dim], Index(item), *m[dim:])
+
+
+def _split(node: fx.Node, m: Map) -> Map | None:
+    parent, item = node.args
+    sizes = parent.args[1]
+    dim = (parent.args[2] if len(parent.args) > 2 else 0) % len(m)
+    before = sizes[:item] if isinstance(sizes, (list, tuple)) else [sizes] * item
+    if not all(isinstance(s, int) for s in before):
+        return None
+    return _replace(m, dim, m[dim].scaled(1, sum(before)))
+
+
+_RESHAPES = {
+    aten.view.default, aten._unsafe_view.default, aten.unsqueeze.default, aten.squeeze.dim,
+    aten.squeeze.dims, aten.squeeze.default,
+}  # fmt: skip
 _RULES = {
-    aten.view.default: _reshape,
-    aten._unsafe_view.default: _reshape,
-    aten.unsqueeze.default: _reshape,
-    aten.squeeze.dim: _reshape,
-    aten.squeeze.dims: _reshape,
-    aten.squeeze.default: _reshape,
     aten.permute.default: _permute,
     aten.transpose.int: _transpose,
     aten.t.default: _t,
@@ -100,4 +146,9 @@ _RULES = {
     aten.alias.default: _same,
     aten.detach.default: _same,
     aten.lift_fresh.default: _same,
+    aten.slice.Tensor: _slice,
+    aten.select.int: _select,
+    aten.unbind.int: _unbind,
+    aten.split.Tensor: _split,
+    aten.split_with_sizes.default: _split,
 }

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gint.isa import OPCODES, DType, Form, Opcode, dtype, opcode
 from gint.isa.instruction import immediate
@@ -66,6 +67,15 @@ class Value:
     def __bool__(self) -> bool:
         raise TypeError("A recorded value has no truth value of its own; use where(), & and |.")
 
+    if TYPE_CHECKING:  # the operators are set below, from one table
+
+        def _binary(self, other: Value | Scalar) -> Value: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+        __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+
 
 def _operator(name: str, swapped: bool) -> Callable[[Value, Value | Scalar], Value]:
     def method(self: Value, other: Value | Scalar) -> Value:
@@ -90,6 +100,10 @@ Value.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 class Builder:
     """Records axes, slots, parameters and values; `build` makes the program of them."""
+
+    if TYPE_CHECKING:  # a method per opcode, set below
+
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
 
     def __init__(self, name: str = "program") -> None:
         self.name = name

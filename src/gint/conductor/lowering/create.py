@@ -9,6 +9,7 @@ import torch
 from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
+from ..sizes import keys
 from .rules import lowers
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ def _iota(c: Context) -> Value:
 
 def _sequence(c: Context, start, step) -> Value:
     """start + step * position, in i64 or, as eager does, in double for floats."""
-    axis = c.map[0]
     work = "f64" if c.dtype.kind is Kind.FLOAT else "i64"
-    position = c.builder.const(0, "i64") if axis is None else c.builder.index(axis)
-    value = c.builder.cast(position, work)
+    value = c.builder.cast(c.position(c.map[0]), work)
     if isinstance(step, torch.fx.Node) or step != 1:
         value = value * c.operand(step, work)
     if isinstance(start, torch.fx.Node) or start != 0:
@@ -102,3 +101,13 @@ def _clone(c: Context) -> Value:
 @lowers(aten.copy.default)
 def _copy(c: Context) -> Value:
     return c.operand(c.argument(1, "src"))
+
+
+@lowers(aten.flip.default)
+def _flip(c: Context) -> Value:
+    source, dims = c.argument(0, "self"), c.argument(1, "dims")
+    m = list(c.map)
+    for d in dims:
+        size = keys(c.fake.shape)[d]
+        m[d] = m[d].scaled(-1, size - 1)
+    return c.value(source, tuple(m))

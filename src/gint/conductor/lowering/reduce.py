@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from ..emitter import Context
-    from ..views import Map
+    from ..indexing import Map
 
 aten = torch.ops.aten
 
@@ -45,8 +45,8 @@ class Reduction:
         """How many elements are folded into one."""
         b, product = self.c.builder, None
         for d in self.dims:
-            if self.map[d] is not None:
-                extent = b.extent(self.map[d])
+            for axis in self.map[d].axes:
+                extent = b.extent(axis)
                 product = extent if product is None else product * extent
         return b.const(1, t) if product is None else b.cast(product, t)
 
@@ -57,8 +57,7 @@ class Reduction:
         """The row-major position within the reduced dimensions, i64."""
         b, position = self.c.builder, self.c.builder.const(0, "i64")
         for d in self.dims:
-            axis = self.map[d]
-            if axis is not None:
+            for axis in self.map[d].axes:
                 position = position * b.extent(axis) + b.index(axis)
         return position
 
