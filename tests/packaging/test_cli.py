@@ -18,10 +18,10 @@ def test_version():
     assert (result.returncode, result.stdout) == (0, f"gint {gint.__version__}\n")
 
 
-def test_info_names_the_native_module():
+def test_info_names_every_backend():
     result = run_gint("info")
     assert result.returncode == 0
-    assert "native" in result.stdout
+    assert "backend cpp" in result.stdout and "backend python" in result.stdout
 
 
 def test_without_a_command_prints_help():

@@ -1,17 +1,21 @@
-"""`gint info`: what is installed here, and whether the native module works.
+"""`gint info`: what is installed here, and which backends are usable, or why not.
 
-Knows versions and the native module's own words. Imports neither torch nor a device library.
+Knows versions and the backends' own words. Imports neither torch nor a device library itself.
 """
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from gint import __version__
-from gint.kernel.interpreter.cpp.loader import NativeMissingError, build_error, load_native
+from gint.kernel.interpreter.cpp.loader import build_error
+
+from . import backends
+from .selection import ENVIRONMENT
 
 _PACKAGES = ("numpy", "torch", "pyopencl", "cuda-bindings")
 
@@ -21,7 +25,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"gint info takes no arguments, got {' '.join(arguments)!r}", file=sys.stderr)
         return 2
     for name, text in facts():
-        print(f"{name:<14}{text}")
+        print(f"{name:<16}{text}")
     error = build_error()
     if error is not None:
         print(f"\nThe build of the C++ interpreter said:\n\n{error}")
@@ -35,7 +39,12 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "platform", platform.platform()
     for package in _PACKAGES:
         yield package, _version(package)
-    yield "native", _native()
+    for name in backends.names():
+        answer = backends.probe(name)
+        state = "usable" if answer.usable else "not usable"
+        yield f"backend {name}", f"{state}: {answer.description or answer.reason}"
+    chosen = " > ".join(backends.usable())
+    yield "order", f"{chosen} (GINT_BACKEND={os.environ.get(ENVIRONMENT, '')} names one for a run)"
 
 
 def _version(package: str) -> str:
@@ -43,14 +52,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _native() -> str:
-    try:
-        native = load_native()
-    except NativeMissingError as error:
-        return f"not usable: {error}"
-    sets = [name.removeprefix("simd_") for name in native.instruction_sets()]
-    if not sets:
-        return "not usable: this CPU has none of the instruction sets in the build"
-    return f"{sets[0]} (usable: {', '.join(sets)}), {native.threads()} threads"

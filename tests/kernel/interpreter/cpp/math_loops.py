@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[4]
+SOURCE = Path(__file__).with_suffix(".cpp")
 INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
 FLAGS = ["-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 TARGETS = {  # instruction set: what /proc/cpuinfo must list, compiler flags
@@ -52,12 +53,11 @@ def compiler() -> str | None:
     return next((name for name in names if name and shutil.which(name)), None)
 
 
-def build(target: str, folder: Path) -> ctypes.CDLL:
+def build(target: str, folder: Path, *options: str) -> ctypes.CDLL:
     library = folder / f"math_loops_{target}.so"
-    source = Path(__file__).with_suffix(".cpp")
     include = [f"-I{INTERPRETERS / 'portable'}", f"-I{INTERPRETERS / 'cpp/src'}"]
-    command = [compiler(), *FLAGS, *TARGETS[target][1], *include, "-shared", "-fPIC"]
-    subprocess.run([*command, str(source), "-o", str(library)], check=True)
+    command = [compiler(), *FLAGS, *TARGETS[target][1], *include, "-shared", "-fPIC", *options]
+    subprocess.run([*command, str(SOURCE), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
 
@@ -120,11 +120,11 @@ FLOAT32 = [
     Function("asinh", np.arcsinh, 2.0),
     Function("acosh", np.arccosh, 2.5),
     Function("atanh", np.arctanh, 2.5),
-    Function("sin", np.sin, 1.5),
-    Function("cos", np.cos, 1.5),
+    Function("sin", np.sin, 1.6),
+    Function("cos", np.cos, 1.6),
     Function("tan", np.tan, 3.0),
-    Function("sin_fast", np.sin, 1.5, where=near),
-    Function("cos_fast", np.cos, 1.5, where=near),
+    Function("sin_fast", np.sin, 1.6, where=near),
+    Function("cos_fast", np.cos, 1.6, where=near),
     Function("tan_fast", np.tan, 3.0, where=near),
     Function("asin", np.arcsin, 2.5),
     Function("acos", np.arccos, 1.5),

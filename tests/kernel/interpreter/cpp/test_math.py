@@ -1,11 +1,14 @@
 """Elementary functions stay within their stated error; float helpers do what torch does."""
 
 import functools
+import re
+import subprocess
 
 import mpmath
 import numpy as np
 import pytest
 
+from tests.kernel.interpreter.cpp import math_loops
 from tests.kernel.interpreter.cpp.math_loops import (
     FLOAT32,
     FLOAT64,
@@ -134,3 +137,24 @@ def test_round_goes_to_even_and_sign_of_nan_is_zero(loops):
     np.testing.assert_array_equal(call(loops, "round_f32", x), np.rint(x))
     x = np.float32([np.nan, 0, -0.0, 3, -np.inf])
     np.testing.assert_array_equal(call(loops, "sign_f32", x), [0, 0, 0, 1, -1])
+
+
+SCALAR = ["sin_f32", "cos_f32", "tan_f32", "fmod_f32", "remainder_f32", "floor_div_f32"]
+SCALAR += ["fmod_f64", "remainder_f64", "floor_div_f64"]
+
+
+@pytest.mark.parametrize("target", ["v2", "v3", "v4"])
+def test_loops_vectorise(target, tmp_path):
+    """gcc reports vectorised loops by line; only what calls the C library or a table may lack."""
+    reason = math_loops.why_not(target)
+    if reason:
+        pytest.skip(reason)
+    if "gcc" not in subprocess.check_output([math_loops.compiler(), "-v"], stderr=-2, text=True):
+        pytest.skip("only gcc's report is understood")
+    math_loops.build(target, tmp_path, f"-fopt-info-vec-optimized={tmp_path / 'report'}")
+    report = (tmp_path / "report").read_text()
+    vectorised = {int(line) for line in re.findall(r"math_loops\.cpp:(\d+):.*loop vect", report)}
+    for number, line in enumerate(math_loops.SOURCE.read_text().splitlines(), 1):
+        loop = re.match(r"(?:UNARY|BINARY|CONVERT)\((\w+),", line)
+        if loop and loop[1] not in SCALAR:
+            assert number in vectorised, loop[1]

@@ -1,6 +1,21 @@
-/* Elementary functions of the native interpreters: one include. See math_base.h for the rules. */
-#ifndef GI_MATH_H
-#define GI_MATH_H
+/* Elementary functions of the native interpreters, one include: gi_NAME_f32(x), gi_NAME_f64(x).
+ *
+ * Every function is branch-free, so that a plain loop over it vectorises (gcc 12, -O3; the
+ * exceptions are named in math_trig.h, math_float.h and math_float64.h):
+ *
+ *     for (long i = 0; i < n; i++) d[i] = gi_exp_f32(a[i]);
+ *
+ * Where there is a _fast form, test a tile first, by a loop that vectorises too:
+ *
+ *     int far = 0;
+ *     for (long i = 0; i < n; i++) far |= gi_trig_is_far(a[i]);
+ *     if (far) for (long i = 0; i < n; i++) d[i] = gi_sin_f32(a[i]);
+ *     else for (long i = 0; i < n; i++) d[i] = gi_sin_f32_fast(a[i]);
+ *
+ * Results do not depend on a value's place in the loop. Errors: docs/accuracy.md. What the compiler
+ * must be told: math_base.h. */
+#ifndef GI_ELEMENTARY_H
+#define GI_ELEMENTARY_H
 
 #include "math_base.h"
 #include "math_erf.h"

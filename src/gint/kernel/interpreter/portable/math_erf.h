@@ -17,7 +17,9 @@ GI_FN float gi_erf_f32(float x) {
     float a = gi_abs_f32(x), b = a > 4.0f ? 4.0f : a;
     float q = gi_poly7_f32(b, -0x1.0b8c9ep-11f, -0x1.a03fe6p+0f, -0x1.d76e8ap-1f, -0x1.30700ep-3f,
                            0x1.01b4b8p-5f, -0x1.15ee76p-8f, 0x1.18b944p-12f);
-    float tail = gi_mulsign_f32(1.0f - gi_exp2_f32(q), x);
+    gi_u32 n;
+    float p = gi_exp2_reduced(q, 127.0f, &n);
+    float tail = gi_mulsign_f32(1.0f - p * gi_pow2_biased_f32(n), x);
     return a < 1.0f ? gi_erf_core(x) : tail;
 }
 

@@ -54,15 +54,21 @@ GI_FN float gi_half_exp(float x) {
     return gi_scale_f32(gi_exp_p(r) + 1.0f, n);
 }
 
-/* 2^x = 2^n (1 + r q(r)), r = x - n (EXP2) */
-GI_FN float gi_exp2_f32(float x) {
-    x = x > 129.0f ? 129.0f : x;
-    x = x < -152.0f ? -152.0f : x;
-    float shifted = x + (GI_ROUNDER_F32 + 254.0f);
-    float r = x - (shifted - (GI_ROUNDER_F32 + 254.0f));
+/* 2^x = 2^n (1 + r q(r)), r = x - n (EXP2): returns the bracket; *n holds n + bias in the low bits.
+ * For |x| < 2^20. */
+GI_FN float gi_exp2_reduced(float x, float bias, gi_u32 *n) {
+    float shifted = x + (GI_ROUNDER_F32 + bias);
+    float r = x - (shifted - (GI_ROUNDER_F32 + bias));
     float q = gi_poly6_f32(r, 0x1.62e430p-1f, 0x1.ebfbdcp-3f, 0x1.c6af7ap-5f, 0x1.3b2de0p-7f,
                            0x1.5f09a4p-10f, 0x1.416d0cp-13f);
-    return gi_scale_f32(GI_FMAF(q, r, 1.0f), gi_bits_f32(shifted));
+    *n = gi_bits_f32(shifted);
+    return GI_FMAF(q, r, 1.0f);
+}
+
+GI_FN float gi_exp2_f32(float x) {
+    gi_u32 n;
+    float p = gi_exp2_reduced(gi_abs_f32(x) > 152.0f ? gi_copysign_f32(152.0f, x) : x, 254.0f, &n);
+    return gi_scale_f32(p, n);
 }
 
 /* 2 (s p + s - 1/2) with s = 2^(n-1), p = exp(r) - 1: never overflows before the result does */
