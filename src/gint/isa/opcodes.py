@@ -161,7 +161,7 @@ _TABLE: tuple[Opcode, ...] = (
     Opcode("extent", Form.AXIS, "r[d] <- extent(n)", ("i64",)),
     Opcode("index", Form.AXIS, "r[d] <- index(n)", ("i64",), note="The position along the axis."),
     Opcode("load", Form.LOAD, "r[d] <- s[n]", (*COMPUTE, "f16", "bf16"),
-           note="f16 and bf16 widen to f32."),
+           note="f16 and bf16 widen to f32; a bool is true for every byte other than 0."),
     Opcode("store", Form.STORE, "s[n] <- r[a]", (*COMPUTE, "f16", "bf16"), ("T",),
            note="f32 rounds to nearest even for f16 and bf16."),
     Opcode("cast", Form.CAST, "r[d] <- T(r[a])", COMPUTE, ("any",),
