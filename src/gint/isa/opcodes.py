@@ -256,11 +256,11 @@ _TABLE: tuple[Opcode, ...] = (
     _reduce("argmax", "(r[a], r[b]) if r[a] > acc[d]", COMPUTE, "fn.argmax(a, b, axes)",
             "gi_argmax_better_{t}(a, b)", _LOWEST, operands=("T", "i64"), result="i64",
             note="acc[d] is the index r[b] of the largest r[a]; NaN counts as largest; of equal "
-                 "values the smallest index."),
+                 "values the smallest index; of nothing the largest i64."),
     _reduce("argmin", "(r[a], r[b]) if r[a] < acc[d]", COMPUTE, "fn.argmin(a, b, axes)",
             "gi_argmin_better_{t}(a, b)", _HIGHEST, operands=("T", "i64"), result="i64",
             note="acc[d] is the index r[b] of the smallest r[a]; NaN counts as smallest; of equal "
-                 "values the smallest index."),
+                 "values the smallest index; of nothing the largest i64."),
 )  # fmt: skip
 
 
