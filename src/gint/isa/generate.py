@@ -7,6 +7,7 @@ python -m gint.isa.generate docs OUT       the reference page
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def header() -> str:
     lines += ["};", "", "enum GiOpcode {"]
     lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
-    lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}", ""]
+    lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}"]
+    lines += [f"#define GI_TABLE_CHECKSUM {table_checksum():#010x}u", ""]
     for inputs in (1, 2, 3):
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))
@@ -43,6 +45,13 @@ def header() -> str:
     lines += _list("GI_CASTS", casts)
     lines += _list("GI_STORAGE", [(t.name, t.c, t.compute.name, t.compute.c) for t in DTYPES])
     return "\n".join(lines)
+
+
+def table_checksum() -> int:
+    """CRC-32 of what the header is made from: a native module built from another table is stale."""
+    rows = [(t.code, t.name, t.c, t.unsigned, t.compute_name) for t in DTYPES]
+    ops = [(o.name, o.form.name, o.types, o.operands, o.result, o.c, o.neutral) for o in OPCODES]
+    return zlib.crc32(repr((SIZE, rows, ops)).encode())
 
 
 def _list(name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
