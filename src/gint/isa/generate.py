@@ -7,6 +7,7 @@ python -m gint.isa.generate docs OUT       the reference page
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from .instruction import SIZE
 from .opcodes import OPCODES, Form, Opcode
 
 _ORIGIN = "Generated from gint/isa/opcodes.py by gint.isa.generate. Do not edit."
+
+
+def checksum() -> int:
+    """Of what native code was built to rely on: numbers and names of opcodes and types.
+
+    A module built from another table would run other instructions than meant: its loader compares.
+    """
+    types = [(t.code, t.name) for t in DTYPES]
+    rows = [(op.code, op.name, op.types, op.operands, op.result) for op in OPCODES]
+    return zlib.crc32(repr((types, rows, SIZE)).encode())
 
 
 def header() -> str:
@@ -29,11 +40,12 @@ def header() -> str:
     """
     lines = [f"// {_ORIGIN}", "#pragma once", ""]
     lines.append("enum GiType {")
-    lines += [f"  GI_{t.name.upper()} = {t.code}," for t in DTYPES]
+    lines += [f"  GI_{t.name} = {t.code}," for t in DTYPES]
     lines += ["};", "", "enum GiOpcode {"]
     lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
-    lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}", ""]
+    lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}"]
+    lines += [f"#define GI_TABLE_CHECKSUM {checksum()}u", ""]
     for inputs in (1, 2, 3):
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))

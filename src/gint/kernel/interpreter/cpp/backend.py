@@ -1,9 +1,101 @@
-"""The `cpp` backend."""
+"""The `cpp` backend: verified programs on the native interpreter.
+
+Knows how to hand a program and a binding to `_native`. Does not know opcodes or tensors.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from gint.host.backends import Capabilities, Probe
-from gint.program import VerifiedProgram
+from gint.isa.generate import checksum
+from gint.program import (
+    AxisKind,
+    Binding,
+    SectionKind,
+    SlotBinding,
+    VerificationError,
+    VerifiedProgram,
+    verify_binding,
+)
+
+from .loader import NativeMissingError, load_native
+
+try:
+    _native: Any = load_native()
+except NativeMissingError as error:
+    _native = None
+    _WHY_NOT = str(error)
+
+_SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
+
+
+class CppKernel:
+    """A program on the C++ interpreter.
+
+    The binding is verified in native code. Only what fails there is verified again here, for the
+    sentence that says why.
+    """
+
+    def __init__(self, verified: VerifiedProgram) -> None:
+        self.verified = verified
+        self._kernel = _native.Kernel(*_facts(verified))
+
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
+        """Verify the binding and run on up to `threads` threads; the error flag.
+
+        `threads` None is OpenMP's own number. Results do not depend on it. Raises
+        VerificationError, and nothing has run then.
+        """
+        slots = tuple((s.pointer, s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+        flag = self._kernel.launch(binding.extents, binding.params, slots, threads)
+        if flag is None:
+            self._explain(binding)
+        return flag
+
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+        threads: int | None = None,
+    ) -> Callable[..., int]:
+        """Everything of a launch but the pointers: (storage bytes, offset, strides) per slot.
+
+        The result is called with a pointer per slot and returns the error flag. Both raise
+        VerificationError.
+        """
+
+        def explain(*pointers: int) -> None:
+            bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
+            self._explain(Binding(extents, params, tuple(bound)))
+
+        ready = self._kernel.prepare(extents, params, slots, threads, explain)
+        if ready is None:
+            explain(*((n + 1) << 56 for n in range(len(slots))))  # apart and aligned
+        return ready
+
+    def _explain(self, binding: Binding) -> None:
+        verify_binding(self.verified, binding)
+        raise VerificationError(f"The extents {binding.extents} are too many points to visit.")
+
+
+def _facts(verified: VerifiedProgram) -> tuple:
+    p = verified.program
+    types = bytearray(p.register_count)
+    for register, dtype in verified.types.items():
+        types[register] = dtype.code
+    return (
+        [axis.kind is AxisKind.REDUCED for axis in p.axes],
+        [(s.dtype.code, s.access.reads, s.access.writes, list(s.axes)) for s in p.slots],
+        [param.dtype.code for param in p.params],
+        [(_SECTION_KINDS[s.kind], len(s.instructions)) for s in p.sections],
+        p.encode(),
+        bytes(types),
+    )
 
 
 class CppBackend:
@@ -12,10 +104,23 @@ class CppBackend:
     capabilities = Capabilities()
 
     def probe(self) -> Probe:
-        return Probe(False, "not built")
+        if _native is None:
+            return Probe(False, _WHY_NOT)
+        if getattr(_native, "table_checksum", None) != checksum():
+            return Probe(
+                False,
+                "the native module was built from another instruction table.\n"
+                "Build it again with `pip install -e .` in the checkout.",
+            )
+        isa = _native.instruction_set()
+        if isa is None:
+            built = ", ".join(name for name, _ in _native.instruction_sets())
+            return Probe(False, f"this CPU has none of the instruction sets built in: {built}")
+        threads = _native.default_threads()
+        return Probe(True, f"instruction set {isa}", f"{isa}, {threads} threads")
 
-    def load(self, verified: VerifiedProgram):
-        raise NotImplementedError
+    def load(self, verified: VerifiedProgram) -> CppKernel:
+        return CppKernel(verified)
 
 
 BACKEND = CppBackend()

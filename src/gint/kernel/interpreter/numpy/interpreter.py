@@ -65,6 +65,8 @@ class _Launch:
         view = slot_view(self.program, self.binding, i.n)
         if i.type.name == "bf16":
             return widen_bf16(view)
+        if i.type.name == "bool":
+            return view.view(np.uint8) != 0  # any byte may lie in memory
         return view.astype(i.type.compute.numpy, copy=True)
 
     def store(self, i: Instruction) -> None:

@@ -1,0 +1,83 @@
+// The loops an instruction set offers, as a table of functions. Filled by kernels*.cpp, once per
+// instruction set; read by schedule.cpp and run.cpp. Knows types and opcodes, not programs.
+//
+// This header is all that units of different instruction sets share: plain structs, no inline
+// function and no template, so that the linker has nothing to merge.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa.inc"
+
+namespace gint {
+
+// d[i] <- f(a[i], b[i], c[i]) for i < n; an operand that is a scalar in this variant is read once.
+// d may be the very same elements as an operand. Bits are or-ed into *error.
+using ApplyFn = void (*)(size_t n, void *d, const void *a, const void *b, const void *c,
+                         int32_t *error);
+
+// Bits of the variant of an ApplyFn: which operands are scalars.
+enum ScalarOperand : unsigned { SCALAR_A = 1, SCALAR_B = 2, SCALAR_C = 4 };
+
+// Moves between a packed tile of (rows, cols) and elements at strides, counted in elements.
+using GatherFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
+                          ptrdiff_t col_stride);
+using ScatterFn = GatherFn; // d is strided, s packed
+
+// Folds packed rows: d[i] <- fold of s[i, 0..cols).
+using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
+// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride apart.
+using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
+                            bool fresh);
+// d[i] <- fold(d[i], s[i])
+using FoldFn = void (*)(size_t n, void *d, const void *s);
+using FillFn = void (*)(size_t n, void *d);
+
+struct Reduction {
+    FoldRowsFn rows;
+    FoldColsFn cols;
+    FoldFn merge;
+    FillFn neutral;
+};
+
+// The same for pairs of value and index (i64).
+struct IndexReduction {
+    void (*rows)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si);
+    void (*cols)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si,
+                 bool fresh);
+    void (*merge)(size_t n, void *d, int64_t *di, const void *s, const int64_t *si);
+    void (*neutral)(size_t n, void *d, int64_t *di);
+};
+
+struct KernelTable {
+    ApplyFn apply[GI_OPCODE_COUNT][GI_TYPE_COUNT][8]; // [opcode][type][scalar operands]
+    ApplyFn cast[GI_TYPE_COUNT][GI_TYPE_COUNT];       // [to][from]
+    ApplyFn widen[GI_TYPE_COUNT];                     // a storage-only type to f32
+    ApplyFn narrow[GI_TYPE_COUNT];                    // f32 to a storage-only type
+    Reduction reduce[GI_OPCODE_COUNT][GI_TYPE_COUNT];
+    IndexReduction reduce_index[GI_OPCODE_COUNT][GI_TYPE_COUNT];
+    // By log2 of the element size:
+    GatherFn gather[4];
+    ScatterFn scatter[4];
+    void (*fill)(size_t size_log2, size_t n, void *d, const void *s); // d[i] <- s[0]
+    // d[i, j] <- s[i]: a value per row, repeated along the row
+    void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);
+    void (*iota)(size_t n, int64_t *d, int64_t first);
+    // A copy past the caches; what it wrote is ordered before later stores by `stream_end`.
+    void (*stream)(size_t bytes, void *d, const void *s);
+    void (*stream_end)();
+};
+
+struct SimdUnit {
+    const char *name;
+    bool (*supported)();
+    const KernelTable *(*table)();
+};
+
+// The instruction sets built in, best first, and the first of them that this CPU has.
+const SimdUnit *simd_units(size_t *count);
+// Null where this CPU has none of them.
+const SimdUnit *simd_unit();
+
+} // namespace gint

@@ -1,0 +1,174 @@
+// Folding loops of the reductions. The order in which elements are combined depends on their number
+// alone, never on the instruction set, so that results have the same bits everywhere:
+//
+//   a row   LANES interleaved partial results, then a tree over the lanes;
+//   columns four rows at a time, (r0 + r1) + (r2 + r3), onto the result.
+//
+// What crosses tiles is combined pairwise by run.cpp.
+#include "kernels.h"
+#include "numeric.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+#define X(OP, TYPE, T_, EXPR, NEUTRAL)                                                             \
+    struct OP##_##TYPE {                                                                           \
+        using T = T_;                                                                              \
+        static inline T apply(T a, T b) { return static_cast<T>(EXPR); }                           \
+        static inline T neutral() { return static_cast<T>(NEUTRAL); }                              \
+    };
+GI_REDUCE(X)
+#undef X
+// `better(a, b)`: does value a go before value b
+#define X(OP, TYPE, T_, EXPR, NEUTRAL)                                                             \
+    struct OP##_##TYPE {                                                                           \
+        using T = T_;                                                                              \
+        static inline bool better(T a, T b) { return EXPR; }                                       \
+        static inline T neutral() { return static_cast<T>(NEUTRAL); }                              \
+    };
+GI_REDUCE_INDEX(X)
+#undef X
+
+template <class F, size_t LANES> inline typename F::T fold_tree(typename F::T *lane) {
+    for (size_t half = LANES / 2; half; half /= 2)
+        for (size_t l = 0; l < half; l++) lane[l] = F::apply(lane[l], lane[l + half]);
+    return lane[0];
+}
+
+template <class F, size_t LANES>
+inline typename F::T fold_row(size_t n, const typename F::T *s) { // n >= LANES
+    alignas(64) typename F::T lane[LANES];
+    for (size_t l = 0; l < LANES; l++) lane[l] = s[l];
+    size_t i = LANES;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], s[i + l]);
+    for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+    return fold_tree<F, LANES>(lane);
+}
+
+template <class F> void fold_rows(size_t rows, size_t cols, void *d, const void *source) {
+    using T = typename F::T;
+    constexpr size_t LONG = 256 / sizeof(T), SHORT = LONG / 4;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+    for (size_t i = 0; i < rows; i++, s += cols) {
+        if (cols >= LONG) {
+            r[i] = fold_row<F, LONG>(cols, s);
+        } else if (cols >= SHORT) {
+            r[i] = fold_row<F, SHORT>(cols, s);
+        } else {
+            T value = s[0];
+            for (size_t j = 1; j < cols; j++) value = F::apply(value, s[j]);
+            r[i] = value;
+        }
+    }
+}
+
+template <class F>
+void fold_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride,
+               bool fresh) {
+    using T = typename F::T;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+    size_t i = 0;
+    if (fresh) {
+        for (size_t j = 0; j < cols; j++) r[j] = s[j];
+        i = 1;
+    }
+    for (; i + 4 <= rows; i += 4) {
+        const T *s0 = s + ptrdiff_t(i) * stride, *s1 = s0 + stride, *s2 = s1 + stride,
+                *s3 = s2 + stride;
+#pragma GCC ivdep
+        for (size_t j = 0; j < cols; j++)
+            r[j] = F::apply(r[j], F::apply(F::apply(s0[j], s1[j]), F::apply(s2[j], s3[j])));
+    }
+    for (; i < rows; i++) {
+        const T *s0 = s + ptrdiff_t(i) * stride;
+#pragma GCC ivdep
+        for (size_t j = 0; j < cols; j++) r[j] = F::apply(r[j], s0[j]);
+    }
+}
+
+template <class F> void merge(size_t n, void *d, const void *source) {
+    using T = typename F::T;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; i++) r[i] = F::apply(r[i], s[i]);
+}
+
+template <class F> void fill_neutral(size_t n, void *d) {
+    auto *r = static_cast<typename F::T *>(d);
+    for (size_t i = 0; i < n; i++) r[i] = F::neutral();
+}
+
+// Of equal values the smallest index wins.
+template <class F>
+inline bool replaces(typename F::T v, int64_t i, typename F::T best, int64_t best_i) {
+    return F::better(v, best) || (!F::better(best, v) && i < best_i);
+}
+
+template <class F>
+void index_rows(size_t rows, size_t cols, void *d, int64_t *di, const void *source,
+                const int64_t *si) {
+    using T = typename F::T;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+    for (size_t i = 0; i < rows; i++, s += cols, si += cols) {
+        T best = s[0];
+        int64_t at = si[0];
+        for (size_t j = 1; j < cols; j++)
+            if (replaces<F>(s[j], si[j], best, at)) best = s[j], at = si[j];
+        r[i] = best;
+        di[i] = at;
+    }
+}
+
+template <class F>
+void index_merge(size_t n, void *d, int64_t *di, const void *source, const int64_t *si) {
+    using T = typename F::T;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; i++) {
+        const bool take = replaces<F>(s[i], si[i], r[i], di[i]);
+        r[i] = take ? s[i] : r[i];
+        di[i] = take ? si[i] : di[i];
+    }
+}
+
+template <class F>
+void index_cols(size_t rows, size_t cols, void *d, int64_t *di, const void *source,
+                const int64_t *si, bool fresh) {
+    using T = typename F::T;
+    auto *r = static_cast<T *>(d);
+    auto *s = static_cast<const T *>(source);
+    size_t i = 0;
+    if (fresh) {
+        for (size_t j = 0; j < cols; j++) r[j] = s[j], di[j] = si[j];
+        i = 1;
+    }
+    for (; i < rows; i++) index_merge<F>(cols, d, di, s + i * cols, si + i * cols);
+}
+
+template <class F> void index_neutral(size_t n, void *d, int64_t *di) {
+    auto *r = static_cast<typename F::T *>(d);
+    for (size_t i = 0; i < n; i++) r[i] = F::neutral(), di[i] = INT64_MAX;
+}
+
+} // namespace
+
+void fill_reductions(KernelTable &t) {
+#define X(OP, TYPE, ...)                                                                           \
+    t.reduce[GI_OP_##OP][GI_##TYPE] = {fold_rows<OP##_##TYPE>, fold_cols<OP##_##TYPE>,             \
+                                       merge<OP##_##TYPE>, fill_neutral<OP##_##TYPE>};
+    GI_REDUCE(X)
+#undef X
+#define X(OP, TYPE, ...)                                                                           \
+    t.reduce_index[GI_OP_##OP][GI_##TYPE] = {index_rows<OP##_##TYPE>, index_cols<OP##_##TYPE>,     \
+                                             index_merge<OP##_##TYPE>, index_neutral<OP##_##TYPE>};
+    GI_REDUCE_INDEX(X)
+#undef X
+}
+
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,73 @@
+// A program as the interpreter holds it: what the verifier proved, decoded into plain arrays.
+// Knows opcodes and sections. Does not know sizes, memory, tiles or Python.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "isa.inc"
+
+namespace gint {
+
+constexpr int MAX_AXES = 16;
+constexpr uint16_t NO_REGISTER = 0xFFFF;
+using AxisSet = uint32_t; // one bit per axis
+
+enum class SectionKind : uint8_t { MAP, REDUCE, SCALAR };
+
+struct Instruction {
+    uint16_t op;
+    uint8_t type;
+    uint8_t reserved;
+    uint16_t d, a, b, c, n;
+    uint16_t reserved2;
+    int64_t imm; // the bits of an i64, or of an f64 for float types
+};
+static_assert(sizeof(Instruction) == GI_INSTRUCTION_SIZE);
+
+struct Slot {
+    uint8_t type;
+    bool reads, writes; // as declared
+    bool used;          // by any instruction
+    bool stored;        // by any instruction
+    std::vector<uint8_t> axes;
+};
+
+struct Section {
+    SectionKind kind;
+    uint32_t first, count; // in Program::code
+};
+
+struct Program {
+    std::vector<bool> reduced; // per axis
+    std::vector<Slot> slots;
+    std::vector<uint8_t> params; // types
+    std::vector<Section> sections;
+    std::vector<Instruction> code;
+    std::vector<uint8_t> register_types;
+    AxisSet indexed = 0;          // axes whose position is read
+    AxisSet reduced_set = 0;
+    bool has_reduction = false;   // any reduce section
+    uint32_t bytes_per_element = 4; // moved or kept at once by the busiest section, for tile sizes
+
+    // Checks what decoding relies on and fills the derived fields; throws std::invalid_argument.
+    void finish();
+};
+
+// Facts of types and opcodes, from the generated header.
+size_t type_size(uint8_t type);
+uint8_t compute_type(uint8_t type);
+inline bool is_storage_only(uint8_t type) { return compute_type(type) != type; }
+int operand_count(const Instruction &i);
+bool is_reduction(uint16_t op);
+bool is_index_reduction(uint16_t op);
+// Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).
+unsigned op_cost(const Instruction &i);
+
+inline unsigned log2_size(size_t size) {
+    return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
+}
+
+} // namespace gint

@@ -1,0 +1,11 @@
+#include "scheduler.h"
+
+namespace gint {
+
+std::shared_ptr<const Schedule> make_schedule(const Program &program, const Binding &binding,
+                                              const std::vector<uint16_t> &groups,
+                                              const KernelTable &kernels) {
+    return Scheduler(program, binding, groups, kernels).run();
+}
+
+} // namespace gint

@@ -1,0 +1,180 @@
+#include "scheduler.h"
+
+namespace gint {
+
+namespace {
+constexpr double STREAM_BYTES = 24 << 20; // outputs from here on go past the caches
+}
+
+// A slot of the compute type without gaps is read in place: its load is no step at all.
+void Scheduler::emit_load(const Instruction &in, uint32_t at) {
+    const Value &v = facts.values[in.d];
+    const bool keeps = facts.roles[section->first + at].writes_kept;
+    const bool packed = is_packed(out.layout, in.n, v.shape);
+    const uint16_t source = place_of_slot(in.n);
+    State &s = state[in.d];
+    if (is_storage_only(in.type)) {
+        uint16_t packed_source = source;
+        if (!packed) {
+            packed_source = temporary(v.shape, type_size(in.type));
+            add_move(Step::GATHER, v.shape, in.n, packed_source, source);
+        }
+        const uint16_t d = result(in, at);
+        plan->steps.push_back(
+            make_apply(k.widen[in.type], v.shape, d, packed_source, packed_source, packed_source));
+        if (!packed) give_back(packed_source);
+        return;
+    }
+    const bool stays = !v.outlives && !keeps && !is_overwritten(in, at);
+    if (stays && (packed || only_folded(in.d))) {
+        s.place = source;
+        s.in_place = true;
+        s.row_stride = packed ? 0 : out.layout.strides[in.n][out.layout.axis_a];
+        return;
+    }
+    const uint16_t d = result(in, at);
+    if (packed) add(Step::COPY, v.shape, type_size(in.type), d, source);
+    else add_move(Step::GATHER, v.shape, in.n, d, source);
+}
+
+// Does a store to the same elements come before the last use of what `load` reads?
+bool Scheduler::is_overwritten(const Instruction &load, uint32_t at) const {
+    for (uint32_t s : stores)
+        if (s > at && s < state[load.d].last_use &&
+            groups[p.code[section->first + s].n] == groups[load.n])
+            return true;
+    return false;
+}
+
+// A tile with gaps between its rows can be folded down its columns where it lies.
+bool Scheduler::only_folded(uint16_t r) const {
+    const Layout &l = out.layout;
+    if (section->kind != SectionKind::REDUCE || l.axis_a < 0 || !l.reduced[l.axis_a] ||
+        l.reduced[l.axis_b] || facts.values[r].shape != FULL)
+        return false;
+    bool folded = false, unit = false;
+    for (uint32_t i = 0; i < section->count; i++) {
+        const Instruction &in = p.code[section->first + i];
+        if (!facts.roles[section->first + i].needed) continue;
+        if (in.op == GI_OP_LOAD && in.d == r) unit = l.strides[in.n][l.axis_b] == 1;
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        for (int o = 0; o < operand_count(in); o++) {
+            if (reads[o] != r) continue;
+            if (!is_reduction(in.op) || is_index_reduction(in.op)) return false;
+            folded = true;
+        }
+    }
+    return folded && unit;
+}
+
+// The store, later in this section, that the result of `in` can be written to at once; or -1. It
+// must be safe to write that early: nothing in between reads or writes the same elements, and
+// nothing read in place from them is used afterwards.
+int Scheduler::direct_store(const Instruction &in, uint32_t at) const {
+    const int store = store_of[in.d - first_register];
+    if (store < 0) return -1;
+    const uint16_t slot = p.code[section->first + store].n;
+    const uint8_t shape = shape_of(out.layout, varies_of_slot(out.layout, slot));
+    if (is_storage_only(p.slots[slot].type) || is_streamed(slot) ||
+        shape != facts.values[in.d].shape || !is_packed(out.layout, slot, shape))
+        return -1;
+    int same = 0;
+    for (uint32_t s : stores) same += groups[p.code[section->first + s].n] == groups[slot];
+    if (same > 1) return -1;
+    for (uint32_t l : loads) {
+        const Instruction &load = p.code[section->first + l];
+        if (groups[load.n] != groups[slot]) continue;
+        if (l >= at && int(l) < store) return -1;
+        if (l < at && state[load.d].in_place && state[load.d].last_use > at) return -1;
+    }
+    return store;
+}
+
+bool Scheduler::is_streamed(size_t slot) const {
+    const Layout &l = out.layout;
+    double bytes = double(type_size(p.slots[slot].type));
+    for (int a = 0; a < l.rank; a++) bytes *= double(l.extent[a]);
+    if (bytes < STREAM_BYTES) return false;
+    for (size_t n = 0; n < p.slots.size(); n++)
+        if (n != slot && groups[n] == groups[slot]) return false;
+    return !p.slots[slot].reads;
+}
+
+void Scheduler::emit_store(const Instruction &in, uint32_t at) {
+    if (stored_early[at]) return;
+    const uint8_t shape = shape_of(out.layout, varies_of_slot(out.layout, in.n));
+    const bool packed = is_packed(out.layout, in.n, shape);
+    const size_t size = type_size(in.type);
+    const uint16_t d = place_of_slot(in.n);
+    const uint8_t own = facts.values[in.a].shape;
+    if (is_storage_only(in.type)) {
+        const uint16_t a = operand(in.a, shape);
+        const uint16_t narrow = packed ? d : temporary(shape, size);
+        plan->steps.push_back(make_apply(k.narrow[in.type], shape, narrow, a, a, a));
+        if (packed) return;
+        add_move(Step::SCATTER, shape, in.n, d, narrow);
+        give_back(narrow);
+        return;
+    }
+    if (packed && own != shape && !is_streamed(in.n)) {
+        expand(in.a, own, shape, size, d);
+    } else if (packed) {
+        const bool streamed = is_streamed(in.n);
+        out.streams |= streamed;
+        add(streamed ? Step::STREAM : Step::COPY, shape, size, d, operand(in.a, shape));
+    } else {
+        add_move(Step::SCATTER, shape, in.n, d, operand(in.a, shape));
+    }
+}
+
+void Scheduler::add_move(Step::Kind kind, uint8_t shape, size_t slot, uint16_t d, uint16_t a) {
+    const size_t size = type_size(p.slots[slot].type);
+    const Layout &l = out.layout;
+    Step &step = add(kind, shape, size, d, a);
+    step.move = (kind == Step::GATHER ? k.gather : k.scatter)[log2_size(size)];
+    step.row_stride = shape == FULL ? l.strides[slot][l.axis_a] : 0;
+    step.col_stride = shape & COLS   ? l.strides[slot][l.axis_b]
+                      : shape & ROWS ? l.strides[slot][l.axis_a]
+                                     : 0;
+}
+
+void Scheduler::add_accumulator(const Instruction &in) {
+    const Layout &l = out.layout;
+    const bool a_reduced = l.axis_a >= 0 && l.reduced[l.axis_a];
+    const bool b_reduced = l.axis_b >= 0 && l.reduced[l.axis_b];
+    Accumulator acc{};
+    acc.has_index = is_index_reduction(in.op);
+    acc.shape = facts.values[in.d].shape;
+    acc.operand_shape = acc.shape | (a_reduced ? ROWS : 0) | (b_reduced ? COLS : 0);
+    acc.by_rows = b_reduced || acc.operand_shape == ROWS;
+    acc.result = state[in.d].place;
+    acc.tiles_per_group = acc.by_rows ? 1 : out.tiles_per_group;
+    acc.fold = k.reduce[in.op][in.type];
+    acc.fold_index = k.reduce_index[in.op][in.type];
+    const size_t size = type_size(compute_type(in.type));
+    acc.size_log2 = uint8_t(log2_size(size));
+    const size_t count = size_t(elements(acc.shape));
+    size_t levels = 2;
+    while (int64_t(1) << (levels - 2) <= out.reduced.total / acc.tiles_per_group) levels++;
+    acc.level_bytes = whole_lines(count * size);
+    acc.levels_at = allocate(acc.level_bytes * levels);
+    acc.partial_at = allocate(acc.level_bytes);
+    if (acc.has_index) {
+        acc.index_level_bytes = whole_lines(count * 8);
+        acc.index_levels_at = allocate(acc.index_level_bytes * levels);
+        acc.index_partial_at = allocate(acc.index_level_bytes);
+    }
+    plan->accumulators.push_back(acc);
+}
+
+void Scheduler::emit_reduce(const Instruction &in, uint32_t accumulator) {
+    const uint8_t shape = plan->accumulators[accumulator].operand_shape;
+    const uint16_t a = operand(in.a, shape);
+    const uint16_t b = is_index_reduction(in.op) ? operand(in.b, shape) : a;
+    Step &step = add(Step::REDUCE, shape, type_size(compute_type(in.type)), 0, a);
+    step.b = b;
+    step.n = uint16_t(accumulator);
+    step.row_stride = facts.values[in.a].shape == shape ? state[in.a].row_stride : 0;
+}
+
+} // namespace gint

@@ -1,0 +1,43 @@
+// Choosing the instruction set, once per process: the best one built in that this CPU has, or the
+// one named by GINT_CPP_ISA (for tests and comparisons).
+#include "kernel_table.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#define GINT_SIMD_UNIT(NAMESPACE, SUPPORTED)                                                       \
+    namespace gint::NAMESPACE {                                                                    \
+    const KernelTable *table();                                                                    \
+    }
+#include "simd_units.inc"
+#undef GINT_SIMD_UNIT
+
+namespace gint {
+
+#define GINT_SIMD_UNIT(NAMESPACE, SUPPORTED)                                                       \
+    SimdUnit{#NAMESPACE, [] { return static_cast<bool>(SUPPORTED); }, NAMESPACE::table},
+static const SimdUnit UNITS[] = {
+#include "simd_units.inc"
+};
+#undef GINT_SIMD_UNIT
+
+const SimdUnit *simd_units(size_t *count) {
+    *count = sizeof UNITS / sizeof *UNITS;
+    return UNITS;
+}
+
+static const SimdUnit *choose() {
+    const char *wanted = std::getenv("GINT_CPP_ISA");
+    for (const SimdUnit &unit : UNITS) {
+        const char *name = unit.name + std::strlen("simd_");
+        if (unit.supported() && (!wanted || !*wanted || !std::strcmp(name, wanted))) return &unit;
+    }
+    return nullptr;
+}
+
+const SimdUnit *simd_unit() {
+    static const SimdUnit *chosen = choose();
+    return chosen;
+}
+
+} // namespace gint

@@ -1,0 +1,298 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace gint {
+
+namespace {
+
+// The frame of a thread, kept for its next launch.
+struct Arena {
+    char *memory = nullptr;
+    size_t size = 0;
+    ~Arena() { std::free(memory); }
+
+    char *at_least(size_t bytes) {
+        if (bytes <= size) return memory;
+        std::free(memory);
+        size = (bytes + 4095) / 4096 * 4096;
+        memory = static_cast<char *>(std::aligned_alloc(4096, size));
+        if (!memory) size = 0;
+        return memory;
+    }
+};
+thread_local Arena arena;
+
+} // namespace
+
+Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool)
+    : s(schedule), base(slots) {
+    size_t accumulators = 0;
+    for (const SectionPlan &section : s.sections)
+        accumulators = std::max(accumulators, section.accumulators.size());
+    const size_t tables = (s.places.size() + s.touched.size()) * sizeof(char *) +
+                          accumulators * sizeof(Carry);
+    frame = arena.at_least(s.frame_bytes + tables);
+    if (!frame) return;
+    place = reinterpret_cast<char **>(frame + s.frame_bytes);
+    block_base = place + s.places.size();
+    carries = reinterpret_cast<Carry *>(block_base + s.touched.size());
+    for (size_t k = 0; k < s.places.size(); k++) {
+        const Place &at = s.places[k];
+        if (at.kind == Place::CONSTANT) place[k] = const_cast<char *>(reinterpret_cast<const char *>(pool)) + at.at;
+        else if (at.kind != Place::SLOT) place[k] = frame + at.at;
+    }
+}
+
+void Worker::run_blocks(int64_t first, int64_t last) {
+    if (first >= last) return;
+    set_position(s.parallel, first);
+    for (int64_t block = first; block < last; block++) {
+        point_at_block();
+        for (const SectionPlan &section : s.sections) {
+            if (section.kind == SectionKind::SCALAR) {
+                run_scalar(section);
+                continue;
+            }
+            begin_accumulators(section);
+            run_tiles(section, 0, s.reduced.total);
+            close_accumulators(section);
+        }
+        advance(s.parallel);
+    }
+}
+
+void Worker::enter_block(int64_t block) {
+    set_position(s.parallel, block);
+    point_at_block();
+}
+
+void Worker::run_scalar(const SectionPlan &section) {
+    for (int k = 0; k < s.reduced.rank; k++) position[s.reduced.axis[k]] = 0;
+    measure_tile(true);
+    point_at_tile(section);
+    run_steps(section);
+}
+
+void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
+    if (first >= last) return;
+    set_position(s.reduced, first);
+    kept_elements = 0;
+    for (int64_t tile = first; tile < last; tile++) {
+        measure_tile(false);
+        point_at_tile(section);
+        run_steps(section);
+        kept_elements += int64_t(count[FULL]);
+        advance(s.reduced);
+    }
+}
+
+// Positions
+
+void Worker::set_position(const Grid &grid, int64_t index) {
+    for (int k = grid.rank - 1; k >= 0; k--) {
+        position[grid.axis[k]] = index % grid.count[k] * grid.step[k];
+        index /= grid.count[k];
+    }
+}
+
+void Worker::advance(const Grid &grid) {
+    for (int k = grid.rank - 1; k >= 0; k--) {
+        int64_t &at = position[grid.axis[k]];
+        at += grid.step[k];
+        if (at < s.layout.extent[grid.axis[k]]) return;
+        at = 0;
+    }
+}
+
+// How many elements each shape has here: tiles at the far end of an axis are smaller, and a scalar
+// section sees one position of the reduced axes.
+void Worker::measure_tile(bool scalar) {
+    const Layout &l = s.layout;
+    size_t rows = 1, cols = 1;
+    if (l.axis_a >= 0 && !(scalar && l.reduced[l.axis_a]))
+        rows = size_t(std::min(l.rows, l.extent[l.axis_a] - position[l.axis_a]));
+    if (l.axis_b >= 0 && !(scalar && l.reduced[l.axis_b]))
+        cols = size_t(std::min(l.cols, l.extent[l.axis_b] - position[l.axis_b]));
+    count[UNIFORM] = 1;
+    count[ROWS] = rows;
+    count[COLS] = cols;
+    count[FULL] = rows * cols;
+}
+
+void Worker::point_at_block() {
+    for (size_t k = 0; k < s.touched.size(); k++) {
+        char *at = base[k];
+        for (int a = 0; a < s.parallel.rank; a++)
+            at += position[s.parallel.axis[a]] * s.touched[k].strides[s.parallel.axis[a]];
+        block_base[k] = at;
+    }
+}
+
+void Worker::point_at_tile(const SectionPlan &section) {
+    for (uint16_t p : section.slots) {
+        const size_t k = s.places[p].at;
+        char *at = block_base[k];
+        for (int a = 0; a < s.reduced.rank; a++)
+            at += position[s.reduced.axis[a]] * s.touched[k].strides[s.reduced.axis[a]];
+        place[p] = at;
+    }
+    for (uint16_t p : section.kept)
+        place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
+}
+
+// Steps
+
+void Worker::run_steps(const SectionPlan &section) {
+    const KernelTable &k = *s.kernels;
+    for (const Step &step : section.steps) {
+        const size_t n = count[step.shape];
+        char *d = place[step.d], *a = place[step.a];
+        const bool full = step.shape == FULL;
+        switch (step.kind) {
+        case Step::APPLY: step.apply(n, d, a, place[step.b], place[step.c], &error); break;
+        case Step::GATHER:
+        case Step::SCATTER:
+            step.move(full ? count[ROWS] : 1, full ? count[COLS] : n, d, a, step.row_stride,
+                      step.col_stride);
+            break;
+        case Step::COPY: std::memcpy(d, a, n << step.size_log2); break;
+        case Step::STREAM: k.stream(n << step.size_log2, d, a); break;
+        case Step::FILL: k.fill(step.size_log2, n, d, a); break;
+        case Step::REPEAT_ROWS: k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a); break;
+        case Step::REPEAT_COLS: {
+            const size_t bytes = count[COLS] << step.size_log2;
+            for (size_t i = 0; i < count[ROWS]; i++) std::memcpy(d + i * bytes, a, bytes);
+            break;
+        }
+        case Step::IOTA:
+            k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
+            break;
+        case Step::REDUCE: reduce(section.accumulators[step.n], carries[step.n], step); break;
+        }
+    }
+}
+
+// Accumulators
+
+void Worker::begin_accumulators(const SectionPlan &section) {
+    for (size_t k = 0; k < section.accumulators.size(); k++) carries[k] = {0, 0};
+}
+
+void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
+    const size_t kept = count[acc.shape];
+    const size_t folded = count[acc.operand_shape] / kept;
+    char *to = frame + acc.partial_at;
+    const char *from = place[step.a];
+    if (acc.has_index) {
+        auto *to_index = reinterpret_cast<int64_t *>(frame + acc.index_partial_at);
+        auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
+        if (acc.by_rows) acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
+        else acc.fold_index.cols(folded, kept, to, to_index, from, from_index, carry.in_group == 0);
+    } else if (acc.by_rows) {
+        acc.fold.rows(kept, folded, to, from);
+    } else {
+        const ptrdiff_t stride = step.row_stride ? step.row_stride : ptrdiff_t(kept);
+        acc.fold.cols(folded, kept, to, from, stride, carry.in_group == 0);
+    }
+    if (++carry.in_group == acc.tiles_per_group) push(acc, carry);
+}
+
+void Worker::merge(const Accumulator &acc, int n, const char *values, const int64_t *indices) {
+    const size_t elements = count[acc.shape];
+    if (acc.has_index) acc.fold_index.merge(elements, level(acc, n), index_level(acc, n), values, indices);
+    else acc.fold.merge(elements, level(acc, n), values);
+}
+
+// Adds the open group to the binary counter of partial results: level n holds 2^n groups.
+void Worker::push(const Accumulator &acc, Carry &carry) {
+    const char *values = frame + acc.partial_at;
+    auto *indices = reinterpret_cast<const int64_t *>(frame + acc.index_partial_at);
+    int n = 0;
+    for (; carry.pushed >> n & 1; n++) {
+        merge(acc, n, values, indices);
+        values = level(acc, n), indices = index_level(acc, n);
+    }
+    std::memcpy(level(acc, n), values, count[acc.shape] << acc.size_log2);
+    if (acc.has_index) std::memcpy(index_level(acc, n), indices, count[acc.shape] * 8);
+    carry.pushed++;
+    carry.in_group = 0;
+}
+
+void Worker::flush(const Accumulator &acc, Carry &carry) {
+    if (carry.in_group) push(acc, carry);
+}
+
+// Folds the levels from the lowest up; the neutral element where nothing was pushed.
+const char *Worker::total(const Accumulator &acc, const Carry &carry, const int64_t **indices) {
+    if (carry.pushed == 0) {
+        if (acc.has_index) acc.fold_index.neutral(count[acc.shape], level(acc, 0), index_level(acc, 0));
+        else acc.fold.neutral(count[acc.shape], level(acc, 0));
+        *indices = index_level(acc, 0);
+        return level(acc, 0);
+    }
+    int n = 0;
+    while (!(carry.pushed >> n & 1)) n++;
+    const char *values = level(acc, n);
+    *indices = index_level(acc, n);
+    for (n++; carry.pushed >> n; n++) {
+        if (!(carry.pushed >> n & 1)) continue;
+        merge(acc, n, values, *indices);
+        values = level(acc, n), *indices = index_level(acc, n);
+    }
+    return values;
+}
+
+void Worker::close_accumulators(const SectionPlan &section) {
+    if (section.accumulators.empty()) return;
+    measure_tile(true);
+    for (size_t k = 0; k < section.accumulators.size(); k++) {
+        const Accumulator &acc = section.accumulators[k];
+        flush(acc, carries[k]);
+        const int64_t *indices;
+        const char *values = total(acc, carries[k], &indices);
+        const void *result = acc.has_index ? static_cast<const void *>(indices) : values;
+        std::memcpy(place[acc.result], result, count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
+    }
+}
+
+// Chunks
+
+size_t Worker::chunk_bytes(const SectionPlan &section) {
+    size_t bytes = 0;
+    for (const Accumulator &acc : section.accumulators)
+        bytes += acc.level_bytes + acc.index_level_bytes;
+    return bytes;
+}
+
+void Worker::save_chunk(const SectionPlan &section, char *to) {
+    measure_tile(true);
+    for (size_t k = 0; k < section.accumulators.size(); k++) {
+        const Accumulator &acc = section.accumulators[k];
+        flush(acc, carries[k]);
+        const int64_t *indices;
+        const char *values = total(acc, carries[k], &indices);
+        std::memcpy(to, values, count[acc.shape] << acc.size_log2);
+        to += acc.level_bytes;
+        if (acc.has_index) std::memcpy(to, indices, count[acc.shape] * 8);
+        to += acc.index_level_bytes;
+    }
+}
+
+void Worker::add_chunk(const SectionPlan &section, const char *from) {
+    measure_tile(true);
+    for (size_t k = 0; k < section.accumulators.size(); k++) {
+        const Accumulator &acc = section.accumulators[k];
+        std::memcpy(frame + acc.partial_at, from, count[acc.shape] << acc.size_log2);
+        from += acc.level_bytes;
+        if (acc.has_index) std::memcpy(frame + acc.index_partial_at, from, count[acc.shape] * 8);
+        from += acc.index_level_bytes;
+        push(acc, carries[k]);
+    }
+}
+
+void Worker::copy_shared(const Worker &other) { std::memcpy(frame, other.frame, s.shared_bytes); }
+
+} // namespace gint

@@ -1,0 +1,64 @@
+// One thread's part of a launch: its frame of registers, and the loops over sections and tiles.
+#pragma once
+
+#include "schedule.h"
+
+namespace gint {
+
+class Worker {
+  public:
+    // `base[k]` is the first element of Schedule::touched[k]. False in `ready` without memory.
+    Worker(const Schedule &schedule, char *const *base, const uint8_t *pool);
+    bool ready() const { return frame != nullptr; }
+
+    // Whole rows: all sections for each block of the parallel grid in turn.
+    void run_blocks(int64_t first, int64_t last);
+
+    // The pieces of it, for rows that several workers share.
+    void enter_block(int64_t block);
+    void run_scalar(const SectionPlan &section);
+    void run_tiles(const SectionPlan &section, int64_t first, int64_t last);
+    void begin_accumulators(const SectionPlan &section);
+    void close_accumulators(const SectionPlan &section);
+    // The fold of what was accumulated since `begin`, to and from memory shared by workers:
+    // for each accumulator its values, then its indices.
+    void save_chunk(const SectionPlan &section, char *to);
+    void add_chunk(const SectionPlan &section, const char *from);
+    static size_t chunk_bytes(const SectionPlan &section);
+    void copy_shared(const Worker &other);
+
+    int32_t error = 0;
+
+  private:
+    const Schedule &s;
+    char *const *base;
+    char *frame = nullptr;
+    char **place;       // current address of each place
+    char **block_base;  // per touched slot, with the parallel position
+    int64_t position[MAX_AXES] = {};
+    size_t count[4]; // elements of each Shape in the current tile
+    int64_t kept_elements = 0;
+
+    struct Carry {
+        int64_t pushed, in_group;
+    };
+    Carry *carries; // per accumulator of the current section
+
+    void set_position(const Grid &grid, int64_t index);
+    void advance(const Grid &grid);
+    void measure_tile(bool scalar);
+    void point_at_block();
+    void point_at_tile(const SectionPlan &section);
+    void run_steps(const SectionPlan &section);
+    void reduce(const Accumulator &acc, Carry &carry, const Step &step);
+    void push(const Accumulator &acc, Carry &carry);
+    void flush(const Accumulator &acc, Carry &carry);
+    const char *total(const Accumulator &acc, const Carry &carry, const int64_t **indices);
+    void merge(const Accumulator &acc, int level, const char *values, const int64_t *indices);
+    char *level(const Accumulator &acc, int n) { return frame + acc.levels_at + n * acc.level_bytes; }
+    int64_t *index_level(const Accumulator &acc, int n) {
+        return reinterpret_cast<int64_t *>(frame + acc.index_levels_at + n * acc.index_level_bytes);
+    }
+};
+
+} // namespace gint
