@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from gint.host import backends
 from gint.isa import DType
+from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.numpy.functions import widen_bf16
 from gint.program import (
     Binding,
@@ -333,6 +334,25 @@ map
     slots = tuple(SlotBinding(x.ctypes.data, x.nbytes, 0, s) for s in ((8, 1), strides))
     assert run(backend, verified, Binding((1, 8), (), slots)) == 0
     np.testing.assert_array_equal(x, -np.arange(8.0))
+
+
+def test_what_is_computed_for_no_point_is_no_error(backend):
+    verified = verify(assemble("""
+axis m parallel
+axis n parallel
+slot x i32 in (m)
+slot y i32 out (m, n)
+map
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""))  # fmt: skip
+    for columns, error in ((0, 0), (1, DIVISION_BY_ZERO)):
+        binding, (x, _) = bind(
+            verified.program, (3, columns), (), (contiguous(1), contiguous(2)), 1
+        )
+        x.array[...] = 0
+        assert run(backend, verified, binding) == error
 
 
 def slots_of(placed: tuple[Placed, ...]) -> list[bytes]:
