@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from torch import fx
@@ -34,15 +33,14 @@ def gint_backend(
 
 def _compile(gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler) -> Any:
     # AOTAutograd is imported with the first graph, not with gint.
-    from torch._dynamo import disable
     from torch._dynamo.backends.common import aot_autograd
 
     from .decompositions import decompositions
 
-    compile_graph = partial(compiler.compile)
+    compile_graph = compiler.compile
     return aot_autograd(
         fw_compiler=compile_graph,
-        bw_compiler=disable(compile_graph, reason="gint compiles the backward graph"),
+        bw_compiler=compile_graph,
         inference_compiler=compile_graph,
         decompositions=decompositions(),
         partition_fn=_partition_joint,

@@ -32,10 +32,10 @@ class GintCompiledSubgraph:
     """A compiled graph: call it with the list of inputs; the list is emptied, results come as a
     tuple. `record` tells what was made of the graph."""
 
-    _boxed_call = True
-
     def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
         self.function, self.record = function, record
+        # Of the instance: wrappers copy its dictionary, not its class.
+        self._boxed_call = True
 
     def __call__(self, args: list) -> Any:
         return self.function(args)
