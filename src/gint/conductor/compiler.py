@@ -34,7 +34,7 @@ class GintCompiledSubgraph:
 
     def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
         self.function, self.record = function, record
-        # Of the instance: wrappers copy its dictionary, not its class.
+        # On the object, not the class: what torch wraps around it copies the object's __dict__.
         self._boxed_call = True
 
     def __call__(self, args: list) -> Any:
