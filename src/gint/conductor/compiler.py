@@ -40,6 +40,11 @@ class GintCompiledSubgraph:
     def __call__(self, args: list) -> Any:
         return self.function(args)
 
+    def unboxed(self) -> Callable[..., Any]:
+        """The same, called with the inputs one by one."""
+        function = self.function
+        return lambda *args: function(list(args))
+
 
 class GintCompiler:
     """Converts FX graphs of functional ATen operators to bytecode and a plan that runs it."""
