@@ -130,17 +130,17 @@ def specials(dtype: torch.dtype) -> torch.Tensor:
     return torch.tensor([nan, *half, *(-v for v in half)], dtype=dtype)
 
 
-UNARY = {
-    n: getattr(torch, n)
-    for n in """neg abs sign reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan
-    asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac
-    isnan isinf isfinite isposinf isneginf nan_to_num logical_not bitwise_not square sgn relu
-    sinc logit""".split()
-} | {
-    n: getattr(F, n)
-    for n in """gelu silu mish elu celu selu softplus hardtanh hardswish hardsigmoid leaky_relu
-    relu6 softsign tanhshrink logsigmoid hardshrink softshrink""".split()
-}
+_UNARY = """
+neg abs sign reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh
+cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac isnan isinf isfinite isposinf
+isneginf nan_to_num logical_not bitwise_not square sgn relu sinc logit
+"""
+_ACTIVATIONS = """
+gelu silu mish elu celu selu softplus hardtanh hardswish hardsigmoid leaky_relu relu6 softsign
+tanhshrink logsigmoid hardshrink softshrink
+"""
+UNARY = {n: getattr(torch, n) for n in _UNARY.split()}
+UNARY |= {n: getattr(F, n) for n in _ACTIVATIONS.split()}
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -156,15 +156,13 @@ _SCALES = {"gelu": 1.0, "tanhshrink": 1.0, "mish": 1.0, "logit": 1.0, "softplus"
            "celu": 1.0, "selu": 1.0, "logsigmoid": 1.0, "sinc": 1.0, "expm1": 1.0}  # fmt: skip
 _UNITS: dict[str, float] = {}
 
-BINARY = {
-    n: getattr(torch, n)
-    for n in """add sub mul div remainder fmod pow atan2 maximum minimum fmax fmin floor_divide eq
-    ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor hypot
-    logaddexp xlogy heaviside""".split()
-} | {
-    "div_floor": lambda a, b: torch.div(a, b, rounding_mode="floor"),
-    "div_trunc": lambda a, b: torch.div(a, b, rounding_mode="trunc"),
-}
+_BINARY = """
+add sub mul div remainder fmod pow atan2 maximum minimum fmax fmin floor_divide eq ne lt le gt ge
+logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor hypot logaddexp xlogy heaviside
+"""
+BINARY = {n: getattr(torch, n) for n in _BINARY.split()}
+BINARY["div_floor"] = lambda a, b: torch.div(a, b, rounding_mode="floor")
+BINARY["div_trunc"] = lambda a, b: torch.div(a, b, rounding_mode="trunc")
 _DIVIDES = ("floor_divide", "div_floor", "div_trunc", "remainder", "fmod")
 
 
@@ -349,7 +347,9 @@ def test_argmax_of_ties_and_nan(name: str, backend: str) -> None:
         check(Call.of(function, x[:1].expand(4, 4).bool().int(), *args), backend)
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (1,), (1, 1), (1031,), (2, 1031), (1031, 2)])
+@pytest.mark.parametrize(
+    "shape", [(0, 3), (3, 0), (0,), (1,), (1, 1), (1031,), (2, 1031), (1031, 2)]
+)
 def test_reductions_of_odd_lengths(shape, backend: str) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape)

@@ -15,11 +15,10 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
-from gint.isa.dtypes import Kind
 from gint.program import VerifiedProgram
 
 from . import lowering
-from .dtypes import dtype_of, gint_dtype
+from .dtypes import dtype_of, fitting, gint_dtype
 from .graph import Graph, NodeKind, is_tensor, value_of
 from .indexing import FIXED, Index, Map, SplitNeededError, address, axes_of
 from .sizes import Key, key, keys
@@ -27,7 +26,6 @@ from .views import map_through, source_of
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
-_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
 
 
 class BlockedError(Exception):
@@ -254,7 +252,7 @@ class Emitter:
             kind = "f64" if isinstance(value, torch.SymFloat) else "i64"
             k = key(value) if kind == "i64" else value.node.expr
             return self.builder.cast(self._parameter(k, kind), t)
-        return self.builder.const(_fitting(value, t), t)
+        return self.builder.const(fitting(value, t), t)
 
     def size(self, k: Key) -> Value:
         """A size as an i64 value."""
@@ -319,17 +317,6 @@ class Emitter:
             self.domain.order[:] = [next(rest if is_new else stay) for is_new in wanted]
         else:
             self.domain.order += new
-
-def _fitting(value: Scalar, t: DType) -> Scalar:
-    """A Python number as torch's Scalar.to() makes it one of type `t`: truncated, then wrapped."""
-    if t.kind is Kind.BOOL:
-        return bool(value)
-    if t.kind is Kind.FLOAT:
-        return value
-    bits = 8 * t.itemsize
-    wrapped = int(value) % (1 << bits)
-    is_negative = t.name != "u8" and wrapped >> (bits - 1)
-    return wrapped - (1 << bits) if is_negative else wrapped
 
 
 @dataclass(frozen=True)
@@ -396,11 +383,6 @@ class Context:
             step = step if coefficient == 1 else b.mul(step, self.emitter.size(coefficient))
             value = step if index.offset == 0 and axis == index.terms[0][0] else b.add(value, step)
         return value
-
-    def rounded(self, value: Value, t: torch.dtype) -> Value:
-        """A value as it is after a trip through memory in type `t`."""
-        name = _ROUNDING.get(t)
-        return self.builder.emit(name, value) if name else value
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""

@@ -58,6 +58,10 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "randperm", "normal_functional", "uniform", "multinomial", "exponential", "normal",
         "randint_like",
     ),
+    "checks": (
+        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
+        "sym_constrain_range_for_size",
+    ),
     "writing back into an input": ("copy_",),
     "memory without values": (
         "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided",

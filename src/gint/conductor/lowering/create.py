@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 aten, prims = torch.ops.aten, torch.ops.prims
 
+_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
+
 
 @lowers(aten.full.default)
 def _full(c: Context) -> Value:
@@ -77,14 +79,15 @@ def _iota(c: Context) -> Value:
 def _linspace(c: Context) -> Value:
     """As eager: from the start in the first half, from the end in the second; in double for
     integers."""
-    if c.torch_dtype in (torch.float16, torch.bfloat16):
+    if c.torch_dtype in _ROUNDING:
         raise NotLowerableError("eager rounds every step of a linspace of this type")
-    b, work = c.builder, "f64" if c.dtype.kind is Kind.INT else c.dtype
-    start, end = (c.builder.cast(c.operand(c.argument(i, n)), work)
-                  for i, n in enumerate(("start", "end")))  # fmt: skip
-    if (length := keys(c.fake.shape)[0]) == 1:
+    b, size = c.builder, keys(c.fake.shape)[0]
+    work = "f64" if c.dtype.kind is Kind.INT else c.dtype
+    start = b.cast(c.operand(c.argument(0, "start")), work)
+    end = b.cast(c.operand(c.argument(1, "end")), work)
+    if size == 1:
         return b.cast(start, c.dtype)
-    position, count = c.position(c.map[0]), c.emitter.size(length)
+    position, count = c.position(c.map[0]), c.emitter.size(size)
     step = (end - start) / b.cast(count - 1, work)
     rising = start + step * b.cast(position, work)
     falling = end - step * b.cast(count - 1 - position, work)
@@ -105,7 +108,13 @@ def _sequence(c: Context, start, step) -> Value:
 @lowers(aten._to_copy.default, prims.convert_element_type.default)
 def _cast(c: Context) -> Value:
     """A cast in the graph is kept, also where registers are wider than the type asked for."""
-    return c.rounded(c.operand(c.op_node.args[0]), c.torch_dtype)
+    return rounded(c, c.operand(c.op_node.args[0]))
+
+
+def rounded(c: Context, value: Value) -> Value:
+    """A value as it is after a trip through memory in the type of the result."""
+    name = _ROUNDING.get(c.torch_dtype)
+    return c.builder.emit(name, value) if name else value
 
 
 @lowers(aten.clone.default)

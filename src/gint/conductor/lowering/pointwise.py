@@ -15,6 +15,7 @@ from gint.isa.dtypes import Kind
 from gint.isa.opcodes import exists_for
 
 from ..dtypes import gint_dtype
+from .create import rounded
 from .rules import NotLowerableError, lowers
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _BINARY = {
     "maximum": (aten.maximum.default,), "minimum": (aten.minimum.default,),
     "remainder": (aten.remainder.Tensor, aten.remainder.Scalar, aten.remainder.Scalar_Tensor),
     "fmod": (aten.fmod.Tensor, aten.fmod.Scalar), "atan2": (aten.atan2.default,),
+    "hypot": (aten.hypot.default,),
     "floor_div": (aten.floor_divide.default, aten.floor_divide.Scalar),
     "bitwise_and": (aten.bitwise_and.Tensor, aten.bitwise_and.Scalar,
                     aten.bitwise_and.Scalar_Tensor),
@@ -261,32 +263,16 @@ def _number_of(c: Context, name: str) -> Value:
     return c.builder.where(c.builder.isnan(a), b, chosen)
 
 
-@lowers(aten.hypot.default)
-def _hypot(c: Context) -> Value:
-    """m * sqrt(1 + (n / m)^2) with the larger m and the smaller n: nothing overflows on the way."""
-    a, b = abs(c.operand(c.argument(0, "self"))), abs(c.operand(c.argument(1, "other")))
-    m, n = c.builder.maximum(a, b), c.builder.minimum(a, b)
-    q = n / m
-    length = c.builder.where(m == 0.0, m, m * c.builder.sqrt(q * q + 1.0))
-    infinite = c.builder.isinf(a) | c.builder.isinf(b)
-    return c.builder.where(infinite, c.operand(math.inf), length)
-
-
 @lowers(aten.round.decimals)
 def _round_decimals(c: Context) -> Value:
     """As eager: scaled, rounded and scaled back, each operation in the type of the tensor."""
     x, decimals = c.operand(c.argument(0, "self")), c.argument(1, "decimals", 0)
     if decimals == 0:
         return c.builder.round(x)
-    power = _in_storage(c, c.operand(10.0 ** abs(decimals)))
+    power = rounded(c, c.operand(10.0 ** abs(decimals)))
     there, back = ("mul", "div") if decimals > 0 else ("div", "mul")
-    scaled = c.builder.round(_in_storage(c, emit(c, there, x, power)))
-    return emit(c, back, _in_storage(c, scaled), power)
-
-
-def _in_storage(c: Context, x: Value) -> Value:
-    """A value as it is after a trip through memory in the result's type."""
-    return c.rounded(x, c.torch_dtype)
+    scaled = c.builder.round(rounded(c, emit(c, there, x, power)))
+    return emit(c, back, rounded(c, scaled), power)
 
 
 @lowers(aten.special_entr.default)

@@ -50,11 +50,47 @@ struct IndexReduction {
     void (*neutral)(size_t n, void *d, int64_t *di);
 };
 
+// Chains of arithmetic in vector registers (kernels_chain.cpp). x is the accumulator, y an operand.
+enum ChainOp : uint8_t {
+    CHAIN_ADD,      // x + y
+    CHAIN_SUB,      // x - y
+    CHAIN_SUB_FROM, // y - x
+    CHAIN_MUL,      // x * y
+    CHAIN_DIV,      // x / y
+    CHAIN_DIV_INTO, // y / x
+    CHAIN_MAX,      // maximum(x, y)
+    CHAIN_MAX_OF,   // maximum(y, x)
+    CHAIN_MIN,      // minimum(x, y)
+    CHAIN_MIN_OF,   // minimum(y, x)
+    CHAIN_NEG,      // -x
+    CHAIN_ABS,      // |x|
+    CHAIN_SQUARE,   // x * x
+    CHAIN_TWICE,    // x + x
+    CHAIN_OPS,
+};
+
+using ChainLink = void (*)(); // in truth a function of vector registers
+
+// What a link works on: packed elements, or a scalar.
+struct ChainArgument {
+    ChainLink link;
+    const void *operand;
+};
+
+struct ChainKernels {
+    size_t block; // elements that a chain works on at once
+    // The first argument is where the accumulator starts, the last one a store.
+    void (*run)(const ChainArgument *arguments, size_t blocks);
+    ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar
+    ChainLink store, store_stream;
+};
+
 struct KernelTable {
     ApplyFn apply[GI_OPCODE_COUNT][GI_TYPE_COUNT][8]; // [opcode][type][scalar operands]
     ApplyFn cast[GI_TYPE_COUNT][GI_TYPE_COUNT];       // [to][from]
     ApplyFn widen[GI_TYPE_COUNT];                     // a storage-only type to f32
     ApplyFn narrow[GI_TYPE_COUNT];                    // f32 to a storage-only type
+    ChainKernels chain[GI_TYPE_COUNT];                // f32 and f64; elsewhere `block` is 0
     Reduction reduce[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     IndexReduction reduce_index[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     // By log2 of the element size:

@@ -11,6 +11,7 @@ namespace gint::GINT_SIMD_NAMESPACE {
 
 void fill_pointwise(KernelTable &table);
 void fill_casts(KernelTable &table);
+void fill_chains(KernelTable &table);
 void fill_reductions(KernelTable &table);
 void fill_moves(KernelTable &table);
 const KernelTable *table();

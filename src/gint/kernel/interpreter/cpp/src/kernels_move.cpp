@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #include <string.h>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,54 +12,75 @@
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
+// SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
+// pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
+template <class T> struct Square {
+    static constexpr size_t SIDE = sizeof(T) == 8 ? 8 : 16;
+    typedef T Row __attribute__((vector_size(SIDE * sizeof(T))));
+
+    template <size_t S, size_t... I>
+    static inline void exchange(Row &x, Row &y, std::index_sequence<I...>) {
+        // Where the bit S of the position is set take from the other row, S positions away.
+        const Row low = __builtin_shuffle(x, y, Row{T(I & S ? I - S + SIDE : I)...});
+        const Row high = __builtin_shuffle(x, y, Row{T(I & S ? I + SIDE : I + S)...});
+        x = low, y = high;
+    }
+
+    template <size_t S> static inline void round(Row *row) {
+        for (size_t i = 0; i < SIDE; i++)
+            if (!(i & S)) exchange<S>(row[i], row[i + S], std::make_index_sequence<SIDE>());
+    }
+
+    // d[x, y] <- s[y, x], rows of each at a stride
+    static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+        Row row[SIDE];
+        for (size_t i = 0; i < SIDE; i++)
+            memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
+        if constexpr (SIDE == 16) round<8>(row);
+        round<4>(row);
+        round<2>(row);
+        round<1>(row);
+        for (size_t i = 0; i < SIDE; i++)
+            memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
+    }
+};
+
+// d[x, y] <- s[y, x] for x < rows, y < cols
+template <class T>
+void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+    constexpr size_t SIDE = Square<T>::SIDE;
+    const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
+    for (size_t y = 0; y < whole_cols; y += SIDE)
+        for (size_t x = 0; x < whole_rows; x += SIDE)
+            Square<T>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
+                                 s + ptrdiff_t(y) * s_stride + x, s_stride);
+    for (size_t y = 0; y < cols; y++)
+        for (size_t x = y < whole_cols ? whole_rows : 0; x < rows; x++)
+            d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] = s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
+}
+
 template <class T>
 void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(sv);
-    if (sb == 1) {
-        for (size_t i = 0; i < rows; i++, d += cols, s += sa) memcpy(d, s, cols * sizeof(T));
-        return;
+    if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
+    for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
+        if (sb == 1) memcpy(d, s, cols * sizeof(T));
+        else
+            for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
     }
-    if (sa == 1) { // a transpose, in squares small enough that both sides stay in registers' reach
-        constexpr size_t SQUARE = 16;
-        for (size_t i = 0; i < rows; i += SQUARE) {
-            const size_t i_end = i + SQUARE < rows ? i + SQUARE : rows;
-            for (size_t j = 0; j < cols; j += SQUARE) {
-                const size_t j_end = j + SQUARE < cols ? j + SQUARE : cols;
-                for (size_t y = j; y < j_end; y++)
-                    for (size_t x = i; x < i_end; x++)
-                        d[x * cols + y] = s[ptrdiff_t(y) * sb + ptrdiff_t(x)];
-            }
-        }
-        return;
-    }
-    for (size_t i = 0; i < rows; i++, d += cols, s += sa)
-        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
 }
 
 template <class T>
 void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, ptrdiff_t db) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(sv);
-    if (db == 1) {
-        for (size_t i = 0; i < rows; i++, d += da, s += cols) memcpy(d, s, cols * sizeof(T));
-        return;
+    if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
+    for (size_t i = 0; i < rows; i++, d += da, s += cols) {
+        if (db == 1) memcpy(d, s, cols * sizeof(T));
+        else
+            for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
     }
-    if (da == 1) {
-        constexpr size_t SQUARE = 16;
-        for (size_t j = 0; j < cols; j += SQUARE) {
-            const size_t j_end = j + SQUARE < cols ? j + SQUARE : cols;
-            for (size_t i = 0; i < rows; i += SQUARE) {
-                const size_t i_end = i + SQUARE < rows ? i + SQUARE : rows;
-                for (size_t y = j; y < j_end; y++)
-                    for (size_t x = i; x < i_end; x++)
-                        d[ptrdiff_t(y) * db + ptrdiff_t(x)] = s[x * cols + y];
-            }
-        }
-        return;
-    }
-    for (size_t i = 0; i < rows; i++, d += da, s += cols)
-        for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
 }
 
 template <class T> void fill_with(size_t n, void *dv, const void *sv) {
@@ -151,6 +173,7 @@ static KernelTable make_table() {
     KernelTable t{};
     fill_pointwise(t);
     fill_casts(t);
+    fill_chains(t);
     fill_reductions(t);
     fill_moves(t);
     return t;

@@ -15,9 +15,9 @@ enum Shape : uint8_t { UNIFORM = 0, ROWS = 1, COLS = 2, FULL = 3 };
 
 // Where a value lies; a worker holds a pointer per place.
 struct Place {
-    enum Kind : uint8_t { FRAME, CONSTANT, SLOT, KEPT } kind;
+    enum Kind : uint8_t { FRAME, CONSTANT, SLOT, KEPT, SCRATCH } kind;
     uint8_t size_log2; // of an element
-    size_t at;         // FRAME, KEPT: byte offset in the worker's frame; CONSTANT: in the pool; SLOT: slot
+    size_t at; // byte offset in the worker's frame, or in the pool (CONSTANT); SLOT: in `touched`
 };
 
 struct Step {
@@ -31,17 +31,33 @@ struct Step {
         REPEAT_ROWS, // p[d] <- each value of p[a] along its row
         REPEAT_COLS, // p[d] <- the line p[a] in every row
         IOTA,       // p[d] <- position along `axis` and following
+        CHAIN,      // p[d] <- chain n of p[a]
         REDUCE,     // accumulator n folds p[a] (and the indices p[b])
     } kind;
     uint8_t shape;     // of the result
     uint8_t size_log2; // of an element moved
     uint16_t d, a, b, c;
-    uint16_t n;        // accumulator; axis of IOTA
+    uint16_t n;        // accumulator or chain; axis of IOTA
     union {
         ApplyFn apply;
         GatherFn move;
     };
     int64_t row_stride, col_stride; // in elements, of moves and of a strided operand of REDUCE
+};
+
+// Arithmetic in vector registers: from `start`, through the links.
+struct ChainPlan {
+    struct Link {
+        ChainLink link;
+        ApplyFn one;          // the same operation as a loop, for what does not fill a block
+        uint16_t operand;     // place, if any
+        bool scalar;          // the operand is one value
+        bool acc_first, acc_second; // which operands of `one` are the accumulator
+    };
+    std::vector<Link> links;
+    uint8_t type;
+    bool streamed;    // the result goes past the caches
+    uint16_t start, scratch;
 };
 
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a
@@ -65,6 +81,7 @@ struct SectionPlan {
     std::vector<uint16_t> slots;  // places of slots that steps touch
     std::vector<uint16_t> kept;   // places that move on by a tile
     std::vector<Accumulator> accumulators;
+    std::vector<ChainPlan> chains;
     double cost = 0;              // per element, see op_cost
 };
 

@@ -14,6 +14,7 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     const uint16_t source = place_of_slot(in.n);
     State &s = state[in.d];
     if (is_storage_only(in.type)) {
+        close_chain();
         uint16_t packed_source = source;
         if (!packed) {
             packed_source = temporary(v.shape, type_size(in.type));
@@ -32,6 +33,7 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
         s.row_stride = packed ? 0 : out.layout.strides[in.n][out.layout.axis_a];
         return;
     }
+    close_chain();
     const uint16_t d = result(in, at);
     if (packed) add(Step::COPY, v.shape, type_size(in.type), d, source);
     else add_move(Step::GATHER, v.shape, in.n, d, source);
@@ -101,12 +103,19 @@ bool Scheduler::is_streamed(size_t slot) const {
 }
 
 void Scheduler::emit_store(const Instruction &in, uint32_t at) {
-    if (stored_early[at]) return;
     const uint8_t shape = shape_of(out.layout, varies_of_slot(out.layout, in.n));
     const bool packed = is_packed(out.layout, in.n, shape);
     const size_t size = type_size(in.type);
     const uint16_t d = place_of_slot(in.n);
     const uint8_t own = facts.values[in.a].shape;
+    const bool ends_chain = open.active && p.code[section->first + open.last].d == in.a;
+    if (ends_chain && packed && own == shape && is_streamed(in.n) && state[in.a].uses == 1 &&
+        !facts.roles[section->first + open.last].writes_kept && !facts.values[in.a].outlives) {
+        out.streams = true;
+        return finish_chain(d, true);
+    }
+    close_chain();
+    if (stored_early[at]) return;
     if (is_storage_only(in.type)) {
         const uint16_t a = operand(in.a, shape);
         const uint16_t narrow = packed ? d : temporary(shape, size);
@@ -168,6 +177,7 @@ void Scheduler::add_accumulator(const Instruction &in) {
 }
 
 void Scheduler::emit_reduce(const Instruction &in, uint32_t accumulator) {
+    close_chain();
     const uint8_t shape = plan->accumulators[accumulator].operand_shape;
     const uint16_t a = operand(in.a, shape);
     const uint16_t b = is_index_reduction(in.op) ? operand(in.b, shape) : a;

@@ -1,5 +1,5 @@
-// The making of a schedule, in one pass over the sections. schedule.cpp holds what concerns values,
-// schedule_memory.cpp what concerns slots and accumulators.
+// The making of a schedule, in one pass over the sections. This file holds what concerns values,
+// schedule_memory.cpp slots and accumulators, schedule_chain.cpp chains.
 #pragma once
 
 #include <algorithm>
@@ -39,14 +39,14 @@ class Scheduler {
     }
 
   private:
-    static constexpr uint16_t NONE = 0xFFFF;
+    static constexpr uint16_t NONE = 0xFFFF, NO_PLACE = NONE;
     struct State { // of a register while steps are emitted
         uint16_t place = NONE;                              // in its own shape
         uint16_t expanded[4] = {NONE, NONE, NONE, NONE};    // in larger ones
         bool owned = false;                                 // a temporary to give back
         bool in_place = false;                              // lies in a slot
         int64_t row_stride = 0;                             // a strided operand of a reduction
-        uint32_t last_use = 0;
+        uint32_t last_use = 0, uses = 0;                    // in this section
     };
 
     const Program &p;
@@ -67,6 +67,14 @@ class Scheduler {
     std::vector<uint32_t> loads, stores; // instructions of the section
     std::vector<int> store_of;           // register - first_register -> the first store of it, or -1
     uint32_t first_register = 0;
+
+    struct OpenChain {
+        bool active = false;
+        ChainPlan plan;
+        uint32_t last = 0;            // the instruction whose result it has so far
+        std::vector<uint16_t> ending; // registers to release once it has been emitted
+    } open;
+    uint16_t scratch = NONE;
 
     // Places
 
@@ -162,6 +170,7 @@ class Scheduler {
     }
 
     void place_kept_rows() {
+        if (scratch != NONE) out.places[scratch].at = allocate(out.places[scratch].at);
         int64_t row = elements(tile);
         row *= out.reduced.total;
         for (auto &[number, place] : kept) {
@@ -192,8 +201,9 @@ class Scheduler {
             const Instruction &in = p.code[s.first + i];
             if (is_reduction(in.op)) emit_reduce(in, accumulator++);
             else emit(in, i);
-            release_dead(in, i);
+            if (!open.active || open.last != i) release_dead(in, i);
         }
+        close_chain();
         for (uint32_t i = 0; i < s.count; i++) forget(p.code[s.first + i]);
         out.frame_bytes = temporaries_end;
         count_work();
@@ -216,7 +226,10 @@ class Scheduler {
             const Instruction &in = p.code[at];
             if (!facts.roles[at].needed || facts.roles[at].reads_kept) continue;
             const uint16_t reads[] = {in.a, in.b, in.c};
-            for (int o = 0; o < operand_count(in); o++) state[reads[o]].last_use = i;
+            for (int o = 0; o < operand_count(in); o++) {
+                state[reads[o]].last_use = i;
+                state[reads[o]].uses++;
+            }
             if (in.op == GI_OP_LOAD) loads.push_back(i);
             if (in.op != GI_OP_STORE) continue;
             stores.push_back(i);
@@ -232,6 +245,7 @@ class Scheduler {
             if (r == NO_REGISTER) continue;
             std::fill(std::begin(state[r].expanded), std::end(state[r].expanded), NONE);
             state[r].in_place = false;
+            state[r].uses = 0;
         }
     }
 
@@ -325,11 +339,14 @@ class Scheduler {
         }
         if (in.op == GI_OP_LOAD) return emit_load(in, at);
         if (in.op == GI_OP_INDEX) {
+            close_chain();
             const uint8_t shape = facts.values[in.d].shape;
             Step &step = add(Step::IOTA, shape, 8, result(in, at), 0);
             step.n = uint16_t(out.layout.from_program[in.n]);
             return;
         }
+        if (in.op != GI_OP_CAST && chain(in, at)) return;
+        close_chain();
         emit_apply(in, at);
     }
 
@@ -438,6 +455,13 @@ class Scheduler {
         plan->steps.push_back(
             make_apply(function(in, variant), shape, d, places[0], places[1], places[2]));
     }
+
+    // schedule_chain.cpp
+    bool chain(const Instruction &in, uint32_t at);
+    int extends_chain(const Instruction &in) const;
+    ChainPlan::Link make_link(const Instruction &in, int acc);
+    void close_chain();
+    void finish_chain(uint16_t slot, bool streamed);
 
     // schedule_memory.cpp
     void emit_load(const Instruction &in, uint32_t at);

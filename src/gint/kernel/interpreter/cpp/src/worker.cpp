@@ -170,8 +170,36 @@ void Worker::run_steps(const SectionPlan &section) {
         case Step::IOTA:
             k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
             break;
+        case Step::CHAIN: run_chain(section.chains[step.n], n, d); break;
         case Step::REDUCE: reduce(section.accumulators[step.n], carries[step.n], step); break;
         }
+    }
+}
+
+void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
+    const ChainKernels &k = s.kernels->chain[chain.type];
+    const size_t size = type_size(chain.type), count = chain.links.size();
+    const char *start = place[chain.start];
+    const size_t blocks = n / k.block, done = blocks * k.block;
+    if (blocks) {
+        ChainArgument arguments[32];
+        arguments[0] = {nullptr, start};
+        for (size_t i = 0; i < count; i++)
+            arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
+        const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
+        arguments[count + 1] = {stream ? k.store_stream : k.store, d};
+        k.run(arguments, blocks);
+    }
+    if (done == n) return;
+    // What does not fill a block goes link by link.
+    char *scratch = place[chain.scratch];
+    const char *acc = start + done * size;
+    for (size_t i = 0; i < count; i++) {
+        const ChainPlan::Link &l = chain.links[i];
+        const char *y = place[l.operand] + (l.scalar ? 0 : done * size);
+        char *to = i + 1 == count ? d + done * size : scratch;
+        l.one(n - done, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
+        acc = scratch;
     }
 }
 

@@ -50,6 +50,7 @@ class Worker {
     void point_at_block();
     void point_at_tile(const SectionPlan &section);
     void run_steps(const SectionPlan &section);
+    void run_chain(const ChainPlan &chain, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);

@@ -1,0 +1,112 @@
+// Chains: consecutive arithmetic of which each result is the next instruction's operand and nobody
+// else's becomes one step (see kernels_chain.cpp). At most one chain is open at a time; while it
+// is, its operands keep their places, and only expansions may be emitted before it.
+#include "scheduler.h"
+
+namespace gint {
+
+namespace {
+
+constexpr size_t LONGEST_CHAIN = 30;
+constexpr size_t SCRATCH_BYTES = 512; // a block of any instruction set
+
+// The link for an instruction whose accumulator is operand `acc`; CHAIN_OPS where there is none.
+ChainOp chain_op(const Instruction &in, int acc) {
+    if (in.type != GI_f32 && in.type != GI_f64) return CHAIN_OPS;
+    const bool self = operand_count(in) == 2 && in.a == in.b;
+    switch (in.op) {
+    case GI_OP_ADD: return self ? CHAIN_TWICE : CHAIN_ADD;
+    case GI_OP_MUL: return self ? CHAIN_SQUARE : CHAIN_MUL;
+    case GI_OP_NEG: return CHAIN_NEG;
+    case GI_OP_ABS: return CHAIN_ABS;
+    case GI_OP_SUB: return self ? CHAIN_OPS : acc == 0 ? CHAIN_SUB : CHAIN_SUB_FROM;
+    case GI_OP_DIV: return self ? CHAIN_OPS : acc == 0 ? CHAIN_DIV : CHAIN_DIV_INTO;
+    case GI_OP_MAXIMUM: return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
+    case GI_OP_MINIMUM: return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
+    default: return CHAIN_OPS;
+    }
+}
+
+} // namespace
+
+// Takes the instruction into a chain, the open one or a new one; false where it is none for chains.
+bool Scheduler::chain(const Instruction &in, uint32_t at) {
+    if (tile == UNIFORM || facts.values[in.d].shape != tile) return false;
+    int acc = extends_chain(in);
+    if (acc < 0) {
+        const bool first_varies = facts.values[in.a].shape != UNIFORM;
+        acc = first_varies || operand_count(in) == 1 ? 0 : 1;
+        if (chain_op(in, acc) == CHAIN_OPS) return false;
+        close_chain();
+        open.active = true;
+        open.plan = {};
+        open.plan.type = in.type;
+        open.plan.start = operand(acc == 0 ? in.a : in.b, tile);
+    }
+    open.plan.links.push_back(make_link(in, acc));
+    open.last = at;
+    const uint16_t reads[] = {in.a, in.b};
+    for (int o = 0; o < operand_count(in); o++)
+        if (state[reads[o]].last_use == at) open.ending.push_back(reads[o]);
+    return true;
+}
+
+// Which operand of `in` is the open chain's result, of use to nobody else; or -1.
+int Scheduler::extends_chain(const Instruction &in) const {
+    if (!open.active || open.plan.links.size() == LONGEST_CHAIN) return -1;
+    const uint32_t last = section->first + open.last;
+    const uint16_t r = p.code[last].d;
+    const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
+    if (acc < 0 || in.type != open.plan.type || chain_op(in, acc) == CHAIN_OPS) return -1;
+    const uint32_t here = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
+    const bool single = state[r].uses == here && !facts.values[r].outlives;
+    return single && !facts.roles[last].writes_kept ? acc : -1;
+}
+
+ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
+    ChainPlan::Link link{};
+    const ChainOp op = chain_op(in, acc);
+    const bool binary = operand_count(in) == 2 && in.a != in.b;
+    link.acc_first = acc == 0;
+    link.acc_second = acc == 1 || !binary;
+    unsigned variant = 0;
+    if (binary) {
+        const uint16_t other = acc == 0 ? in.b : in.a;
+        link.scalar = facts.values[other].shape == UNIFORM;
+        if (link.scalar) variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        link.operand = link.scalar ? state[other].place : operand(other, tile);
+    }
+    link.link = k.chain[in.type].link[op][link.scalar];
+    link.one = function(in, variant);
+    return link;
+}
+
+void Scheduler::close_chain() {
+    if (!open.active) return;
+    finish_chain(NO_PLACE, false);
+}
+
+// The chain's step, to a slot or to where results go.
+void Scheduler::finish_chain(uint16_t slot, bool streamed) {
+    open.active = false;
+    // Blocks are read before they are written: an operand that ends here may lend its place.
+    for (uint16_t r : open.ending) release(r);
+    open.ending.clear();
+    const Instruction &last = p.code[section->first + open.last];
+    const uint16_t d = slot != NO_PLACE ? slot : result(last, open.last);
+    if (open.plan.links.size() == 1 && !streamed) {
+        const ChainPlan::Link &l = open.plan.links[0];
+        const uint16_t a = l.acc_first ? open.plan.start : l.operand;
+        const uint16_t b = l.acc_second ? open.plan.start : l.operand;
+        plan->steps.push_back(make_apply(l.one, tile, d, a, b, b));
+        return;
+    }
+    if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, SCRATCH_BYTES);
+    open.plan.streamed = streamed;
+    open.plan.scratch = scratch;
+    Step &step = add(Step::CHAIN, tile, type_size(last.type), d, open.plan.start);
+    step.n = uint16_t(plan->chains.size());
+    plan->chains.push_back(std::move(open.plan));
+}
+
+} // namespace gint
