@@ -6,11 +6,13 @@ to GintCompiler: milliseconds where torch.compile takes tenths of a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
 from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -79,20 +81,34 @@ def compiler(backend: str) -> GintCompiler:
     return GintCompiler(Options(backend=backend, check=True))
 
 
-def compile_call(call: Call, backend: str) -> tuple[GintCompiledSubgraph, list[torch.Tensor], Any]:
-    """The compiled call, its inputs, and the structure of its results."""
-    inputs, flat = call.split()
-    structure: list[Any] = []
+@dataclass
+class Traced:
+    """A call as a graph of ATen operators, compiled for any backend."""
 
-    def leaves(*tensors: torch.Tensor) -> list[Any]:
-        results, spec = pytree.tree_flatten(flat(*tensors))
-        structure.append(spec)
-        return results
+    call: Call
 
-    functional = dispatch_functionalize(leaves)
-    module = make_fx(functional, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
-    module.graph.eliminate_dead_code()
-    return compiler(backend).compile(module), inputs, structure[-1]
+    def __post_init__(self) -> None:
+        self.inputs, flat = self.call.split()
+        structure: list[Any] = []
+
+        def leaves(*tensors: torch.Tensor) -> list[Any]:
+            results, spec = pytree.tree_flatten(flat(*tensors))
+            structure.append(spec)
+            return results
+
+        functional = dispatch_functionalize(leaves)
+        table = decompositions()
+        self.module = make_fx(functional, decomposition_table=table, tracing_mode="fake")(
+            *self.inputs
+        )
+        self.module.graph.eliminate_dead_code()
+        self.structure = structure[-1]
+
+    def compile(self, backend: str) -> GintCompiledSubgraph:
+        return compiler(backend).compile(self.module)
+
+    def run(self, graph: GintCompiledSubgraph) -> Any:
+        return pytree.tree_unflatten(list(graph(list(self.inputs))), self.structure)
 
 
 def assert_same(
@@ -145,24 +161,25 @@ def _assert_close(found, expected, exact, scale: float, units: float) -> None:
         )
 
 
-def check(call: Call, backend: str, *, compiled: bool = True, **tolerance: float) -> None:
-    """Run a call compiled and eagerly and compare. `compiled`: nothing may be left to ATen."""
+def check(call: Call, backends: Iterable[str], **tolerance: float) -> None:
+    """Run a call compiled, nothing of it left to ATen, and eagerly; compare results or errors."""
     try:
-        expected = call.eager()
-    except RuntimeError as error:
-        expected = error
-    graph, inputs, spec = compile_call(call, backend)
-    if compiled:
+        expected, error = call.eager(), None
+    except RuntimeError as raised:
+        expected, error = None, raised
+    leaves = [t for t in pytree.tree_leaves(expected) if isinstance(t, torch.Tensor)]
+    is_float = any(t.dtype.is_floating_point for t in leaves)
+    exact = call.converted(torch.float64).eager() if is_float else None
+    traced = Traced(call)
+    for backend in backends:
+        graph = traced.compile(backend)
         assert graph.record.fallbacks == (), graph.record.fallbacks
         assert graph.record.externs == {}, graph.record.externs
-    try:
-        found = pytree.tree_unflatten(list(graph(list(inputs))), spec)
-    except RuntimeError as error:
-        assert isinstance(expected, RuntimeError), error
-        assert str(error) in str(expected)
-        return
-    assert not isinstance(expected, RuntimeError), f"eager raises {expected}"
-    dtypes = {t.dtype for t in pytree.tree_leaves(expected) if isinstance(t, torch.Tensor)}
-    floats = any(d.is_floating_point for d in dtypes)
-    exact = call.converted(torch.float64).eager() if floats else None
-    assert_same(found, expected, exact=exact, **tolerance)
+        if error is not None:
+            with pytest.raises(RuntimeError, match=re.escape(str(error).partition("\n")[0])):
+                traced.run(graph)
+            continue
+        try:
+            assert_same(traced.run(graph), expected, exact=exact, **tolerance)
+        except AssertionError as difference:
+            raise AssertionError(f"{backend}, {call}: {difference}") from difference

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
-from .comparing import DTYPES, Call, check  # noqa: E402
+from .comparing import DTYPES, Call, Traced, check  # noqa: E402
 
 pytestmark = pytest.mark.torch
 F = torch.nn.functional
@@ -44,7 +44,7 @@ LISTED_NN = """
 relu gelu silu mish elu celu selu softplus softmin hardtanh hardswish hardsigmoid leaky_relu relu6
 threshold hardshrink softshrink softsign tanhshrink logsigmoid glu prelu
 layer_norm rms_norm batch_norm group_norm instance_norm
-mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy_with_logits
+mse_loss l1_loss smooth_l1_loss huber_loss
 normalize cosine_similarity pairwise_distance pixel_shuffle
 """
 LISTED_VIEWS = """
@@ -54,7 +54,7 @@ unbind chunk unsafe_chunk unsafe_split hsplit as_strided unfold
 """
 NAMES = (*LISTED.split(), *(f"nn.functional.{n}" for n in LISTED_NN.split()))
 #: Samples of an operator and type that are compared; the database has up to a hundred.
-SAMPLES = 5
+SAMPLES = 3
 
 
 def _name(op) -> str:
@@ -80,35 +80,37 @@ def _wraps_a_fill_value(sample, dtype: torch.dtype) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_compiled_and_equal_to_eager_in_every_type(name: str, backend: str) -> None:
-    _check_samples(DATABASE[name], backend, SAMPLES)
+def test_compiled_and_equal_to_eager_in_every_type(
+    name: str, interpreters: tuple[str, ...]
+) -> None:
+    _check_samples(DATABASE[name], interpreters, SAMPLES)
 
 
 @pytest.mark.parametrize("name", LISTED_VIEWS.split())
-def test_views_equal_eager_and_cost_no_program(name: str, backend: str) -> None:
-    _check_samples(DATABASE[name], backend, 2)
+def test_views_equal_eager_and_cost_no_program(name: str, interpreters: tuple[str, ...]) -> None:
+    _check_samples(DATABASE[name], interpreters, 2)
 
 
-def _check_samples(op, backend: str, count: int) -> None:
+def _check_samples(op, interpreters: tuple[str, ...], count: int) -> None:
     failures = []
     for dtype in DTYPES:
         if dtype not in op.supported_dtypes("cpu"):
             continue
         for call in samples(op, dtype, count):
             try:
-                check(call, backend, scale=4.0 if "norm" in op.name else 1.0, units=16.0)
+                check(call, interpreters, scale=4.0 if "norm" in op.name else 1.0, units=16.0)
             except Exception as error:
-                failures.append(f"{dtype} {call}: {type(error).__name__}: {error}")
+                failures.append(f"{dtype}: {type(error).__name__}: {error}")
     assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES[:2], *DTYPES[4:-1]], ids=str)
-def test_linspace(dtype: torch.dtype, backend: str) -> None:
+def test_linspace(dtype: torch.dtype, interpreters: tuple[str, ...]) -> None:
     lowest = 0 if dtype is torch.uint8 else -5
     for ends in itertools.product((lowest, 4.3, 7), (0.0, 10)):
         for steps in (0, 1, 2, 50):
             call = Call.of(lambda a=ends, n=steps: torch.linspace(*a, n, dtype=dtype))
-            check(call, backend, scale=10.0)
+            check(call, interpreters, scale=10.0)
 
 
 # Special values
@@ -131,9 +133,9 @@ def specials(dtype: torch.dtype) -> torch.Tensor:
 
 
 _UNARY = """
-neg abs sign reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh
-cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac isnan isinf isfinite isposinf
-isneginf nan_to_num logical_not bitwise_not square sgn relu sinc logit
+neg abs sign reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos
+atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac isnan isinf
+isfinite isposinf isneginf nan_to_num logical_not bitwise_not square sgn relu sinc logit
 """
 _ACTIVATIONS = """
 gelu silu mish elu celu selu softplus hardtanh hardswish hardsigmoid leaky_relu relu6 softsign
@@ -144,11 +146,11 @@ UNARY |= {n: getattr(F, n) for n in _ACTIVATIONS.split()}
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_special_values(name: str, backend: str) -> None:
+def test_special_values(name: str, interpreters: tuple[str, ...]) -> None:
     for dtype in DTYPES:
         call = Call.of(UNARY[name], specials(dtype))
         if _supported(call):
-            check(call, backend, scale=_SCALES.get(name, 0.0), units=_UNITS.get(name, 4.0))
+            check(call, interpreters, scale=_SCALES.get(name, 0.0), units=_UNITS.get(name, 4.0))
 
 
 #: What these lose to cancellation is measured in units of 1: their value is a difference.
@@ -158,7 +160,8 @@ _UNITS: dict[str, float] = {}
 
 _BINARY = """
 add sub mul div remainder fmod pow atan2 maximum minimum fmax fmin floor_divide eq ne lt le gt ge
-logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor hypot logaddexp xlogy heaviside
+logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor hypot logaddexp xlogy
+heaviside
 """
 BINARY = {n: getattr(torch, n) for n in _BINARY.split()}
 BINARY["div_floor"] = lambda a, b: torch.div(a, b, rounding_mode="floor")
@@ -167,7 +170,7 @@ _DIVIDES = ("floor_divide", "div_floor", "div_trunc", "remainder", "fmod")
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_special_pairs(name: str, backend: str) -> None:
+def test_special_pairs(name: str, interpreters: tuple[str, ...]) -> None:
     for dtype in DTYPES:
         a = b = specials(dtype)
         if not dtype.is_floating_point and name in _DIVIDES:
@@ -180,7 +183,7 @@ def test_special_pairs(name: str, backend: str) -> None:
             b = torch.arange(0, 9).to(dtype)
         call = Call.of(BINARY[name], a[:, None], b[None, :])
         if _supported(call):
-            check(call, backend, scale=1.0 if name == "logaddexp" else 0.0)
+            check(call, interpreters, scale=1.0 if name == "logaddexp" else 0.0)
 
 
 def _supported(call: Call) -> bool:
@@ -193,22 +196,23 @@ def _supported(call: Call) -> bool:
 
 @pytest.mark.parametrize("name", [n for n in _DIVIDES if n != "floor_divide"])
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if not d.is_floating_point][:-1], ids=str)
-def test_integer_division_by_zero_raises_as_eager_does(name, dtype, backend: str) -> None:
+def test_integer_division_by_zero_raises_as_eager_does(
+    name, dtype, interpreters: tuple[str, ...]
+) -> None:
     a, b = torch.arange(5).to(dtype), torch.tensor([1, 2, 0, 3, 4]).to(dtype)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         BINARY[name](a, b)
-    check(Call.of(BINARY[name], a, b), backend)  # compiled raises what eager raises
+    check(Call.of(BINARY[name], a, b), interpreters)  # compiled raises what eager raises
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.int8], ids=str)
-def test_lowest_integer_divided_by_minus_one_wraps(dtype, backend: str) -> None:
-    from .comparing import compile_call
-
+def test_lowest_integer_divided_by_minus_one_wraps(dtype, interpreters: tuple[str, ...]) -> None:
     lowest = torch.iinfo(dtype).min
     a, b = torch.tensor([lowest, lowest + 1], dtype=dtype), torch.tensor([-1, -1], dtype=dtype)
     for name, expected in (("div_trunc", lowest), ("div_floor", lowest), ("remainder", 0)):
-        graph, inputs, _ = compile_call(Call.of(BINARY[name], a, b), backend)
-        assert graph(list(inputs))[0][0].item() == expected
+        traced = Traced(Call.of(BINARY[name], a, b))
+        for backend in interpreters:
+            assert traced.run(traced.compile(backend))[0].item() == expected
 
 
 # Type promotion
@@ -235,39 +239,40 @@ def _together(function, pairs) -> Call:
 
 
 @pytest.mark.parametrize("name", PROMOTING)
-def test_type_promotion(name: str, backend: str) -> None:
+def test_type_promotion(name: str, interpreters: tuple[str, ...]) -> None:
     for left in DTYPES:
         a, a0 = _operands(left)
         others = [_operands(right) for right in DTYPES]
         pairs = [p for b, b0 in others for p in ((a, b), (a, b0), (a0, b))]
-        check(_together(PROMOTING[name], pairs), backend)
+        check(_together(PROMOTING[name], pairs), interpreters)
 
 
 @pytest.mark.parametrize("name", PROMOTING)
-def test_type_promotion_with_numbers(name: str, backend: str) -> None:
-    numbers = (3, -2, 2.5, True, float("inf"))
+def test_type_promotion_with_numbers(name: str, interpreters: tuple[str, ...]) -> None:
+    numbers = [3, -2, 2.5, float("inf")]
+    numbers += [True] * (name != "pow")  # torch's own fake tensors are wrong about bool ** True
     for dtype in DTYPES:
         a, a0 = _operands(dtype)
         pairs = [p for n in numbers for p in ((a, n), (a0, n))]
         if name in ("add", "mul", "pow", "where", "remainder", "bitwise_and"):
             pairs += [(n, a) for n in numbers]
-        check(_together(PROMOTING[name], pairs), backend)
+        check(_together(PROMOTING[name], pairs), interpreters)
 
 
 @pytest.mark.parametrize("target", DTYPES, ids=str)
-def test_casts(target: torch.dtype, backend: str) -> None:
+def test_casts(target: torch.dtype, interpreters: tuple[str, ...]) -> None:
     for dtype in DTYPES:
         x = specials(dtype)
         if dtype.is_floating_point and not target.is_floating_point and target is not torch.bool:
             x = x[x.isfinite() & (x.abs() < 100)]  # what does not fit is left to the processor
             x = x[x >= 0] if target is torch.uint8 else x
-        check(Call.of(lambda x: x.to(target), x), backend)
+        check(Call.of(lambda x: x.to(target), x), interpreters)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_a_cast_in_the_graph_is_kept(dtype: torch.dtype, backend: str) -> None:
+def test_a_cast_in_the_graph_is_kept(dtype: torch.dtype, interpreters: tuple[str, ...]) -> None:
     x = torch.rand(257) * 3
-    check(Call.of(lambda x: x.to(dtype).float() + 1, x), backend)
+    check(Call.of(lambda x: x.to(dtype).float() + 1, x), interpreters)
 
 
 # Shapes and layouts
@@ -280,10 +285,10 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("left", "right"), SHAPES)
-def test_broadcast_shapes(left, right, backend: str) -> None:
+def test_broadcast_shapes(left, right, interpreters: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     a, b = torch.randn(left), torch.randn(right)
-    check(Call.of(lambda a, b: (a + b * 2, torch.maximum(a, b).tanh()), a, b), backend)
+    check(Call.of(lambda a, b: (a + b * 2, torch.maximum(a, b).tanh()), a, b), interpreters)
 
 
 LAYOUTS = {
@@ -302,7 +307,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts(layout: str, backend: str) -> None:
+def test_layouts(layout: str, interpreters: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     x = LAYOUTS[layout]()
     other = torch.randn(x.shape)
@@ -314,7 +319,7 @@ def test_layouts(layout: str, backend: str) -> None:
         lambda x, y: x.contiguous() + y.t().t() if y.dim() == 2 else x.clone(),
         lambda x, y: x.transpose(0, -1) * 3,
     ):
-        check(Call.of(function, x, other), backend, scale=1.0)
+        check(Call.of(function, x, other), interpreters, scale=1.0)
 
 
 # Reductions
@@ -330,42 +335,42 @@ SUBSETS = [list(s) for n in (1, 2, 3) for s in itertools.combinations(range(3), 
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_reductions_over_any_dimensions(name: str, backend: str) -> None:
+def test_reductions_over_any_dimensions(name: str, interpreters: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     x = torch.randn(3, 5, 7)
     for dims, keepdim in itertools.product([*SUBSETS, [-1, 0]], (False, True)):
         for shown in (x, x.permute(1, 2, 0)):
-            check(Call.of(REDUCTIONS[name], shown, dims, keepdim=keepdim), backend, scale=4.0)
+            check(Call.of(REDUCTIONS[name], shown, dims, keepdim=keepdim), interpreters, scale=4.0)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
-def test_argmax_of_ties_and_nan(name: str, backend: str) -> None:
+def test_argmax_of_ties_and_nan(name: str, interpreters: tuple[str, ...]) -> None:
     function = getattr(torch, name)
     x = torch.tensor([[1.0, 3.0, 3.0, 0.0], [float("nan"), 1.0, float("nan"), 0.0]] * 3)
     for args in ((), (0,), (1,), (None, False), (1, True)):
-        check(Call.of(function, x, *args), backend)
-        check(Call.of(function, x[:1].expand(4, 4).bool().int(), *args), backend)
+        check(Call.of(function, x, *args), interpreters)
+        check(Call.of(function, x[:1].expand(4, 4).bool().int(), *args), interpreters)
 
 
 @pytest.mark.parametrize(
     "shape", [(0, 3), (3, 0), (0,), (1,), (1, 1), (1031,), (2, 1031), (1031, 2)]
 )
-def test_reductions_of_odd_lengths(shape, backend: str) -> None:
+def test_reductions_of_odd_lengths(shape, interpreters: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape)
     for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.int8, torch.bool):
         y = (x * 3).to(dtype)
         for name in ("sum", "prod", "any", "all"):
-            check(Call.of(getattr(torch, name), y), backend, scale=64.0)
-            check(Call.of(getattr(torch, name), y, -1), backend, scale=64.0)
+            check(Call.of(getattr(torch, name), y), interpreters, scale=64.0)
+            check(Call.of(getattr(torch, name), y, -1), interpreters, scale=64.0)
         if x.numel():
-            check(Call.of(torch.amax, y, 0), backend)
-            check(Call.of(torch.argmax, y.int(), 0), backend)
+            check(Call.of(torch.amax, y, 0), interpreters)
+            check(Call.of(torch.argmax, y.int(), 0), interpreters)
 
 
 @pytest.mark.parametrize("shape", [(5, 0), (0, 5), (1,), (3, 1), (4, 257), (2, 3, 4)])
 @pytest.mark.parametrize("dtype", DTYPES[:4], ids=str)
-def test_rows(shape, dtype, backend: str) -> None:
+def test_rows(shape, dtype, interpreters: tuple[str, ...]) -> None:
     """Softmax and the norms, along any dimension, with infinities in some rows."""
     torch.manual_seed(0)
     x = torch.randn(shape).to(dtype)
@@ -373,19 +378,19 @@ def test_rows(shape, dtype, backend: str) -> None:
         x.view(-1)[1] = float("-inf")
     w, size = torch.randn(shape[-1:]).to(dtype), shape[-1:]
     for d in range(x.dim()):
-        check(Call.of(torch.softmax, x, d), backend, scale=0.1)
-        check(Call.of(torch.log_softmax, x, d), backend, scale=8.0)
+        check(Call.of(torch.softmax, x, d), interpreters, scale=0.1)
+        check(Call.of(torch.log_softmax, x, d), interpreters, scale=8.0)
     x = x.clamp(-3, 3)
-    check(Call.of(F.layer_norm, x, size, w, w, 1e-5), backend, scale=4.0)
-    check(Call.of(F.rms_norm, x, size, w, 1e-5), backend, scale=4.0)
+    check(Call.of(F.layer_norm, x, size, w, w, 1e-5), interpreters, scale=4.0)
+    check(Call.of(F.rms_norm, x, size, w, 1e-5), interpreters, scale=4.0)
     if x.numel():  # the statistics of nothing are not initialised in eager
-        check(Call.of(torch.native_layer_norm, x, size, None, None, 1e-5), backend, scale=4.0)
+        check(Call.of(torch.native_layer_norm, x, size, None, None, 1e-5), interpreters, scale=4.0)
 
 
-def test_integers_wrap(backend: str) -> None:
+def test_integers_wrap(interpreters: tuple[str, ...]) -> None:
     for dtype in DTYPES[4:-1]:
         top = torch.full((3,), torch.iinfo(dtype).max, dtype=dtype)
-        check(Call.of(lambda x: (x + 1, x * x, -x - 2, x * 3 - x, abs(-x - 1)), top), backend)
+        check(Call.of(lambda x: (x + 1, x * x, -x - 2, x * 3 - x, abs(-x - 1)), top), interpreters)
 
 
 def test_every_listed_name_is_in_the_database() -> None:

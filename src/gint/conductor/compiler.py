@@ -32,13 +32,18 @@ class GintCompiledSubgraph:
     """A compiled graph: call it with the list of inputs; the list is emptied, results come as a
     tuple. `record` tells what was made of the graph."""
 
-    _boxed_call = True
-
     def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
         self.function, self.record = function, record
+        # On the object, not the class: what torch wraps around it copies the object's __dict__.
+        self._boxed_call = True
 
     def __call__(self, args: list) -> Any:
         return self.function(args)
+
+    def unboxed(self) -> Callable[..., Any]:
+        """The same, called with the inputs one by one."""
+        function = self.function
+        return lambda *args: function(list(args))
 
 
 class GintCompiler:

@@ -51,8 +51,10 @@ _BINARY = {
     "bitwise_or": (aten.bitwise_or.Tensor, aten.bitwise_or.Scalar, aten.bitwise_or.Scalar_Tensor),
     "bitwise_xor": (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar,
                     aten.bitwise_xor.Scalar_Tensor),
-    "shift_left": (aten.bitwise_left_shift.Tensor, aten.bitwise_left_shift.Tensor_Scalar),
-    "shift_right": (aten.bitwise_right_shift.Tensor, aten.bitwise_right_shift.Tensor_Scalar),
+    "shift_left": (aten.bitwise_left_shift.Tensor, aten.bitwise_left_shift.Tensor_Scalar,
+                   aten.bitwise_left_shift.Scalar_Tensor),
+    "shift_right": (aten.bitwise_right_shift.Tensor, aten.bitwise_right_shift.Tensor_Scalar,
+                    aten.bitwise_right_shift.Scalar_Tensor),
 }  # fmt: skip
 #: Two operands compared in the type both promote to.
 _COMPARISONS = {

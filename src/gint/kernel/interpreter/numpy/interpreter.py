@@ -23,11 +23,14 @@ def run(verified: VerifiedProgram, binding: Binding) -> int:
     launch = _Launch(verified.program, binding)
     with np.errstate(all="ignore"):
         for section in verified.program.sections:
-            before = launch.fn.error
+            empty = launch.has_no_point(section)
             for instruction in section.instructions:
+                before = launch.fn.error
                 launch.step(instruction)
-            if launch.has_no_point(section):  # what is computed for no point is no error
-                launch.fn.error = before
+                # What is computed for no point is no error; what varies over nothing is computed
+                # once per launch in any case.
+                if empty and verified.varies.get(instruction.d):
+                    launch.fn.error = before
     return launch.fn.error
 
 
