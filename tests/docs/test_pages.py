@@ -1,7 +1,7 @@
 """The README and the pages of docs/: their Python runs, their links lead somewhere.
 
-Blocks marked `python` run, those of a page one after the other in one namespace; fragments are marked
-`py`, which looks the same and does not run.
+Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
+marked `py`, which looks the same and does not run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def blocks_of(page: Path) -> list[str]:
 def with_code() -> list:
     pages = [(page, "\n".join(blocks_of(page))) for page in PAGES]
     return [
-        pytest.param(page, id=page.name, marks=[pytest.mark.torch] if "import torch" in code else [])
+        pytest.param(
+            page, id=page.name, marks=[pytest.mark.torch] if "import torch" in code else []
+        )
         for page, code in pages
         if code
     ]
