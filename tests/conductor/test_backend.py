@@ -302,6 +302,15 @@ def test_empty_graphs(options) -> None:
     assert compiled(lambda: torch.ones(2), options)().tolist() == [1, 1]
 
 
+def test_dead_code_is_not_computed(options) -> None:
+    def f(x):
+        dead = x.tanh().sum() + x  # noqa: F841
+        return x + 1
+
+    (made,) = assert_like_eager(f, options, torch.randn(3))
+    assert "tanh" not in "".join(made.listings)
+
+
 def test_constants_and_parameters_in_the_graph(options) -> None:
     weight = torch.randn(4)
     assert_like_eager(lambda x: x * weight + torch.tensor([1.0, 2.0, 3.0, 4.0]), options,

@@ -231,7 +231,7 @@ class _Partition:
         for unit in self.units:
             if unit.is_launch:
                 outputs = [n for n in unit.nodes if n in needed]
-                if len(outputs) < len(unit.nodes):
+                if 0 < len(outputs) < len(unit.nodes):
                     unit.emitted = emit(
                         self.graph, self.stored, unit.nodes, outputs, self.max_tensors
                     )
