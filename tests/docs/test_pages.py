@@ -1,7 +1,7 @@
 """The README and the pages of docs/: their Python runs, their links lead somewhere.
 
-Blocks marked `python` run, those of a page one after the other in one namespace; fragments are marked
-`py`, which looks the same and does not run.
+Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
+marked `py`, which looks the same and does not run.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ def blocks_of(page: Path) -> list[str]:
 
 
 def with_code() -> list:
-    pages = [(page, "\n".join(blocks_of(page))) for page in PAGES]
-    return [
-        pytest.param(page, id=page.name, marks=[pytest.mark.torch] if "import torch" in code else [])
-        for page, code in pages
-        if code
-    ]
+    """The pages that have Python to run, marked by what it needs."""
+    found = []
+    for page in PAGES:
+        code = "\n".join(blocks_of(page))
+        marks = [pytest.mark.torch] if "import torch" in code else []
+        if code:
+            found.append(pytest.param(page, id=page.name, marks=marks))
+    return found
 
 
 @pytest.mark.parametrize("page", with_code())
@@ -90,10 +92,15 @@ def test_links_lead_to_files_and_headings(page):
             assert anchor in anchors_of(target), f"{page.name}: {link}: there is no such heading"
 
 
-def test_files_that_pages_name_exist():
-    """Paths in backticks that start at a folder of the checkout."""
-    named = re.compile(r"`((?:src|docs|tests|benchmarks|scripts)/[\w./-]+\.\w+)`")
+def test_source_files_that_pages_name_exist():
+    """Names in backticks that end like a source file, whole or from some folder on."""
+    named = re.compile(r"`([\w./-]+\.(?:py|cpp|h|c|toml))`")
+    folders = ("src", "tests", "benchmarks", "scripts", "tools")
+    known = {path.name for path in ROOT.iterdir()}
+    known |= {path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.*")}
     for page in PAGES:
-        for path in named.findall(page.read_text(encoding="utf-8")):
-            if "/blocks/" not in path:  # the example of adding-a-backend.md
-                assert (ROOT / path).exists(), f"{page.name} names {path}, which does not exist"
+        for name in named.findall(page.read_text(encoding="utf-8")):
+            if "/blocks/" in name:  # the example of adding-a-backend.md
+                continue
+            found = any(path == name or path.endswith(f"/{name}") for path in known)
+            assert found, f"{page.name} names {name}, and there is no such file"
