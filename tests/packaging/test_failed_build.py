@@ -68,9 +68,7 @@ def test_failing_compiler_gives_a_pure_wheel(tree, tmp_path):
     packages = str(Path(numpy.__file__).parents[1])
     command = [sys.executable, "-S", "-m", "gint.cli", "info"]
     environment = os.environ | {"PYTHONPATH": packages}
-    info = subprocess.check_output(
-        command, cwd=tmp_path / "installed", text=True, env=environment
-    )
+    info = subprocess.check_output(command, cwd=tmp_path / "installed", text=True, env=environment)
     assert "could not be built" in info
     assert "/bin/false" in info
 
