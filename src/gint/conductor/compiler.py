@@ -12,7 +12,7 @@ import torch
 from torch import fx
 
 from gint.host import backends
-from gint.host.backends import Backend, Kernel
+from gint.host.backends import Backend, Capabilities, Kernel
 from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
@@ -20,7 +20,8 @@ from gint.program.verifier import verify
 from .externs import name_of
 from .graph import Graph, NodeKind
 from .options import Options
-from .partitioner import GraphPartitioner, Partition, Unit
+from .order import Unit
+from .partitioner import GraphPartitioner, Partition
 from .plan import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
@@ -65,10 +66,10 @@ class GintCompiler:
         return GintCompiledSubgraph(function, record)
 
     def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
-        limit = backend.capabilities.max_slots if backend else 2
+        can = backend.capabilities if backend else Capabilities()
         wanted = self.options.max_tensors
-        limit = limit if wanted is None else min(wanted, limit)
-        return GraphPartitioner(limit, self.options.check).partition(graph)
+        limit = can.max_slots if wanted is None else min(wanted, can.max_slots)
+        return GraphPartitioner(limit, self.options.check, can.max_registers).partition(graph)
 
 
 def device_of(graph: fx.Graph) -> str:

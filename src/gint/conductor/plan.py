@@ -29,9 +29,10 @@ from gint.kernel.interpreter.errors import raise_for
 from gint.program import Program
 
 from .emitter import Emitted
-from .graph import Graph, NodeKind, value_of
+from .graph import Graph, NodeKind, unbacked_symbols, value_of
 from .memory import POOL, POOLED_BYTES, allocate, empty_strided
-from .partitioner import Partition, Unit
+from .order import Unit
+from .partitioner import Partition
 from .sizes import Key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
@@ -84,9 +85,11 @@ class PlanWriter:
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
-            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"),
+            "raise_for": raise_for, "math": math, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
-        self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
+        #: Values whose strides others rely on: launches here, and who is handed them.
+        self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}
+        self.seen |= {graph.base(n) for n in self._output().all_input_nodes}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
 
@@ -115,10 +118,12 @@ class PlanWriter:
             self._launch(unit) if unit.is_launch else self._call(unit.nodes[0])
             blocks.append(self.lines)
         self.lines = []
-        output = next(n for n in self.graph.fx.nodes if n.op == "output")
-        result = f"return {self._argument(tuple(output.args[0]))}"
+        result = f"return {self._argument(tuple(self._output().args[0]))}"
         blocks.append(self.lines)
         return [*_with_deletions(blocks, result), result]
+
+    def _output(self) -> fx.Node:
+        return next(n for n in reversed(self.graph.fx.nodes) if n.op == "output")
 
     # Symbols
 
@@ -154,7 +159,7 @@ class PlanWriter:
         layouts = tuple((s.offset, s.strides) for s in e.slots)
         kernel, program = self.kernels[unit], e.verified.program
         layout = (e.extents, e.params, layouts)
-        if names := sorted(_symbols_of(layout)):
+        if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
             bound = BoundLaunches(kernel, program, eval(code, dict(self.space)))
             call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
@@ -177,7 +182,7 @@ class PlanWriter:
         """How memory for a result is got: from torch, or from the pool if it is large."""
         arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
-        if _symbols_of((size, stride)):
+        if symbols((size, stride)):
             return f"allocate({arguments})"
         if math.prod(size) * dtype.itemsize < POOLED_BYTES:
             return f"empty_strided({arguments})"
@@ -187,11 +192,11 @@ class PlanWriter:
 
     def _call(self, node: fx.Node) -> None:
         self._assign(node)
-        value = value_of(node)
-        if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
-            self.lines += self._define(str(value.node.expr), self.names[node])
-        if isinstance(value, torch.Tensor) and node in self.launched:
-            name, stride = self.names[node], _tuple_source(keys(value.stride()))
+        name, value = self.names[node], value_of(node)
+        for symbol, path in unbacked_symbols(node).items():
+            self.lines += self._define(symbol, _at(path, name))
+        if isinstance(value, torch.Tensor) and node in self.seen:
+            stride = _tuple_source(keys(value.stride()))
             again = f"{name} = restride({name}, {stride})"
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
@@ -249,6 +254,15 @@ class PlanWriter:
         return self.constants[key]
 
 
+def _at(path: tuple, name: str) -> str:
+    """Source for what a pytree path finds in the variable `name`."""
+    from torch.fx.experimental.symbolic_shapes import ConvertIntKey
+
+    for step in path:
+        name = f"int({name})" if isinstance(step, ConvertIntKey) else f"{name}{step}"
+    return name
+
+
 def source_of(value: Any) -> str:
     expr = value.node.expr
     return source(int(expr) if expr.is_Integer else expr)
@@ -271,12 +285,6 @@ def _may_fail(e: Emitted) -> bool:
         for s in e.verified.program.sections
         for i in s.instructions
     )
-
-
-def _symbols_of(key: Any) -> frozenset[str]:
-    if isinstance(key, tuple):
-        return frozenset().union(*map(_symbols_of, key))
-    return symbols(key)
 
 
 def _tuple_source(key: Key | tuple) -> str:
