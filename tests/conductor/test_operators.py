@@ -134,8 +134,8 @@ def specials(dtype: torch.dtype) -> torch.Tensor:
 
 _UNARY = """
 neg abs sign reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos
-atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac isnan isinf isfinite
-isposinf isneginf nan_to_num logical_not bitwise_not square sgn relu sinc logit
+atan sinh cosh tanh asinh acosh atanh erf erfc sigmoid floor ceil round trunc frac isnan isinf
+isfinite isposinf isneginf nan_to_num logical_not bitwise_not square sgn relu sinc logit
 """
 _ACTIVATIONS = """
 gelu silu mish elu celu selu softplus hardtanh hardswish hardsigmoid leaky_relu relu6 softsign

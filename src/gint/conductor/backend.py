@@ -9,6 +9,7 @@ from torch import fx
 
 from .compiler import GintCompiler
 from .options import Options
+from .trace import trace_inference
 
 NAME = "gint"
 
@@ -28,11 +29,16 @@ def gint_backend(
     Raises ValueError for an unknown option or a wrong value.
     """
     compiler = GintCompiler(Options.of(options))
-    return _compile(gm, example_inputs, compiler)
+    traced = trace_inference(gm)
+    if traced is not None:
+        return compiler.compile(traced).unboxed()
+    return _through_aot_autograd(gm, example_inputs, compiler)
 
 
-def _compile(gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler) -> Any:
-    # AOTAutograd is imported with the first graph, not with gint.
+def _through_aot_autograd(
+    gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler
+) -> Callable[..., Any]:
+    # AOTAutograd is imported with the first graph that needs it, not with gint.
     from torch._dynamo.backends.common import aot_autograd
 
     from .decompositions import decompositions

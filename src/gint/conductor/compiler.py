@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -35,11 +36,16 @@ class GintCompiledSubgraph:
 
     def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
         self.function, self.record = function, record
-        # Of the instance: wrappers copy its dictionary, not its class.
+        # On the object, not the class: what torch wraps around it copies the object's __dict__.
         self._boxed_call = True
 
     def __call__(self, args: list) -> Any:
         return self.function(args)
+
+    def unboxed(self) -> Callable[..., Any]:
+        """The same, called with the inputs one by one."""
+        function = self.function
+        return lambda *args: function(list(args))
 
 
 class GintCompiler:
@@ -111,4 +117,22 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         listings=tuple(disassemble(p) for p in programs),
         plan=plan,
         backend=backend,
+        covers=tuple(_covered(graph, u) for u in units if u.is_launch),
     )
+
+
+def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
+    """The operators a program computes: those between what it stores and what it loads."""
+    stop = {slot.node for slot in unit.program.slots} - set(unit.nodes)
+    found: set[fx.Node] = set()
+    waiting = list(unit.nodes)
+    while waiting:
+        node = waiting.pop()
+        inside = graph.kinds[node] in (NodeKind.COMPUTE, NodeKind.VIEW, NodeKind.TUPLE)
+        if node in found or node in stop or not inside or graph.base(node) in stop:
+            continue
+        found.add(node)
+        waiting += node.all_input_nodes
+    computed = (n for n in graph.fx.nodes if n in found and graph.kinds[n] is NodeKind.COMPUTE)
+    operators = (n.args[0] if n.target is operator.getitem else n for n in computed)
+    return tuple(dict.fromkeys(n.name for n in operators))

@@ -24,14 +24,17 @@ _PACKETS = (
     # arithmetic
     aten.addcmul, aten.addcdiv, aten.lerp, aten.logaddexp, aten.logaddexp2, aten.xlogy,
     aten.logit, aten.logit_backward, aten.frac, aten.deg2rad, aten.rad2deg,
-    aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf, aten.nan_to_num,
+    aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf,
+    aten.nan_to_num,
     aten.heaviside, aten.masked_fill, aten.tril, aten.triu, aten.eye, aten.logspace,
     aten.count_nonzero, aten.trace,
-    aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax, aten.special_xlog1py,
+    aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax,
+    aten.special_xlog1py,
     # losses
     aten.mse_loss, aten.mse_loss_backward, aten.smooth_l1_loss, aten.smooth_l1_loss_backward,
     aten.huber_loss, aten.huber_loss_backward, aten.binary_cross_entropy,
-    aten.binary_cross_entropy_backward, aten.binary_cross_entropy_with_logits, aten.soft_margin_loss,
+    aten.binary_cross_entropy_backward, aten.binary_cross_entropy_with_logits,
+    aten.soft_margin_loss,
     # norms
     aten.native_layer_norm_backward, aten.native_group_norm, aten.native_group_norm_backward,
     aten._native_batch_norm_legit_no_training, aten._native_batch_norm_legit,

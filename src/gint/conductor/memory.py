@@ -178,10 +178,8 @@ def _plain(size: tuple, stride: tuple, dtype: torch.dtype) -> torch.Tensor:
     return torch.empty_strided(size, stride, dtype=dtype)
 
 
-try:
-    from torch._C._dynamo.guards import _empty_strided_cpu as empty_strided
-except ImportError:
-    empty_strided = _plain
+#: torch's own shortcut for `torch.empty_strided` on the CPU, where this torch has it.
+empty_strided = getattr(torch._C._dynamo.guards, "_empty_strided_cpu", _plain)
 
 
 @cache

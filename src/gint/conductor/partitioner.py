@@ -155,7 +155,8 @@ class _Partition:
             except Exception as error:
                 if self.limits.check:
                     raise
-                self._refuse(node, f"the lowering failed: {type(error).__name__}: {error}")
+                reason = f"the lowering failed: {type(error).__name__}: {error}"
+                self._refuse(getattr(error, "node", node), reason)
             if culprit is node or culprit in self.stored:
                 self._refuse(node, "its axes do not fit one program")
             self.stored.add(culprit)

@@ -38,6 +38,14 @@ from .sizes import Key, keys, source, symbols
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
 
+#: Operators left whole -> the overload that writes into memory it is given.
+_INTO = {
+    torch.ops.aten.mm.default: torch.ops.aten.mm.out,
+    torch.ops.aten.bmm.default: torch.ops.aten.bmm.out,
+    torch.ops.aten.addmm.default: torch.ops.aten.addmm.out,
+    torch.ops.aten.baddbmm.default: torch.ops.aten.baddbmm.out,
+}
+
 
 def span_bytes(extents: tuple[int, ...], strides: tuple[int, ...], offset: int, size: int) -> int:
     """The bytes from a tensor's first element to the end of what a slot reaches."""
@@ -201,6 +209,8 @@ class PlanWriter:
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _assign(self, node: fx.Node) -> None:
+        if self._assign_into_pool(node):
+            return
         if node.target is operator.getitem:
             text = f"{self._tensor(node.args[0])}[{node.args[1]}]"
         else:
@@ -209,6 +219,22 @@ class PlanWriter:
             text = f"{self._function(node.target)}({', '.join(args)})"
         self.names[node] = f"v{len(self.names)}"
         self.lines.append(f"{self.names[node]} = {text}")
+
+    def _assign_into_pool(self, node: fx.Node) -> bool:
+        """A large product is written into memory of the pool's, where its operator can."""
+        into = _INTO.get(node.target)
+        fake = value_of(node)
+        if into is None or node.kwargs or fake.device.type != "cpu":
+            return False
+        size, stride = keys(fake.shape), keys(fake.stride())
+        if _symbols_of((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
+            return False
+        arguments = ", ".join(self._argument(a) for a in node.args)
+        fresh = self._fresh(size, stride, fake.dtype)
+        self.names[node] = f"v{len(self.names)}"
+        self.lines.append(f"{self.names[node]} = {fresh}")
+        self.lines.append(f"{self._function(into)}({arguments}, out={self.names[node]})")
+        return True
 
     def _function(self, target: Any) -> str:
         name = getattr(target, "__name__", "function").replace(".", "_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -68,7 +68,7 @@ def _dims(arg: object, rank: int) -> list[int]:
     """Normalised, sorted dimensions; None and an empty list mean all of them."""
     if arg is None or arg == []:
         return list(range(rank))
-    listed = arg if isinstance(arg, (list, tuple)) else [arg]
+    listed: Any = arg if isinstance(arg, (list, tuple)) else [arg]
     return sorted(d % rank for d in listed) if rank else []
 
 
@@ -145,7 +145,7 @@ def _vector_norm(c: Context) -> Value:
     r = _reduction(c, c.argument(2, "dim"), c.argument(3, "keepdim", False))
     b, x = c.builder, abs(c.builder.cast(r.value, c.dtype))
     if order == 0:
-        return r.fold("sum", b.cast(x != 0.0, x.type))
+        return r.fold("sum", b.cast(b.ne(x, 0.0), x.type))
     if abs(order) == math.inf:
         return r.fold("amax" if order > 0 else "amin", x)
     if order == 1:

@@ -82,6 +82,8 @@ struct ChainKernels {
     // The first argument is where the accumulator starts, the last one a store.
     void (*run)(const ChainArgument *arguments, size_t blocks);
     ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar
+    // Two links at once; null where the pair is not built. Its second argument's link is not looked at.
+    ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
     ChainLink store, store_stream;
 };
 

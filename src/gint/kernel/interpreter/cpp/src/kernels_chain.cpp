@@ -4,8 +4,7 @@
 // that takes the accumulator in registers, combines it with one operand, and jumps to the next
 // link: one load per operation and no store, where a loop per instruction needs two and one.
 #include "kernels.h"
-
-#include <string.h>
+#include "vectors.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -14,50 +13,18 @@
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int REGISTER = 64;
-#elif defined(__AVX__)
-constexpr int REGISTER = 32;
-#else
-constexpr int REGISTER = 16;
-#endif
-
-template <class T> struct Types;
-template <> struct Types<float> {
-    typedef float V __attribute__((vector_size(REGISTER)));
-    typedef int32_t Bits __attribute__((vector_size(REGISTER)));
-    static constexpr int32_t MAGNITUDE = 0x7fffffff;
-};
-template <> struct Types<double> {
-    typedef double V __attribute__((vector_size(REGISTER)));
-    typedef int64_t Bits __attribute__((vector_size(REGISTER)));
-    static constexpr int64_t MAGNITUDE = 0x7fffffffffffffff;
-};
-
-template <class T> using V = typename Types<T>::V;
 template <class T>
 using Link = void (*)(V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, const ChainArgument *,
                       ptrdiff_t);
-
-// Unaligned; by memcpy, since gcc forgets the alignment of a vector type named through a template.
-template <class T> inline V<T> load(const void *p, int n) {
-    V<T> x;
-    memcpy(&x, static_cast<const char *>(p) + n * REGISTER, REGISTER);
-    return x;
-}
-template <class T> inline void put(void *p, int n, V<T> x) {
-    memcpy(static_cast<char *>(p) + n * REGISTER, &x, REGISTER);
-}
 
 template <class T> inline V<T> broadcast(const void *p) {
     const T value = *static_cast<const T *>(p);
     return value - V<T>{}; // x - 0 is x for every x, the sign of zero included
 }
 
+
 // The operations: x is the accumulator, y the operand.
 template <class T, ChainOp OP> inline V<T> combine(V<T> x, V<T> y) {
-    auto maximum = [](V<T> a, V<T> b) { V<T> m = a > b ? a : b; return a != a ? a : m; };
-    auto minimum = [](V<T> a, V<T> b) { V<T> m = a < b ? a : b; return a != a ? a : m; };
     if constexpr (OP == CHAIN_ADD) return x + y;
     else if constexpr (OP == CHAIN_SUB) return x - y;
     else if constexpr (OP == CHAIN_SUB_FROM) return y - x;
@@ -78,33 +45,49 @@ template <class T, ChainOp OP> inline V<T> change(V<T> x) {
     else return x + x;
 }
 
-#define NEXT(...) return reinterpret_cast<Link<T>>(at[1].link)(__VA_ARGS__, at + 1, offset)
+// What a link combines with: packed elements, or a scalar broadcast once per block.
+template <class T, bool SCALAR> struct Operand;
+template <class T> struct Operand<T, false> {
+    const char *p;
+    Operand(const void *operand, ptrdiff_t offset)
+        : p(static_cast<const char *>(operand) + offset) {}
+    V<T> operator[](int n) const { return load<T>(p, n); }
+};
+template <class T> struct Operand<T, true> {
+    V<T> value;
+    Operand(const void *operand, ptrdiff_t) : value(broadcast<T>(operand)) {}
+    V<T> operator[](int) const { return value; }
+};
 
-template <class T, ChainOp OP>
+template <class T, ChainOp OP, bool S>
 void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
             const ChainArgument *at, ptrdiff_t offset) {
-    const char *p = static_cast<const char *>(at->operand) + offset;
-    NEXT((combine<T, OP>(a, load<T>(p, 0))), (combine<T, OP>(b, load<T>(p, 1))), (combine<T, OP>(c, load<T>(p, 2))),
-         (combine<T, OP>(d, load<T>(p, 3))), (combine<T, OP>(e, load<T>(p, 4))), (combine<T, OP>(f, load<T>(p, 5))),
-         (combine<T, OP>(g, load<T>(p, 6))), (combine<T, OP>(h, load<T>(p, 7))));
+    const Operand<T, S> y(at->operand, offset);
+    auto step = [&](V<T> x, int n) { return combine<T, OP>(x, y[n]); };
+    return reinterpret_cast<Link<T>>(at[1].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
+                                                 step(e, 4), step(f, 5), step(g, 6), step(h, 7),
+                                                 at + 1, offset);
 }
 
-template <class T, ChainOp OP>
-void binary_scalar(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-                   const ChainArgument *at, ptrdiff_t offset) {
-    const V<T> y = broadcast<T>(at->operand);
-    NEXT((combine<T, OP>(a, y)), (combine<T, OP>(b, y)), (combine<T, OP>(c, y)),
-         (combine<T, OP>(d, y)), (combine<T, OP>(e, y)), (combine<T, OP>(f, y)),
-         (combine<T, OP>(g, y)), (combine<T, OP>(h, y)));
+// Two links in one jump, for the commonest operations.
+template <class T, ChainOp OP1, bool S1, ChainOp OP2, bool S2>
+void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+          ptrdiff_t offset) {
+    const Operand<T, S1> y(at[0].operand, offset);
+    const Operand<T, S2> z(at[1].operand, offset);
+    auto step = [&](V<T> x, int n) { return combine<T, OP2>(combine<T, OP1>(x, y[n]), z[n]); };
+    return reinterpret_cast<Link<T>>(at[2].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
+                                                 step(e, 4), step(f, 5), step(g, 6), step(h, 7),
+                                                 at + 2, offset);
 }
 
 template <class T, ChainOp OP>
 void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
            const ChainArgument *at, ptrdiff_t offset) {
-    NEXT((change<T, OP>(a)), (change<T, OP>(b)), (change<T, OP>(c)), (change<T, OP>(d)),
-         (change<T, OP>(e)), (change<T, OP>(f)), (change<T, OP>(g)), (change<T, OP>(h)));
+    auto step = [](V<T> x) { return change<T, OP>(x); };
+    return reinterpret_cast<Link<T>>(at[1].link)(step(a), step(b), step(c), step(d), step(e),
+                                                 step(f), step(g), step(h), at + 1, offset);
 }
-#undef NEXT
 
 template <class T>
 void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
@@ -151,11 +134,21 @@ template <class T> void run(const ChainArgument *at, size_t blocks) {
 template <class T> ChainLink erase(Link<T> link) { return reinterpret_cast<ChainLink>(link); }
 
 template <class T, ChainOp OP> void add_binary(ChainKernels &k) {
-    k.link[OP][0] = erase<T>(binary<T, OP>);
-    k.link[OP][1] = erase<T>(binary_scalar<T, OP>);
+    k.link[OP][0] = erase<T>(binary<T, OP, false>);
+    k.link[OP][1] = erase<T>(binary<T, OP, true>);
 }
 template <class T, ChainOp OP> void add_unary(ChainKernels &k) {
     k.link[OP][0] = erase<T>(unary<T, OP>);
+}
+
+template <class T, ChainOp OP1, ChainOp OP2> void add_pair(ChainKernels &k) {
+    k.pair[OP1][0][OP2][0] = erase<T>(pair<T, OP1, false, OP2, false>);
+    k.pair[OP1][0][OP2][1] = erase<T>(pair<T, OP1, false, OP2, true>);
+    k.pair[OP1][1][OP2][0] = erase<T>(pair<T, OP1, true, OP2, false>);
+    k.pair[OP1][1][OP2][1] = erase<T>(pair<T, OP1, true, OP2, true>);
+}
+template <class T, ChainOp OP> void add_pairs(ChainKernels &k) {
+    add_pair<T, OP, CHAIN_ADD>(k), add_pair<T, OP, CHAIN_SUB>(k), add_pair<T, OP, CHAIN_MUL>(k);
 }
 
 template <class T> ChainKernels make() {
@@ -170,6 +163,7 @@ template <class T> ChainKernels make() {
     add_binary<T, CHAIN_MIN>(k), add_binary<T, CHAIN_MIN_OF>(k);
     add_unary<T, CHAIN_NEG>(k), add_unary<T, CHAIN_ABS>(k);
     add_unary<T, CHAIN_SQUARE>(k), add_unary<T, CHAIN_TWICE>(k);
+    add_pairs<T, CHAIN_ADD>(k), add_pairs<T, CHAIN_SUB>(k), add_pairs<T, CHAIN_MUL>(k);
     return k;
 }
 

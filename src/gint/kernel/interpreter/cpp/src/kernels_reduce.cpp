@@ -7,6 +7,10 @@
 // What crosses tiles is combined pairwise by run.cpp.
 #include "kernels.h"
 #include "numeric.h"
+#include "vectors.h"
+
+#include <type_traits>
+#include <utility>
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -19,6 +23,21 @@ namespace {
     };
 GI_REDUCE(X)
 #undef X
+// The same on vector registers, for floats: written out, since gcc keeps an array of lanes in memory.
+#define WIDE(OP, TYPE, EXPR)                                                                       \
+    [[maybe_unused]] inline V<OP##_##TYPE::T> wide(OP##_##TYPE, V<OP##_##TYPE::T> a,               \
+                                                   V<OP##_##TYPE::T> b) {                          \
+        return EXPR;                                                                               \
+    }
+#define WIDE_FLOATS(TYPE)                                                                          \
+    WIDE(SUM, TYPE, a + b)                                                                         \
+    WIDE(PROD, TYPE, a *b)                                                                         \
+    WIDE(AMAX, TYPE, maximum(a, b))                                                                \
+    WIDE(AMIN, TYPE, minimum(a, b))
+WIDE_FLOATS(f32)
+WIDE_FLOATS(f64)
+#undef WIDE_FLOATS
+#undef WIDE
 // `better(a, b)`: does value a go before value b
 #define X(OP, TYPE, T_, EXPR, NEUTRAL)                                                             \
     struct OP##_##TYPE {                                                                           \
@@ -29,21 +48,58 @@ GI_REDUCE(X)
 GI_REDUCE_INDEX(X)
 #undef X
 
+// The tree over the lanes: lane[l] and lane[l + half], half as many each time.
 template <class F, size_t LANES> inline typename F::T fold_tree(typename F::T *lane) {
-    for (size_t half = LANES / 2; half; half /= 2)
-        for (size_t l = 0; l < half; l++) lane[l] = F::apply(lane[l], lane[l + half]);
-    return lane[0];
+    if constexpr (LANES == 1) {
+        return lane[0];
+    } else {
+        for (size_t l = 0; l < LANES / 2; l++) lane[l] = F::apply(lane[l], lane[l + LANES / 2]);
+        return fold_tree<F, LANES / 2>(lane);
+    }
+}
+
+template <class T, size_t... I>
+inline V<T> rotate(V<T> x, size_t by, std::index_sequence<I...>) {
+    using Bits = typename Types<T>::Bits;
+    return __builtin_shuffle(x, Bits{decltype(Bits{}[0])((I + by) % sizeof...(I))...});
+}
+
+// The same tree with the lanes in registers.
+template <class F, int REGISTERS> inline typename F::T fold_registers(V<typename F::T> *sum) {
+    using T = typename F::T;
+    constexpr size_t WIDTH = REGISTER / sizeof(T);
+    for (int half = REGISTERS / 2; half; half /= 2)
+        for (int r = 0; r < half; r++) sum[r] = wide(F{}, sum[r], sum[r + half]);
+    V<T> x = sum[0];
+    for (size_t half = WIDTH / 2; half; half /= 2)
+        x = wide(F{}, x, rotate<T>(x, half, std::make_index_sequence<WIDTH>()));
+    return x[0];
 }
 
 template <class F, size_t LANES>
 inline typename F::T fold_row(size_t n, const typename F::T *s) { // n >= LANES
-    alignas(64) typename F::T lane[LANES];
-    for (size_t l = 0; l < LANES; l++) lane[l] = s[l];
+    using T = typename F::T;
+    alignas(64) T lane[LANES];
     size_t i = LANES;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], s[i + l]);
-    for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
-    return fold_tree<F, LANES>(lane);
+    constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
+    if constexpr (std::is_floating_point_v<T> && REGISTERS > 0) {
+        V<T> sum[REGISTERS];
+        for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(s, r);
+        for (; i + LANES <= n; i += LANES)
+            for (int r = 0; r < REGISTERS; r++) sum[r] = wide(F{}, sum[r], load<T>(s + i, r));
+        if (i < n) {
+            for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
+            for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+            for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lane, r);
+        }
+        return fold_registers<F, REGISTERS>(sum);
+    } else {
+        for (size_t l = 0; l < LANES; l++) lane[l] = s[l];
+        for (; i + LANES <= n; i += LANES)
+            for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], s[i + l]);
+        for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+        return fold_tree<F, LANES>(lane);
+    }
 }
 
 template <class F> void fold_rows(size_t rows, size_t cols, void *d, const void *source) {

@@ -48,9 +48,10 @@ struct Step {
 // Arithmetic in vector registers: from `start`, through the links.
 struct ChainPlan {
     struct Link {
-        ChainLink link;
+        ChainLink link;       // this operation, or this one and the next
         ApplyFn one;          // the same operation as a loop, for what does not fill a block
         uint16_t operand;     // place, if any
+        ChainOp op;
         bool scalar;          // the operand is one value
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };

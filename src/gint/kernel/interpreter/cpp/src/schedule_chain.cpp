@@ -76,9 +76,18 @@ ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
         if (link.scalar) variant = acc == 0 ? SCALAR_B : SCALAR_A;
         link.operand = link.scalar ? state[other].place : operand(other, tile);
     }
+    link.op = op;
     link.link = k.chain[in.type].link[op][link.scalar];
     link.one = function(in, variant);
     return link;
+}
+
+void Scheduler::join_pairs(ChainPlan &chain) const {
+    for (size_t i = 0; i + 1 < chain.links.size(); i++) {
+        ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
+        const ChainLink both = k.chain[chain.type].pair[one.op][one.scalar][two.op][two.scalar];
+        if (both) one.link = both, i++;
+    }
 }
 
 void Scheduler::close_chain() {
@@ -101,6 +110,7 @@ void Scheduler::finish_chain(uint16_t slot, bool streamed) {
         plan->steps.push_back(make_apply(l.one, tile, d, a, b, b));
         return;
     }
+    join_pairs(open.plan);
     if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, SCRATCH_BYTES);
     open.plan.streamed = streamed;
     open.plan.scratch = scratch;

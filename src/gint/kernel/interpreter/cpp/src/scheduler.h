@@ -460,6 +460,7 @@ class Scheduler {
     bool chain(const Instruction &in, uint32_t at);
     int extends_chain(const Instruction &in) const;
     ChainPlan::Link make_link(const Instruction &in, int acc);
+    void join_pairs(ChainPlan &chain) const;
     void close_chain();
     void finish_chain(uint16_t slot, bool streamed);
 

@@ -1,0 +1,55 @@
+// Vector registers of the instruction set a kernel unit is compiled for.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int REGISTER = 64; // bytes
+#elif defined(__AVX__)
+constexpr int REGISTER = 32;
+#else
+constexpr int REGISTER = 16;
+#endif
+
+template <class T> struct Types;
+template <> struct Types<float> {
+    typedef float V __attribute__((vector_size(REGISTER)));
+    typedef int32_t Bits __attribute__((vector_size(REGISTER)));
+    static constexpr int32_t MAGNITUDE = 0x7fffffff;
+};
+template <> struct Types<double> {
+    typedef double V __attribute__((vector_size(REGISTER)));
+    typedef int64_t Bits __attribute__((vector_size(REGISTER)));
+    static constexpr int64_t MAGNITUDE = 0x7fffffffffffffff;
+};
+
+template <class T> using V = typename Types<T>::V;
+
+// Unaligned; by memcpy, since gcc forgets the alignment of a vector type named through a template.
+template <class T> inline V<T> load(const void *p, int n) {
+    V<T> x;
+    memcpy(&x, static_cast<const char *>(p) + n * REGISTER, REGISTER);
+    return x;
+}
+template <class T> inline void put(void *p, int n, V<T> x) {
+    memcpy(static_cast<char *>(p) + n * REGISTER, &x, REGISTER);
+}
+
+// As the functions of one element: NaN if either is NaN, of two zeros the second.
+#define GI_EXTREME(NAME, T, SIGN)                                                                  \
+    [[maybe_unused]] inline V<T> NAME(V<T> a, V<T> b) {                                            \
+        const V<T> m = a SIGN b ? a : b;                                                           \
+        return a != a ? a : m;                                                                     \
+    }
+GI_EXTREME(maximum, float, >)
+GI_EXTREME(minimum, float, <)
+GI_EXTREME(maximum, double, >)
+GI_EXTREME(minimum, double, <)
+#undef GI_EXTREME
+
+} // namespace
+} // namespace gint::GINT_SIMD_NAMESPACE
