@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,7 +20,7 @@ from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
 from .externs import name_of
-from .graph import Graph, NodeKind
+from .graph import Graph, NodeKind, Refusal
 from .options import Options
 from .order import Unit
 from .partitioner import GraphPartitioner, Partition
@@ -60,6 +61,17 @@ class GintCompiler:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
+        try:
+            return self._compile(module, device, backend, unusable)
+        except Exception as error:
+            # The last resort, so that nothing fails here that runs in eager.
+            if self.options.check:
+                raise
+            return _left_to_eager(module, f"{type(error).__name__}: {error}")
+
+    def _compile(
+        self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
+    ) -> GintCompiledSubgraph:
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
@@ -89,6 +101,20 @@ def device_of(graph: fx.Graph) -> str:
         if isinstance(value, torch.Tensor):
             found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
     return found.most_common(1)[0][0] if found else "cpu"
+
+
+def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
+    warnings.warn(
+        f"gint leaves a graph to eager, since compiling it failed: {reason}\n"
+        'This is a bug in gint. options={"check": True} shows where it happens.',
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    refusal = Refusal("(the graph)", "", f"compiling it failed: {reason}")
+    record = GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))
+    remember(record)
+    interpreter = fx.Interpreter(module)
+    return GintCompiledSubgraph(interpreter.boxed_run, record)
 
 
 def _load(backend: str, verified: VerifiedProgram) -> Kernel:

@@ -26,7 +26,7 @@ from torch import fx
 from gint.host.backends import Kernel
 from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Program
+from gint.program import Program, VerificationError
 
 from .emitter import Emitted
 from .graph import Graph, NodeKind, unbacked_symbols, value_of
@@ -93,7 +93,8 @@ class PlanWriter:
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
-            "raise_for": raise_for, "math": math, "nan": float("nan"), "inf": float("inf"),
+            "raise_for": raise_for, "VerificationError": VerificationError,
+            "launch_apart": launch_apart, "math": math, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
         self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}
@@ -173,9 +174,14 @@ class PlanWriter:
             call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
         else:
             call = f"{self._constant(bind(kernel, program, *layout), 'launch')}({pointers})"
+        tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
+        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)})"
         if _may_fail(e):
-            call = f"raise_for({call})"
-        self.lines.append(call)
+            call, again = f"raise_for({call})", f"raise_for({again})"
+        if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
+            self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
+        else:
+            self.lines.append(call)
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -227,7 +233,7 @@ class PlanWriter:
         if into is None or node.kwargs or fake.device.type != "cpu":
             return False
         size, stride = keys(fake.shape), keys(fake.stride())
-        if _symbols_of((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
+        if symbols((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
             return False
         arguments = ", ".join(self._argument(a) for a in node.args)
         fresh = self._fresh(size, stride, fake.dtype)
@@ -297,6 +303,26 @@ def source_of(value: Any) -> str:
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     """The same values in the strides the graph was traced with."""
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
+
+
+def launch_apart(
+    launch: Callable[..., int], tensors: tuple[torch.Tensor, ...], written: tuple[int, ...]
+) -> int:
+    """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
+    (two tensors made from one NumPy array). The plan comes here once the launch refused it."""
+    copies = {}
+    for t in tensors:
+        storage = t.untyped_storage().clone()
+        copies[t] = t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
+    flag = launch(*(copies[t].data_ptr() for t in tensors))
+    for n in written:
+        tensors[n].copy_(copies[tensors[n]])
+    return flag
+
+
+def _written(e: Emitted) -> tuple[int, ...]:
+    slots = e.verified.program.slots
+    return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:
