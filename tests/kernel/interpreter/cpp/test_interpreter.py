@@ -81,9 +81,7 @@ def pointwise_program(op, t, scalars=()):
     b = Builder(f"{op.name}_{t}")
     i = b.parallel("i")
     wanted = op.operand_types(dtype(t))
-    values = [
-        b.input(f"x{n}", w, *(() if n in scalars else (i,))) for n, w in enumerate(wanted)
-    ]
+    values = [b.input(f"x{n}", w, *(() if n in scalars else (i,))) for n, w in enumerate(wanted)]
     value = b.emit(op.name, *values)
     b.output("y", value.type, (i,), value)
     return b.build()
@@ -449,4 +447,3 @@ def test_outputs_may_not_overlap():
     # Interleaved columns share no element.
     kernel.launch(Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
                                        SlotBinding(p, n, 8, (40, 1)))))  # fmt: skip
-
