@@ -48,7 +48,7 @@ def compile_all(x: Any, y: Any, settings: Settings) -> dict[str, Call]:
     torch._dynamo.reset()
     compiled = {b: compile_for(own_code(graph), b) for b in settings.usable()}
     compiled[FLOOR] = torch.compile(own_code(graph), backend=preallocating)
-    calls = {name: partial(f, x, y) for name, f in compiled.items()}
+    calls: dict[str, Call] = {name: partial(f, x, y) for name, f in compiled.items()}
     for call in calls.values():
         call()
     return calls

@@ -23,6 +23,10 @@ BENCHMARKS: dict[str, str] = {
     "first_call": "seconds to the first answer of four small transformers",
 }
 MODULES = {"models": "models_steady"}
+BUSY_LOAD = 0.7
+BUSY_ADVICE = (
+    "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
+)
 NEEDED = {"first_call": ("transformers",), "models": ("transformers",)}
 
 
@@ -50,6 +54,9 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
 
     begun = time.perf_counter()
     machine = describe(_set_threads(settings.threads))
+    load = machine["load"][0] if machine["load"] else 0.0
+    if load > BUSY_LOAD:
+        print(f"The machine is busy (load {load:.1f}): {BUSY_ADVICE}", file=sys.stderr)
     reports: list[Report] = []
     for name in names:
         module = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")

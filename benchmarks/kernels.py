@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.bandwidth import Bandwidth
 from benchmarks.kernel_list import (
     CONSTANTS,
     KERNELS,
@@ -21,7 +22,6 @@ from benchmarks.kernel_list import (
     writing_into,
 )
 from benchmarks.kernels_report import NUMEXPR, Case, report_of
-from benchmarks.machine import Bandwidth
 from benchmarks.report import Report
 from benchmarks.settings import Settings
 from benchmarks.timing import Call, Effort, interleave

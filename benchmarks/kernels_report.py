@@ -53,7 +53,8 @@ def report_of(cases: Sequence[Case]) -> Report:
     """Make a table per size and regime, the geomeans, and the verdicts."""
     tables = [_table(cases, size, regime) for size in SIZES for regime in REGIMES]
     means = means_of(cases)
-    tables.append(_means_table(means))
+    if any(not math.isnan(value) for row in means.values() for value in row.values()):
+        tables.append(_means_table(means))
     data: dict[str, Any] = {
         "cases": [
             {

@@ -54,7 +54,7 @@ def test_scale_maps_its_ends_and_stays_inside() -> None:
 
 
 def test_the_axis_reaches_beyond_the_last_crossing() -> None:
-    assert last_call([LINES[0]]) == 1_000
+    assert last_call([LINES[0]]) == 10_000
     assert last_call([Line("a", 0.05, 0.05), Line("b", 30.0, 0.04)]) == 100_000
     assert last_call([Line("a", 0.05, 0.05), Line("b", 3e4, 0.04)]) == 1_000_000
 

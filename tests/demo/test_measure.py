@@ -8,7 +8,7 @@ import pytest
 
 from gint.demo import measure as module
 from gint.demo.child import time_calls
-from gint.demo.measure import Measurement, empty_caches, measure
+from gint.demo.measure import Measurement, empty_caches, measure, reason_of
 from gint.demo.models import BY_NAME, MODELS
 
 
@@ -29,6 +29,15 @@ def test_a_failing_process_becomes_a_reason(monkeypatch: pytest.MonkeyPatch) -> 
     assert "invalid choice" in (got.failure or "")
     monkeypatch.setattr(module, "TIME_LIMIT_S", 0.0)
     assert "no answer" in (measure("example", "eager").failure or "")
+
+
+def test_the_reason_is_the_exception_not_what_follows_it() -> None:
+    said = (
+        "Traceback\n  File x\ntorch._dynamo.exc.BackendError: no such op\n\nleaked 2 instances!\n"
+    )
+    assert reason_of(said) == "torch._dynamo.exc.BackendError: no such op"
+    assert reason_of("Killed\n") == "Killed"
+    assert reason_of("") == ""
 
 
 def test_calls_stop_at_their_number_or_their_time() -> None:

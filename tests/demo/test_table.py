@@ -55,7 +55,18 @@ def test_sentences_list_externs_by_count_and_every_fallback() -> None:
         "2 graphs: 4 programs of 42 instructions",
         "7 extern calls: 4 x aten.addmm.default, 3 x aten.mm.default",
         "1 node left to eager:",
-        "  cumsum (aten.cumsum.default): no scan sections",
+        "  1 x aten.cumsum.default (cumsum): no scan sections",
+    ]
+
+
+def test_fallbacks_are_grouped_by_operator_and_reason() -> None:
+    nodes = [[f"mean_{i}", "aten.mean.dim", "why"] for i in range(5)]
+    nodes.append(["mean_9", "aten.mean.dim", "else"])
+    use = use_of([{"programs": 0, "instructions": 0, "externs": {}, "fallbacks": nodes}])
+    assert sentences_of(use)[2:] == [
+        "6 nodes left to eager:",
+        "  5 x aten.mean.dim (mean_0, mean_1, mean_2, ...): why",
+        "  1 x aten.mean.dim (mean_9): else",
     ]
 
 

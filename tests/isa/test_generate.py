@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gint.isa import DTYPES, OPCODES, Form, dtype
-from gint.isa.generate import docs, header, main
+from gint.isa.generate import checksum, docs, header, main
 
 _COMPUTING = [op for op in OPCODES if op.form in (Form.POINTWISE, Form.REDUCE)]
 _CASES = [(op, t) for op in _COMPUTING for t in op.types]
@@ -46,6 +46,13 @@ def test_the_header_lists_every_computing_opcode_for_every_type():
     found = {tuple(row[2:].split(", ")[:2]) for row in rows}
     for op, t in _CASES:
         assert (op.name.upper(), t) in found
+
+
+def test_the_header_says_which_table_it_was_made_from(monkeypatch):
+    before = checksum()
+    assert f"#define GI_TABLE_CHECKSUM {before}u" in header()
+    monkeypatch.setattr("gint.isa.generate.OPCODES", OPCODES[1:])
+    assert checksum() != before
 
 
 def test_the_command_writes_only_what_changed(tmp_path):

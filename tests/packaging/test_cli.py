@@ -21,7 +21,8 @@ def test_version():
 def test_info_names_every_backend():
     result = run_gint("info")
     assert result.returncode == 0
-    assert "backend cpp" in result.stdout and "backend python" in result.stdout
+    assert "backend cpp" in result.stdout
+    assert "backend python" in result.stdout
 
 
 def test_without_a_command_prints_help():

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy
 import pytest
 
 pytestmark = pytest.mark.checkout
@@ -62,9 +63,12 @@ def test_failing_compiler_gives_a_pure_wheel(tree, tmp_path):
         assert "/bin/false" in archive.read(f"{PACKAGE}/_build_error.txt").decode()
         archive.extractall(tmp_path / "installed")
     assert not (tree / "src" / PACKAGE / "_build_error.txt").exists()
-    # -S: an editable installation would put the checkout before the unpacked wheel.
+    # -S: an editable installation would put the checkout before the unpacked wheel. NumPy is
+    # all that is wanted of site-packages.
+    packages = str(Path(numpy.__file__).parents[1])
     command = [sys.executable, "-S", "-m", "gint.cli", "info"]
-    info = subprocess.check_output(command, cwd=tmp_path / "installed", text=True)
+    environment = os.environ | {"PYTHONPATH": packages}
+    info = subprocess.check_output(command, cwd=tmp_path / "installed", text=True, env=environment)
     assert "could not be built" in info
     assert "/bin/false" in info
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-OURS = "from gint.kernel.interpreter.cpp.loader import load_native; load_native().threads()"
+OURS = "from gint.kernel.interpreter.cpp.loader import load_native; load_native().default_threads()"
 TORCH = "import torch; torch.ones(1 << 20).exp()"
 REPORT = """
 import re
@@ -37,5 +37,5 @@ def test_with_torch(native, order):
 @pytest.mark.torch
 def test_thread_counts_are_shared(native):
     """What torch.set_num_threads says rules our regions too, on the thread that said it."""
-    code = f"import torch; torch.set_num_threads(1); {OURS}; print(load_native().threads())"
+    code = f"import torch; torch.set_num_threads(1); {OURS}; print(load_native().default_threads())"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"

@@ -86,7 +86,7 @@ def test_immediates_keep_every_bit(value):
         ("map\n  const.bool r[0] <- 1", "'1' is no bool; expected true or false"),
         ("map\n  const.f32 r[0] <- one", "could not convert"),
         ("map\n  cast.f32 r[0] <- i64(r[1])", "cast.f32 gives f32, not i64"),
-        ("map\n  add.f32 r[70000] <- r[1] + r[2]", "Operand d is 70000"),
+        ("map\n  add.f32 r[70000] <- r[1] + r[2]", "operand 70000 is not in the range"),
         ("reduce\n  sum.f32 acc[1] <- acc[2] + r[0]", r"expected 'acc\[d\] <- acc\[d\] \+ r\[a\]'"),
     ],
     ids=range(20),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from torch import fx
 
 from .compiler import GintCompiler
 from .options import Options
+from .trace import trace_inference
 
 NAME = "gint"
 
@@ -29,20 +29,24 @@ def gint_backend(
     Raises ValueError for an unknown option or a wrong value.
     """
     compiler = GintCompiler(Options.of(options))
-    return _compile(gm, example_inputs, compiler)
+    traced = trace_inference(gm)
+    if traced is not None:
+        return compiler.compile(traced).unboxed()
+    return _through_aot_autograd(gm, example_inputs, compiler)
 
 
-def _compile(gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler) -> Any:
-    # AOTAutograd is imported with the first graph, not with gint.
-    from torch._dynamo import disable
+def _through_aot_autograd(
+    gm: fx.GraphModule, example_inputs: Sequence[Any], compiler: GintCompiler
+) -> Callable[..., Any]:
+    # AOTAutograd is imported with the first graph that needs it, not with gint.
     from torch._dynamo.backends.common import aot_autograd
 
     from .decompositions import decompositions
 
-    compile_graph = partial(compiler.compile)
+    compile_graph = compiler.compile
     return aot_autograd(
         fw_compiler=compile_graph,
-        bw_compiler=disable(compile_graph, reason="gint compiles the backward graph"),
+        bw_compiler=compile_graph,
         inference_compiler=compile_graph,
         decompositions=decompositions(),
         partition_fn=_partition_joint,

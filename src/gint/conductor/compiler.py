@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import operator
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,15 +14,16 @@ import torch
 from torch import fx
 
 from gint.host import backends
-from gint.host.backends import Backend, Kernel
+from gint.host.backends import Backend, Capabilities, Kernel
 from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
 from .externs import name_of
-from .graph import Graph, NodeKind
+from .graph import Graph, NodeKind, Refusal
 from .options import Options
-from .partitioner import GraphPartitioner, Partition, Unit
+from .order import Unit
+from .partitioner import GraphPartitioner, Partition
 from .plan import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
@@ -32,13 +35,18 @@ class GintCompiledSubgraph:
     """A compiled graph: call it with the list of inputs; the list is emptied, results come as a
     tuple. `record` tells what was made of the graph."""
 
-    _boxed_call = True
-
     def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
         self.function, self.record = function, record
+        # On the object, not the class: what torch wraps around it copies the object's __dict__.
+        self._boxed_call = True
 
     def __call__(self, args: list) -> Any:
         return self.function(args)
+
+    def unboxed(self) -> Callable[..., Any]:
+        """The same, called with the inputs one by one."""
+        function = self.function
+        return lambda *args: function(list(args))
 
 
 class GintCompiler:
@@ -51,8 +59,20 @@ class GintCompiler:
         self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
     ) -> GintCompiledSubgraph:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
+        module.graph.eliminate_dead_code()
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
+        try:
+            return self._compile(module, device, backend, unusable)
+        except Exception as error:
+            # The last resort, so that nothing fails here that runs in eager.
+            if self.options.check:
+                raise
+            return _left_to_eager(module, f"{type(error).__name__}: {error}")
+
+    def _compile(
+        self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
+    ) -> GintCompiledSubgraph:
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
@@ -65,10 +85,10 @@ class GintCompiler:
         return GintCompiledSubgraph(function, record)
 
     def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
-        limit = backend.capabilities.max_slots if backend else 2
+        can = backend.capabilities if backend else Capabilities()
         wanted = self.options.max_tensors
-        limit = limit if wanted is None else min(wanted, limit)
-        return GraphPartitioner(limit, self.options.check).partition(graph)
+        limit = can.max_slots if wanted is None else min(wanted, can.max_slots)
+        return GraphPartitioner(limit, self.options.check, can.max_registers).partition(graph)
 
 
 def device_of(graph: fx.Graph) -> str:
@@ -82,6 +102,20 @@ def device_of(graph: fx.Graph) -> str:
         if isinstance(value, torch.Tensor):
             found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
     return found.most_common(1)[0][0] if found else "cpu"
+
+
+def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
+    warnings.warn(
+        f"gint leaves a graph to eager, since compiling it failed: {reason}\n"
+        'This is a bug in gint. options={"check": True} shows where it happens.',
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    refusal = Refusal("(the graph)", "", f"compiling it failed: {reason}")
+    record = GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))
+    remember(record)
+    interpreter = fx.Interpreter(module)
+    return GintCompiledSubgraph(interpreter.boxed_run, record)
 
 
 def _load(backend: str, verified: VerifiedProgram) -> Kernel:
@@ -110,4 +144,22 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         listings=tuple(disassemble(p) for p in programs),
         plan=plan,
         backend=backend,
+        covers=tuple(_covered(graph, u) for u in units if u.is_launch),
     )
+
+
+def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
+    """The operators a program computes: those between what it stores and what it loads."""
+    stop = {slot.node for slot in unit.program.slots} - set(unit.nodes)
+    found: set[fx.Node] = set()
+    waiting = list(unit.nodes)
+    while waiting:
+        node = waiting.pop()
+        inside = graph.kinds[node] in (NodeKind.COMPUTE, NodeKind.VIEW, NodeKind.TUPLE)
+        if node in found or node in stop or not inside or graph.base(node) in stop:
+            continue
+        found.add(node)
+        waiting += node.all_input_nodes
+    computed = (n for n in graph.fx.nodes if n in found and graph.kinds[n] is NodeKind.COMPUTE)
+    operators = (n.args[0] if n.target is operator.getitem else n for n in computed)
+    return tuple(dict.fromkeys(n.name for n in operators))

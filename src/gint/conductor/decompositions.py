@@ -23,14 +23,18 @@ _PACKETS = (
     aten.prelu, aten._prelu_kernel, aten._prelu_kernel_backward, aten.relu6,
     # arithmetic
     aten.addcmul, aten.addcdiv, aten.lerp, aten.logaddexp, aten.logaddexp2, aten.xlogy,
-    aten.hypot, aten.logit, aten.logit_backward, aten.frac, aten.deg2rad, aten.rad2deg,
-    aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf, aten.nan_to_num,
-    aten.heaviside, aten.masked_fill, aten.tril, aten.triu, aten.eye, aten.linspace, aten.count_nonzero,
-    aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax, aten.special_xlog1py,
+    aten.logit, aten.logit_backward, aten.frac, aten.deg2rad, aten.rad2deg,
+    aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf,
+    aten.nan_to_num,
+    aten.heaviside, aten.masked_fill, aten.tril, aten.triu, aten.eye, aten.logspace,
+    aten.count_nonzero, aten.trace,
+    aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax,
+    aten.special_xlog1py,
     # losses
     aten.mse_loss, aten.mse_loss_backward, aten.smooth_l1_loss, aten.smooth_l1_loss_backward,
     aten.huber_loss, aten.huber_loss_backward, aten.binary_cross_entropy,
-    aten.binary_cross_entropy_backward, aten.binary_cross_entropy_with_logits, aten.soft_margin_loss,
+    aten.binary_cross_entropy_backward, aten.binary_cross_entropy_with_logits,
+    aten.soft_margin_loss,
     # norms
     aten.native_layer_norm_backward, aten.native_group_norm, aten.native_group_norm_backward,
     aten._native_batch_norm_legit_no_training, aten._native_batch_norm_legit,
@@ -39,11 +43,13 @@ _PACKETS = (
     aten._batch_norm_with_update_functional, aten._batch_norm_no_update, aten.batch_norm_backward,
     # gradients of views, embeddings, dropout
     aten.slice_backward, aten.select_backward, aten.diagonal_backward, aten.unfold_backward,
-    aten.native_dropout_backward, aten.rot90, aten.block_diag, aten.new_empty, aten.empty_like,
+    aten.native_dropout_backward, aten.rot90, aten.block_diag,
     # shapes
     aten._reshape_alias, aten._unsafe_view, aten.roll, aten.unsafe_split, aten.unsafe_chunk,
+    aten.diag_embed, aten.diagonal_copy, aten.pixel_shuffle, aten.pixel_unshuffle,
+    aten.channel_shuffle,
 )  # fmt: skip
-_KEPT = {aten._unsafe_view.default, aten.new_empty.default, aten.empty_like.default}
+_KEPT = {aten._unsafe_view.default}
 
 
 @cache
@@ -55,4 +61,16 @@ def decompositions() -> dict[Any, Callable]:
         for overload in (getattr(packet, name) for name in packet.overloads()):
             if overload in decomposition_table and overload not in _KEPT:
                 chosen[overload] = decomposition_table[overload]
+    chosen[aten.repeat.default] = _repeat
     return chosen
+
+
+def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:
+    """A view that broadcasts a new dimension before each one, and a copy of it."""
+    sizes = [1] * (len(repeats) - x.dim()) + list(x.shape)
+    x = x.expand(sizes)
+    for d in range(len(repeats)):
+        x = x.unsqueeze(2 * d)
+    x = x.expand([n for pair in zip(repeats, sizes, strict=True) for n in pair])
+    copied = x.clone(memory_format=torch.contiguous_format)
+    return copied.view([r * s for r, s in zip(repeats, sizes, strict=True)])

@@ -18,7 +18,7 @@ from gint.isa import DType, dtype
 from gint.program import VerifiedProgram
 
 from . import lowering
-from .dtypes import dtype_of, gint_dtype
+from .dtypes import dtype_of, fitting, gint_dtype
 from .graph import Graph, NodeKind, is_tensor, value_of
 from .indexing import FIXED, Index, Map, SplitNeededError, address, axes_of
 from .sizes import Key, key, keys
@@ -139,7 +139,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        first = keys(value_of(outputs[0]).shape)
+        first = keys(value_of(self.members[0]).shape)
         for size in first:
             if size != 1:
                 self.domain.order.append(self._new_dim(size, reduced=False))
@@ -234,7 +234,9 @@ class Emitter:
         if t is None or fake.device.type != self.graph.device:
             raise lowering.NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
         offset, steps = address(m, keys(fake.stride()))
-        offset = offset + key(fake.storage_offset() - base_fake.storage_offset())
+        # Only view_as_real has elements of another size than its base.
+        ratio = base_fake.dtype.itemsize // fake.dtype.itemsize
+        offset = offset + key(fake.storage_offset() - ratio * base_fake.storage_offset())
         axes, strides = tuple(steps), tuple(steps.values())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
@@ -252,7 +254,7 @@ class Emitter:
             kind = "f64" if isinstance(value, torch.SymFloat) else "i64"
             k = key(value) if kind == "i64" else value.node.expr
             return self.builder.cast(self._parameter(k, kind), t)
-        return self.builder.const(value, t)
+        return self.builder.const(fitting(value, t), t)
 
     def size(self, k: Key) -> Value:
         """A size as an i64 value."""

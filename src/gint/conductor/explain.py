@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from .records import GraphRecord, statistics
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,63 @@ class Explanation:
 
 
 def explain(function: Callable, *args: Any, **kwargs: Any) -> Explanation:
-    """Compile `function` anew, call it once with these arguments, and tell what became of it."""
-    torch._dynamo.reset()
-    before = len(statistics())
+    """Compile `function` anew, call it once with these arguments, and tell what became of it.
+
+    What other compiled functions have compiled stays as it is.
+    """
+    return explain_call(function, args, kwargs)
+
+
+def explain_call(
+    function: Callable,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> Explanation:
+    """As `explain`, with the options of torch.compile(backend="gint")."""
     from .backend import gint_backend
 
-    torch.compile(function, backend=gint_backend)(*args, **kwargs)
-    return Explanation(tuple(statistics()[before:]))
+    def backend(module: torch.fx.GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
+        # A backend Dynamo has not met: it compiles the function again rather than reuse a graph.
+        return gint_backend(module, inputs, options=dict(options or {}))
+
+    before = statistics()
+    torch.compile(function, backend=backend)(*args, **kwargs)
+    known = {id(record) for record in before}
+    return Explanation(tuple(r for r in statistics() if id(r) not in known))
 
 
 def _describe(number: int, g: GraphRecord) -> str:
-    externs = ", ".join(f"{n} x {name}" for name, n in sorted(g.externs.items())) or "none"
+    where = f" on {g.backend}" if g.backend else ""
     lines = [
-        f"graph {number}: {g.programs} programs, {g.instructions} instructions on {g.backend}",
-        f"  externs: {externs}",
-        f"  left to eager: {len(g.fallbacks) or 'none'}",
+        f"graph {number}{where}: {_count(g.programs, 'program')}, "
+        f"{_count(g.instructions, 'instruction')}",
+        *_listed("left whole to ATen", [f"{n} x {op}" for op, n in sorted(g.externs.items())]),
+        *_listed("left to eager", [] if not g.fallbacks else [f"{len(g.fallbacks)}, see below"]),
     ]
-    lines += [f"    {r.node} ({r.op}): {r.reason}" for r in g.fallbacks]
+    if g.fallbacks:
+        names = max(len(r.node) for r in g.fallbacks)
+        ops = max(len(r.op) for r in g.fallbacks)
+        lines += [f"    {r.node:{names}}  {r.op:{ops}}  {r.reason}" for r in g.fallbacks]
     for i, text in enumerate(g.listings):
         lines += ["", f"  program {i}"]
+        if i < len(g.covers):
+            lines += _wrapped("covers", ", ".join(g.covers[i]))
         lines += [f"    {line}" for line in text.splitlines()[1:]]
     return "\n".join(lines) + "\n"
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    return _wrapped(f"{title}:", ", ".join(items) or "none", indent=2, column=22)
+
+
+def _wrapped(title: str, text: str, indent: int = 4, column: int = 11) -> list[str]:
+    start = f"{'':{indent}}{title}".ljust(column)
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=start, subsequent_indent=" " * column,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

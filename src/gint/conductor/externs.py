@@ -36,14 +36,19 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "embedding", "embedding_dense_backward", "index", "index_select", "gather", "index_put",
         "scatter", "scatter_add", "scatter_reduce", "index_add", "masked_select", "nonzero",
         "take", "_unsafe_index", "_unsafe_index_put", "slice_scatter", "select_scatter",
+        "_embedding_bag", "_embedding_bag_forward_only", "nll_loss_forward", "nll_loss_backward",
+        "nll_loss2d_forward", "nll_loss2d_backward", "masked_scatter", "index_fill", "index_copy",
     ),
-    "joining and padding": ("cat", "constant_pad_nd", "stack"),
+    "joining and padding": (
+        "cat", "constant_pad_nd", "stack", "reflection_pad1d", "reflection_pad2d",
+        "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
+    ),
     "sorting, searching, scanning": (
         "sort", "topk", "argsort", "unique_consecutive", "_unique2", "searchsorted", "bucketize",
         "kthvalue", "median", "mode", "cumsum", "cumprod", "logcumsumexp", "cummax", "cummin",
     ),
     "transforms and linear algebra (pocketfft, LAPACK)": (
-        "_fft_c2c", "_fft_r2c", "_fft_c2r", "linalg_vector_norm", "_linalg_svd", "_linalg_eigh",
+        "_fft_c2c", "_fft_r2c", "_fft_c2r", "_linalg_svd", "_linalg_eigh",
         "linalg_qr", "linalg_cholesky_ex", "linalg_solve_triangular", "_linalg_solve_ex",
         "linalg_inv_ex", "linalg_lu_factor_ex",
     ),
@@ -53,7 +58,14 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "randperm", "normal_functional", "uniform", "multinomial", "exponential", "normal",
         "randint_like",
     ),
+    "checks": (
+        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
+        "sym_constrain_range_for_size",
+    ),
     "writing back into an input": ("copy_",),
+    "memory without values": (
+        "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided",
+    ),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
 

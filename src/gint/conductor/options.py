@@ -1,4 +1,4 @@
-"""The options of `torch.compile(backend="gint", options={...})`: read once, into a frozen object."""
+"""The options of `torch.compile(backend="gint", options={...})`, read into a frozen object."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ class Options:
             backends.backend(made.backend)
         if not isinstance(made.check, bool):
             raise ValueError(f"The option 'check' is True or False, not {made.check!r}.")
-        if made.max_tensors is not None and made.max_tensors < 2:
-            raise ValueError(f"The option 'max_tensors' is at least 2, not {made.max_tensors!r}.")
+        most = made.max_tensors
+        if most is not None and (not isinstance(most, int) or isinstance(most, bool)):
+            raise ValueError(f"The option 'max_tensors' is a whole number, not {most!r}.")
+        if most is not None and most < 2:
+            raise ValueError(f"The option 'max_tensors' is at least 2, not {most!r}.")
         return made

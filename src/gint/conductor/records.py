@@ -11,7 +11,8 @@ from .graph import Refusal
 @dataclass(frozen=True)
 class GraphRecord:
     """One compiled graph. `externs` counts the ATen operators left whole; `fallbacks` are the
-    nodes left to eager, with the reason; `listings` the programs as text; `plan` the function."""
+    nodes left to eager, with the reason; `listings` the programs as text; `covers` the nodes each
+    of them computes; `plan` the function."""
 
     programs: int
     instructions: int
@@ -20,6 +21,7 @@ class GraphRecord:
     listings: tuple[str, ...] = ()
     plan: str = ""
     backend: str = ""
+    covers: tuple[tuple[str, ...], ...] = ()
 
 
 #: The latest graphs of this process; bounded, since a server compiles for as long as it lives.

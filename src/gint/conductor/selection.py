@@ -7,6 +7,7 @@ from functools import cache
 
 from gint.host import backends
 from gint.host.backends import Backend
+from gint.host.selection import configured, select
 
 #: Device type -> the backend that runs tensors living there.
 _HOME = {"cpu": "cpp", "cuda": "cuda"}
@@ -15,11 +16,11 @@ _HOME = {"cpu": "cpp", "cuda": "cuda"}
 def backend_for(device: str, wanted: str | None) -> tuple[Backend | None, str | None]:
     """The backend for tensors on `device`, or None and the reason why everything is left to eager.
 
-    Raises ImportError for a backend that was asked for by name and is not usable here.
+    `wanted` is the option's; without one the environment may name a backend. Either counts where
+    it reaches the device. Raises ImportError for one that is not usable here.
     """
+    wanted = wanted or configured()
     if wanted is not None and backends.backend(wanted).device == device:
-        from gint.host.selection import select
-
         return select(wanted), None
     name = _HOME.get(device)
     if name is None or name not in backends.names():

@@ -69,9 +69,9 @@ def draw(series: Sequence[Series], title: str) -> str:
 
 
 def last_call(lines: Sequence[Line]) -> int:
-    """Return the right end of the axis: a decade beyond the last crossing, 1,000 to 1,000,000."""
+    """Return the right end of the axis: a decade beyond the last crossing, 10,000 to 1,000,000."""
     crossed = max((c.calls for c in crossings(lines)), default=1)
-    return int(min(max(10 ** (math.floor(math.log10(crossed)) + 2), 1_000), 1_000_000))
+    return int(min(max(10 ** (math.floor(math.log10(crossed)) + 2), 10_000), 1_000_000))
 
 
 def _vertical(lines: Sequence[Line], calls: int) -> Scale:
@@ -130,14 +130,20 @@ def _curve(series: Series, x: Scale, y: Scale) -> list[str]:
 
 
 def _crossings(lines: Sequence[Line], x: Scale, y: Scale) -> list[str]:
-    """Return a ring at each crossing on the axis, with its numbers as a tooltip."""
-    return [
-        f'<circle class="crossing" cx="{x(c.calls):.1f}" cy="{y(c.at_s):.1f}" r="6">'
-        f"<title>{escape(c.later.name)} overtakes {escape(c.earlier.name)} at call {c.calls:,}, "
-        f"{duration(c.at_s)}</title></circle>"
-        for c in crossings(lines)
-        if c.calls <= x.high
-    ]
+    """Return a ring at each crossing on the axis, gint's with the number of calls beside it."""
+    parts = []
+    for c in crossings(lines):
+        if c.calls > x.high:
+            continue
+        at_x, at_y = x(c.calls), y(c.at_s)
+        said = f"{c.later.name} overtakes {c.earlier.name} at call {c.calls:,}, {duration(c.at_s)}"
+        parts.append(
+            f'<circle class="crossing" cx="{at_x:.1f}" cy="{at_y:.1f}" r="6">'
+            f"<title>{escape(said)}</title></circle>"
+        )
+        if "gint" in (c.earlier.name, c.later.name):
+            parts.append(_text(at_x + 11, at_y + 19, f"{c.calls:,} calls", "tick", "start"))
+    return parts
 
 
 def _labels(series: Sequence[Series], calls: int, y: Scale) -> list[str]:

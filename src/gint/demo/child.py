@@ -8,7 +8,6 @@ gives empty cache folders.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -80,12 +79,15 @@ def statistics() -> list[dict[str, Any]]:
     """Return what gint recorded about each graph it compiled in this process."""
     import gint.conductor
 
-    records = []
-    for record in gint.conductor.statistics():
-        row = dataclasses.asdict(record)
-        row["fallbacks"] = [[str(part) for part in fallback] for fallback in record.fallbacks]
-        records.append(row)
-    return json.loads(json.dumps(records, default=str))
+    return [
+        {
+            "programs": record.programs,
+            "instructions": record.instructions,
+            "externs": dict(record.externs),
+            "fallbacks": [[str(f.node), str(f.op), f.reason] for f in record.fallbacks],
+        }
+        for record in gint.conductor.statistics()
+    ]
 
 
 def _compile_something_else(backend: str, device: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 TIME_LIMIT_S = 600
+EXCEPTION = re.compile(r"[\w.]*(Error|Exception)(:|$)|.*: error: ")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def empty_caches(folder: Path) -> dict[str, str]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str | None:
-    """Run `command`; return None, or the last line it said before it failed."""
+    """Run `command`; return None, or why it failed, in its own words."""
     try:
         done = subprocess.run(
             command,
@@ -103,5 +105,11 @@ def _run(command: list[str], environment: dict[str, str]) -> str | None:
         return f"no answer within {TIME_LIMIT_S} s"
     if done.returncode == 0:
         return None
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"exit status {done.returncode}"
+    return reason_of(done.stderr) or f"exit status {done.returncode}"
+
+
+def reason_of(stderr: str) -> str:
+    """Return the exception's line of an error output, or its last line: libraries talk at exit."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    exceptions = [line for line in lines if EXCEPTION.match(line)]
+    return (exceptions or lines or [""])[-1]

@@ -39,7 +39,7 @@ svg .label { font-size: 14.5px; font-weight: 600; }
 .inductor { --c: var(--inductor); } .line.gint { stroke-width: 3; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 7px 10px; border-bottom: 1px solid var(--rule); }
-th { font-weight: 500; color: var(--soft); font-size: 14px; }
+th { white-space: nowrap; font-weight: 500; color: var(--soft); font-size: 14px; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } td b { color: var(--c); }
 footer { margin-top: 44px; border-top: 1px solid var(--rule); padding-top: 12px; }
 """
@@ -113,7 +113,9 @@ def _table(measurements: Sequence[Measurement]) -> str:
     rows = []
     for measurement in measurements:
         name, *cells = (escape(cell) for cell in cells_of(measurement))
-        tail = "".join(f"<td>{cell}</td>" for cell in cells)
+        failure = measurement.failure
+        tail = f"<td colspan={len(cells)}>{escape(failure)}</td>" if failure else ""
+        tail = tail or "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><td><b class="{measurement.backend}">{name}</b></td>{tail}</tr>')
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 

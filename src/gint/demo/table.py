@@ -11,6 +11,7 @@ from gint.demo.backends import title_of
 from gint.demo.cumulative import Line, in_words
 from gint.demo.measure import Measurement
 
+NAMED = 3  # nodes listed by name for each reason
 HEADERS = ("backend", "first call, s", "steady state, ms", "largest difference from eager")
 
 
@@ -73,12 +74,21 @@ def sentences_of(use: Use) -> list[str]:
         _count(calls, "extern call") + (f": {listed}" if calls else ""),
         _count(len(use.fallbacks), "node") + " left to eager" + (":" if use.fallbacks else ""),
     ]
-    return sentences + [_fallback(f) for f in use.fallbacks]
+    return sentences + _fallbacks(use.fallbacks)
 
 
-def _fallback(parts: Sequence[str]) -> str:
-    node, op, reason = (*parts, "", "", "")[:3]
-    return f"  {node} ({op}): {reason}"
+def _fallbacks(fallbacks: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a line for each operator and reason, with the nodes it holds for."""
+    nodes: dict[tuple[str, str], list[str]] = {}
+    for node, op, reason in fallbacks:
+        nodes.setdefault((op, reason), []).append(node)
+    return [
+        f"  {len(names)} x {op} ({_some(names)}): {reason}" for (op, reason), names in nodes.items()
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])
 
 
 def _count(number: int, what: str) -> str:

@@ -21,7 +21,7 @@ _ORIGIN = "Generated from gint/isa/opcodes.py by gint.isa.generate. Do not edit.
 def checksum() -> int:
     """Of what native code was built to rely on: numbers and names of opcodes and types.
 
-    A module built from another table would run other instructions than meant, so its loader compares.
+    A module built from another table would run other instructions than meant: its loader compares.
     """
     types = [(t.code, t.name) for t in DTYPES]
     rows = [(op.code, op.name, op.types, op.operands, op.result) for op in OPCODES]

@@ -37,10 +37,9 @@ class Instruction:
     imm: int | float | bool = 0
 
     def __post_init__(self) -> None:
-        for name in ("d", "a", "b", "c", "n"):
-            value = getattr(self, name)
+        for value in (self.d, self.a, self.b, self.c, self.n):
             if not isinstance(value, int) or not 0 <= value <= NONE:
-                raise ValueError(f"Operand {name} is {value!r}; allowed: 0 to {NONE - 1}.")
+                raise ValueError(f"The operand {value!r} is not in the range 0 to {NONE - 1}.")
         object.__setattr__(self, "imm", immediate(self.type, self.imm))
 
     def __eq__(self, other: object) -> bool:

@@ -161,7 +161,7 @@ _TABLE: tuple[Opcode, ...] = (
     Opcode("extent", Form.AXIS, "r[d] <- extent(n)", ("i64",)),
     Opcode("index", Form.AXIS, "r[d] <- index(n)", ("i64",), note="The position along the axis."),
     Opcode("load", Form.LOAD, "r[d] <- s[n]", (*COMPUTE, "f16", "bf16"),
-           note="f16 and bf16 widen to f32."),
+           note="f16 and bf16 widen to f32; a bool is true for every byte other than 0."),
     Opcode("store", Form.STORE, "s[n] <- r[a]", (*COMPUTE, "f16", "bf16"), ("T",),
            note="f32 rounds to nearest even for f16 and bf16."),
     Opcode("cast", Form.CAST, "r[d] <- T(r[a])", COMPUTE, ("any",),
@@ -256,11 +256,11 @@ _TABLE: tuple[Opcode, ...] = (
     _reduce("argmax", "(r[a], r[b]) if r[a] > acc[d]", COMPUTE, "fn.argmax(a, b, axes)",
             "gi_argmax_better_{t}(a, b)", _LOWEST, operands=("T", "i64"), result="i64",
             note="acc[d] is the index r[b] of the largest r[a]; NaN counts as largest; of equal "
-                 "values the smallest index."),
+                 "values the smallest index; of nothing the largest i64."),
     _reduce("argmin", "(r[a], r[b]) if r[a] < acc[d]", COMPUTE, "fn.argmin(a, b, axes)",
             "gi_argmin_better_{t}(a, b)", _HIGHEST, operands=("T", "i64"), result="i64",
             note="acc[d] is the index r[b] of the smallest r[a]; NaN counts as smallest; of equal "
-                 "values the smallest index."),
+                 "values the smallest index; of nothing the largest i64."),
 )  # fmt: skip
 
 

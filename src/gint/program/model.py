@@ -107,13 +107,11 @@ class Program:
         written = (i.writes for s in self.sections for i in s.instructions)
         return max((d for d in written if d is not None), default=-1) + 1
 
-    def axes_touched(self, slot: int) -> frozenset[int]:
-        """The axes of the sections that touch a slot: what its address ranges over."""
-        return frozenset(self.slots[slot].axes)
-
-    def uses(self, slot: int) -> bool:
+    @cached_property
+    def slots_used(self) -> frozenset[int]:
+        """The numbers of the slots that some instruction loads or stores."""
         forms = (Form.LOAD, Form.STORE)
-        return any(i.n == slot for s in self.sections for i in s.instructions if i.op.form in forms)
+        return frozenset(i.n for s in self.sections for i in s.instructions if i.op.form in forms)
 
     def encode(self) -> bytes:
         """The instructions of all sections, one after the other, in their 24-byte encoding."""

@@ -242,7 +242,7 @@ def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:
     for n, (slot, bound) in enumerate(zip(p.slots, binding.slots, strict=True)):
         extents = tuple(binding.extents[a] for a in slot.axes)
         region = _region(slot, bound, extents)
-        if 0 in extents or not p.uses(n):
+        if 0 in extents or n not in p.slots_used:
             continue
         _verify_bounds(slot, bound, region)
         regions.append((slot, region))

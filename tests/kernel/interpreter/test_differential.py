@@ -10,6 +10,8 @@ sum is what two results may differ by. Rounding to 16 bits can turn any differen
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, note
@@ -17,8 +19,17 @@ from hypothesis import strategies as st
 
 from gint.host import backends
 from gint.isa import DType
+from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.numpy.functions import widen_bf16
-from gint.program import Binding, VerifiedProgram, assemble, disassemble, verify
+from gint.program import (
+    Binding,
+    Program,
+    SlotBinding,
+    VerifiedProgram,
+    assemble,
+    disassemble,
+    verify,
+)
 from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous
 from tests.strategies import INEXACT, Launch, launches, programs
 
@@ -55,6 +66,54 @@ def _compare(
         assert found.storage.is_intact(), f"bytes around slot {slot.name} were written"
         assert found.padding() == padding[n], f"bytes between elements of {slot.name} were written"
         assert_close(slot.dtype, found.array, wanted.array, tolerance(verified, n), slot.name)
+
+
+@given(st.data())
+def test_outputs_in_place_of_inputs_agree_with_the_numpy_interpreter(backend, data):
+    """Each output may take the place of one input over the same axes, whatever their types."""
+    verified = data.draw(programs())
+    launch = data.draw(launches(verified.program))
+    note(disassemble(verified.program))
+    p = verified.program
+    hosts: dict[int, int] = {}
+    for n, slot in enumerate(p.slots):
+        fit = [
+            m for m, other in enumerate(p.slots)
+            if slot.access.writes and not other.access.writes and m not in hosts.values()
+            and set(other.axes) == set(slot.axes) and other.dtype.itemsize == slot.dtype.itemsize
+            and not launch.layouts[m].repeated
+        ]  # fmt: skip
+        if fit and data.draw(st.booleans()):
+            hosts[n] = data.draw(st.sampled_from(fit))
+    binding, placed = bind(p, launch.extents, launch.params, launch.layouts, launch.seed)
+    reference, expected = bind_contiguous(p, binding, placed)
+    padding = [place.padding() for place in placed]
+    binding, reference = _in_place(p, binding, hosts), _in_place(p, reference, hosts)
+    assert run(backend, verified, binding) == run("python", verified, reference)
+    for n, slot in enumerate(p.slots):
+        m = hosts.get(n, n)
+        assert placed[m].storage.is_intact()
+        assert placed[m].padding() == padding[m]
+        found, wanted = (_seen(p, n, m, side[m].array) for side in (placed, expected))
+        # An input that was written over holds what its output does.
+        if n not in hosts.values():
+            assert_close(slot.dtype, found, wanted, tolerance(verified, n), slot.name)
+
+
+def _in_place(p: Program, binding: Binding, hosts: dict[int, int]) -> Binding:
+    """`binding` with the slots that are keys of `hosts` put where the others lie."""
+    slots = list(binding.slots)
+    for n, m in hosts.items():
+        by_axis = dict(zip(p.slots[m].axes, slots[m].strides, strict=True))
+        strides = tuple(by_axis[a] for a in p.slots[n].axes)
+        slots[n] = replace(slots[m], strides=strides)
+    return replace(binding, slots=tuple(slots))
+
+
+def _seen(p: Program, n: int, m: int, array: np.ndarray) -> np.ndarray:
+    """The elements of slot m as slot n has them: its type, its order of axes."""
+    order = [p.slots[m].axes.index(a) for a in p.slots[n].axes]
+    return np.ascontiguousarray(array.transpose(order)).view(p.slots[n].dtype.numpy)
 
 
 @given(st.data())
@@ -255,6 +314,45 @@ def test_an_output_in_place_of_an_input_does_not_change_what_was_loaded(backend)
     assert run(backend, verified, binding) == 0
     np.testing.assert_array_equal(x.array, -np.arange(3000.0))
     np.testing.assert_array_equal(z.array, np.arange(3000.0))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_strides_of_length_1_and_the_order_of_axes_do_not_hinder_use_in_place(backend, transposed):
+    axes = "(n, m)" if transposed else "(m, n)"
+    verified = verify(assemble(f"""
+axis m parallel
+axis n parallel
+slot x f32 in (m, n)
+slot y f32 out {axes}
+map
+  load.f32 r[0] <- s[x]
+  neg.f32 r[1] <- -r[0]
+  store.f32 s[y] <- r[1]
+"""))  # fmt: skip
+    x = np.arange(8, dtype=np.float32)
+    strides = (1, 99) if transposed else (99, 1)
+    slots = tuple(SlotBinding(x.ctypes.data, x.nbytes, 0, s) for s in ((8, 1), strides))
+    assert run(backend, verified, Binding((1, 8), (), slots)) == 0
+    np.testing.assert_array_equal(x, -np.arange(8.0))
+
+
+def test_what_is_computed_for_no_point_is_no_error(backend):
+    verified = verify(assemble("""
+axis m parallel
+axis n parallel
+slot x i32 in (m)
+slot y i32 out (m, n)
+map
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""))  # fmt: skip
+    for columns, error in ((0, 0), (1, DIVISION_BY_ZERO)):
+        binding, (x, _) = bind(
+            verified.program, (3, columns), (), (contiguous(1), contiguous(2)), 1
+        )
+        x.array[...] = 0
+        assert run(backend, verified, binding) == error
 
 
 def slots_of(placed: tuple[Placed, ...]) -> list[bytes]:

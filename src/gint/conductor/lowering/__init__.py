@@ -12,4 +12,14 @@ from . import create, join, pointwise, reduce
 from .join import fuses
 from .rules import NotLowerableError, has_rule, lower, rules
 
-__all__ = ["NotLowerableError", "create", "fuses", "has_rule", "join", "lower", "pointwise", "reduce", "rules"]
+__all__ = [
+    "NotLowerableError",
+    "create",
+    "fuses",
+    "has_rule",
+    "join",
+    "lower",
+    "pointwise",
+    "reduce",
+    "rules",
+]

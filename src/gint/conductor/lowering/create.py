@@ -10,12 +10,14 @@ from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
 from ..sizes import keys
-from .rules import lowers
+from .rules import NotLowerableError, lowers
 
 if TYPE_CHECKING:
     from ..emitter import Context
 
 aten, prims = torch.ops.aten, torch.ops.prims
+
+_ROUNDING = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
 
 
 @lowers(aten.full.default)
@@ -43,7 +45,7 @@ def _scalar_tensor(c: Context) -> Value:
     return c.operand(c.argument(0, "s"))
 
 
-@lowers(aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default)
+@lowers(aten.zeros.default, aten.zeros_like.default, aten.new_zeros.default, aten.zero.default)
 def _zeros(c: Context) -> Value:
     return c.operand(0)
 
@@ -73,6 +75,25 @@ def _iota(c: Context) -> Value:
     return _sequence(c, c.argument(1, "start"), c.argument(2, "step"))
 
 
+@lowers(aten.linspace.default)
+def _linspace(c: Context) -> Value:
+    """As eager: from the start in the first half, from the end in the second; in double for
+    integers."""
+    if c.torch_dtype in _ROUNDING:
+        raise NotLowerableError("eager rounds every step of a linspace of this type")
+    b, size = c.builder, keys(c.fake.shape)[0]
+    work = "f64" if c.dtype.kind is Kind.INT else c.dtype
+    start = b.cast(c.operand(c.argument(0, "start")), work)
+    end = b.cast(c.operand(c.argument(1, "end")), work)
+    if size == 1:
+        return b.cast(start, c.dtype)
+    position, count = c.position(c.map[0]), c.emitter.size(size)
+    step = (end - start) / b.cast(count - 1, work)
+    rising = start + step * b.cast(position, work)
+    falling = end - step * b.cast(count - 1 - position, work)
+    return b.cast(b.where(position < b.floor_div(count, 2), rising, falling), c.dtype)
+
+
 def _sequence(c: Context, start, step) -> Value:
     """start + step * position, in i64 or, as eager does, in double for floats."""
     work = "f64" if c.dtype.kind is Kind.FLOAT else "i64"
@@ -87,9 +108,12 @@ def _sequence(c: Context, start, step) -> Value:
 @lowers(aten._to_copy.default, prims.convert_element_type.default)
 def _cast(c: Context) -> Value:
     """A cast in the graph is kept, also where registers are wider than the type asked for."""
-    value = c.operand(c.op_node.args[0])
-    rounding = {torch.float16: "round_f16", torch.bfloat16: "round_bf16"}
-    name = rounding.get(c.torch_dtype)
+    return rounded(c, c.operand(c.op_node.args[0]))
+
+
+def rounded(c: Context, value: Value) -> Value:
+    """A value as it is after a trip through memory in the type of the result."""
+    name = _ROUNDING.get(c.torch_dtype)
     return c.builder.emit(name, value) if name else value
 
 

@@ -15,6 +15,7 @@ from gint.isa.dtypes import Kind
 from gint.isa.opcodes import exists_for
 
 from ..dtypes import gint_dtype
+from .create import rounded
 from .rules import NotLowerableError, lowers
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ aten = torch.ops.aten
 
 #: One operand, computed in the result's type.
 _UNARY = {
-    "neg": aten.neg, "abs": aten.abs, "sign": aten.sign, "reciprocal": aten.reciprocal,
+    "neg": aten.neg, "abs": aten.abs, "reciprocal": aten.reciprocal,
     "sqrt": aten.sqrt, "rsqrt": aten.rsqrt, "exp": aten.exp, "exp2": aten.exp2,
     "expm1": aten.expm1, "log": aten.log, "log2": aten.log2, "log10": aten.log10,
     "log1p": aten.log1p, "sin": aten.sin, "cos": aten.cos, "tan": aten.tan, "asin": aten.asin,
@@ -32,22 +33,28 @@ _UNARY = {
     "asinh": aten.asinh, "acosh": aten.acosh, "atanh": aten.atanh, "erf": aten.erf,
     "erfc": aten.erfc, "sigmoid": aten.sigmoid, "bitwise_not": aten.bitwise_not,
 }  # fmt: skip
-#: One operand; of an integer they are the identity.
-_ROUNDING = {"floor": aten.floor, "ceil": aten.ceil, "trunc": aten.trunc, "round": aten.round}
+#: One operand; the identity for the types the opcode does not exist for.
+_OR_SAME = {
+    "floor": aten.floor, "ceil": aten.ceil, "trunc": aten.trunc, "round": aten.round,
+    "sign": aten.sign,
+}  # fmt: skip
 #: Two operands, tensor or number, computed in the result's type.
 _BINARY = {
     "mul": (aten.mul.Tensor, aten.mul.Scalar), "div": (aten.div.Tensor, aten.div.Scalar),
     "maximum": (aten.maximum.default,), "minimum": (aten.minimum.default,),
     "remainder": (aten.remainder.Tensor, aten.remainder.Scalar, aten.remainder.Scalar_Tensor),
     "fmod": (aten.fmod.Tensor, aten.fmod.Scalar), "atan2": (aten.atan2.default,),
+    "hypot": (aten.hypot.default,),
     "floor_div": (aten.floor_divide.default, aten.floor_divide.Scalar),
     "bitwise_and": (aten.bitwise_and.Tensor, aten.bitwise_and.Scalar,
                     aten.bitwise_and.Scalar_Tensor),
     "bitwise_or": (aten.bitwise_or.Tensor, aten.bitwise_or.Scalar, aten.bitwise_or.Scalar_Tensor),
     "bitwise_xor": (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar,
                     aten.bitwise_xor.Scalar_Tensor),
-    "shift_left": (aten.bitwise_left_shift.Tensor, aten.bitwise_left_shift.Tensor_Scalar),
-    "shift_right": (aten.bitwise_right_shift.Tensor, aten.bitwise_right_shift.Tensor_Scalar),
+    "shift_left": (aten.bitwise_left_shift.Tensor, aten.bitwise_left_shift.Tensor_Scalar,
+                   aten.bitwise_left_shift.Scalar_Tensor),
+    "shift_right": (aten.bitwise_right_shift.Tensor, aten.bitwise_right_shift.Tensor_Scalar,
+                    aten.bitwise_right_shift.Scalar_Tensor),
 }  # fmt: skip
 #: Two operands compared in the type both promote to.
 _COMPARISONS = {
@@ -85,7 +92,7 @@ def _unary(name: str):
     return rule
 
 
-def _rounding(name: str):
+def _or_same(name: str):
     def rule(c: Context) -> Value:
         x = c.operand(c.argument(0, "self"))
         return emit(c, name, x) if exists_for(opcode(name), x.type) else x
@@ -119,8 +126,8 @@ def _logical(name: str):
 
 for _name, _packet in _UNARY.items():
     lowers(_packet.default)(_unary(_name))
-for _name, _packet in _ROUNDING.items():
-    lowers(_packet.default)(_rounding(_name))
+for _name, _packet in _OR_SAME.items():
+    lowers(_packet.default)(_or_same(_name))
 for _name, _overloads in _BINARY.items():
     lowers(*_overloads)(_binary(_name))
 for _name, _packet in _COMPARISONS.items():
@@ -236,6 +243,46 @@ def _pow_scalar(c: Context) -> Value:
     if is_float and exponent == -2:
         return emit(c, "reciprocal", emit(c, "mul", x, x))
     return emit(c, "pow", x, c.operand(exponent))
+
+
+@lowers(aten.fmax.default)
+def _fmax(c: Context) -> Value:
+    return _number_of(c, "maximum")
+
+
+@lowers(aten.fmin.default)
+def _fmin(c: Context) -> Value:
+    return _number_of(c, "minimum")
+
+
+def _number_of(c: Context, name: str) -> Value:
+    """The larger or smaller of two; of a NaN and a number, the number."""
+    a, b = c.operand(c.argument(0, "self")), c.operand(c.argument(1, "other"))
+    chosen = emit(c, name, a, b)
+    if a.type.kind is not Kind.FLOAT:
+        return chosen
+    chosen = c.builder.where(c.builder.isnan(b), a, chosen)
+    return c.builder.where(c.builder.isnan(a), b, chosen)
+
+
+@lowers(aten.round.decimals)
+def _round_decimals(c: Context) -> Value:
+    """As eager: scaled, rounded and scaled back, each operation in the type of the tensor."""
+    x, decimals = c.operand(c.argument(0, "self")), c.argument(1, "decimals", 0)
+    if decimals == 0:
+        return c.builder.round(x)
+    power = rounded(c, c.operand(10.0 ** abs(decimals)))
+    there, back = ("mul", "div") if decimals > 0 else ("div", "mul")
+    scaled = c.builder.round(rounded(c, emit(c, there, x, power)))
+    return emit(c, back, rounded(c, scaled), power)
+
+
+@lowers(aten.special_entr.default)
+def _entr(c: Context) -> Value:
+    x = c.operand(c.argument(0, "self"))
+    inside = c.builder.where(x == 0.0, c.operand(0.0), c.operand(-math.inf))
+    entropy = c.builder.where(x > 0.0, -x * c.builder.log(x), inside)
+    return c.builder.where(c.builder.isnan(x), x, entropy)
 
 
 @lowers(aten.silu.default)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gint.host.frontend import Value
 from gint.isa import DType, dtype
+from gint.isa.dtypes import Kind
 
 from ..sizes import keys
 from .rules import lowers
@@ -66,7 +68,7 @@ def _dims(arg: object, rank: int) -> list[int]:
     """Normalised, sorted dimensions; None and an empty list mean all of them."""
     if arg is None or arg == []:
         return list(range(rank))
-    listed = arg if isinstance(arg, (list, tuple)) else [arg]
+    listed: Any = arg if isinstance(arg, (list, tuple)) else [arg]
     return sorted(d % rank for d in listed) if rank else []
 
 
@@ -126,6 +128,31 @@ def _mean_all(c: Context) -> Value:
 def _mean(c: Context) -> Value:
     r = _reduction(c, c.argument(1, "dim"), c.argument(2, "keepdim", False))
     return r.mean(c.builder.cast(r.value, c.dtype))
+
+
+@lowers(aten.nansum.default)
+def _nansum(c: Context) -> Value:
+    r = _reduction(c, c.argument(1, "dim"), c.argument(2, "keepdim", False))
+    x = c.builder.cast(r.value, c.dtype)
+    if x.type.kind is Kind.FLOAT:
+        x = c.builder.where(c.builder.isnan(x), c.builder.const(0.0, x.type), x)
+    return r.fold("sum", x)
+
+
+@lowers(aten.linalg_vector_norm.default)
+def _vector_norm(c: Context) -> Value:
+    order = c.argument(1, "ord", 2)
+    r = _reduction(c, c.argument(2, "dim"), c.argument(3, "keepdim", False))
+    b, x = c.builder, abs(c.builder.cast(r.value, c.dtype))
+    if order == 0:
+        return r.fold("sum", b.cast(b.ne(x, 0.0), x.type))
+    if abs(order) == math.inf:
+        return r.fold("amax" if order > 0 else "amin", x)
+    if order == 1:
+        return r.fold("sum", x)
+    if order == 2:
+        return b.sqrt(r.fold("sum", x * x))
+    return r.fold("sum", x ** float(order)) ** (1 / order)
 
 
 @lowers(aten.argmax.default)
@@ -201,6 +228,15 @@ def _softmax(c: Context) -> Value:
     r, x = _float_row(c)
     e = c.builder.exp(x - r.fold("amax", x))
     return e / r.fold("sum", e)
+
+
+@lowers(aten._safe_softmax.default)
+def _safe_softmax(c: Context) -> Value:
+    """Zeros, not NaN, for a row of nothing but -inf."""
+    r, x = _float_row(c)
+    largest = r.fold("amax", x)
+    e = c.builder.exp(x - largest)
+    return c.builder.where(largest == -math.inf, c.operand(0.0), e / r.fold("sum", e))
 
 
 @lowers(aten._log_softmax.default)

@@ -43,7 +43,11 @@ def rules() -> dict[Any, Rule]:
 
 
 def lower(context: Context) -> Value:
-    """The value of the context's node. Raises NotLowerableError for types no opcode takes."""
+    """The value of the context's node. Raises NotLowerableError for types no opcode takes.
+
+    Whatever else a rule raises is a bug in it; `node` is added to the exception, so that the node
+    it is about is the one left to eager.
+    """
     try:
         return _RULES[context.op_node.target](context)
     except ValueError as error:
@@ -52,4 +56,8 @@ def lower(context: Context) -> Value:
         raise refusal from error
     except NotLowerableError as refusal:
         refusal.node = refusal.node or context.op_node
+        raise
+    except Exception as error:
+        if not hasattr(error, "node"):
+            error.node = context.op_node  # type: ignore[attr-defined]
         raise

@@ -12,7 +12,7 @@ import numpy as np
 
 from gint.isa import DType, Form, Instruction, Opcode
 from gint.isa.dtypes import Kind
-from gint.program import Binding, Program, VerifiedProgram
+from gint.program import Binding, Program, Section, SectionKind, VerifiedProgram
 
 from .functions import Functions, narrow_bf16, widen_bf16
 from .memory import slot_view
@@ -23,8 +23,14 @@ def run(verified: VerifiedProgram, binding: Binding) -> int:
     launch = _Launch(verified.program, binding)
     with np.errstate(all="ignore"):
         for section in verified.program.sections:
+            empty = launch.has_no_point(section)
             for instruction in section.instructions:
+                before = launch.fn.error
                 launch.step(instruction)
+                # What is computed for no point is no error; what varies over nothing is computed
+                # once per launch in any case.
+                if empty and verified.varies.get(instruction.d):
+                    launch.fn.error = before
     return launch.fn.error
 
 
@@ -43,6 +49,11 @@ class _Launch:
             Form.POINTWISE: self.pointwise,
             Form.REDUCE: self.reduce,
         }
+
+    def has_no_point(self, section: Section) -> bool:
+        is_scalar = section.kind is SectionKind.SCALAR
+        axes = self.program.parallel_axes if is_scalar else range(self.rank)
+        return any(self.binding.extents[axis] == 0 for axis in axes)
 
     def step(self, i: Instruction) -> None:
         if i.op.form is Form.STORE:
@@ -65,6 +76,8 @@ class _Launch:
         view = slot_view(self.program, self.binding, i.n)
         if i.type.name == "bf16":
             return widen_bf16(view)
+        if i.type.name == "bool":
+            return view.view(np.uint8) != 0  # any byte may lie in memory
         return view.astype(i.type.compute.numpy, copy=True)
 
     def store(self, i: Instruction) -> None:

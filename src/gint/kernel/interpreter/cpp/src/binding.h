@@ -24,8 +24,6 @@ struct Region {
     int64_t extents[MAX_AXES];
     Int128 steps[MAX_AXES];
     Int128 low, high; // bytes touched; `high` is one past the last
-
-    bool same_layout(const Region &other) const;
 };
 
 struct Binding {

@@ -149,6 +149,8 @@ nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb
 } // namespace
 
 NB_MODULE(_native, m) {
+    // Kernels cached for the life of the process outlive the interpreter on purpose.
+    nb::set_leak_warnings(false);
     m.doc() = "The C++ interpreter. See gint.kernel.interpreter.cpp.backend.";
     m.def("instruction_sets", [] {
         size_t count;

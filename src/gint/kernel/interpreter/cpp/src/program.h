@@ -11,7 +11,9 @@
 
 namespace gint {
 
+// As in gint/program/verifier.py.
 constexpr int MAX_AXES = 16;
+constexpr int64_t MAX_POINTS = int64_t(1) << 48;
 constexpr uint16_t NO_REGISTER = 0xFFFF;
 using AxisSet = uint32_t; // one bit per axis
 

@@ -75,10 +75,20 @@ bool disjoint(const Region &a, Int128 at_a, const Region &b, Int128 at_b) {
 
 } // namespace
 
-bool Region::same_layout(const Region &other) const {
-    return itemsize == other.itemsize && rank == other.rank &&
-           std::equal(extents, extents + rank, other.extents) &&
-           std::equal(steps, steps + rank, other.steps);
+// Has every point of the iteration space the same element in both, once they start at one address?
+static bool same_elements(const Slot &slot, const Region &r, const Slot &other_slot,
+                          const Region &other) {
+    if (r.itemsize != other.itemsize) return false;
+    Int128 steps[MAX_AXES] = {}, other_steps[MAX_AXES] = {};
+    bool moves[MAX_AXES] = {}, other_moves[MAX_AXES] = {};
+    for (int k = 0; k < r.rank; k++)
+        if (r.extents[k] > 1) steps[slot.axes[k]] = r.steps[k], moves[slot.axes[k]] = true;
+    for (int k = 0; k < other.rank; k++)
+        if (other.extents[k] > 1)
+            other_steps[other_slot.axes[k]] = other.steps[k],
+            other_moves[other_slot.axes[k]] = true;
+    return std::equal(moves, moves + MAX_AXES, other_moves) &&
+           std::equal(steps, steps + MAX_AXES, other_steps);
 }
 
 bool verify_regions(const Program &program, const Binding &binding, Regions &out) {
@@ -86,8 +96,12 @@ bool verify_regions(const Program &program, const Binding &binding, Regions &out
         binding.params.size() != program.params.size() ||
         binding.slots.size() != program.slots.size())
         return false;
-    for (int64_t extent : binding.extents)
+    Int128 points = 1;
+    for (int64_t extent : binding.extents) {
         if (extent < 0) return false;
+        points *= std::max<int64_t>(extent, 1);
+        if (points > MAX_POINTS) return false;
+    }
     out.of.assign(program.slots.size(), {});
     out.touched.assign(program.slots.size(), false);
     for (size_t n = 0; n < program.slots.size(); n++) {
@@ -128,8 +142,7 @@ bool verify_overlaps(const Program &program, const Regions &regions, const uint6
             const Region &other = regions.of[m];
             if (disjoint(r, pointers[n], other, pointers[m])) continue;
             const bool same = Int128(pointers[n]) + r.start == Int128(pointers[m]) + other.start &&
-                              r.same_layout(other) &&
-                              program.slots[n].axes == program.slots[m].axes;
+                              same_elements(program.slots[n], r, program.slots[m], other);
             if (!same || program.slots[m].writes) return false;
             groups[m] = groups[n];
         }

@@ -1,0 +1,94 @@
+"""A shorter road from Dynamo's graph to ATen operators, for plain inference.
+
+AOTAutograd traces a graph twice and wraps every call, to get gradients, mutations and aliases
+right. A graph that needs none of those is traced once, here, and called directly. Whatever is not
+surely plain takes AOTAutograd's road.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from .decompositions import decompositions
+
+log = logging.getLogger(__name__)
+
+#: Modules of functions that change how others run (gradient modes, transforms, autocast), which a
+#: trace without gradients would get wrong in silence. Operators are in torch, torch._C._nn, ...
+_MODES = (
+    "torch._functorch", "torch._C._functorch", "torch.autograd", "torch._C._autograd", "torch.amp",
+    "torch.ops.higher_order", "torch.utils",
+)  # fmt: skip
+_NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
+
+
+def trace_inference(gm: fx.GraphModule) -> fx.GraphModule | None:
+    """The graph in functional ATen operators, or None for one that needs AOTAutograd."""
+    inputs = [n.meta.get("example_value") for n in gm.graph.nodes if n.op == "placeholder"]
+    mode = _fake_mode(inputs)
+    if mode is None or not _is_plain(gm, inputs):
+        return None
+    try:
+        traced = _trace(gm, inputs, mode)
+    except Exception as error:
+        # AOTAutograd traces what this road cannot, or says what is wrong with the graph.
+        log.debug("left to AOTAutograd: %s: %s", type(error).__name__, error)
+        return None
+    return None if _mutates(traced) else traced
+
+
+def _fake_mode(inputs: list[Any]) -> FakeTensorMode | None:
+    modes = [x.fake_mode for x in inputs if isinstance(x, FakeTensor)]
+    return modes[0] if modes else None
+
+
+def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
+    """No gradients, no autocast, no transforms, no subclasses, no sizes that depend on data."""
+    if torch.is_grad_enabled() and any(_requires_grad(x) for x in inputs):
+        return False
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return False
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return False
+    if any(type(x) is not FakeTensor and not isinstance(x, _NUMBERS) for x in inputs):
+        return False
+    if any(isinstance(m, fx.GraphModule) for m in gm.children()):
+        return False
+    if any(_changes_mode(n.target) for n in gm.graph.nodes):
+        return False
+    return not any("unbacked_bindings" in n.meta for n in gm.graph.nodes)
+
+
+def _changes_mode(target: Any) -> bool:
+    module = getattr(target, "__module__", None) or ""
+    return module == "torch._C" or module.startswith(_MODES)
+
+
+def _requires_grad(x: Any) -> bool:
+    return isinstance(x, torch.Tensor) and x.requires_grad
+
+
+def _trace(gm: fx.GraphModule, inputs: list[Any], mode: FakeTensorMode) -> fx.GraphModule:
+    from torch._dispatch.python import enable_python_dispatcher
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    trace = make_fx(gm.forward, decomposition_table=decompositions(), tracing_mode="real")
+    with torch.no_grad(), mode, torch.random.fork_rng(devices=()):
+        if mode.shape_env is None:
+            return trace(*inputs)
+        # Composite operators' C++ would turn symbolic sizes into numbers.
+        with enable_python_dispatcher():
+            return trace(*inputs)
+
+
+def _mutates(traced: fx.GraphModule) -> bool:
+    """Whether an operator writes into an argument: functionalising is AOTAutograd's business."""
+    for node in traced.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+            return True
+    return False

@@ -1,0 +1,173 @@
+"""Shapes that change: one compilation serves them, and the backend asks for no guard of its own."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from gint.conductor import gint_backend, statistics  # noqa: E402
+
+pytestmark = pytest.mark.torch
+F = torch.nn.functional
+
+
+@pytest.fixture(autouse=True)
+def _fresh_dynamo():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture(params=["cpp", "python"])
+def options(request, interpreters) -> dict:
+    if request.param not in interpreters:
+        pytest.skip(f"backend {request.param!r} is not usable here")
+    return {"backend": request.param, "check": True}
+
+
+class Counted:
+    """A backend that counts how often Dynamo calls it."""
+
+    def __init__(self, options: dict | None) -> None:
+        self.calls, self.options = 0, options
+
+    def __call__(self, module, inputs):
+        self.calls += 1
+        if self.options is None:
+            return module.forward
+        return gint_backend(module, inputs, options=self.options)
+
+
+def run(function, options: dict | None, calls, dynamic: bool | None = True) -> int:
+    """Compile once and call with each of the arguments; how often the backend was called."""
+    torch._dynamo.reset()
+    counted = Counted(options)
+    compiled = torch.compile(function, backend=counted, dynamic=dynamic)
+    for args in calls:
+        torch.testing.assert_close(compiled(*args), function(*args), rtol=1e-4, atol=1e-4)
+    return counted.calls
+
+
+def norm(x, w):
+    return F.layer_norm(x * 2, x.shape[-1:], w, w).softmax(-1) + x.mean(-1, keepdim=True)
+
+
+def shapes(count: int) -> list[tuple[int, int]]:
+    """Shapes whose sizes from 2 are never equal and both change every time."""
+    rows, columns = range(2, 2 + 2 * count, 2), range(3, 3 + 2 * count, 2)
+    return list(zip(rows, random.Random(0).sample(columns, count), strict=True))
+
+
+def test_dynamic_compiles_once_for_fifty_shapes(options) -> None:
+    calls = [(torch.randn(n, m), torch.randn(m)) for n, m in shapes(50)]
+    assert run(norm, options, calls) == 1
+
+
+def test_automatic_dynamic_compiles_twice_for_fifty_shapes(options) -> None:
+    calls = [(torch.randn(n, m), torch.randn(m)) for n, m in shapes(50)]
+    assert run(norm, options, calls, dynamic=None) == 2
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (1, 5), (5, 1), (1, 1), (0, 0)])
+def test_sizes_zero_and_one(size, options) -> None:
+    calls = [(torch.randn(n, m), torch.randn(m)) for n, m in ((4, 7), size, (9, 3))]
+    assert run(lambda x, w: (x * w).relu() + x.sum(0), options, calls) <= 3
+    run(lambda x, w: x.softmax(-1) * w, options, calls)
+
+
+# Each with sizes, symbols and bounds used another way.
+FUNCTIONS = {
+    "size as a value": lambda x: x * x.shape[0] + x.shape[1],
+    "size divided": lambda x: x / x.shape[1],
+    "arange": lambda x: x + torch.arange(x.shape[1]),
+    "mask": lambda x: torch.where(torch.arange(x.shape[0])[:, None] > 2, x, -x),
+    "causal mask": lambda x: x[:, :1] * torch.ones(x.shape[0], x.shape[0]).tril(),
+    "mean over all": lambda x: x.mean(),
+    "mean and variance over a dimension": lambda x: torch.var_mean(x, 0),
+    "argmax": lambda x: x.argmax(1) + x.argmax(),
+    "reshape": lambda x: (x + 1).reshape(x.shape[1], x.shape[0]) * 2,
+    "flatten": lambda x: (x + 1).flatten() - x.reshape(-1),
+    "transpose": lambda x: (x.t() * 3).contiguous() + x.t(),
+    "slice by a size": lambda x: x[: x.shape[0] // 2] * 2 + 1,
+    "slice from a size": lambda x: x[x.shape[0] // 2 :, 1:] + 1,
+    "computed, then sliced": lambda x: (x * 2)[1:, : x.shape[1] - 1] + 1,
+    "split in two": lambda x: x[:, : x.shape[1] // 2].sigmoid().sum(1) + x[:, -1],
+    "expand": lambda x: x[:, None].expand(-1, 3, -1) * 2,
+    "new sizes": lambda x: x.new_full((x.shape[1], 2), 3.0) + x.new_zeros(x.shape[1], 1),
+    "sum of squares over sizes": lambda x: (x * x).sum() / x.numel(),
+    "cat": lambda x: torch.cat([x * 2, x], 0).relu(),
+    "matmul": lambda x: (x @ x.t()).softmax(-1) @ x,
+    "size twice": lambda x: x * (x.shape[0] * 2 - x.shape[1]),
+    "float of a size": lambda x: x * float(x.shape[1]) ** -0.5,
+    "maximum of sizes": lambda x: x + max(x.shape[0], 7),
+    "softmax and back": lambda x: x.softmax(0).log_softmax(1),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_guard_beyond_dynamo_s_own(name: str, options) -> None:
+    calls = [(torch.randn(n, m),) for n, m in shapes(8)]
+    function = FUNCTIONS[name]
+    assert run(function, options, calls) == run(function, None, calls)
+
+
+@pytest.mark.parametrize("name", ["size as a value", "arange", "reshape", "causal mask"])
+def test_no_fallback_because_of_symbols(name: str, options) -> None:
+    before = len(statistics())
+    run(FUNCTIONS[name], options, [(torch.randn(4, 6),), (torch.randn(7, 3),)])
+    assert [r.fallbacks for r in statistics()[before:]] == [()]
+
+
+def test_numbers_as_arguments(options) -> None:
+    calls = [(torch.randn(5), n, s) for n, s in ((3, 0.5), (4, 0.25), (17, -2.0), (100, 1e-3))]
+    same = [run(lambda x, n, s: x * n + torch.arange(5) * s, o, calls) for o in (options, None)]
+    assert same[0] == same[1]
+
+
+def test_marked_dimensions(options) -> None:
+    counted = Counted(options)
+    compiled = torch.compile(norm, backend=counted)
+    for n in (3, 8, 21, 50):
+        x, w = torch.randn(n, 16), torch.randn(16)
+        torch._dynamo.mark_dynamic(x, 0)
+        torch.testing.assert_close(compiled(x, w), norm(x, w), rtol=1e-4, atol=1e-4)
+    assert counted.calls == 1
+
+
+def test_strides_that_change(options) -> None:
+    def f(x):
+        return x * 2 + x.sum(0)
+
+    base = torch.randn(40, 60)
+    calls = [(base[:n, :m],) for n, m in ((5, 7), (8, 9), (39, 2), (11, 60))]
+    run(f, options, calls)
+    run(f, options, [(base.t()[:n],) for n in (5, 9, 60)])
+
+
+def test_training_with_dynamic_shapes(options) -> None:
+    def loss(x, w):
+        return (F.layer_norm(x, (6,), w) * x).softmax(-1).square().sum()
+
+    compiled = torch.compile(loss, backend=gint_backend, options=options, dynamic=True)
+    for n in (3, 8, 5):
+        x, grads = torch.randn(n, 6), []
+        for f in (compiled, loss):
+            w = torch.ones(6, requires_grad=True)
+            f(x, w).backward()
+            grads.append(w.grad)
+        torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
+
+
+def test_a_recompile_finds_the_loaded_program_again(options) -> None:
+    from gint.conductor import compiler
+
+    def f(x):
+        return (x * 3).tanh()
+
+    run(f, options, [(torch.randn(4, 5),)], dynamic=False)
+    loaded = compiler._load_encoded.cache_info().misses
+    run(f, options, [(torch.randn(6, 8),)], dynamic=False)
+    assert compiler._load_encoded.cache_info().misses == loaded

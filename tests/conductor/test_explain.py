@@ -1,0 +1,119 @@
+"""`gint.conductor.explain` and `gint explain`: what they print, and what they say of bad input."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from gint.conductor import explain, gint_backend, statistics  # noqa: E402
+from gint.conductor.explain import explain_call  # noqa: E402
+from gint.conductor.explain_cli import main, parse_arguments  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+SOURCE = """
+import torch
+
+def norm(x, w):
+    y = torch.nn.functional.layer_norm(x + 1, (64,), w)
+    return torch.lgamma((y @ y.t()).softmax(-1))
+
+def broken(x):
+    raise ValueError("no luck")
+
+def nothing(x):
+    return x
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "functions.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_explain_lists_programs_externs_and_what_is_left_to_eager(capsys, file) -> None:
+    assert main([f"{file}:norm", "--args", "f32[8,64],f32[64]", "--backend", "python"]) == 0
+    said = capsys.readouterr().out
+    assert "graph 0 on python: 2 programs" in said
+    assert "left whole to ATen: 1 x aten.mm" in said
+    assert "lgamma  aten.lgamma.default  no lowering rule for this operator" in said
+    assert "covers add, native_layer_norm" in said
+    assert "covers _softmax" in said
+    assert "rsqrt.f32" in said
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_a_function_that_does_nothing(capsys, file) -> None:
+    assert main([f"{file}:nothing", "--args", "f32[3]", "--backend", "python"]) == 0
+    assert "No graph was compiled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("where", "args", "said"),
+    [
+        ("{file}:norm", "f99[3]", "There is no type 'f99' in 'f99[3]'. Known: f32, f64"),
+        ("{file}:norm", "f32[3,x]", "'x' in 'f32[3,x]' is no size"),
+        ("{file}:norm", "f32[-3]", "'-3' in 'f32[-3]' is no size"),
+        ("{file}:norm", "f32[3", "do not match. Write f32[1024,64],f32[64]"),
+        ("{file}:norm", "f32", "'f32' is no argument"),
+        ("{file}:norm", "f32[3]", "failed: TypeError"),
+        ("{file}:broken", "f32[3]", "failed: ValueError: no luck"),
+        ("{file}:absent", "", "no function 'absent'.\nIt has: norm, broken, nothing."),
+        ("{file}", "", "Expected FILE.py:FUNCTION"),
+        ("{file}.missing:norm", "", "There is no file"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_exit_status_two(where, args, said, file, capsys) -> None:
+    assert main([where.format(file=file), "--args", args, "--backend", "python"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_an_unknown_backend_and_a_file_that_does_not_import(file, tmp_path, capsys) -> None:
+    assert main([f"{file}:norm", "--backend", "gpu"]) == 2
+    assert "There is no backend 'gpu'. Known: cpp, python" in capsys.readouterr().err
+    (tmp_path / "faulty.py").write_text("1 / 0")
+    assert main([f"{tmp_path / 'faulty.py'}:f"]) == 2
+    assert "cannot be imported: ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_arguments_as_they_are_written() -> None:
+    x, i, b, n, s, t = parse_arguments("bf16[2,3], i8[4],bool[], 3,0.5, True")
+    assert (x.dtype, x.shape) == (torch.bfloat16, (2, 3))
+    assert (i.dtype, i.shape) == (torch.int8, (4,))
+    assert (b.dtype, b.shape) == (torch.bool, ())
+    assert (n, s, t) == (3, 0.5, True)
+    assert parse_arguments("") == []
+    assert parse_arguments("f32[0,4]")[0].numel() == 0
+
+
+def test_explain_leaves_other_compiled_functions_as_they_are() -> None:
+    torch._dynamo.reset()
+    options = {"backend": "python"}
+
+    def f(x):
+        return x * 2
+
+    compiled, x = torch.compile(f, backend=gint_backend, options=options), torch.randn(3)
+    compiled(x)
+    before = len(statistics())
+    assert len(explain_call(f, (x,), {}, options).graphs) == 1
+    assert len(explain_call(f, (x,), {}, options).graphs) == 1
+    compiled(x)
+    assert len(statistics()) == before + 2
+
+
+def test_explain_takes_keywords_and_shows_every_graph() -> None:
+    def f(x, *, scale):
+        y = x * scale
+        torch._dynamo.graph_break()
+        return y + 1
+
+    said = str(explain(f, torch.randn(3), scale=2.0))
+    assert "graph 0" in said
+    assert "graph 1" in said

@@ -1,0 +1,117 @@
+"""The README and the pages of docs/: their Python runs, their links lead somewhere.
+
+Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
+marked `py`, which looks the same and does not run. A `text` block after the comment
+`<!-- printed -->` is what the block before it prints.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"^```python\n(?P<code>.*?)^```$(?:\s*^<!-- printed -->\s*^```text\n(?P<printed>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+pytestmark = pytest.mark.checkout
+
+
+def blocks_of(page: Path) -> list[tuple[str, str | None]]:
+    """The Python of a page, moved down to the lines it has there, and what it prints."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        ("\n" * text.count("\n", 0, found.start("code")) + found["code"], found["printed"])
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def with_code() -> list:
+    """The pages that have Python to run, marked by what it needs."""
+    found = []
+    for page in PAGES:
+        code = "\n".join(code for code, _ in blocks_of(page))
+        marks = [pytest.mark.torch] if "import torch" in code else []
+        if code:
+            found.append(pytest.param(page, id=page.name, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("page", with_code())
+def test_python_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": page.stem}
+    for code, printed in blocks_of(page):
+        exec(compile(code, str(page), "exec"), namespace)
+        found = capsys.readouterr().out
+        if printed is not None:
+            assert found.strip() == printed.strip()
+
+
+def test_a_page_says_somewhere_what_is_printed():
+    assert sum(printed is not None for page in PAGES for _, printed in blocks_of(page)) >= 4
+
+
+def test_the_backend_of_its_page_runs_programs():
+    """The page's `blocks` backend agrees with NumPy's, over more rows than one block has."""
+    import numpy as np
+
+    from gint.host.executor import Executable, load
+    from gint.host.frontend import bytecode
+
+    namespace: dict = {"__name__": "blocks"}
+    for code, _ in blocks_of(ROOT / "docs" / "adding-a-backend.md"):
+        exec(code, namespace)
+
+    @bytecode
+    def softmax(b):
+        rows, cols = b.parallel("rows"), b.reduced("cols")
+        x = b.input("x", "f32", rows, cols)
+        e = b.exp(x - b.amax(x))
+        b.output("y", "f32", (rows, cols), e / b.sum(e))
+
+    x = np.random.default_rng(0).standard_normal((3 * namespace["ROWS"] + 5, 7), np.float32)
+    (found,) = Executable(softmax, namespace["BACKEND"])(x=x)
+    (wanted,) = load(softmax, "python")(x=x)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    for link in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {link}: there is no such file"
+        if anchor:
+            assert anchor in anchors_of(target), f"{page.name}: {link}: there is no such heading"
+
+
+def test_source_files_that_pages_name_exist():
+    """Names in backticks that end like a source file, whole or from some folder on."""
+    named = re.compile(r"`([\w./-]+\.(?:py|cpp|h|c|toml))`")
+    folders = ("src", "tests", "benchmarks", "scripts", "tools")
+    known = {path.name for path in ROOT.iterdir()}
+    known |= {path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.*")}
+    for page in PAGES:
+        for name in named.findall(page.read_text(encoding="utf-8")):
+            if "/blocks/" in name:  # the example of adding-a-backend.md
+                continue
+            found = any(path == name or path.endswith(f"/{name}") for path in known)
+            assert found, f"{page.name} names {name}, and there is no such file"
