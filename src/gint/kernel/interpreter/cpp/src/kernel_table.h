@@ -27,7 +27,8 @@ using ScatterFn = GatherFn; // d is strided, s packed
 
 // Folds packed rows: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
-// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride apart.
+// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
+// apart.
 using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
                             bool fresh);
 // d[i] <- fold(d[i], s[i])
@@ -80,9 +81,10 @@ struct ChainArgument {
 struct ChainKernels {
     size_t block; // elements that a chain works on at once
     // The first argument is where the accumulator starts, the last one a store.
-    void (*run)(const ChainArgument *arguments, size_t blocks);
+    void (*run)(const ChainArgument *arguments, size_t first_block, size_t last_block);
     ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar
-    // Two links at once; null where the pair is not built. Its second argument's link is not looked at.
+    // Two links at once; null where the pair is not built. Its second argument's link is not looked
+    // at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
     ChainLink store, store_stream;
 };

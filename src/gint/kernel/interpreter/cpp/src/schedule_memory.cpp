@@ -3,9 +3,9 @@
 namespace gint {
 
 namespace {
-constexpr double STREAM_BYTES = 24 << 20; // outputs from here on go past the caches
+constexpr double STREAM_BYTES = 24 << 20;    // outputs from here on go past the caches
 constexpr double PREFETCH_BYTES = 512 << 10; // inputs from here on do not wait in the second one
-}
+} // namespace
 
 // A slot of the compute type without gaps is read in place: its load is no step at all.
 void Scheduler::emit_load(const Instruction &in, uint32_t at) {
@@ -36,8 +36,10 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     }
     close_chain();
     const uint16_t d = result(in, at);
-    if (packed) add(Step::COPY, v.shape, type_size(in.type), d, source);
-    else add_move(Step::GATHER, v.shape, in.n, d, source);
+    if (packed)
+        add(Step::COPY, v.shape, type_size(in.type), d, source);
+    else
+        add_move(Step::GATHER, v.shape, in.n, d, source);
 }
 
 // Does a store to the same elements come before the last use of what `load` reads?
@@ -105,8 +107,7 @@ bool Scheduler::is_streamed(size_t slot) const {
 
 // Slots read without gaps, in the last section that goes over them: by then the memory is idle.
 void Scheduler::plan_prefetches() {
-    // One pass over memory is what the hardware foresees by itself.
-    if (out.parallel.rank == 0 || !p.has_reduction) return;
+    if (out.parallel.rank == 0) return;
     const int axis = out.parallel.axis[out.parallel.rank - 1];
     const int64_t step = out.parallel.step[out.parallel.rank - 1];
     for (size_t k = 0; k < out.touched.size(); k++) {
@@ -127,6 +128,12 @@ void Scheduler::plan_prefetches() {
                                     out.touched[k].strides[axis] * step});
             break;
         }
+    }
+    for (SectionPlan &s : out.sections) {
+        s.pauses = uint32_t(s.steps.size());
+        for (const ChainPlan &chain : s.chains)
+            s.pauses += uint32_t(size_t(elements(tile)) / k.chain[chain.type].block);
+        s.pauses = std::max(s.pauses, 1u);
     }
 }
 
@@ -160,7 +167,8 @@ void Scheduler::emit_store(const Instruction &in, uint32_t at) {
         out.streams |= streamed;
         add(streamed ? Step::STREAM : Step::COPY, shape, size, d, operand(in.a, shape));
     } else {
-        const bool lines = out.layout.axis_b >= 0 && out.layout.strides[in.n][out.layout.axis_b] == 1;
+        const bool lines =
+            out.layout.axis_b >= 0 && out.layout.strides[in.n][out.layout.axis_b] == 1;
         const bool streamed = shape == FULL && lines && is_streamed(in.n);
         out.streams |= streamed;
         const uint16_t a = operand(in.a, shape);
