@@ -92,7 +92,8 @@ class PlanWriter:
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
-            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"),
+            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"), "torch": torch,
+            "math": math,
         }  # fmt: skip
         self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
         self.constants: dict[Any, str] = {}
