@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,15 +14,16 @@ import torch
 from torch import fx
 
 from gint.host import backends
-from gint.host.backends import Backend, Kernel
+from gint.host.backends import Backend, Capabilities, Kernel
 from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
 from .externs import name_of
-from .graph import Graph, NodeKind
+from .graph import Graph, NodeKind, Refusal
 from .options import Options
-from .partitioner import GraphPartitioner, Partition, Unit
+from .order import Unit
+from .partitioner import GraphPartitioner, Partition
 from .plan import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
@@ -60,6 +62,17 @@ class GintCompiler:
         module.graph.eliminate_dead_code()
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
+        try:
+            return self._compile(module, device, backend, unusable)
+        except Exception as error:
+            # The last resort, so that nothing fails here that runs in eager.
+            if self.options.check:
+                raise
+            return _left_to_eager(module, f"{type(error).__name__}: {error}")
+
+    def _compile(
+        self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
+    ) -> GintCompiledSubgraph:
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
@@ -72,10 +85,10 @@ class GintCompiler:
         return GintCompiledSubgraph(function, record)
 
     def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
-        limit = backend.capabilities.max_slots if backend else 2
+        can = backend.capabilities if backend else Capabilities()
         wanted = self.options.max_tensors
-        limit = limit if wanted is None else min(wanted, limit)
-        return GraphPartitioner(limit, self.options.check).partition(graph)
+        limit = can.max_slots if wanted is None else min(wanted, can.max_slots)
+        return GraphPartitioner(limit, self.options.check, can.max_registers).partition(graph)
 
 
 def device_of(graph: fx.Graph) -> str:
@@ -89,6 +102,20 @@ def device_of(graph: fx.Graph) -> str:
         if isinstance(value, torch.Tensor):
             found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
     return found.most_common(1)[0][0] if found else "cpu"
+
+
+def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
+    warnings.warn(
+        f"gint leaves a graph to eager, since compiling it failed: {reason}\n"
+        'This is a bug in gint. options={"check": True} shows where it happens.',
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    refusal = Refusal("(the graph)", "", f"compiling it failed: {reason}")
+    record = GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))
+    remember(record)
+    interpreter = fx.Interpreter(module)
+    return GintCompiledSubgraph(interpreter.boxed_run, record)
 
 
 def _load(backend: str, verified: VerifiedProgram) -> Kernel:

@@ -234,7 +234,9 @@ class Emitter:
         if t is None or fake.device.type != self.graph.device:
             raise lowering.NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
         offset, steps = address(m, keys(fake.stride()))
-        offset = offset + key(fake.storage_offset() - base_fake.storage_offset())
+        # Only view_as_real has elements of another size than its base.
+        ratio = base_fake.dtype.itemsize // fake.dtype.itemsize
+        offset = offset + key(fake.storage_offset() - ratio * base_fake.storage_offset())
         axes, strides = tuple(steps), tuple(steps.values())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)

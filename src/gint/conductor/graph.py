@@ -11,6 +11,7 @@ fallback   left to ATen because nothing here can do it; with a reason
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -48,6 +49,29 @@ def value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
+def unbacked_symbols(node: fx.Node) -> dict[str, tuple]:
+    """The symbols that get their value when the node runs, and where in its result that is found
+    (a path of torch.utils._pytree)."""
+    bindings = node.meta.get("unbacked_bindings")
+    if not bindings:
+        return {}
+    from torch.fx.experimental.symbolic_shapes import resolve_unbacked_bindings
+
+    env = next((n.shape_env for n in _sym_nodes(value_of(node))), None)
+    renamed = resolve_unbacked_bindings(env, bindings) if env is not None else bindings
+    return {str(symbol): path for symbol, path in renamed.items()}
+
+
+def _sym_nodes(value: Any) -> Iterator[Any]:
+    if isinstance(value, torch.Tensor):
+        value = (*value.shape, *value.stride(), value.storage_offset())
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _sym_nodes(item)
+    elif isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+        yield value.node
+
+
 def is_tensor(node: fx.Node) -> bool:
     return isinstance(value_of(node), torch.Tensor)
 
@@ -75,8 +99,9 @@ class Graph:
         value = value_of(node)
         if node.op in ("placeholder", "get_attr"):
             return NodeKind.INPUT if isinstance(value, torch.Tensor | None) else NodeKind.SCALAR
-        if isinstance(value, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
-            return NodeKind.EXTERN if is_extern(node.target) else NodeKind.SCALAR
+        is_number = isinstance(value, (int, float, torch.SymInt, torch.SymFloat, torch.SymBool))
+        if is_number and not is_extern(node.target) and not unbacked_symbols(node):
+            return NodeKind.SCALAR
         if node.target is operator.getitem:
             return self._item_kind(node)
         if is_view(node.target):
@@ -123,6 +148,8 @@ class Graph:
                 return f"a tensor on {t.device}, where programs run on {self.device}"
             if t.layout is not torch.strided:
                 return f"a tensor of layout {t.layout}"
+            if t.is_neg():
+                return "a tensor whose values are the negatives of its memory"
             if t.dim() > 12:
                 return f"a tensor of {t.dim()} dimensions"
         return None
@@ -134,3 +161,24 @@ class Graph:
             if self.kinds[node] is NodeKind.TUPLE:
                 node = node.args[0]
         return node
+
+    def memory(self, node: fx.Node) -> fx.Node:
+        """The node whose memory a value may lie in, also where views are left to eager."""
+        node = self.base(node)
+        while self.kinds[node] in (NodeKind.EXTERN, NodeKind.FALLBACK):
+            source = self._aliased(node)
+            if source is None:
+                break
+            node = self.base(source)
+        return node
+
+    @staticmethod
+    def _aliased(node: fx.Node) -> fx.Node | None:
+        """The argument a node left whole may return a view of."""
+        if node.target is operator.getitem:
+            return node.args[0]
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or not any(r.alias_info for r in schema.returns):
+            return None
+        first = node.args[0] if node.args else None
+        return first if isinstance(first, fx.Node) else None

@@ -79,24 +79,27 @@ def separate(index: Index, sizes: Sequence[int], extents: Sequence[Key]) -> list
     rest: list[tuple[int, Key]] = list(index.terms)
     if not all(isinstance(v, int) for v in (index.offset, *sizes, *(c for _, c in rest))):
         return None
+    if 0 in sizes:
+        return None  # no position at all
     result: list[Index] = []
     offset, weight = index.offset, 1
     for size in reversed(sizes):
         inner = weight * size
-        here = [(a, c // weight) for a, c in rest if c % weight == 0 and c < inner]
-        rest = [(a, c) for a, c in rest if not (c % weight == 0 and c < inner)]
+        here = [(a, c // weight) for a, c in rest if c % weight == 0 and abs(c) < inner]
+        rest = [(a, c) for a, c in rest if not (c % weight == 0 and abs(c) < inner)]
         start, offset = offset % size, offset // size
-        reach = start
+        low = high = start
         for axis, coefficient in here:
-            extent = extents[axis]
+            extent, step = extents[axis], abs(coefficient)
             if not isinstance(extent, int):
                 return None
-            if coefficient * extent > size and start == 0:
-                if size % coefficient == 0 and extent % (size // coefficient) == 0:
-                    raise SplitNeededError(axis, size // coefficient)
+            if step * extent > size:
+                if size % step == 0 and extent % (size // step) == 0:
+                    raise SplitNeededError(axis, size // step)
                 return None
-            reach += coefficient * (extent - 1)
-        if reach >= size:
+            reach = coefficient * (extent - 1)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        if low < 0 or high >= size:
             return None
         result.append(Index(start, tuple(here)))
         weight = inner

@@ -16,39 +16,37 @@ from .graph import Graph, NodeKind, value_of
 from .sizes import keys
 
 if TYPE_CHECKING:
-    from .partitioner import Unit
+    from .order import Order, Unit
 
 _COPY = torch.ops.aten.copy_.default
 
 
 def place_outputs(
-    graph: Graph,
-    units: list[Unit],
-    unit_of: dict[fx.Node, Unit],
-    before: dict[Unit, set[Unit]],
+    graph: Graph, order: Order, before: dict[Unit, set[Unit]]
 ) -> dict[fx.Node, fx.Node]:
     """Value -> the input it is stored into. Adds what must run first to `before`, and takes the
-    copies that are no longer needed out of `units`."""
+    copies that are no longer needed out of it."""
     placed: dict[fx.Node, fx.Node] = {}
     output = next(n for n in graph.fx.nodes if n.op == "output")
-    for unit in list(units):
+    returned = {graph.memory(n) for n in output.all_input_nodes}
+    for unit in order.units:
         node = unit.nodes[0]
         if unit.is_launch or node.target is not _COPY:
             continue
         target, value = node.args[:2]
-        maker = unit_of.get(value)
+        maker = order.unit_of.get(value)
         if maker is None or not maker.is_launch or value in placed or target in placed.values():
             continue
-        if value in output.all_input_nodes or not _same_layout(graph, target, value):
+        if value in returned or not _same_layout(graph, target, value):
             continue
-        readers = {u for u in units if u not in (unit, maker) and _reads(graph, u, target)}
+        readers = {u for u in before if u not in (unit, maker) and _reads(graph, u, target)}
         if any(_reaches(reader, maker, before) for reader in readers):
             continue
-        if not _reads_elementwise(maker, target, value):
+        if not _reads_elementwise(graph, maker, target, value):
             continue
         placed[value] = target
         before[maker] |= readers
-        _remove(unit, maker, units, before)
+        _remove(unit, maker, before)
     return placed
 
 
@@ -57,6 +55,7 @@ def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
     return (
         graph.kinds[target] is NodeKind.INPUT
         and a.dtype == b.dtype
+        and not a.is_neg()
         and a.device == b.device
         and keys(a.shape) == keys(b.shape)
         and keys(a.stride()) == keys(b.stride())
@@ -65,11 +64,11 @@ def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
 
 def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
     if unit.is_launch:
-        return any(slot.node is target for slot in unit.program.slots)
-    return any(graph.base(n) is target for n in unit.nodes[0].all_input_nodes)
+        return any(graph.memory(slot.node) is target for slot in unit.program.slots)
+    return any(graph.memory(n) is target for n in unit.nodes[0].all_input_nodes)
 
 
-def _reads_elementwise(maker: Unit, target: fx.Node, value: fx.Node) -> bool:
+def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
     """Whether the program reads the input only where it writes the value."""
     emitted = maker.program
     slots = list(zip(emitted.verified.program.slots, emitted.slots, strict=True))
@@ -77,7 +76,8 @@ def _reads_elementwise(maker: Unit, target: fx.Node, value: fx.Node) -> bool:
     if out is None:
         return False
     reads = [(s.axes, x.strides) for s, x in slots if x.node is target and x.offset == 0]
-    return all(r == out for r in reads) and len(reads) == sum(x.node is target for _, x in slots)
+    touching = sum(graph.memory(x.node) is target for _, x in slots)
+    return all(r == out for r in reads) and len(reads) == touching
 
 
 def _reaches(start: Unit, goal: Unit, before: dict[Unit, set[Unit]]) -> bool:
@@ -93,8 +93,7 @@ def _reaches(start: Unit, goal: Unit, before: dict[Unit, set[Unit]]) -> bool:
     return False
 
 
-def _remove(unit: Unit, instead: Unit, units: list[Unit], before: dict[Unit, set[Unit]]) -> None:
-    units.remove(unit)
+def _remove(unit: Unit, instead: Unit, before: dict[Unit, set[Unit]]) -> None:
     needed = before.pop(unit)
     for needs in before.values():
         if unit in needs:

@@ -2,7 +2,7 @@
 
 Fresh memory costs more than the arithmetic that fills it (docs/performance.md). So large results
 come from a bounded pool: it keeps the storages it handed out, and hands one out again when nobody
-else holds it, which a storage's use count tells. Small results are torch's own business.
+else holds it. Small results are torch's own business.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import ctypes
 import mmap
 import os
 from collections import deque
+from collections.abc import Iterator
 from functools import cache
+from sys import getrefcount
+from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -22,18 +26,22 @@ POOLED_BYTES = 1 << 20
 _HUGE_BYTES = 1 << 22
 #: Tensors of one shape kept at most.
 _MAX_KEPT = 8
-#: What the pool itself holds on a storage: its tensor and the storage object.
-_OWN_COUNT = 2
 
 _use_count = torch._C._storage_Use_Count
 
 
 class Pool:
-    """All storages kept, at most `limit` bytes of them."""
+    """All storages kept, at most `limit` bytes of them.
+
+    A shelf lives as long as a plan refers to it or something lies on it.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes = limit, 0
-        self.shelves: dict[tuple, Shelf] = {}
+        self.shelves: WeakValueDictionary[tuple, Shelf] = WeakValueDictionary()
+        self.filled: dict[Shelf, None] = {}
+        #: Held while anything is added or dropped; handing out needs no lock.
+        self.lock = Lock()
 
     def shelf(self, size: tuple, stride: tuple, dtype: torch.dtype) -> Shelf:
         key = (size, stride, dtype)
@@ -42,20 +50,64 @@ class Pool:
             found = self.shelves[key] = Shelf(self, key)
         return found
 
-    def make_room(self, nbytes: int) -> bool:
-        """Whether `nbytes` more fit, dropping storages nobody uses if need be."""
-        if nbytes > self.limit:
-            return False
-        for shelf in list(self.shelves.values()):
-            if self.bytes + nbytes <= self.limit:
-                break
-            shelf.drop_free()
-        return self.bytes + nbytes <= self.limit
+    def keep(self, shelf: Shelf, entry: Kept) -> bool:
+        """Put a storage on a shelf if there is room, dropping what nobody uses if need be."""
+        with self.lock:
+            if len(shelf.kept) >= _MAX_KEPT or not self._make_room(entry.memory[1]):
+                return False
+            self.bytes += entry.memory[1]
+            self.filled[shelf] = None
+            shelf.kept.append(entry)
+            return True
+
+    def forget(self, entry: Kept) -> None:
+        """A storage taken off a shelf does not come back."""
+        with self.lock:
+            self.bytes -= entry.memory[1]
 
     def clear(self) -> None:
         """Give back everything nobody uses."""
-        for shelf in list(self.shelves.values()):
-            shelf.drop_free()
+        with self.lock:
+            for shelf in list(self.filled):
+                self._empty(shelf)
+
+    def _make_room(self, nbytes: int) -> bool:
+        if nbytes <= self.limit:
+            for shelf in list(self.filled):
+                if self.bytes + nbytes <= self.limit:
+                    break
+                self._empty(shelf)
+        return self.bytes + nbytes <= self.limit
+
+    def _empty(self, shelf: Shelf) -> None:
+        for entry in shelf.take_free():
+            self.bytes -= entry.memory[1]
+        if not shelf.kept:
+            self.filled.pop(shelf, None)
+
+
+class Kept:
+    """A storage the pool handed out, and how one sees that nobody else holds it.
+
+    The use count tells of tensors. Whoever asks a tensor for its storage gets the very object kept
+    here, which only Python's own count tells. And the memory behind a storage may be replaced
+    while somebody holds it: resized, or moved to where other processes read it.
+    """
+
+    __slots__ = ("holders", "memory", "storage", "tensor")
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor, self.storage = tensor, tensor.untyped_storage()
+        self.holders, self.memory = self.count_holders(), self.find_memory()
+
+    def count_holders(self) -> tuple[int, int]:
+        return _use_count(self.storage._cdata), getrefcount(self.storage)
+
+    def find_memory(self) -> tuple[int, int]:
+        return self.storage.data_ptr(), self.storage.nbytes()
+
+    def is_free(self) -> bool:
+        return self.count_holders() == self.holders
 
 
 class Shelf:
@@ -63,45 +115,41 @@ class Shelf:
 
     def __init__(self, pool: Pool, key: tuple) -> None:
         self.pool, self.key = pool, key
-        self.kept: deque[tuple[torch.Tensor, Any]] = deque()
+        self.kept: deque[Kept] = deque()
 
     def __call__(self) -> torch.Tensor:
-        # popleft is atomic: two threads never look at the same storage.
+        for entry in self.take_free():
+            if entry.find_memory() == entry.memory:
+                found = entry.tensor.data
+                self.kept.append(entry)
+                return found
+            self.pool.forget(entry)
+        return self._fresh()
+
+    def take_free(self) -> Iterator[Kept]:
+        """The storages nobody uses, each taken off the shelf before it is looked at: popleft is
+        atomic, so that two threads never see the same one."""
         for _ in range(len(self.kept)):
             try:
                 entry = self.kept.popleft()
             except IndexError:
-                break
-            tensor, storage = entry
-            free = _use_count(storage._cdata) == _OWN_COUNT
-            found = tensor.data if free else None
-            self.kept.append(entry)
-            if found is not None:
-                return found
-        return self._fresh()
+                return
+            if entry.is_free():
+                yield entry
+            else:
+                self.kept.append(entry)
 
     def _fresh(self) -> torch.Tensor:
         size, stride, dtype = self.key
         # A tensor made in inference mode could never be saved for a backward pass.
         with torch.inference_mode(False):
-            tensor = torch.empty_strided(size, stride, dtype=dtype)
-        storage = tensor.untyped_storage()
-        nbytes = storage.nbytes()
+            entry = Kept(torch.empty_strided(size, stride, dtype=dtype))
+        pointer, nbytes = entry.memory
         if nbytes >= _HUGE_BYTES:
-            _ask_for_huge_pages(tensor.data_ptr(), nbytes)
-        if len(self.kept) < _MAX_KEPT and self.pool.make_room(nbytes):
-            self.pool.bytes += nbytes
-            self.kept.append((tensor, storage))
-            return tensor.data
-        return tensor
-
-    def drop_free(self) -> None:
-        for _ in range(len(self.kept)):
-            entry = self.kept.popleft()
-            if _use_count(entry[1]._cdata) == _OWN_COUNT:
-                self.pool.bytes -= entry[1].nbytes()
-            else:
-                self.kept.append(entry)
+            _ask_for_huge_pages(pointer, nbytes)
+        # Handed out before it lies on the shelf: another thread may look at it at once.
+        found = entry.tensor.data
+        return found if self.pool.keep(self, entry) else entry.tensor
 
 
 def _default_limit() -> int:

@@ -26,12 +26,13 @@ from torch import fx
 from gint.host.backends import Kernel
 from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Program
+from gint.program import Program, VerificationError
 
 from .emitter import Emitted
-from .graph import Graph, NodeKind, value_of
+from .graph import Graph, NodeKind, unbacked_symbols, value_of
 from .memory import POOL, POOLED_BYTES, allocate, empty_strided
-from .partitioner import Partition, Unit
+from .order import Unit
+from .partitioner import Partition
 from .sizes import Key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
@@ -92,10 +93,12 @@ class PlanWriter:
         self.names: dict[fx.Node, str] = {}
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
-            "raise_for": raise_for, "nan": float("nan"), "inf": float("inf"), "torch": torch,
-            "math": math,
+            "raise_for": raise_for, "VerificationError": VerificationError,
+            "launch_apart": launch_apart, "math": math, "torch": torch, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
-        self.launched = {s.node for u in self.units if u.is_launch for s in u.program.slots}
+        #: Values whose strides others rely on: launches here, and who is handed them.
+        self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}
+        self.seen |= {graph.base(n) for n in self._output().all_input_nodes}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
 
@@ -124,10 +127,12 @@ class PlanWriter:
             self._launch(unit) if unit.is_launch else self._call(unit.nodes[0])
             blocks.append(self.lines)
         self.lines = []
-        output = next(n for n in self.graph.fx.nodes if n.op == "output")
-        result = f"return {self._argument(tuple(output.args[0]))}"
+        result = f"return {self._argument(tuple(self._output().args[0]))}"
         blocks.append(self.lines)
         return [*_with_deletions(blocks, result), result]
+
+    def _output(self) -> fx.Node:
+        return next(n for n in reversed(self.graph.fx.nodes) if n.op == "output")
 
     # Symbols
 
@@ -163,15 +168,20 @@ class PlanWriter:
         layouts = tuple((s.offset, s.strides) for s in e.slots)
         kernel, program = self.kernels[unit], e.verified.program
         layout = (e.extents, e.params, layouts)
-        if names := sorted(_symbols_of(layout)):
+        if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
             bound = BoundLaunches(kernel, program, eval(code, dict(self.space)))
             call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
         else:
             call = f"{self._constant(bind(kernel, program, *layout), 'launch')}({pointers})"
+        tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
+        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)})"
         if _may_fail(e):
-            call = f"raise_for({call})"
-        self.lines.append(call)
+            call, again = f"raise_for({call})", f"raise_for({again})"
+        if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
+            self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
+        else:
+            self.lines.append(call)
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -186,7 +196,7 @@ class PlanWriter:
         """How memory for a result is got: from torch, or from the pool if it is large."""
         arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
-        if _symbols_of((size, stride)):
+        if symbols((size, stride)):
             return f"allocate({arguments})"
         if math.prod(size) * dtype.itemsize < POOLED_BYTES:
             return f"empty_strided({arguments})"
@@ -196,11 +206,11 @@ class PlanWriter:
 
     def _call(self, node: fx.Node) -> None:
         self._assign(node)
-        value = value_of(node)
-        if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
-            self.lines += self._define(str(value.node.expr), self.names[node])
-        if isinstance(value, torch.Tensor) and node in self.launched:
-            name, stride = self.names[node], _tuple_source(keys(value.stride()))
+        name, value = self.names[node], value_of(node)
+        for symbol, path in unbacked_symbols(node).items():
+            self.lines += self._define(symbol, _at(path, name))
+        if isinstance(value, torch.Tensor) and node in self.seen:
+            stride = _tuple_source(keys(value.stride()))
             again = f"{name} = restride({name}, {stride})"
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
@@ -223,7 +233,7 @@ class PlanWriter:
         if into is None or node.kwargs or fake.device.type != "cpu":
             return False
         size, stride = keys(fake.shape), keys(fake.stride())
-        if _symbols_of((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
+        if symbols((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
             return False
         arguments = ", ".join(self._argument(a) for a in node.args)
         fresh = self._fresh(size, stride, fake.dtype)
@@ -276,6 +286,15 @@ class PlanWriter:
         return self.constants[key]
 
 
+def _at(path: tuple, name: str) -> str:
+    """Source for what a pytree path finds in the variable `name`."""
+    from torch.fx.experimental.symbolic_shapes import ConvertIntKey
+
+    for step in path:
+        name = f"int({name})" if isinstance(step, ConvertIntKey) else f"{name}{step}"
+    return name
+
+
 def source_of(value: Any) -> str:
     expr = value.node.expr
     return source(int(expr) if expr.is_Integer else expr)
@@ -284,6 +303,26 @@ def source_of(value: Any) -> str:
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     """The same values in the strides the graph was traced with."""
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
+
+
+def launch_apart(
+    launch: Callable[..., int], tensors: tuple[torch.Tensor, ...], written: tuple[int, ...]
+) -> int:
+    """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
+    (two tensors made from one NumPy array). The plan comes here once the launch refused it."""
+    copies = {}
+    for t in tensors:
+        storage = t.untyped_storage().clone()
+        copies[t] = t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
+    flag = launch(*(copies[t].data_ptr() for t in tensors))
+    for n in written:
+        tensors[n].copy_(copies[tensors[n]])
+    return flag
+
+
+def _written(e: Emitted) -> tuple[int, ...]:
+    slots = e.verified.program.slots
+    return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:
@@ -298,12 +337,6 @@ def _may_fail(e: Emitted) -> bool:
         for s in e.verified.program.sections
         for i in s.instructions
     )
-
-
-def _symbols_of(key: Any) -> frozenset[str]:
-    if isinstance(key, tuple):
-        return frozenset().union(*map(_symbols_of, key))
-    return symbols(key)
 
 
 def _tuple_source(key: Key | tuple) -> str:

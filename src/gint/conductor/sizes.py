@@ -56,5 +56,18 @@ def source(k: Key) -> str:
     return PythonPrinter().doprint(k)
 
 
-def symbols(k: Key) -> frozenset[str]:
+def symbols(k: Key | tuple) -> frozenset[str]:
+    """The names of the symbols in a key, or in nested tuples of keys."""
+    if isinstance(k, tuple):
+        return frozenset().union(*map(symbols, k))
     return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)
+
+
+def symbols_in(value: Any) -> frozenset[str]:
+    """The names of the symbols a node's value depends on: a symbolic number, or a tensor by its
+    size and strides."""
+    if isinstance(value, torch.Tensor):
+        return symbols((keys(value.shape), keys(value.stride())))
+    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+        return frozenset(str(s) for s in value.node.expr.free_symbols)
+    return frozenset()

@@ -18,6 +18,12 @@ from .decompositions import decompositions
 
 log = logging.getLogger(__name__)
 
+#: Modules of functions that change how others run (gradient modes, transforms, autocast), which a
+#: trace without gradients would get wrong in silence. Operators are in torch, torch._C._nn, ...
+_MODES = (
+    "torch._functorch", "torch._C._functorch", "torch.autograd", "torch._C._autograd", "torch.amp",
+    "torch.ops.higher_order", "torch.utils",
+)  # fmt: skip
 _NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -53,7 +59,14 @@ def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
         return False
     if any(isinstance(m, fx.GraphModule) for m in gm.children()):
         return False
+    if any(_changes_mode(n.target) for n in gm.graph.nodes):
+        return False
     return not any("unbacked_bindings" in n.meta for n in gm.graph.nodes)
+
+
+def _changes_mode(target: Any) -> bool:
+    module = getattr(target, "__module__", None) or ""
+    return module == "torch._C" or module.startswith(_MODES)
 
 
 def _requires_grad(x: Any) -> bool:

@@ -102,6 +102,7 @@ struct KernelTable {
     // d[i, j] <- s[i]: a value per row, repeated along the row
     void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);
     void (*iota)(size_t n, int64_t *d, int64_t first);
+    void (*prefetch)(size_t bytes, const void *s); // into the second cache; any address will do
     // A copy past the caches; what it wrote is ordered before later stores by `stream_end`.
     void (*stream)(size_t bytes, void *d, const void *s);
     void (*stream_end)();

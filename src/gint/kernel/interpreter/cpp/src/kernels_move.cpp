@@ -12,6 +12,8 @@
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
+constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
+
 // SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
 // pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
 template <class T> struct Square {
@@ -120,6 +122,11 @@ void iota(size_t n, int64_t *d, int64_t first) {
     for (size_t i = 0; i < n; i++) d[i] = first + int64_t(i);
 }
 
+void prefetch(size_t bytes, const void *s) {
+    const char *p = static_cast<const char *>(s);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, PREFETCH_LOCALITY);
+}
+
 void stream(size_t bytes, void *dv, const void *sv) {
 #if defined(__x86_64__)
     auto *d = static_cast<char *>(dv);
@@ -165,6 +172,7 @@ void fill_moves(KernelTable &t) {
     t.fill = fill;
     t.repeat_each = repeat_each;
     t.iota = iota;
+    t.prefetch = prefetch;
     t.stream = stream;
     t.stream_end = stream_end;
 }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t L1_BYTES = 24 * 1024;      // of the 32 KiB there are
 constexpr int64_t LONG_LINE = 256;           // from here on a tile is one line: rows cost nothing
-constexpr int64_t TRANSPOSE_SIDE = 32;
+constexpr int64_t TRANSPOSE_SIDE = 64;       // long enough lines on both sides for TLB and memory
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -141,8 +141,10 @@ class Planner {
         if (transposed >= 0) {
             layout.is_transposing = true;
             layout.axis_a = transposed;
-            layout.rows = even_piece(layout.extent[transposed], TRANSPOSE_SIDE);
-            layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, TRANSPOSE_SIDE));
+            int64_t side = TRANSPOSE_SIDE;
+            while (side > 16 && side * side * p.bytes_per_element > 2 * L1_BYTES) side /= 2;
+            layout.rows = even_piece(layout.extent[transposed], side);
+            layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, side));
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);

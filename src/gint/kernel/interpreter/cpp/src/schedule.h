@@ -27,6 +27,7 @@ struct Step {
         SCATTER,    // the tile at p[d] with strides <- p[a]
         COPY,       // p[d] <- p[a]
         STREAM,     // the same past the caches
+        STREAM_ROWS, // the lines at p[d], row_stride apart, <- p[a], past the caches
         FILL,       // p[d] <- the one value at p[a]
         REPEAT_ROWS, // p[d] <- each value of p[a] along its row
         REPEAT_COLS, // p[d] <- the line p[a] in every row
@@ -43,6 +44,14 @@ struct Step {
         GatherFn move;
     };
     int64_t row_stride, col_stride; // in elements, of moves and of a strided operand of REDUCE
+};
+
+// What the next block of the parallel grid will read from a slot, asked for while this one is
+// computed: `distance` bytes on.
+struct Prefetch {
+    uint16_t place;
+    uint8_t shape, size_log2;
+    int64_t distance;
 };
 
 // Arithmetic in vector registers: from `start`, through the links.
@@ -83,6 +92,7 @@ struct SectionPlan {
     std::vector<uint16_t> kept;   // places that move on by a tile
     std::vector<Accumulator> accumulators;
     std::vector<ChainPlan> chains;
+    std::vector<Prefetch> prefetches;
     double cost = 0;              // per element, see op_cost
 };
 

@@ -33,6 +33,7 @@ class Scheduler {
         place_lasting_registers();
         for (const Section &section : p.sections) emit_section(section);
         place_kept_rows();
+        plan_prefetches();
         out.frame_bytes = whole_lines(out.frame_bytes);
         out.shares_rows = kept.empty() && out.reduced.total >= 2 * out.tiles_per_chunk;
         return std::make_shared<const Schedule>(std::move(out));
@@ -465,6 +466,7 @@ class Scheduler {
     void finish_chain(uint16_t slot, bool streamed);
 
     // schedule_memory.cpp
+    void plan_prefetches();
     void emit_load(const Instruction &in, uint32_t at);
     void emit_store(const Instruction &in, uint32_t at);
     void emit_reduce(const Instruction &in, uint32_t accumulator);

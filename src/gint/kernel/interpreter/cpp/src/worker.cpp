@@ -83,6 +83,9 @@ void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) 
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
+        for (const Prefetch &next : section.prefetches)
+            s.kernels->prefetch(count[next.shape] << next.size_log2,
+                                place[next.place] + next.distance);
         run_steps(section);
         kept_elements += int64_t(count[FULL]);
         advance(s.reduced);
@@ -160,6 +163,12 @@ void Worker::run_steps(const SectionPlan &section) {
             break;
         case Step::COPY: std::memcpy(d, a, n << step.size_log2); break;
         case Step::STREAM: k.stream(n << step.size_log2, d, a); break;
+        case Step::STREAM_ROWS: {
+            const size_t bytes = count[COLS] << step.size_log2;
+            for (size_t i = 0; i < count[ROWS]; i++)
+                k.stream(bytes, d + (ptrdiff_t(i) * step.row_stride << step.size_log2), a + i * bytes);
+            break;
+        }
         case Step::FILL: k.fill(step.size_log2, n, d, a); break;
         case Step::REPEAT_ROWS: k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a); break;
         case Step::REPEAT_COLS: {

@@ -1,0 +1,114 @@
+"""Mistakes that were made once: each a test of at most 15 lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gint.conductor import register_backend
+from gint.conductor.indexing import Index, combine, separate
+from gint.conductor.memory import POOL
+
+register_backend()
+LARGE = torch.zeros(600, 600)
+
+
+def compiled(function, **options):
+    torch._dynamo.reset()
+    return torch.compile(function, backend="gint", options={"check": True, **options})
+
+
+def agrees(function, *args, **kwargs) -> None:
+    torch.manual_seed(0)
+    expected = function(*args)
+    torch.manual_seed(0)
+    torch.testing.assert_close(compiled(function, **kwargs)(*args), expected)
+
+
+def test_a_value_that_reads_a_later_random_draw_makes_no_cycle() -> None:
+    def f(x):
+        a = x.sigmoid()
+        drawn = torch.bernoulli(a)
+        return drawn, a + torch.rand_like(x)
+
+    agrees(f, torch.randn(8, 8))
+
+
+@pytest.mark.parametrize("shapes", [((2, 1), (1, 3)), ((4, 1), (1, 6))])
+def test_the_flip_of_a_flattened_value_stays_in_range(shapes) -> None:
+    agrees(lambda a, b: torch.flip((a + b).view(-1), [0]), *map(torch.randn, shapes))
+
+
+def test_separate_is_the_inverse_of_combine_for_falling_indices() -> None:
+    falling = [Index(1, ((0, -1),)), Index(2, ((1, -1),))]
+    assert separate(combine(falling, (2, 3)), (2, 3), (2, 3)) == falling
+    assert separate(Index(5, ((0, -1),)), (2, 3), (5,)) is None
+
+
+def test_reshapes_of_nothing() -> None:
+    agrees(lambda a: (a + 1).view(3, 0, 2).sum(0), torch.randn(0, 6))
+
+
+def test_memory_is_read_from_where_it_begins_and_with_its_sign() -> None:
+    z = torch.randn(10, dtype=torch.complex64)
+    agrees(lambda x: torch.view_as_real(x) * 2, z[3:])
+    agrees(lambda x: x + 1, z.conj().imag)
+
+
+def test_a_storage_somebody_holds_is_not_used_again() -> None:
+    f = compiled(lambda x: x + 1)
+    held = f(LARGE).untyped_storage()
+    f(LARGE + 5)
+    assert torch.empty(0).set_(held)[7] == 1
+
+
+def test_a_storage_whose_memory_was_replaced_is_not_used_again() -> None:
+    f = compiled(lambda x: x + 1)
+    f(LARGE).untyped_storage().resize_(0)
+    assert f(LARGE).sum() == LARGE.numel()
+    shared = f(LARGE).share_memory_().data_ptr()
+    assert f(LARGE).data_ptr() != shared
+
+
+def test_shelves_of_shapes_nobody_uses_go() -> None:
+    f = torch.compile(lambda x: x * 2, backend="gint", dynamic=True)
+    for rows in range(520, 530):
+        f(torch.zeros(rows, 600))
+    POOL.clear()
+    assert not any((rows, 600) in key for rows in range(520, 530) for key in POOL.shelves)
+
+
+def test_sizes_that_depend_on_data() -> None:
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        agrees(lambda x: (x[x > 0] * 2 + 1).sigmoid(), torch.randn(40))
+        agrees(lambda x: torch.unique(x * 2) + 1, torch.tensor([1, 1, 2, 3]))
+
+
+def test_memory_that_overlaps_without_torch_knowing() -> None:
+    def f(x, out):
+        out.copy_(x * 2 + 1)
+
+    a, b = np.arange(10.0), np.arange(10.0)
+    f(torch.from_numpy(a[:-1]), torch.from_numpy(a[1:]))
+    compiled(f)(torch.from_numpy(b[:-1]), torch.from_numpy(b[1:]))
+    assert (a == b).all()
+
+
+def test_misaligned_memory() -> None:
+    x = torch.frombuffer(bytearray(41), dtype=torch.float32, offset=1)
+    agrees(lambda x: x + 1, x)
+
+
+def test_gradients_inside_a_function_without_gradients() -> None:
+    agrees(torch.func.grad(lambda a: (a.sin() ** 2).sum()), torch.randn(3))
+
+
+def test_what_cannot_be_compiled_is_left_to_eager(monkeypatch) -> None:
+    from gint.conductor.plan import PlanWriter
+
+    monkeypatch.setattr(PlanWriter, "write", lambda *_: 1 / 0)
+    torch._dynamo.reset()
+    f = torch.compile(lambda x: x + 1, backend="gint")
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
+        assert f(torch.ones(3)).sum() == 6
