@@ -45,7 +45,7 @@ BINARY = {
     "between": lambda a, b: a + (b - a) * 0.25,
 }  # fmt: skip
 JUMPS = {
-    "lt": torch.lt, "eq": torch.eq, "ge": torch.ge, "logical_or": torch.logical_or,
+    "lt": torch.lt, "eq": torch.eq, "ge": torch.ge, "ne": torch.ne,
     "remainder": lambda a, b: torch.remainder(a, b.abs().clamp(max=20) + 2),
     # Not "floor": torch's fake tensors, which compilers go by, have other strides than eager there.
     "quotient": lambda a, b: torch.div(a, b.abs().clamp(max=20) + 2, rounding_mode="trunc"),

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
+from gint.conductor import gint_backend, records, register_backend, statistics  # noqa: E402
 from gint.conductor.lowering import rules  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -24,6 +24,7 @@ F = torch.nn.functional
 @pytest.fixture(autouse=True)
 def _fresh_dynamo():
     torch._dynamo.reset()
+    records.clear()
     yield
     torch._dynamo.reset()
 
