@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,3 +28,10 @@ def backend(request: pytest.FixtureRequest) -> str:
         report = pytest.fail if name in required else pytest.skip
         report(f"backend {name!r}: {answer.reason}")
     return name
+
+
+@pytest.fixture(autouse=True)
+def _no_records_of_other_tests() -> None:
+    """`gint.conductor.statistics()` begins empty, for tests that look at what they compiled."""
+    if records := sys.modules.get("gint.conductor.records"):
+        records.clear()

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
+from gint.conductor import gint_backend, records, register_backend, statistics  # noqa: E402
 from gint.conductor.lowering import rules  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -24,6 +24,7 @@ F = torch.nn.functional
 @pytest.fixture(autouse=True)
 def _fresh_dynamo():
     torch._dynamo.reset()
+    records.clear()
     yield
     torch._dynamo.reset()
 
@@ -300,6 +301,15 @@ def test_empty_graphs(options) -> None:
     assert compiled(lambda x: x, options)(x) is x
     assert compiled(lambda x: None, options)(x) is None
     assert compiled(lambda: torch.ones(2), options)().tolist() == [1, 1]
+
+
+def test_dead_code_is_not_computed(options) -> None:
+    def f(x):
+        dead = x.tanh().sum() + x  # noqa: F841
+        return x + 1
+
+    (made,) = assert_like_eager(f, options, torch.randn(3))
+    assert "tanh" not in "".join(made.listings)
 
 
 def test_constants_and_parameters_in_the_graph(options) -> None:

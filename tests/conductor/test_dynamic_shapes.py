@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import gint_backend, statistics  # noqa: E402
+from gint.conductor import gint_backend, records, statistics  # noqa: E402
 
 pytestmark = pytest.mark.torch
 F = torch.nn.functional
@@ -17,6 +17,7 @@ F = torch.nn.functional
 @pytest.fixture(autouse=True)
 def _fresh_dynamo():
     torch._dynamo.reset()
+    records.clear()
     yield
     torch._dynamo.reset()
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import explain, gint_backend, statistics  # noqa: E402
+from gint.conductor import explain, gint_backend, records, statistics  # noqa: E402
 from gint.conductor.explain import explain_call  # noqa: E402
 from gint.conductor.explain_cli import main, parse_arguments  # noqa: E402
 
@@ -94,6 +94,7 @@ def test_arguments_as_they_are_written() -> None:
 
 def test_explain_leaves_other_compiled_functions_as_they_are() -> None:
     torch._dynamo.reset()
+    records.clear()
     options = {"backend": "python"}
 
     def f(x):

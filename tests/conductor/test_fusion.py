@@ -106,6 +106,22 @@ def test_views_between_computed_values_stay_in_the_program() -> None:
     assert programs(f, X, W) == 1
 
 
+VIEWS_OF_COMPUTED = {
+    "flipped twice with a view between": lambda x: (x * 2).flip(1).view(24).flip(0) + 1,
+    "flipped, then split": lambda x: (x * 2).view(24).flip(0).view(3, 8)[:, 1:] + 1,
+    "flipped and reduced": lambda x: ((x * 2).flip(0).view(2, 12).flip(1).view(8, 3) * 3).sum(1),
+    "joined and flipped": lambda x: torch.cat([x * 2, x + 1], 1).view(6, 8).flip(0) + 1,
+    "reshaped with a size of 0": lambda x: ((x * 2)[4:].unsqueeze(0) + 1, (x * 2)[4:].flatten()),
+    "transposed and flattened": lambda x: (x * 2).t().flatten()[::3] + 1,
+    "merged and split": lambda x: (x.exp().view(2, 2, 6).permute(1, 0, 2).reshape(4, 6) + x).sum(0),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS_OF_COMPUTED)
+def test_views_of_what_is_being_computed(name: str, interpreters) -> None:
+    check(Call.of(VIEWS_OF_COMPUTED[name], torch.randn(4, 6)), interpreters, scale=8.0)
+
+
 # Partitioning
 
 

@@ -109,3 +109,29 @@ def test_one_input_twice(roads):
         found = torch.compile(lambda x, y: (x + y, x * y), backend=gint_backend)(X, X)
     assert roads == [True]
     torch.testing.assert_close(found, (X + X, X * X))
+
+
+def test_autocast_within_the_graph_becomes_casts(roads):
+    def function(x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = x @ x
+        return y + 1
+
+    with torch.no_grad():
+        expected, found = function(X), torch.compile(function, backend=gint_backend)(X)
+    assert roads == [True]
+    assert found.dtype == expected.dtype
+    torch.testing.assert_close(found, expected)
+
+
+def test_gradients_switched_on_within_the_graph(roads):
+    weight = torch.ones(8, requires_grad=True)
+
+    def function(x):
+        with torch.enable_grad():
+            return x * weight
+
+    with torch.no_grad():
+        found = torch.compile(function, backend=gint_backend)(X)
+    assert roads == [False]
+    assert found.requires_grad

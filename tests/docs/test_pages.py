@@ -1,7 +1,8 @@
 """The README and the pages of docs/: their Python runs, their links lead somewhere.
 
 Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
-marked `py`, which looks the same and does not run.
+marked `py`, which looks the same and does not run. A `text` block after the comment
+`<!-- printed -->` is what the block before it prints.
 """
 
 from __future__ import annotations
@@ -13,42 +14,52 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```python\n(?P<code>.*?)^```$(?:\s*^<!-- printed -->\s*^```text\n(?P<printed>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 pytestmark = pytest.mark.checkout
 
 
-def blocks_of(page: Path) -> list[str]:
-    """The Python of a page, moved down to the lines it has there."""
+def blocks_of(page: Path) -> list[tuple[str, str | None]]:
+    """The Python of a page, moved down to the lines it has there, and what it prints."""
     text = page.read_text(encoding="utf-8")
     return [
-        "\n" * text.count("\n", 0, found.start(1)) + found.group(1)
+        ("\n" * text.count("\n", 0, found.start("code")) + found["code"], found["printed"])
         for found in BLOCK.finditer(text)
     ]
 
 
 def with_code() -> list:
-    pages = [(page, "\n".join(blocks_of(page))) for page in PAGES]
-    return [
-        pytest.param(
-            page, id=page.name, marks=[pytest.mark.torch] if "import torch" in code else []
-        )
-        for page, code in pages
-        if code
-    ]
+    """The pages that have Python to run, marked by what it needs."""
+    found = []
+    for page in PAGES:
+        code = "\n".join(code for code, _ in blocks_of(page))
+        marks = [pytest.mark.torch] if "import torch" in code else []
+        if code:
+            found.append(pytest.param(page, id=page.name, marks=marks))
+    return found
 
 
 @pytest.mark.parametrize("page", with_code())
-def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_python_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page.stem}
-    for code in blocks_of(page):
+    for code, printed in blocks_of(page):
         exec(compile(code, str(page), "exec"), namespace)
+        found = capsys.readouterr().out
+        if printed is not None:
+            assert found.strip() == printed.strip()
 
 
-def test_the_backend_of_its_page_runs_programs(tmp_path):
+def test_a_page_says_somewhere_what_is_printed():
+    assert sum(printed is not None for page in PAGES for _, printed in blocks_of(page)) >= 4
+
+
+def test_the_backend_of_its_page_runs_programs():
     """The page's `blocks` backend agrees with NumPy's, over more rows than one block has."""
     import numpy as np
 
@@ -56,7 +67,7 @@ def test_the_backend_of_its_page_runs_programs(tmp_path):
     from gint.host.frontend import bytecode
 
     namespace: dict = {"__name__": "blocks"}
-    for code in blocks_of(ROOT / "docs" / "adding-a-backend.md"):
+    for code, _ in blocks_of(ROOT / "docs" / "adding-a-backend.md"):
         exec(code, namespace)
 
     @bytecode
@@ -92,10 +103,15 @@ def test_links_lead_to_files_and_headings(page):
             assert anchor in anchors_of(target), f"{page.name}: {link}: there is no such heading"
 
 
-def test_files_that_pages_name_exist():
-    """Paths in backticks that start at a folder of the checkout."""
-    named = re.compile(r"`((?:src|docs|tests|benchmarks|scripts)/[\w./-]+\.\w+)`")
+def test_source_files_that_pages_name_exist():
+    """Names in backticks that end like a source file, whole or from some folder on."""
+    named = re.compile(r"`([\w./-]+\.(?:py|cpp|h|c|toml))`")
+    folders = ("src", "tests", "benchmarks", "scripts", "tools")
+    known = {path.name for path in ROOT.iterdir()}
+    known |= {path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.*")}
     for page in PAGES:
-        for path in named.findall(page.read_text(encoding="utf-8")):
-            if "/blocks/" not in path:  # the example of adding-a-backend.md
-                assert (ROOT / path).exists(), f"{page.name} names {path}, which does not exist"
+        for name in named.findall(page.read_text(encoding="utf-8")):
+            if "/blocks/" in name:  # the example of adding-a-backend.md
+                continue
+            found = any(path == name or path.endswith(f"/{name}") for path in known)
+            assert found, f"{page.name} names {name}, and there is no such file"

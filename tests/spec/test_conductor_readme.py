@@ -14,6 +14,7 @@ from gint.conductor import (  # noqa: E402
     GintCompiler,
     GraphPartitioner,
     gint_backend,
+    records,
     register_backend,
     statistics,
 )
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.torch
 @pytest.fixture(autouse=True)
 def _fresh_dynamo():
     torch._dynamo.reset()
+    records.clear()
     yield
     torch._dynamo.reset()
 

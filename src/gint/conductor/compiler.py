@@ -59,6 +59,7 @@ class GintCompiler:
         self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
     ) -> GintCompiledSubgraph:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
+        module.graph.eliminate_dead_code()
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         try:

@@ -70,6 +70,12 @@ def separate(index: Index, sizes: Sequence[int], extents: Sequence[Key]) -> list
 
     Raises SplitNeededError where an axis runs across a boundary and can be split at it.
     """
+    falling = [a for a, c in index.terms if isinstance(c, int) and c < 0]
+    if falling:
+        if not all(isinstance(extents[a], int) for a in falling):
+            return None
+        found = separate(_reflected(index, falling, extents), sizes, extents)
+        return found and [_reflected(i, falling, extents) for i in found]
     rest: list[tuple[int, Key]] = list(index.terms)
     if not all(isinstance(v, int) for v in (index.offset, *sizes, *(c for _, c in rest))):
         return None
@@ -100,10 +106,21 @@ def separate(index: Index, sizes: Sequence[int], extents: Sequence[Key]) -> list
     return result[::-1] if not rest and not offset else None
 
 
+def _reflected(index: Index, axes: list[int], extents: Sequence[Key]) -> Index:
+    """The same positions with these axes counted from their ends."""
+    offset = index.offset
+    for axis, coefficient in index.terms:
+        if axis in axes:
+            offset = offset + coefficient * (extents[axis] - 1)
+    return Index(offset, tuple((a, -c if a in axes else c) for a, c in index.terms))
+
+
 def reshape(
     m: Map, after: Sequence[Key], before: Sequence[Key], extents: Sequence[Key]
 ) -> Map | None:
     """The map of a value of shape `before` for the map `m` of its reshape to `after`, or None."""
+    if 0 in before:
+        return None  # no position to find
     result: list[Index] = []
     i = j = 0
     while i < len(before) or j < len(after):

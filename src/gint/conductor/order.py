@@ -10,6 +10,7 @@ import heapq
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import fx
@@ -130,7 +131,7 @@ class Order:
         for unit in self.units:
             epochs.setdefault(unit.epoch, []).append(unit)
         numbers = sorted(epochs)
-        for earlier, later in zip(numbers, numbers[1:], strict=False):
+        for earlier, later in pairwise(numbers):
             for unit in epochs[later]:
                 before[unit] |= set(epochs[earlier])
         return before

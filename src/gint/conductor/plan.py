@@ -96,7 +96,8 @@ class PlanWriter:
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
             "raise_for": raise_for, "VerificationError": VerificationError,
-            "launch_apart": launch_apart, "math": math, "nan": float("nan"), "inf": float("inf"),
+            "launch_apart": launch_apart, "math": math, "torch": torch,
+            "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
         self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}

@@ -18,12 +18,18 @@ from .decompositions import decompositions
 
 log = logging.getLogger(__name__)
 
-#: Modules of functions that change how others run (gradient modes, transforms, autocast), which a
-#: trace without gradients would get wrong in silence. Operators are in torch, torch._C._nn, ...
+#: Modules of functions that change how others run (transforms, gradients), which a trace without
+#: gradients would get wrong in silence. Operators are in torch, torch._C._nn, ...
 _MODES = (
-    "torch._functorch", "torch._C._functorch", "torch.autograd", "torch._C._autograd", "torch.amp",
+    "torch._functorch", "torch._C._functorch", "torch.autograd", "torch._C._autograd",
     "torch.ops.higher_order", "torch.utils",
 )  # fmt: skip
+#: No hindrance among them: the casts of autocast within a graph become part of the trace.
+_HARMLESS = (
+    torch.amp.autocast_mode._enter_autocast,
+    torch.amp.autocast_mode._exit_autocast,
+    torch._C._log_api_usage_once,
+)
 _NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -49,7 +55,8 @@ def _fake_mode(inputs: list[Any]) -> FakeTensorMode | None:
 
 def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
     """No gradients, no autocast, no transforms, no subclasses, no sizes that depend on data."""
-    if torch.is_grad_enabled() and any(_requires_grad(x) for x in inputs):
+    needs_grad = any(_requires_grad(x) for x in inputs)
+    if torch.is_grad_enabled() and needs_grad:
         return False
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return False
@@ -59,14 +66,19 @@ def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
         return False
     if any(isinstance(m, fx.GraphModule) for m in gm.children()):
         return False
-    if any(_changes_mode(n.target) for n in gm.graph.nodes):
+    if any(_changes_mode(n, needs_grad) for n in gm.graph.nodes):
         return False
     return not any("unbacked_bindings" in n.meta for n in gm.graph.nodes)
 
 
-def _changes_mode(target: Any) -> bool:
+def _changes_mode(node: fx.Node, needs_grad: bool) -> bool:
+    target = node.target
+    if target in _HARMLESS:
+        return False
+    if target is torch._C._set_grad_enabled:
+        return needs_grad and bool(node.args[0])
     module = getattr(target, "__module__", None) or ""
-    return module == "torch._C" or module.startswith(_MODES)
+    return module == "torch._C" or module.startswith(("torch.amp", *_MODES))
 
 
 def _requires_grad(x: Any) -> bool:

@@ -7,8 +7,8 @@ namespace gint {
 
 namespace {
 
-constexpr unsigned WORTH_KEEPING = 3;        // op_cost from which a row is kept, not recomputed
-constexpr int64_t KEPT_BYTES = 256 * 1024;   // per worker: what stays in the second cache
+constexpr unsigned WORTH_KEEPING = 3;      // op_cost from which a row is kept, not recomputed
+constexpr int64_t KEPT_BYTES = 256 * 1024; // per worker: what stays in the second cache
 
 class Analyser {
   public:
@@ -37,7 +37,8 @@ class Analyser {
     std::vector<uint32_t> version; // per group of slots, raised by every store
     using Key = std::array<int64_t, 7>;
     std::map<Key, uint32_t> numbers;
-    std::vector<uint32_t> number_of_register, defined; // per register; `defined`: by which instruction
+    std::vector<uint32_t> number_of_register,
+        defined;                           // per register; `defined`: by which instruction
     std::map<uint32_t, uint32_t> computed; // number -> instruction of an earlier section
     uint32_t next_number = 1;
     uint8_t tile;
@@ -125,7 +126,8 @@ class Analyser {
         if (found == computed.end() || v.constant || v.shape != tile || tile == 0) return false;
         if (cost(i.d, section) < WORTH_KEEPING) return false;
         Role &first = out.roles[found->second];
-        if (!first.writes_kept && !first.reads_kept && !reserve(p.register_types[i.d])) return false;
+        if (!first.writes_kept && !first.reads_kept && !reserve(p.register_types[i.d]))
+            return false;
         if (!first.reads_kept) first.writes_kept = true;
         out.roles[at].reads_kept = true;
         return true;
@@ -173,9 +175,12 @@ bool is_packed(const Layout &layout, size_t slot, uint8_t shape) {
     const int64_t along_a = layout.axis_a < 0 ? 0 : strides[layout.axis_a];
     const int64_t along_b = layout.axis_b < 0 ? 0 : strides[layout.axis_b];
     switch (shape) {
-    case 0: return true;
-    case 1: return along_a == 1;
-    case 2: return along_b == 1;
+    case 0:
+        return true;
+    case 1:
+        return along_a == 1;
+    case 2:
+        return along_b == 1;
     default:
         return along_b == 1 && along_a == layout.cols &&
                layout.cols == layout.extent[layout.axis_b];

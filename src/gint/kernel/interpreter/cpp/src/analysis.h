@@ -6,11 +6,11 @@
 
 namespace gint {
 
-struct Value { // of one register
-    AxisSet varies = 0;     // axes of the layout
-    uint8_t shape = 0;      // Shape within a tile
-    bool constant = false;  // depends on parameters and extents alone
-    bool outlives = false;  // read by a later section
+struct Value {             // of one register
+    AxisSet varies = 0;    // axes of the layout
+    uint8_t shape = 0;     // Shape within a tile
+    bool constant = false; // depends on parameters and extents alone
+    bool outlives = false; // read by a later section
 };
 
 struct Role { // of one instruction

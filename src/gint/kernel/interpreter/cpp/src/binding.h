@@ -34,8 +34,8 @@ struct Binding {
 
 // Where every slot lies relative to its storage, checked against the storage's size.
 struct Regions {
-    std::vector<Region> of;     // per slot
-    std::vector<bool> touched;  // used, and no extent is 0
+    std::vector<Region> of;    // per slot
+    std::vector<bool> touched; // used, and no extent is 0
 };
 
 // False where a slot leaves its storage, an output overlaps itself, or an extent is negative.
@@ -43,7 +43,7 @@ bool verify_regions(const Program &program, const Binding &binding, Regions &out
 
 // False where addresses are not aligned or a written slot overlaps another one other than element
 // by element. `groups[n]` becomes the lowest slot that n shares its elements with, or n.
-bool verify_overlaps(const Program &program, const Regions &regions,
-                     const uint64_t *pointers, std::vector<uint16_t> &groups);
+bool verify_overlaps(const Program &program, const Regions &regions, const uint64_t *pointers,
+                     std::vector<uint16_t> &groups);
 
 } // namespace gint

@@ -71,7 +71,8 @@ std::optional<int32_t> Launch::run_sharing(const uint64_t *pointers) const {
         for (auto &[known, made] : sharing)
             if (known == groups) run = made;
         if (!run) {
-            run = std::make_shared<Run>(make_schedule(*program, binding, groups, kernels()), binding);
+            run =
+                std::make_shared<Run>(make_schedule(*program, binding, groups, kernels()), binding);
             sharing.emplace_back(groups, run);
         }
     }

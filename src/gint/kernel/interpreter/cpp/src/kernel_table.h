@@ -27,7 +27,8 @@ using ScatterFn = GatherFn; // d is strided, s packed
 
 // Folds packed rows: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
-// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride apart.
+// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
+// apart.
 using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
                             bool fresh);
 // d[i] <- fold(d[i], s[i])
@@ -80,9 +81,10 @@ struct ChainArgument {
 struct ChainKernels {
     size_t block; // elements that a chain works on at once
     // The first argument is where the accumulator starts, the last one a store.
-    void (*run)(const ChainArgument *arguments, size_t blocks);
+    void (*run)(const ChainArgument *arguments, size_t first_block, size_t last_block);
     ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar
-    // Two links at once; null where the pair is not built. Its second argument's link is not looked at.
+    // Two links at once; null where the pair is not built. Its second argument's link is not looked
+    // at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
     ChainLink store, store_stream;
 };
@@ -102,6 +104,7 @@ struct KernelTable {
     // d[i, j] <- s[i]: a value per row, repeated along the row
     void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);
     void (*iota)(size_t n, int64_t *d, int64_t first);
+    void (*prefetch)(size_t bytes, const void *s); // into the second cache; any address will do
     // A copy past the caches; what it wrote is ordered before later stores by `stream_end`.
     void (*stream)(size_t bytes, void *d, const void *s);
     void (*stream_end)();

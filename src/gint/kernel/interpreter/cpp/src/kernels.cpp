@@ -11,7 +11,7 @@ namespace {
 #define X(OP, TYPE, R, A, EXPR)                                                                    \
     struct OP##_##TYPE {                                                                           \
         using Result = R;                                                                          \
-        static inline R apply(A a, int &error) {                                               \
+        static inline R apply(A a, int &error) {                                                   \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \
@@ -24,7 +24,7 @@ GI_POINTWISE_1(X)
         using Result = R;                                                                          \
         using First = A;                                                                           \
         using Second = B;                                                                          \
-        static inline R apply(A a, B b, int &error) {                                          \
+        static inline R apply(A a, B b, int &error) {                                              \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \
@@ -37,7 +37,7 @@ GI_POINTWISE_2(X)
         using First = A;                                                                           \
         using Second = B;                                                                          \
         using Third = C;                                                                           \
-        static inline R apply(A a, B b, C c, int &error) {                                     \
+        static inline R apply(A a, B b, C c, int &error) {                                         \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \

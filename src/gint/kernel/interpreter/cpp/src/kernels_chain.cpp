@@ -22,27 +22,40 @@ template <class T> inline V<T> broadcast(const void *p) {
     return value - V<T>{}; // x - 0 is x for every x, the sign of zero included
 }
 
-
 // The operations: x is the accumulator, y the operand.
 template <class T, ChainOp OP> inline V<T> combine(V<T> x, V<T> y) {
-    if constexpr (OP == CHAIN_ADD) return x + y;
-    else if constexpr (OP == CHAIN_SUB) return x - y;
-    else if constexpr (OP == CHAIN_SUB_FROM) return y - x;
-    else if constexpr (OP == CHAIN_MUL) return x * y;
-    else if constexpr (OP == CHAIN_DIV) return x / y;
-    else if constexpr (OP == CHAIN_DIV_INTO) return y / x;
-    else if constexpr (OP == CHAIN_MAX) return maximum(x, y);
-    else if constexpr (OP == CHAIN_MAX_OF) return maximum(y, x);
-    else if constexpr (OP == CHAIN_MIN) return minimum(x, y);
-    else return minimum(y, x);
+    if constexpr (OP == CHAIN_ADD)
+        return x + y;
+    else if constexpr (OP == CHAIN_SUB)
+        return x - y;
+    else if constexpr (OP == CHAIN_SUB_FROM)
+        return y - x;
+    else if constexpr (OP == CHAIN_MUL)
+        return x * y;
+    else if constexpr (OP == CHAIN_DIV)
+        return x / y;
+    else if constexpr (OP == CHAIN_DIV_INTO)
+        return y / x;
+    else if constexpr (OP == CHAIN_MAX)
+        return maximum(x, y);
+    else if constexpr (OP == CHAIN_MAX_OF)
+        return maximum(y, x);
+    else if constexpr (OP == CHAIN_MIN)
+        return minimum(x, y);
+    else
+        return minimum(y, x);
 }
 
 template <class T, ChainOp OP> inline V<T> change(V<T> x) {
     using Bits = typename Types<T>::Bits;
-    if constexpr (OP == CHAIN_NEG) return -x;
-    else if constexpr (OP == CHAIN_ABS) return (V<T>)((Bits)x & Types<T>::MAGNITUDE);
-    else if constexpr (OP == CHAIN_SQUARE) return x * x;
-    else return x + x;
+    if constexpr (OP == CHAIN_NEG)
+        return -x;
+    else if constexpr (OP == CHAIN_ABS)
+        return (V<T>)((Bits)x & Types<T>::MAGNITUDE);
+    else if constexpr (OP == CHAIN_SQUARE)
+        return x * x;
+    else
+        return x + x;
 }
 
 // What a link combines with: packed elements, or a scalar broadcast once per block.
@@ -60,8 +73,8 @@ template <class T> struct Operand<T, true> {
 };
 
 template <class T, ChainOp OP, bool S>
-void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-            const ChainArgument *at, ptrdiff_t offset) {
+void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+            ptrdiff_t offset) {
     const Operand<T, S> y(at->operand, offset);
     auto step = [&](V<T> x, int n) { return combine<T, OP>(x, y[n]); };
     return reinterpret_cast<Link<T>>(at[1].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
@@ -82,16 +95,16 @@ void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const 
 }
 
 template <class T, ChainOp OP>
-void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-           const ChainArgument *at, ptrdiff_t offset) {
+void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+           ptrdiff_t offset) {
     auto step = [](V<T> x) { return change<T, OP>(x); };
     return reinterpret_cast<Link<T>>(at[1].link)(step(a), step(b), step(c), step(d), step(e),
                                                  step(f), step(g), step(h), at + 1, offset);
 }
 
 template <class T>
-void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-           const ChainArgument *at, ptrdiff_t offset) {
+void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+           ptrdiff_t offset) {
     char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset;
     put<T>(p, 0, a), put<T>(p, 1, b), put<T>(p, 2, c), put<T>(p, 3, d);
     put<T>(p, 4, e), put<T>(p, 5, f), put<T>(p, 6, g), put<T>(p, 7, h);
@@ -121,13 +134,13 @@ void store_stream(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h
 }
 
 // The first argument is the operand the accumulator starts from.
-template <class T> void run(const ChainArgument *at, size_t blocks) {
-    for (size_t k = 0; k < blocks; k++) {
+template <class T> void run(const ChainArgument *at, size_t first, size_t last) {
+    for (size_t k = first; k < last; k++) {
         const ptrdiff_t offset = ptrdiff_t(k) * 8 * REGISTER;
         const char *p = static_cast<const char *>(at->operand) + offset;
-        reinterpret_cast<Link<T>>(at[1].link)(
-            load<T>(p, 0), load<T>(p, 1), load<T>(p, 2), load<T>(p, 3), load<T>(p, 4),
-            load<T>(p, 5), load<T>(p, 6), load<T>(p, 7), at + 1, offset);
+        reinterpret_cast<Link<T>>(at[1].link)(load<T>(p, 0), load<T>(p, 1), load<T>(p, 2),
+                                              load<T>(p, 3), load<T>(p, 4), load<T>(p, 5),
+                                              load<T>(p, 6), load<T>(p, 7), at + 1, offset);
     }
 }
 

@@ -12,6 +12,8 @@
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
+constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
+
 // SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
 // pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
 template <class T> struct Square {
@@ -34,14 +36,12 @@ template <class T> struct Square {
     // d[x, y] <- s[y, x], rows of each at a stride
     static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
         Row row[SIDE];
-        for (size_t i = 0; i < SIDE; i++)
-            memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
+        for (size_t i = 0; i < SIDE; i++) memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
         if constexpr (SIDE == 16) round<8>(row);
         round<4>(row);
         round<2>(row);
         round<1>(row);
-        for (size_t i = 0; i < SIDE; i++)
-            memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
+        for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
     }
 };
 
@@ -65,7 +65,8 @@ void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, pt
     auto *s = static_cast<const T *>(sv);
     if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
     for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
-        if (sb == 1) memcpy(d, s, cols * sizeof(T));
+        if (sb == 1)
+            memcpy(d, s, cols * sizeof(T));
         else
             for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
     }
@@ -77,7 +78,8 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     auto *s = static_cast<const T *>(sv);
     if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
     for (size_t i = 0; i < rows; i++, d += da, s += cols) {
-        if (db == 1) memcpy(d, s, cols * sizeof(T));
+        if (db == 1)
+            memcpy(d, s, cols * sizeof(T));
         else
             for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
     }
@@ -100,24 +102,37 @@ template <class T> void repeat(size_t rows, size_t cols, void *dv, const void *s
 
 void fill(size_t size_log2, size_t n, void *d, const void *s) {
     switch (size_log2) {
-    case 0: return fill_with<uint8_t>(n, d, s);
-    case 1: return fill_with<uint16_t>(n, d, s);
-    case 2: return fill_with<uint32_t>(n, d, s);
-    default: return fill_with<uint64_t>(n, d, s);
+    case 0:
+        return fill_with<uint8_t>(n, d, s);
+    case 1:
+        return fill_with<uint16_t>(n, d, s);
+    case 2:
+        return fill_with<uint32_t>(n, d, s);
+    default:
+        return fill_with<uint64_t>(n, d, s);
     }
 }
 
 void repeat_each(size_t size_log2, size_t rows, size_t cols, void *d, const void *s) {
     switch (size_log2) {
-    case 0: return repeat<uint8_t>(rows, cols, d, s);
-    case 1: return repeat<uint16_t>(rows, cols, d, s);
-    case 2: return repeat<uint32_t>(rows, cols, d, s);
-    default: return repeat<uint64_t>(rows, cols, d, s);
+    case 0:
+        return repeat<uint8_t>(rows, cols, d, s);
+    case 1:
+        return repeat<uint16_t>(rows, cols, d, s);
+    case 2:
+        return repeat<uint32_t>(rows, cols, d, s);
+    default:
+        return repeat<uint64_t>(rows, cols, d, s);
     }
 }
 
 void iota(size_t n, int64_t *d, int64_t first) {
     for (size_t i = 0; i < n; i++) d[i] = first + int64_t(i);
+}
+
+void prefetch(size_t bytes, const void *s) {
+    const char *p = static_cast<const char *>(s);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, PREFETCH_LOCALITY);
 }
 
 void stream(size_t bytes, void *dv, const void *sv) {
@@ -134,9 +149,8 @@ void stream(size_t bytes, void *dv, const void *sv) {
         _mm512_stream_si512(reinterpret_cast<__m512i *>(d + i), _mm512_loadu_si512(s + i));
 #elif defined(__AVX__)
         for (size_t k = 0; k < 64; k += 32)
-            _mm256_stream_si256(
-                reinterpret_cast<__m256i *>(d + i + k),
-                _mm256_loadu_si256(reinterpret_cast<const __m256i *>(s + i + k)));
+            _mm256_stream_si256(reinterpret_cast<__m256i *>(d + i + k),
+                                _mm256_loadu_si256(reinterpret_cast<const __m256i *>(s + i + k)));
 #else
         for (size_t k = 0; k < 64; k += 16)
             _mm_stream_si128(reinterpret_cast<__m128i *>(d + i + k),
@@ -165,6 +179,7 @@ void fill_moves(KernelTable &t) {
     t.fill = fill;
     t.repeat_each = repeat_each;
     t.iota = iota;
+    t.prefetch = prefetch;
     t.stream = stream;
     t.stream_end = stream_end;
 }

@@ -23,7 +23,8 @@ namespace {
     };
 GI_REDUCE(X)
 #undef X
-// The same on vector registers, for floats: written out, since gcc keeps an array of lanes in memory.
+// The same on vector registers, for floats: written out, since gcc keeps an array of lanes in
+// memory.
 #define WIDE(OP, TYPE, EXPR)                                                                       \
     [[maybe_unused]] inline V<OP##_##TYPE::T> wide(OP##_##TYPE, V<OP##_##TYPE::T> a,               \
                                                    V<OP##_##TYPE::T> b) {                          \
@@ -58,8 +59,7 @@ template <class F, size_t LANES> inline typename F::T fold_tree(typename F::T *l
     }
 }
 
-template <class T, size_t... I>
-inline V<T> rotate(V<T> x, size_t by, std::index_sequence<I...>) {
+template <class T, size_t... I> inline V<T> rotate(V<T> x, size_t by, std::index_sequence<I...>) {
     using Bits = typename Types<T>::Bits;
     return __builtin_shuffle(x, Bits{decltype(Bits{}[0])((I + by) % sizeof...(I))...});
 }
@@ -222,7 +222,8 @@ void fill_reductions(KernelTable &t) {
 #undef X
 #define X(OP, TYPE, ...)                                                                           \
     t.reduce_index[GI_OP_##OP][GI_##TYPE] = {index_rows<OP##_##TYPE>, index_cols<OP##_##TYPE>,     \
-                                             index_merge<OP##_##TYPE>, index_neutral<OP##_##TYPE>};
+                                             index_merge<OP##_##TYPE>,                             \
+                                             index_neutral<OP##_##TYPE>};
     GI_REDUCE_INDEX(X)
 #undef X
 }

@@ -11,8 +11,7 @@ namespace {
 // Written against Python's C interface, not nanobind, for the sake of small launches: a call costs
 // no tuple and no lookup.
 struct LaunchObject {
-    PyObject_HEAD
-    vectorcallfunc call;
+    PyObject_HEAD vectorcallfunc call;
     std::shared_ptr<Launch> launch;
     PyObject *explain;
 };

@@ -7,9 +7,9 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t L1_BYTES = 24 * 1024;      // of the 32 KiB there are
-constexpr int64_t LONG_LINE = 256;           // from here on a tile is one line: rows cost nothing
-constexpr int64_t TRANSPOSE_SIDE = 32;
+constexpr int64_t L1_BYTES = 24 * 1024; // of the 32 KiB there are
+constexpr int64_t LONG_LINE = 256;      // from here on a tile is one line: rows cost nothing
+constexpr int64_t TRANSPOSE_SIDE = 64;  // long enough lines on both sides for TLB and memory
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -141,13 +141,17 @@ class Planner {
         if (transposed >= 0) {
             layout.is_transposing = true;
             layout.axis_a = transposed;
-            layout.rows = even_piece(layout.extent[transposed], TRANSPOSE_SIDE);
-            layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, TRANSPOSE_SIDE));
+            int64_t side = TRANSPOSE_SIDE;
+            while (side > 16 && side * side * p.bytes_per_element > 2 * L1_BYTES) side /= 2;
+            layout.rows = even_piece(layout.extent[transposed], side);
+            layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, side));
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        if (layout.extent[b] < LONG_LINE) choose_rows(elements);
-        else if (!layout.reduced[b] && p.has_reduction) spread_columns();
+        if (layout.extent[b] < LONG_LINE)
+            choose_rows(elements);
+        else if (!layout.reduced[b] && p.has_reduction)
+            spread_columns();
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
@@ -176,8 +180,10 @@ class Planner {
             double fit = 1;
             for (size_t n = 0; n < p.slots.size(); n++) {
                 const int64_t sa = layout.strides[n][a], sb = layout.strides[n][b];
-                if (sa == sb * layout.extent[b]) fit += bytes(n);
-                else if (sa != 0 && sb != 0) fit += bytes(n) / 2;
+                if (sa == sb * layout.extent[b])
+                    fit += bytes(n);
+                else if (sa != 0 && sb != 0)
+                    fit += bytes(n) / 2;
             }
             const double score = fit * double(std::min(layout.extent[a], wanted));
             if (score > best) best = score, layout.axis_a = a;
@@ -198,7 +204,8 @@ class Planner {
         for (int a = 0; a < layout.rank; a++)
             if (!layout.reduced[a] && a != layout.axis_b) parallel *= double(layout.extent[a]);
         if (parallel >= 8) return;
-        const int64_t piece = std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
+        const int64_t piece =
+            std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
         layout.cols = std::min(layout.cols, piece);
     }
 };

@@ -8,8 +8,8 @@
 
 namespace gint {
 
-// Axes of the program with extent 1 are dropped, adjacent ones whose strides agree in every slot are
-// merged, and both kinds are ordered by memory: outermost first.
+// Axes of the program with extent 1 are dropped, adjacent ones whose strides agree in every slot
+// are merged, and both kinds are ordered by memory: outermost first.
 struct Layout {
     int rank = 0;
     int64_t extent[MAX_AXES];

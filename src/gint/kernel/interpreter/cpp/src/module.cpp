@@ -88,7 +88,8 @@ Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::
     if (params.size() != p.params.size() || slots.size() != p.slots.size()) throw Refused{};
     Binding b;
     for (nb::handle extent : extents) b.extents.push_back(integer(extent));
-    for (size_t n = 0; n < params.size(); n++) b.params.push_back(parameter(params[n], p.params[n]));
+    for (size_t n = 0; n < params.size(); n++)
+        b.params.push_back(parameter(params[n], p.params[n]));
     for (size_t n = 0; n < slots.size(); n++) {
         nb::tuple slot = nb::cast<nb::tuple>(slots[n]);
         const size_t first = pointers ? 1 : 0;
@@ -155,7 +156,8 @@ NB_MODULE(_native, m) {
         size_t count;
         const SimdUnit *units = simd_units(&count);
         std::vector<std::pair<std::string, bool>> names;
-        for (size_t k = 0; k < count; k++) names.emplace_back(units[k].name + 5, units[k].supported());
+        for (size_t k = 0; k < count; k++)
+            names.emplace_back(units[k].name + 5, units[k].supported());
         return names;
     });
     m.def("instruction_set", []() -> nb::object {
@@ -175,6 +177,6 @@ NB_MODULE(_native, m) {
                      Kernel(make_program(reduced, slots, params, sections, code, register_types));
              })
         .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
-        .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a,
-             "threads"_a.none(), "explain"_a);
+        .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
+             "explain"_a);
 }

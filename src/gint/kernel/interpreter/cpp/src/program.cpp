@@ -8,7 +8,8 @@ namespace gint {
 size_t type_size(uint8_t type) {
     switch (type) {
 #define X(TYPE, C, ...)                                                                            \
-    case GI_##TYPE: return sizeof(C);
+    case GI_##TYPE:                                                                                \
+        return sizeof(C);
         GI_STORAGE(X)
 #undef X
     }
@@ -18,7 +19,8 @@ size_t type_size(uint8_t type) {
 uint8_t compute_type(uint8_t type) {
     switch (type) {
 #define X(TYPE, C, COMPUTE, COMPUTE_C)                                                             \
-    case GI_##TYPE: return GI_##COMPUTE;
+    case GI_##TYPE:                                                                                \
+        return GI_##COMPUTE;
         GI_STORAGE(X)
 #undef X
     }
@@ -56,11 +58,11 @@ struct OpcodeFacts {
             cost[op] = 5;
         for (int op : {GI_OP_RSQRT, GI_OP_EXP, GI_OP_EXP2, GI_OP_SIGMOID, GI_OP_TANH})
             cost[op] = 12;
-        for (int op : {GI_OP_EXPM1, GI_OP_LOG, GI_OP_LOG2, GI_OP_LOG10, GI_OP_LOG1P, GI_OP_SIN,
-                       GI_OP_COS, GI_OP_TAN, GI_OP_ASIN, GI_OP_ACOS, GI_OP_ATAN, GI_OP_ATAN2,
-                       GI_OP_SINH, GI_OP_COSH, GI_OP_ASINH, GI_OP_ACOSH, GI_OP_ATANH, GI_OP_ERF,
-                       GI_OP_ERFC, GI_OP_FLOOR_DIV, GI_OP_TRUNC_DIV, GI_OP_REMAINDER, GI_OP_FMOD,
-                       GI_OP_POW})
+        for (int op : {GI_OP_EXPM1,     GI_OP_LOG,       GI_OP_LOG2, GI_OP_LOG10, GI_OP_LOG1P,
+                       GI_OP_SIN,       GI_OP_COS,       GI_OP_TAN,  GI_OP_ASIN,  GI_OP_ACOS,
+                       GI_OP_ATAN,      GI_OP_ATAN2,     GI_OP_SINH, GI_OP_COSH,  GI_OP_ASINH,
+                       GI_OP_ACOSH,     GI_OP_ATANH,     GI_OP_ERF,  GI_OP_ERFC,  GI_OP_FLOOR_DIV,
+                       GI_OP_TRUNC_DIV, GI_OP_REMAINDER, GI_OP_FMOD, GI_OP_POW})
             cost[op] = 25;
     }
 };
@@ -85,8 +87,10 @@ uint32_t busiest_bytes(const Program &p, const Section &section) {
         if (in.d != NO_REGISTER && !uniform && !in_place && !is_reduction(in.op)) {
             const uint32_t size = type_size(p.register_types[in.d]);
             live += size;
-            if (last[in.d] > i) dies[last[in.d]] += size;
-            else dies[i] += size;
+            if (last[in.d] > i)
+                dies[last[in.d]] += size;
+            else
+                dies[i] += size;
         }
         most = std::max(most, live);
         live -= dies[i];

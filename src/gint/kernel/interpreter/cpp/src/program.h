@@ -49,9 +49,9 @@ struct Program {
     std::vector<Section> sections;
     std::vector<Instruction> code;
     std::vector<uint8_t> register_types;
-    AxisSet indexed = 0;          // axes whose position is read
+    AxisSet indexed = 0; // axes whose position is read
     AxisSet reduced_set = 0;
-    bool has_reduction = false;   // any reduce section
+    bool has_reduction = false;     // any reduce section
     uint32_t bytes_per_element = 4; // moved or kept at once by the busiest section, for tile sizes
 
     // Checks what decoding relies on and fills the derived fields; throws std::invalid_argument.
@@ -68,8 +68,6 @@ bool is_index_reduction(uint16_t op);
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).
 unsigned op_cost(const Instruction &i);
 
-inline unsigned log2_size(size_t size) {
-    return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
-}
+inline unsigned log2_size(size_t size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 
 } // namespace gint

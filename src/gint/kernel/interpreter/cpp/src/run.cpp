@@ -16,8 +16,8 @@ namespace gint {
 
 namespace {
 
-// Work a thread must have to be worth waking, in units of op_cost: about 6 us.
-constexpr double WORK_PER_THREAD = 150e3;
+// Work a thread must have to be worth waking, in units of op_cost: about 10 us.
+constexpr double WORK_PER_THREAD = 400e3;
 
 #ifdef _OPENMP
 // After fork the child has none of libgomp's threads, but libgomp believes it has them and would
@@ -113,7 +113,8 @@ class SharedRun {
             worker.enter_block(block);
             for (const SectionPlan &section : s.sections) {
                 if (section.kind != SectionKind::SCALAR) {
-                    run_chunks(worker, section, chunks * number / count, chunks * (number + 1) / count);
+                    run_chunks(worker, section, chunks * number / count,
+                               chunks * (number + 1) / count);
                     barrier();
                 }
                 if (section.kind == SectionKind::MAP) continue;
@@ -183,7 +184,7 @@ int32_t Run::operator()(const uint64_t *pointers, int threads) const {
     if (is_forked_child) threads = 1;
     if (threads > s->work / WORK_PER_THREAD) threads = int(s->work / WORK_PER_THREAD);
     if (threads < 2) return pool_error | run_alone(at);
-    if (s->shares_rows && s->parallel.total < threads * 4) {
+    if (s->shares_rows && s->parallel.total < threads) {
         return pool_error | SharedRun(at).run(threads);
     }
     threads = int(std::min<int64_t>(threads, s->parallel.total));

@@ -22,22 +22,23 @@ struct Place {
 
 struct Step {
     enum Kind : uint8_t {
-        APPLY,      // p[d] <- apply(p[a], p[b], p[c])
-        GATHER,     // p[d] <- the tile at p[a] with strides
-        SCATTER,    // the tile at p[d] with strides <- p[a]
-        COPY,       // p[d] <- p[a]
-        STREAM,     // the same past the caches
-        FILL,       // p[d] <- the one value at p[a]
+        APPLY,       // p[d] <- apply(p[a], p[b], p[c])
+        GATHER,      // p[d] <- the tile at p[a] with strides
+        SCATTER,     // the tile at p[d] with strides <- p[a]
+        COPY,        // p[d] <- p[a]
+        STREAM,      // the same past the caches
+        STREAM_ROWS, // the lines at p[d], row_stride apart, <- p[a], past the caches
+        FILL,        // p[d] <- the one value at p[a]
         REPEAT_ROWS, // p[d] <- each value of p[a] along its row
         REPEAT_COLS, // p[d] <- the line p[a] in every row
-        IOTA,       // p[d] <- position along `axis` and following
-        CHAIN,      // p[d] <- chain n of p[a]
-        REDUCE,     // accumulator n folds p[a] (and the indices p[b])
+        IOTA,        // p[d] <- position along `axis` and following
+        CHAIN,       // p[d] <- chain n of p[a]
+        REDUCE,      // accumulator n folds p[a] (and the indices p[b])
     } kind;
     uint8_t shape;     // of the result
     uint8_t size_log2; // of an element moved
     uint16_t d, a, b, c;
-    uint16_t n;        // accumulator or chain; axis of IOTA
+    uint16_t n; // accumulator or chain; axis of IOTA
     union {
         ApplyFn apply;
         GatherFn move;
@@ -45,19 +46,28 @@ struct Step {
     int64_t row_stride, col_stride; // in elements, of moves and of a strided operand of REDUCE
 };
 
+// What the next block of the parallel grid will read from a slot, `distance` bytes on. Asked for
+// while this block is computed, a few lines at a time: a core can wait for some twenty lines at
+// once, and would stall at the next.
+struct Prefetch {
+    uint16_t place;
+    uint8_t shape, size_log2;
+    int64_t distance;
+};
+
 // Arithmetic in vector registers: from `start`, through the links.
 struct ChainPlan {
     struct Link {
-        ChainLink link;       // this operation, or this one and the next
-        ApplyFn one;          // the same operation as a loop, for what does not fill a block
-        uint16_t operand;     // place, if any
+        ChainLink link;   // this operation, or this one and the next
+        ApplyFn one;      // the same operation as a loop, for what does not fill a block
+        uint16_t operand; // place, if any
         ChainOp op;
-        bool scalar;          // the operand is one value
+        bool scalar;                // the operand is one value
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     std::vector<Link> links;
     uint8_t type;
-    bool streamed;    // the result goes past the caches
+    bool streamed; // the result goes past the caches
     uint16_t start, scratch;
 };
 
@@ -71,7 +81,7 @@ struct Accumulator {
     uint16_t result;         // place
     int64_t tiles_per_group; // folded one after the other before they count as a partial result
     size_t levels_at, index_levels_at, level_bytes, index_level_bytes; // in the frame
-    size_t partial_at, index_partial_at; // the open group
+    size_t partial_at, index_partial_at;                               // the open group
     Reduction fold;
     IndexReduction fold_index;
 };
@@ -79,11 +89,13 @@ struct Accumulator {
 struct SectionPlan {
     SectionKind kind;
     std::vector<Step> steps;
-    std::vector<uint16_t> slots;  // places of slots that steps touch
-    std::vector<uint16_t> kept;   // places that move on by a tile
+    std::vector<uint16_t> slots; // places of slots that steps touch
+    std::vector<uint16_t> kept;  // places that move on by a tile
     std::vector<Accumulator> accumulators;
     std::vector<ChainPlan> chains;
-    double cost = 0;              // per element, see op_cost
+    std::vector<Prefetch> prefetches;
+    uint32_t pauses = 0; // points within a tile at which some of them are issued
+    double cost = 0;     // per element, see op_cost
 };
 
 // The tiles of some axes in order: `count` pieces of `step` along each, the last axis fastest.
@@ -104,16 +116,16 @@ struct Schedule {
     size_t frame_bytes = 0;
     size_t shared_at = 0, shared_bytes = 0; // of the frame: what one section leaves to later ones
     int64_t tiles_per_group = 1;
-    int64_t tiles_per_chunk = 16;           // the unit by which threads share a reduction
-    double work = 0;                        // of a launch, in units of op_cost
+    int64_t tiles_per_chunk = 16; // the unit by which threads share a reduction
+    double work = 0;              // of a launch, in units of op_cost
     bool streams = false;
-    bool shares_rows = false;               // few long rows may be split over threads
-    std::vector<uint8_t> pool;              // constants, filled in but for parameters
+    bool shares_rows = false;                          // few long rows may be split over threads
+    std::vector<uint8_t> pool;                         // constants, filled in but for parameters
     std::vector<std::pair<uint16_t, size_t>> param_at; // parameter -> offset in the pool
 
     struct Touched {
         uint16_t slot;
-        uint8_t size;               // of an element
+        uint8_t size;              // of an element
         int64_t strides[MAX_AXES]; // in bytes, per axis of the layout
     };
     std::vector<Touched> touched; // indexed by Place::at of SLOT places

@@ -15,15 +15,24 @@ ChainOp chain_op(const Instruction &in, int acc) {
     if (in.type != GI_f32 && in.type != GI_f64) return CHAIN_OPS;
     const bool self = operand_count(in) == 2 && in.a == in.b;
     switch (in.op) {
-    case GI_OP_ADD: return self ? CHAIN_TWICE : CHAIN_ADD;
-    case GI_OP_MUL: return self ? CHAIN_SQUARE : CHAIN_MUL;
-    case GI_OP_NEG: return CHAIN_NEG;
-    case GI_OP_ABS: return CHAIN_ABS;
-    case GI_OP_SUB: return self ? CHAIN_OPS : acc == 0 ? CHAIN_SUB : CHAIN_SUB_FROM;
-    case GI_OP_DIV: return self ? CHAIN_OPS : acc == 0 ? CHAIN_DIV : CHAIN_DIV_INTO;
-    case GI_OP_MAXIMUM: return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
-    case GI_OP_MINIMUM: return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
-    default: return CHAIN_OPS;
+    case GI_OP_ADD:
+        return self ? CHAIN_TWICE : CHAIN_ADD;
+    case GI_OP_MUL:
+        return self ? CHAIN_SQUARE : CHAIN_MUL;
+    case GI_OP_NEG:
+        return CHAIN_NEG;
+    case GI_OP_ABS:
+        return CHAIN_ABS;
+    case GI_OP_SUB:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_SUB : CHAIN_SUB_FROM;
+    case GI_OP_DIV:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_DIV : CHAIN_DIV_INTO;
+    case GI_OP_MAXIMUM:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
+    case GI_OP_MINIMUM:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
+    default:
+        return CHAIN_OPS;
     }
 }
 

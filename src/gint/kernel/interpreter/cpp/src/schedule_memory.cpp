@@ -3,8 +3,9 @@
 namespace gint {
 
 namespace {
-constexpr double STREAM_BYTES = 24 << 20; // outputs from here on go past the caches
-}
+constexpr double STREAM_BYTES = 24 << 20;    // outputs from here on go past the caches
+constexpr double PREFETCH_BYTES = 512 << 10; // inputs from here on do not wait in the second one
+} // namespace
 
 // A slot of the compute type without gaps is read in place: its load is no step at all.
 void Scheduler::emit_load(const Instruction &in, uint32_t at) {
@@ -35,8 +36,10 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     }
     close_chain();
     const uint16_t d = result(in, at);
-    if (packed) add(Step::COPY, v.shape, type_size(in.type), d, source);
-    else add_move(Step::GATHER, v.shape, in.n, d, source);
+    if (packed)
+        add(Step::COPY, v.shape, type_size(in.type), d, source);
+    else
+        add_move(Step::GATHER, v.shape, in.n, d, source);
 }
 
 // Does a store to the same elements come before the last use of what `load` reads?
@@ -102,6 +105,38 @@ bool Scheduler::is_streamed(size_t slot) const {
     return !p.slots[slot].reads;
 }
 
+// Slots read without gaps, in the last section that goes over them: by then the memory is idle.
+void Scheduler::plan_prefetches() {
+    if (out.parallel.rank == 0) return;
+    const int axis = out.parallel.axis[out.parallel.rank - 1];
+    const int64_t step = out.parallel.step[out.parallel.rank - 1];
+    for (size_t k = 0; k < out.touched.size(); k++) {
+        const uint16_t slot = out.touched[k].slot;
+        const uint8_t shape = shape_of(out.layout, varies_of_slot(out.layout, slot));
+        double bytes = double(type_size(p.slots[slot].type));
+        for (int a = 0; a < out.layout.rank; a++)
+            if (out.layout.strides[slot][a]) bytes *= double(out.layout.extent[a]);
+        if (p.slots[slot].stored || bytes < PREFETCH_BYTES || !(shape & COLS) ||
+            out.touched[k].strides[axis] == 0 || !is_packed(out.layout, slot, shape))
+            continue;
+        for (size_t n = out.sections.size(); n-- > 0;) {
+            SectionPlan &s = out.sections[n];
+            auto at = std::find(s.slots.begin(), s.slots.end(), slot_place[slot]);
+            if (at == s.slots.end() && s.kind != SectionKind::MAP) continue;
+            if (at == s.slots.end()) s.slots.push_back(slot_place[slot]);
+            s.prefetches.push_back({slot_place[slot], shape, out.places[slot_place[slot]].size_log2,
+                                    out.touched[k].strides[axis] * step});
+            break;
+        }
+    }
+    for (SectionPlan &s : out.sections) {
+        s.pauses = uint32_t(s.steps.size());
+        for (const ChainPlan &chain : s.chains)
+            s.pauses += uint32_t(size_t(elements(tile)) / k.chain[chain.type].block);
+        s.pauses = std::max(s.pauses, 1u);
+    }
+}
+
 void Scheduler::emit_store(const Instruction &in, uint32_t at) {
     const uint8_t shape = shape_of(out.layout, varies_of_slot(out.layout, in.n));
     const bool packed = is_packed(out.layout, in.n, shape);
@@ -132,7 +167,12 @@ void Scheduler::emit_store(const Instruction &in, uint32_t at) {
         out.streams |= streamed;
         add(streamed ? Step::STREAM : Step::COPY, shape, size, d, operand(in.a, shape));
     } else {
-        add_move(Step::SCATTER, shape, in.n, d, operand(in.a, shape));
+        const bool lines =
+            out.layout.axis_b >= 0 && out.layout.strides[in.n][out.layout.axis_b] == 1;
+        const bool streamed = shape == FULL && lines && is_streamed(in.n);
+        out.streams |= streamed;
+        const uint16_t a = operand(in.a, shape);
+        add_move(streamed ? Step::STREAM_ROWS : Step::SCATTER, shape, in.n, d, a);
     }
 }
 

@@ -33,6 +33,7 @@ class Scheduler {
         place_lasting_registers();
         for (const Section &section : p.sections) emit_section(section);
         place_kept_rows();
+        plan_prefetches();
         out.frame_bytes = whole_lines(out.frame_bytes);
         out.shares_rows = kept.empty() && out.reduced.total >= 2 * out.tiles_per_chunk;
         return std::make_shared<const Schedule>(std::move(out));
@@ -40,13 +41,13 @@ class Scheduler {
 
   private:
     static constexpr uint16_t NONE = 0xFFFF, NO_PLACE = NONE;
-    struct State { // of a register while steps are emitted
-        uint16_t place = NONE;                              // in its own shape
-        uint16_t expanded[4] = {NONE, NONE, NONE, NONE};    // in larger ones
-        bool owned = false;                                 // a temporary to give back
-        bool in_place = false;                              // lies in a slot
-        int64_t row_stride = 0;                             // a strided operand of a reduction
-        uint32_t last_use = 0, uses = 0;                    // in this section
+    struct State {                                       // of a register while steps are emitted
+        uint16_t place = NONE;                           // in its own shape
+        uint16_t expanded[4] = {NONE, NONE, NONE, NONE}; // in larger ones
+        bool owned = false;                              // a temporary to give back
+        bool in_place = false;                           // lies in a slot
+        int64_t row_stride = 0;                          // a strided operand of a reduction
+        uint32_t last_use = 0, uses = 0;                 // in this section
     };
 
     const Program &p;
@@ -63,9 +64,9 @@ class Scheduler {
     size_t temporaries_end = 0;
     SectionPlan *plan = nullptr;
     const Section *section = nullptr;
-    std::vector<bool> stored_early; // per instruction of the section: its store is done
+    std::vector<bool> stored_early;      // per instruction of the section: its store is done
     std::vector<uint32_t> loads, stores; // instructions of the section
-    std::vector<int> store_of;           // register - first_register -> the first store of it, or -1
+    std::vector<int> store_of; // register - first_register -> the first store of it, or -1
     uint32_t first_register = 0;
 
     struct OpenChain {
@@ -199,8 +200,10 @@ class Scheduler {
         for (uint32_t i = 0; i < s.count; i++) {
             if (!facts.roles[s.first + i].needed) continue;
             const Instruction &in = p.code[s.first + i];
-            if (is_reduction(in.op)) emit_reduce(in, accumulator++);
-            else emit(in, i);
+            if (is_reduction(in.op))
+                emit_reduce(in, accumulator++);
+            else
+                emit(in, i);
             if (!open.active || open.last != i) release_dead(in, i);
         }
         close_chain();
@@ -220,7 +223,8 @@ class Scheduler {
             first_register = std::min<uint32_t>(first_register, d);
             last_register = std::max<uint32_t>(last_register, d);
         }
-        store_of.assign(first_register > last_register ? 0 : last_register - first_register + 1, -1);
+        store_of.assign(first_register > last_register ? 0 : last_register - first_register + 1,
+                        -1);
         for (uint32_t i = 0; i < section->count; i++) {
             const uint32_t at = section->first + i;
             const Instruction &in = p.code[at];
@@ -352,8 +356,7 @@ class Scheduler {
 
     uint16_t kept_place(const Instruction &in, const Role &role) {
         auto [entry, fresh] = kept.try_emplace(role.number, NONE);
-        if (fresh)
-            entry->second = add_place(Place::KEPT, type_size(p.register_types[in.d]), 0);
+        if (fresh) entry->second = add_place(Place::KEPT, type_size(p.register_types[in.d]), 0);
         auto &list = plan->kept;
         if (std::find(list.begin(), list.end(), entry->second) == list.end())
             list.push_back(entry->second);
@@ -465,6 +468,7 @@ class Scheduler {
     void finish_chain(uint16_t slot, bool streamed);
 
     // schedule_memory.cpp
+    void plan_prefetches();
     void emit_load(const Instruction &in, uint32_t at);
     void emit_store(const Instruction &in, uint32_t at);
     void emit_reduce(const Instruction &in, uint32_t accumulator);

@@ -32,8 +32,8 @@ Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool
     size_t accumulators = 0;
     for (const SectionPlan &section : s.sections)
         accumulators = std::max(accumulators, section.accumulators.size());
-    const size_t tables = (s.places.size() + s.touched.size()) * sizeof(char *) +
-                          accumulators * sizeof(Carry);
+    const size_t tables =
+        (s.places.size() + s.touched.size()) * sizeof(char *) + accumulators * sizeof(Carry);
     frame = arena.at_least(s.frame_bytes + tables);
     if (!frame) return;
     place = reinterpret_cast<char **>(frame + s.frame_bytes);
@@ -41,8 +41,10 @@ Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool
     carries = reinterpret_cast<Carry *>(block_base + s.touched.size());
     for (size_t k = 0; k < s.places.size(); k++) {
         const Place &at = s.places[k];
-        if (at.kind == Place::CONSTANT) place[k] = const_cast<char *>(reinterpret_cast<const char *>(pool)) + at.at;
-        else if (at.kind != Place::SLOT) place[k] = frame + at.at;
+        if (at.kind == Place::CONSTANT)
+            place[k] = const_cast<char *>(reinterpret_cast<const char *>(pool)) + at.at;
+        else if (at.kind != Place::SLOT)
+            place[k] = frame + at.at;
     }
 }
 
@@ -70,6 +72,7 @@ void Worker::enter_block(int64_t block) {
 }
 
 void Worker::run_scalar(const SectionPlan &section) {
+    ahead_count = 0;
     for (int k = 0; k < s.reduced.rank; k++) position[s.reduced.axis[k]] = 0;
     measure_tile(true);
     point_at_tile(section);
@@ -83,6 +86,7 @@ void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) 
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
+        look_ahead(section);
         run_steps(section);
         kept_elements += int64_t(count[FULL]);
         advance(s.reduced);
@@ -143,25 +147,64 @@ void Worker::point_at_tile(const SectionPlan &section) {
         place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
 }
 
+void Worker::look_ahead(const SectionPlan &section) {
+    ahead_count = 0;
+    size_t bytes = 0;
+    for (const Prefetch &next : section.prefetches) {
+        if (ahead_count == MOST_AHEAD) break;
+        const char *from = place[next.place] + next.distance;
+        const size_t size = count[next.shape] << next.size_log2;
+        ahead[ahead_count++] = {from, from + size};
+        bytes += size;
+    }
+    if (ahead_count) ahead_bytes = (bytes / section.pauses + 64) / 64 * 64;
+}
+
+void Worker::ask_ahead() {
+    Ahead &last = ahead[ahead_count - 1];
+    const size_t bytes = std::min(ahead_bytes, size_t(last.to - last.from));
+    s.kernels->prefetch(bytes, last.from);
+    last.from += bytes;
+    if (last.from == last.to) ahead_count--;
+}
+
 // Steps
 
 void Worker::run_steps(const SectionPlan &section) {
     const KernelTable &k = *s.kernels;
     for (const Step &step : section.steps) {
+        if (ahead_count) ask_ahead();
         const size_t n = count[step.shape];
         char *d = place[step.d], *a = place[step.a];
         const bool full = step.shape == FULL;
         switch (step.kind) {
-        case Step::APPLY: step.apply(n, d, a, place[step.b], place[step.c], &error); break;
+        case Step::APPLY:
+            step.apply(n, d, a, place[step.b], place[step.c], &error);
+            break;
         case Step::GATHER:
         case Step::SCATTER:
             step.move(full ? count[ROWS] : 1, full ? count[COLS] : n, d, a, step.row_stride,
                       step.col_stride);
             break;
-        case Step::COPY: std::memcpy(d, a, n << step.size_log2); break;
-        case Step::STREAM: k.stream(n << step.size_log2, d, a); break;
-        case Step::FILL: k.fill(step.size_log2, n, d, a); break;
-        case Step::REPEAT_ROWS: k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a); break;
+        case Step::COPY:
+            std::memcpy(d, a, n << step.size_log2);
+            break;
+        case Step::STREAM:
+            k.stream(n << step.size_log2, d, a);
+            break;
+        case Step::STREAM_ROWS: {
+            const size_t bytes = count[COLS] << step.size_log2;
+            for (size_t i = 0; i < count[ROWS]; i++)
+                k.stream(bytes, d + (ptrdiff_t(i) * step.row_stride << step.size_log2),
+                         a + i * bytes);
+            break;
+        }
+        case Step::FILL:
+            k.fill(step.size_log2, n, d, a);
+            break;
+        case Step::REPEAT_ROWS:
+            k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a);
+            break;
         case Step::REPEAT_COLS: {
             const size_t bytes = count[COLS] << step.size_log2;
             for (size_t i = 0; i < count[ROWS]; i++) std::memcpy(d + i * bytes, a, bytes);
@@ -170,8 +213,12 @@ void Worker::run_steps(const SectionPlan &section) {
         case Step::IOTA:
             k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
             break;
-        case Step::CHAIN: run_chain(section.chains[step.n], n, d); break;
-        case Step::REDUCE: reduce(section.accumulators[step.n], carries[step.n], step); break;
+        case Step::CHAIN:
+            run_chain(section.chains[step.n], n, d);
+            break;
+        case Step::REDUCE:
+            reduce(section.accumulators[step.n], carries[step.n], step);
+            break;
         }
     }
 }
@@ -188,7 +235,12 @@ void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
             arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
         const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
         arguments[count + 1] = {stream ? k.store_stream : k.store, d};
-        k.run(arguments, blocks);
+        size_t block = 0;
+        for (; ahead_count && block < blocks; block++) {
+            ask_ahead();
+            k.run(arguments, block, block + 1);
+        }
+        k.run(arguments, block, blocks);
     }
     if (done == n) return;
     // What does not fill a block goes link by link.
@@ -217,8 +269,10 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
     if (acc.has_index) {
         auto *to_index = reinterpret_cast<int64_t *>(frame + acc.index_partial_at);
         auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
-        if (acc.by_rows) acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
-        else acc.fold_index.cols(folded, kept, to, to_index, from, from_index, carry.in_group == 0);
+        if (acc.by_rows)
+            acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
+        else
+            acc.fold_index.cols(folded, kept, to, to_index, from, from_index, carry.in_group == 0);
     } else if (acc.by_rows) {
         acc.fold.rows(kept, folded, to, from);
     } else {
@@ -230,8 +284,10 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
 
 void Worker::merge(const Accumulator &acc, int n, const char *values, const int64_t *indices) {
     const size_t elements = count[acc.shape];
-    if (acc.has_index) acc.fold_index.merge(elements, level(acc, n), index_level(acc, n), values, indices);
-    else acc.fold.merge(elements, level(acc, n), values);
+    if (acc.has_index)
+        acc.fold_index.merge(elements, level(acc, n), index_level(acc, n), values, indices);
+    else
+        acc.fold.merge(elements, level(acc, n), values);
 }
 
 // Adds the open group to the binary counter of partial results: level n holds 2^n groups.
@@ -256,8 +312,10 @@ void Worker::flush(const Accumulator &acc, Carry &carry) {
 // Folds the levels from the lowest up; the neutral element where nothing was pushed.
 const char *Worker::total(const Accumulator &acc, const Carry &carry, const int64_t **indices) {
     if (carry.pushed == 0) {
-        if (acc.has_index) acc.fold_index.neutral(count[acc.shape], level(acc, 0), index_level(acc, 0));
-        else acc.fold.neutral(count[acc.shape], level(acc, 0));
+        if (acc.has_index)
+            acc.fold_index.neutral(count[acc.shape], level(acc, 0), index_level(acc, 0));
+        else
+            acc.fold.neutral(count[acc.shape], level(acc, 0));
         *indices = index_level(acc, 0);
         return level(acc, 0);
     }
@@ -282,7 +340,8 @@ void Worker::close_accumulators(const SectionPlan &section) {
         const int64_t *indices;
         const char *values = total(acc, carries[k], &indices);
         const void *result = acc.has_index ? static_cast<const void *>(indices) : values;
-        std::memcpy(place[acc.result], result, count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
+        std::memcpy(place[acc.result], result,
+                    count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
     }
 }
 

@@ -33,8 +33,8 @@ class Worker {
     const Schedule &s;
     char *const *base;
     char *frame = nullptr;
-    char **place;       // current address of each place
-    char **block_base;  // per touched slot, with the parallel position
+    char **place;      // current address of each place
+    char **block_base; // per touched slot, with the parallel position
     int64_t position[MAX_AXES] = {};
     size_t count[4]; // elements of each Shape in the current tile
     int64_t kept_elements = 0;
@@ -44,6 +44,16 @@ class Worker {
     };
     Carry *carries; // per accumulator of the current section
 
+    // Lines still to be asked for on behalf of the next block.
+    static constexpr int MOST_AHEAD = 8;
+    struct Ahead {
+        const char *from, *to;
+    } ahead[MOST_AHEAD];
+    int ahead_count = 0;
+    size_t ahead_bytes = 0; // per pause
+
+    void look_ahead(const SectionPlan &section);
+    void ask_ahead();
     void set_position(const Grid &grid, int64_t index);
     void advance(const Grid &grid);
     void measure_tile(bool scalar);
@@ -56,7 +66,9 @@ class Worker {
     void flush(const Accumulator &acc, Carry &carry);
     const char *total(const Accumulator &acc, const Carry &carry, const int64_t **indices);
     void merge(const Accumulator &acc, int level, const char *values, const int64_t *indices);
-    char *level(const Accumulator &acc, int n) { return frame + acc.levels_at + n * acc.level_bytes; }
+    char *level(const Accumulator &acc, int n) {
+        return frame + acc.levels_at + n * acc.level_bytes;
+    }
     int64_t *index_level(const Accumulator &acc, int n) {
         return reinterpret_cast<int64_t *>(frame + acc.index_levels_at + n * acc.index_level_bytes);
     }
