@@ -25,6 +25,9 @@ from .externs import is_extern
 from .views import is_view
 
 
+_SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
+
+
 class NodeKind(Enum):
     INPUT = "input"
     SCALAR = "scalar"
@@ -49,12 +52,14 @@ def value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
-def unbacked_symbols(node: fx.Node) -> dict[str, tuple]:
-    """The symbols that get their value when the node runs, and where in its result that is found
-    (a path of torch.utils._pytree)."""
+def defined_symbols(node: fx.Node) -> dict[str, tuple]:
+    """The symbols that get their value when a node left whole runs, and where in its result that
+    is found (a path of torch.utils._pytree)."""
     bindings = node.meta.get("unbacked_bindings")
     if not bindings:
-        return {}
+        value = value_of(node)
+        is_symbol = isinstance(value, _SYMBOLIC) and value.node.expr.is_Symbol
+        return {str(value.node.expr): ()} if is_symbol else {}
     from torch.fx.experimental.symbolic_shapes import resolve_unbacked_bindings
 
     env = next((n.shape_env for n in _sym_nodes(value_of(node))), None)
@@ -68,7 +73,7 @@ def _sym_nodes(value: Any) -> Iterator[Any]:
     if isinstance(value, (tuple, list)):
         for item in value:
             yield from _sym_nodes(item)
-    elif isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+    elif isinstance(value, _SYMBOLIC):
         yield value.node
 
 
@@ -99,8 +104,8 @@ class Graph:
         value = value_of(node)
         if node.op in ("placeholder", "get_attr"):
             return NodeKind.INPUT if isinstance(value, torch.Tensor | None) else NodeKind.SCALAR
-        is_number = isinstance(value, (int, float, torch.SymInt, torch.SymFloat, torch.SymBool))
-        if is_number and not is_extern(node.target) and not unbacked_symbols(node):
+        is_number = isinstance(value, (int, float, *_SYMBOLIC))
+        if is_number and not is_extern(node.target) and not node.meta.get("unbacked_bindings"):
             return NodeKind.SCALAR
         if node.target is operator.getitem:
             return self._item_kind(node)

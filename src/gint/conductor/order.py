@@ -16,7 +16,7 @@ import torch
 from torch import fx
 
 from .emitter import Emitted
-from .graph import Graph, unbacked_symbols, value_of
+from .graph import Graph, defined_symbols, value_of
 from .sizes import keys, symbols, symbols_in
 
 
@@ -63,19 +63,19 @@ class Order:
         unit.above = 1 << unit.number
         self.units.append(unit)
         if not unit.is_launch:
-            self._makers.update(dict.fromkeys(unbacked_symbols(unit.nodes[0]), unit))
+            self._makers.update(dict.fromkeys(defined_symbols(unit.nodes[0]), unit))
             if _keeps_its_place(unit.nodes[0]):
                 unit.after |= {self._last} if self._last else set()
                 self._last = unit
-        self._enter(unit)
+        self._enter(unit, is_new=True)
 
     def join(self, unit: Unit, node: fx.Node, emitted: Emitted) -> None:
         """Another stored value for a launch, and the program that computes it along."""
         unit.nodes.append(node)
         unit.emitted = emitted
-        self._enter(unit)
+        self._enter(unit, is_new=False)
 
-    def _enter(self, unit: Unit) -> None:
+    def _enter(self, unit: Unit, is_new: bool) -> None:
         self.unit_of.update(dict.fromkeys(unit.nodes, unit))
         if unit.is_launch:
             for node in {slot.node for slot in unit.program.slots}:
@@ -85,9 +85,11 @@ class Order:
         above = unit.above
         for needed in self.needs(unit):
             above |= needed.above
-        for other in self.units:
-            if other.waits_for(unit):
-                other.above |= above
+        if above != unit.above:
+            bit = 1 << unit.number
+            for other in self.units[unit.number :] if is_new else self.units:
+                if other.above & bit:
+                    other.above |= above
 
     def touching(self, nodes: Iterable[fx.Node]) -> set[Unit]:
         """The launches that make or read any of these."""

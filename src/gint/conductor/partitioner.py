@@ -24,6 +24,8 @@ from .order import Order, Unit, mutates, sort
 _MAX_TRIES = 4
 #: Stored values in one program at most; keeps the cost of trying bounded.
 _MAX_MEMBERS = 12
+#: A program longer than this takes no further value, for the same reason.
+_MAX_INSTRUCTIONS = 256
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ class _Partition:
         near = [
             unit for unit in self.order.touching(read)
             if unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
+            and unit.program.verified.program.instruction_count < _MAX_INSTRUCTIONS
         ]  # fmt: skip
         near.sort(key=lambda unit: (unit not in makers, -unit.number))
         return [u for u in near[: 2 * _MAX_TRIES] if self.order.may_run(u, alone)][:_MAX_TRIES]

@@ -15,6 +15,8 @@ symbolic ones once per combination of sizes.
 
 from __future__ import annotations
 
+import builtins
+import dis
 import math
 import operator
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from gint.kernel.interpreter.errors import raise_for
 from gint.program import Program, VerificationError
 
 from .emitter import Emitted
-from .graph import Graph, NodeKind, unbacked_symbols, value_of
+from .graph import Graph, NodeKind, defined_symbols, value_of
 from .memory import POOL, POOLED_BYTES, allocate, empty_strided
 from .order import Unit
 from .partitioner import Partition
@@ -119,7 +121,16 @@ class PlanWriter:
         head += [f"    {line}" for line in self._symbol_lines(placeholders)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
+        self._refuse_unknown(self.space["call"])
         return self.space["call"], text
+
+    def _refuse_unknown(self, function: Any) -> None:
+        """A symbol nothing defines is found now, not when the function is called."""
+        if not self.defined:
+            return
+        read = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
+        if unknown := read - self.space.keys() - vars(builtins).keys():
+            raise LookupError(f"The plan reads {sorted(unknown)}, which no input defines.")
 
     def _body(self) -> list[str]:
         blocks = []
@@ -208,7 +219,7 @@ class PlanWriter:
     def _call(self, node: fx.Node) -> None:
         self._assign(node)
         name, value = self.names[node], value_of(node)
-        for symbol, path in unbacked_symbols(node).items():
+        for symbol, path in defined_symbols(node).items():
             self.lines += self._define(symbol, _at(path, name))
         if isinstance(value, torch.Tensor) and node in self.seen:
             stride = _tuple_source(keys(value.stride()))
