@@ -104,6 +104,19 @@ def test_gradients_inside_a_function_without_gradients() -> None:
     agrees(torch.func.grad(lambda a: (a.sin() ** 2).sum()), torch.randn(3))
 
 
+def test_tracing_does_not_run_an_optimizer_s_step() -> None:
+    ends = []
+    for compile in (compiled, lambda step: step):
+        p = torch.nn.Parameter(torch.ones(3))
+        optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.9)
+        step = compile(optimizer.step)
+        for scale in (1, 2, 3):
+            p.grad = torch.full((3,), float(scale))
+            step()
+        ends.append(p.detach())
+    torch.testing.assert_close(*ends)
+
+
 def test_what_cannot_be_compiled_is_left_to_eager(monkeypatch) -> None:
     from gint.conductor.plan import PlanWriter
 

@@ -64,7 +64,9 @@ def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
         return False
     if any(type(x) is not FakeTensor and not isinstance(x, _NUMBERS) for x in inputs):
         return False
-    if any(isinstance(m, fx.GraphModule) for m in gm.children()):
+    # A graph within, or a tensor that is no input (an optimizer's state): that one is real, and
+    # tracing would already write into it.
+    if any(n.op == "get_attr" for n in gm.graph.nodes):
         return False
     if any(_changes_mode(n, needs_grad) for n in gm.graph.nodes):
         return False
