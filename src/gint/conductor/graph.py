@@ -24,7 +24,6 @@ from .dtypes import gint_dtype
 from .externs import is_extern
 from .views import is_view
 
-
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
