@@ -89,7 +89,8 @@ class _Partition:
     def _required(self) -> set[fx.Node]:
         """Computed values that somebody outside programs needs, or that are used after a mutation
         which comes after them: computed again they might be others."""
-        kinds, required = self.graph.kinds, set()
+        kinds = self.graph.kinds
+        required: set[fx.Node] = set()
         epoch, made = 0, {}
         for node in self.graph.fx.nodes:
             made[node] = epoch
