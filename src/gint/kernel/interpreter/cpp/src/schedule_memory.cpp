@@ -4,7 +4,7 @@ namespace gint {
 
 namespace {
 constexpr double STREAM_BYTES = 24 << 20;    // outputs from here on go past the caches
-constexpr double PREFETCH_BYTES = 512 << 10; // inputs from here on do not wait in the second one
+constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
 } // namespace
 
 // A slot of the compute type without gaps is read in place: its load is no step at all. Bools are
