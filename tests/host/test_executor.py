@@ -135,7 +135,6 @@ def test_every_type_goes_through(backend, type_name):
     np.testing.assert_array_equal(y, x)
 
 
-@pytest.mark.xfail(strict=False, reason="cpp reads packed bool slots in place, bytes as they are")
 def test_any_byte_may_lie_where_a_bool_is_expected(backend):
     b = Builder("bools")
     n = b.parallel("n")

@@ -4,17 +4,19 @@ namespace gint {
 
 namespace {
 constexpr double STREAM_BYTES = 24 << 20;    // outputs from here on go past the caches
-constexpr double PREFETCH_BYTES = 512 << 10; // inputs from here on do not wait in the second one
+constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
 } // namespace
 
-// A slot of the compute type without gaps is read in place: its load is no step at all.
+// A slot of the compute type without gaps is read in place: its load is no step at all. Bools are
+// not: any byte may lie in memory, 0 or 1 in a register.
 void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     const Value &v = facts.values[in.d];
     const bool keeps = facts.roles[section->first + at].writes_kept;
     const bool packed = is_packed(out.layout, in.n, v.shape);
     const uint16_t source = place_of_slot(in.n);
     State &s = state[in.d];
-    if (is_storage_only(in.type)) {
+    if (is_storage_only(in.type) || in.type == GI_bool) {
+        const ApplyFn convert = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
         close_chain();
         uint16_t packed_source = source;
         if (!packed) {
@@ -23,7 +25,7 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
         }
         const uint16_t d = result(in, at);
         plan->steps.push_back(
-            make_apply(k.widen[in.type], v.shape, d, packed_source, packed_source, packed_source));
+            make_apply(convert, v.shape, d, packed_source, packed_source, packed_source));
         if (!packed) give_back(packed_source);
         return;
     }
