@@ -3,7 +3,7 @@
 namespace gint {
 
 namespace {
-constexpr double STREAM_BYTES = 24 << 20;    // outputs from here on go past the caches
+constexpr double STREAM_BYTES = 24 << 20;  // outputs from here on go past the caches
 constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
 } // namespace
 
