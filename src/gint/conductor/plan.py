@@ -217,6 +217,8 @@ class PlanWriter:
     # Nodes left whole
 
     def _call(self, node: fx.Node) -> None:
+        if self._assign_into_pool(node):
+            return
         self._assign(node)
         name, value = self.names[node], value_of(node)
         for symbol, path in defined_symbols(node).items():
@@ -227,8 +229,6 @@ class PlanWriter:
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _assign(self, node: fx.Node) -> None:
-        if self._assign_into_pool(node):
-            return
         if node.target is operator.getitem:
             text = f"{self._tensor(node.args[0])}[{node.args[1]}]"
         else:
