@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from torch import fx
 
+from .externs import name_of
 from .graph import Graph, NodeKind, value_of
 from .sizes import numel_hint
 
-#: Operators that cost far more than a load, by a part of their name; weight in loads per element.
-_HEAVY = (
-    "exp", "log", "sin", "cos", "tan", "tanh", "erf", "pow", "gelu", "silu", "sigmoid", "softmax",
-    "norm", "var", "sum", "mean", "prod", "amax", "amin", "any", "all",
-)  # fmt: skip
+#: Operators that cost far more than a load; their weight in loads per element, below.
+_HEAVY = {
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos",
+    "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid",
+    "pow", "gelu", "gelu_backward", "silu", "silu_backward", "_softmax", "_log_softmax",
+    "_softmax_backward_data", "_log_softmax_backward_data", "native_layer_norm", "_fused_rms_norm",
+    "sum", "mean", "prod", "amax", "amin", "max", "min", "any", "all", "var", "var_mean", "argmax",
+    "argmin", "linalg_vector_norm",
+}  # fmt: skip
 _HEAVY_WEIGHT = 4.0
 _LIGHT_WEIGHT = 0.25
 
@@ -39,8 +44,8 @@ def worth_storing(graph: Graph, required: set[fx.Node]) -> set[fx.Node]:
 
 def _below(graph, node, stored, work) -> tuple[frozenset[fx.Node], float]:
     """The memory a value is computed from, and the work in equivalent bytes."""
-    name = str(node.target)
-    weight = _HEAVY_WEIGHT if any(part in name for part in _HEAVY) else _LIGHT_WEIGHT
+    name = name_of(node.target).rpartition(".")[2]
+    weight = _HEAVY_WEIGHT if name in _HEAVY else _LIGHT_WEIGHT
     total = weight * _bytes(node)
     leaves: set[fx.Node] = set()
     for source in node.all_input_nodes:

@@ -28,14 +28,14 @@ from torch import fx
 from gint.host.backends import Kernel
 from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Program, VerificationError
+from gint.program import VerificationError
 
 from .emitter import Emitted
 from .graph import Graph, NodeKind, defined_symbols, value_of
 from .memory import POOL, POOLED_BYTES, allocate, empty_strided
 from .order import Unit
 from .partitioner import Partition
-from .sizes import Key, keys, source, symbols
+from .sizes import Key, key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
@@ -49,40 +49,22 @@ _INTO = {
 }
 
 
-def span_bytes(extents: tuple[int, ...], strides: tuple[int, ...], offset: int, size: int) -> int:
-    """The bytes from a tensor's first element to the end of what a slot reaches."""
-    if 0 in extents:
-        return 0
-    last = offset + sum((e - 1) * s for e, s in zip(extents, strides, strict=True) if s > 0)
-    return (last + 1) * size
-
-
 class BoundLaunches(dict):
     """Launches of one program, by the values of the symbols their layout depends on.
 
-    `layout` computes, from those, extents, parameters, and offset and strides of every slot.
+    `layout` computes, from those, what `Kernel.prepare` takes: extents, parameters, and bytes of
+    memory, offset and strides of every slot.
     """
 
-    def __init__(self, kernel: Kernel, program: Program, layout: Callable[..., tuple]) -> None:
+    def __init__(self, kernel: Kernel, layout: Callable[..., tuple]) -> None:
         super().__init__()
-        self.kernel, self.program, self.layout = kernel, program, layout
+        self.kernel, self.layout = kernel, layout
 
     def __missing__(self, symbols: tuple) -> Callable[..., int]:
         if len(self) >= _MAX_BOUND:
             self.clear()
-        found = self[symbols] = bind(self.kernel, self.program, *self.layout(*symbols))
+        found = self[symbols] = self.kernel.prepare(*self.layout(*symbols))
         return found
-
-
-def bind(
-    kernel: Kernel, program: Program, extents: tuple, params: tuple, layouts: tuple
-) -> Callable[..., int]:
-    """A launch with everything but its pointers; `layouts` are offset and strides per slot."""
-    slots = []
-    for slot, (offset, strides) in zip(program.slots, layouts, strict=True):
-        lengths = tuple(extents[a] for a in slot.axes)
-        slots.append((span_bytes(lengths, strides, offset, slot.dtype.itemsize), offset, strides))
-    return kernel.prepare(extents, params, tuple(slots))
 
 
 class PlanWriter:
@@ -177,15 +159,15 @@ class PlanWriter:
         for node in e.outputs:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
-        layouts = tuple((s.offset, s.strides) for s in e.slots)
-        kernel, program = self.kernels[unit], e.verified.program
+        layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
+        kernel = self.kernels[unit]
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
-            bound = BoundLaunches(kernel, program, eval(code, dict(self.space)))
+            bound = BoundLaunches(kernel, eval(code, dict(self.space)))
             call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
         else:
-            call = f"{self._constant(bind(kernel, program, *layout), 'launch')}({pointers})"
+            call = f"{self._constant(kernel.prepare(*layout), 'launch')}({pointers})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)})"
         if _may_fail(e):
@@ -305,6 +287,19 @@ def _at(path: tuple, name: str) -> str:
     for step in path:
         name = f"int({name})" if isinstance(step, ConvertIntKey) else f"{name}{step}"
     return name
+
+
+def memory_bytes(node: fx.Node) -> Key:
+    """The bytes of a node's memory, from its first element on, that a slot may reach.
+
+    All of its storage; of a symbolic one, whose size no input may tell, the tensor's own span.
+    """
+    fake = value_of(node)
+    storage = key(fake.untyped_storage().nbytes())
+    if isinstance(storage, int):
+        return storage - key(fake.storage_offset()) * fake.dtype.itemsize
+    spans = zip(keys(fake.shape), keys(fake.stride()), strict=True)
+    return (1 + sum((size - 1) * stride for size, stride in spans)) * fake.dtype.itemsize
 
 
 def source_of(value: Any) -> str:

@@ -1,0 +1,61 @@
+"""The README's tables say what the run's JSON says."""
+
+import json
+
+import pytest
+
+from benchmarks.readme_tables import fill, main
+
+CASE = {
+    "kernel": "x + 2y",
+    "size": "large",
+    "samples_s": {
+        regime: {"eager": [0.03], "inductor": [0.02, 0.04, 0.03], "gint": [0.01]}
+        for regime in ("dropped", "held", "into")
+    },
+}
+GEOMEANS = {"Inductor / gint, big": 1.25, "Inductor / gint, small": 2.0}
+RUN = {
+    "machine": {
+        "cpu": "CPU", "cores": 2, "threads": 2, "memory_gib": 23.5, "python": "3.11.7",
+        "date": "2026-11-20T10:00:00", "commit": "abcdef0123",
+    },
+    "results": {
+        "kernels": {
+            "cases": [CASE],
+            "geomeans": dict.fromkeys(("dropped", "held", "into"), GEOMEANS),
+        },
+        "models": {"medians_s": {"llama": {"eager": 0.05, "gint": 0.04}}, "notes": ["a verdict"]},
+        "first_call": {"medians_s": {"llama": {"eager": 0.05, "inductor": 2.0}}, "notes": []},
+        **{name: {"notes": [name]} for name in ("shapes", "call_cost", "import_cost")},
+    },
+}  # fmt: skip
+NAMES = ("machine", "table: first call", "table: steady state of models", "table: kernels",
+         "table: shapes, call cost, import")  # fmt: skip
+PAGE = "# Page\n" + "".join(f"<!-- {name} -->\nold\n<!-- end -->\n" for name in NAMES) + "tail\n"
+
+
+def test_every_place_is_filled_anew():
+    text = fill(PAGE, RUN)
+    assert "old" not in text
+    assert text.endswith("tail\n")
+    assert "| x + 2y | 30.00 | 30.00 | 10.00 | 30.00 | 30.00 | 10.00 | 3.00, 3.00 |" in text
+    assert "| 256x1024 and 4096x4096 | 1.25 | 1.25 | 1.25 |" in text
+    assert "| Llama | 50.00 | 40.00 |" in text
+    assert "| seconds | eager | Inductor |" in text
+    assert fill(text, RUN) == text
+
+
+def test_a_page_without_a_place_for_a_table():
+    with pytest.raises(ValueError, match="no place for 'table: kernels'"):
+        fill(PAGE.replace("table: kernels", "kernels"), RUN)
+
+
+def test_the_command(tmp_path, capsys):
+    run, page = tmp_path / "run.json", tmp_path / "page.md"
+    run.write_text(json.dumps(RUN))
+    page.write_text(PAGE)
+    assert main([str(run), str(page)]) == 0
+    assert "CPU, 2 cores" in page.read_text()
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().err
