@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from gint.conductor import register_backend
-from gint.conductor.indexing import Index, combine, separate
-from gint.conductor.memory import POOL
+torch = pytest.importorskip("torch")
+
+from gint.conductor import register_backend  # noqa: E402
+from gint.conductor.indexing import Index, combine, separate  # noqa: E402
+from gint.conductor.memory import POOL  # noqa: E402
+
+pytestmark = pytest.mark.torch
 
 register_backend()
 LARGE = torch.zeros(600, 600)
