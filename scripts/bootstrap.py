@@ -139,7 +139,7 @@ def install_dependencies(env, torch_index):
     torch = ["--constraint", "constraints.txt", "torch"]
     say("installing torch (CPU build: 200 MB; the default Linux build from PyPI: several GB)")
     env.pip_install((["--index-url", torch_index] if torch_index else []) + torch)
-    say("installing the other dependencies (about 150 MB)")
+    say("installing the other dependencies (about 120 MB)")
     env.pip_install(["--constraint", "constraints.txt"] + found + build)
     tools = subprocess.check_output(
         [env.python, "scripts/gint_build.py", "requires"], cwd=ROOT, universal_newlines=True

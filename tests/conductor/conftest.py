@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,3 +30,21 @@ def interpreters() -> tuple[str, ...]:
         else:
             warnings.warn(f"not tested on {name!r}: {answer.reason}", stacklevel=1)
     return tuple(found)
+
+
+@pytest.fixture(params=["cpp", "python"])
+def options(request: pytest.FixtureRequest, interpreters: tuple[str, ...]) -> dict:
+    """Options of torch.compile that name each usable interpreter in turn."""
+    if request.param not in interpreters:
+        pytest.skip(f"backend {request.param!r}: {backends.probe(request.param).reason}")
+    return {"backend": request.param, "check": True}
+
+
+@pytest.fixture
+def fresh_dynamo() -> Iterator[None]:
+    """Nothing compiled before counts, and nothing stays."""
+    import torch
+
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()

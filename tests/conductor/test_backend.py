@@ -14,26 +14,11 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from gint.conductor import gint_backend, records, register_backend, statistics  # noqa: E402
+from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
 from gint.conductor.lowering import rules  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional
-
-
-@pytest.fixture(autouse=True)
-def _fresh_dynamo():
-    torch._dynamo.reset()
-    records.clear()
-    yield
-    torch._dynamo.reset()
-
-
-@pytest.fixture(params=["cpp", "python"])
-def options(request, interpreters) -> dict:
-    if request.param not in interpreters:
-        pytest.skip(f"backend {request.param!r} is not usable here")
-    return {"backend": request.param, "check": True}
 
 
 def compiled(function, options: dict, **more):

@@ -8,25 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import gint_backend, records, statistics  # noqa: E402
+from gint.conductor import gint_backend, statistics  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional
-
-
-@pytest.fixture(autouse=True)
-def _fresh_dynamo():
-    torch._dynamo.reset()
-    records.clear()
-    yield
-    torch._dynamo.reset()
-
-
-@pytest.fixture(params=["cpp", "python"])
-def options(request, interpreters) -> dict:
-    if request.param not in interpreters:
-        pytest.skip(f"backend {request.param!r} is not usable here")
-    return {"backend": request.param, "check": True}
 
 
 class Counted:
