@@ -151,7 +151,8 @@ def install_dependencies(env, torch_index):
 
 def native_sources():
     found = ["CMakeLists.txt", "scripts/gint_build.py", "pyproject.toml"]
-    for folder in ("src/gint/kernel/interpreter/cpp/src", "src/gint/isa"):
+    interpreters = "src/gint/kernel/interpreter/"
+    for folder in (interpreters + "cpp/src", interpreters + "portable", "src/gint/isa"):
         for where, _, names in os.walk(os.path.join(ROOT, folder)):
             found += [
                 os.path.relpath(os.path.join(where, name), ROOT)
