@@ -1,0 +1,43 @@
+"""What a plan binds its launches to."""
+
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+
+from gint.conductor import GintCompiler  # noqa: E402
+from gint.conductor.emitter import Emitter  # noqa: E402
+from gint.conductor.options import Options  # noqa: E402
+from gint.conductor.plan import memory_bytes  # noqa: E402
+from gint.program import VerificationError  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def traced(x: torch.Tensor) -> torch.fx.GraphModule:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    return make_fx(lambda x: (x + 1,))(FakeTensorMode().from_tensor(x))
+
+
+def test_a_slot_may_reach_the_rest_of_its_storage():
+    node = next(iter(traced(torch.zeros(10)[3:7]).graph.nodes))
+    assert memory_bytes(node) == 7 * 4
+
+
+@pytest.mark.parametrize("backend", ["cpp", "python"], indirect=True)
+def test_a_lowering_that_reads_beyond_a_tensor_does_not_run(backend, monkeypatch):
+    load = Emitter._load
+
+    def too_far(self, *args):
+        value = load(self, *args)
+        self.sources[-1] = replace(self.sources[-1], offset=1)
+        return value
+
+    monkeypatch.setattr(Emitter, "_load", too_far)
+    compiler = GintCompiler(Options(backend=backend, check=True))
+    with pytest.raises(VerificationError, match="storage"):
+        compiler.compile(traced(torch.zeros(10))).function([torch.zeros(10)])
