@@ -19,6 +19,7 @@ from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
+from .devices import bring_numbers
 from .externs import name_of
 from .graph import Graph, NodeKind, Refusal
 from .options import Options
@@ -73,6 +74,7 @@ class GintCompiler:
     def _compile(
         self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
     ) -> GintCompiledSubgraph:
+        bring_numbers(module.graph, device)
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
