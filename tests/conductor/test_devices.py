@@ -49,7 +49,8 @@ def test_results_and_launches_are_on_the_tensors_device(gpu):
     assert "stream1 = current_stream(1)" in record.plan
     assert "empty_cuda1((512, 1024, ), (1024, 1, )" in record.plan  # no pool: torch's allocator
     assert ".data_ptr(), stream=stream1)" in record.plan
-    assert gpu.places == [1] and not record.fallbacks
+    assert gpu.places == [1]
+    assert not record.fallbacks
 
 
 def test_each_launch_runs_on_its_own_device(gpu):
@@ -58,18 +59,22 @@ def test_each_launch_runs_on_its_own_device(gpu):
 
     record = compiled(f, ((8,), "cuda:0"), ((8,), "cuda:1"))
     assert sorted(gpu.places) == [0, 1]
-    assert record.externs == {"aten._to_copy": 1} and not record.fallbacks
+    assert record.externs == {"aten._to_copy": 1}
+    assert not record.fallbacks
 
 
 def test_a_number_on_the_cpu_is_brought_to_the_device(gpu):
     record = compiled(lambda x, s: (x * s, x + s), ((8,), "cuda:0"), ((), "cpu"))
-    assert record.programs == 1 and not record.fallbacks
+    assert record.programs == 1
+    assert not record.fallbacks
     assert record.externs == {"aten._to_copy": 1}
 
 
 def test_a_constant_on_the_cpu_is_made_in_the_program(gpu):
     record = compiled(lambda x: (torch.where(x > 0, x, 0.5),), ((8,), "cuda:0"))
-    assert record.programs == 1 and not record.externs and not record.fallbacks
+    assert record.programs == 1
+    assert not record.externs
+    assert not record.fallbacks
 
 
 def test_work_on_the_cpu_in_a_gpu_graph_is_left_to_eager_with_the_reason(gpu):
@@ -83,4 +88,5 @@ def test_work_on_the_cpu_in_a_gpu_graph_is_left_to_eager_with_the_reason(gpu):
 
 def test_on_the_cpu_a_plan_has_no_streams(gpu):
     record = compiled(lambda x: (x + 1,), ((8,), "cpu"))
-    assert "stream" not in record.plan and "empty_strided(" in record.plan
+    assert "stream" not in record.plan
+    assert "empty_strided(" in record.plan

@@ -201,7 +201,7 @@ class PlanWriter:
         self.lines.append(f"{name} = {self._fresh(size, stride, fake)}")
 
     def _fresh(self, size: tuple, stride: tuple, fake: torch.Tensor) -> str:
-        """How memory for a result is got: from torch, or on the CPU from the pool if it is large."""
+        """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
         dtype = fake.dtype
         arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
