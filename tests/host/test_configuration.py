@@ -140,7 +140,7 @@ def test_where_it_lies(monkeypatch, tmp_path):
     monkeypatch.delenv("GINT_BACKEND_CONFIG", raising=False)
     sources = tmp_path / "src"
     sources.mkdir()
-    monkeypatch.setattr(configuration, "_SOURCES", sources)
+    monkeypatch.setattr(configuration, "SOURCES", sources)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     assert locate() == Location(tmp_path / "home" / "gint" / "backend.json")
     (tmp_path / "pyproject.toml").touch()

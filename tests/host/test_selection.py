@@ -41,15 +41,9 @@ def usable(monkeypatch):
             device = "cuda" if name == "cuda" else "cpu"
             fake = type("Fake", (), {"name": name, "device": device})()
             found[name] = fake
-        monkeypatch.setattr(backends, "backend", _lookup)
+        monkeypatch.setattr(backends, "backend", found.__getitem__)
 
     found = {}
-
-    def _lookup(name):
-        if name not in found:
-            raise ValueError(f"There is no backend {name!r}.")
-        return found[name]
-
     return decide
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
-from .registry import MODULES, names
+from .registry import module_of, names
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,7 @@ class Backend(Protocol):
 @cache
 def backend(name: str) -> Backend:
     """The backend called `name`, usable or not. Raises ValueError naming the known ones."""
-    if name not in MODULES:
-        raise ValueError(f"There is no backend {name!r}. Known: {', '.join(MODULES)}.")
-    return import_module(MODULES[name]).BACKEND
+    return import_module(module_of(name)).BACKEND
 
 
 @cache

@@ -27,7 +27,8 @@ FILE_VARIABLE = "GINT_BACKEND_CONFIG"
 BACKEND_VARIABLE = "GINT_BACKEND"
 AUTO = "auto"
 
-_SOURCES = Path(__file__).resolve().parents[2]
+#: The folder of the packages: src/ of a checkout, or site-packages.
+SOURCES = Path(__file__).resolve().parents[2]
 
 
 class ConfigurationError(ValueError):
@@ -77,8 +78,8 @@ def locate() -> Location:
     """The file in effect: $GINT_BACKEND_CONFIG, a checkout's own, or the user's."""
     if named := os.environ.get(FILE_VARIABLE):
         return Location(Path(named), required=True)
-    if is_checkout(_SOURCES):
-        return Location(_SOURCES / "airllm" / "cpp_ext" / "backend.json")
+    if is_checkout(SOURCES):
+        return Location(SOURCES / "airllm" / "cpp_ext" / "backend.json")
     import platformdirs
 
     return Location(platformdirs.user_config_path("gint") / "backend.json")

@@ -25,3 +25,10 @@ HOME = {"cpu": "cpp", "cuda": "cuda"}
 def names() -> tuple[str, ...]:
     """All backends this version knows, usable or not, in the default order of priority."""
     return tuple(MODULES)
+
+
+def module_of(name: str) -> str:
+    """The module of the backend called `name`. Raises ValueError naming the known ones."""
+    if name not in MODULES:
+        raise ValueError(f"There is no backend {name!r}. Known: {', '.join(MODULES)}.")
+    return MODULES[name]

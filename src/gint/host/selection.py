@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import backends, configuration
+from . import backends, configuration, registry
 from .backends import Backend, Probe
 from .configuration import AUTO, BACKEND_VARIABLE, Configuration
 from .registry import HOME, LAST_RESORT, names
@@ -22,10 +22,13 @@ _BY_DEFAULT = "the first usable in the default priority"
 
 
 class BackendNotUsableError(ImportError):
-    """A backend that must be taken is not usable here; `backend` is its name, `probe` says why."""
+    """A backend that must be taken is not usable here.
+
+    `backend` is its name, `probe` says why it is not, `demand` who asks for it.
+    """
 
     def __init__(self, backend: str, probe: Probe, demand: str) -> None:
-        self.backend, self.probe = backend, probe
+        self.backend, self.probe, self.demand = backend, probe, demand
         remedy = f" {probe.remedy}" if probe.remedy else ""
         super().__init__(
             f"The backend {backend!r} is not usable here: {probe.reason}{remedy}\n"
@@ -55,7 +58,7 @@ def demanded(name: str | None = None) -> tuple[str, str] | None:
         found = forced, "force_backend asks for it"
     else:
         return None
-    backends.backend(found[0])
+    registry.module_of(found[0])
     return found
 
 
