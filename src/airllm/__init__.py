@@ -1,1 +1,1 @@
-"""LLM operations on NumPy arrays, on a backend that the user picks (see cpp_ext/BACKEND_GUIDE.md)."""
+"""LLM operations on NumPy arrays, on a backend the user picks: see cpp_ext/BACKEND_GUIDE.md."""
