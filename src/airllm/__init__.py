@@ -1,1 +1,1 @@
-"""airllm: LLM operations on NumPy arrays, run by gint's interpreters."""
+"""LLM operations on NumPy arrays, on a backend the user picks: see cpp_ext/BACKEND_GUIDE.md."""

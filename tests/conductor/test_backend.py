@@ -66,7 +66,7 @@ def test_the_name_is_the_backend() -> None:
     ("given", "said"),
     [
         ({"chek": True}, "no option 'chek'. Allowed: backend, check, max_tensors"),
-        ({"backend": "gpu"}, "There is no backend 'gpu'. Known: cpp, python"),
+        ({"backend": "gpu"}, "There is no backend 'gpu'. Known: cuda, opencl, cpp, python"),
         ({"check": "yes"}, "'check' is True or False, not 'yes'"),
         ({"max_tensors": 1}, "'max_tensors' is at least 2, not 1"),
         ({"max_tensors": "8"}, "'max_tensors' is a whole number, not '8'"),

@@ -76,7 +76,7 @@ def test_bad_input_is_a_sentence_and_exit_status_two(where, args, said, file, ca
 
 def test_an_unknown_backend_and_a_file_that_does_not_import(file, tmp_path, capsys) -> None:
     assert main([f"{file}:norm", "--backend", "gpu"]) == 2
-    assert "There is no backend 'gpu'. Known: cpp, python" in capsys.readouterr().err
+    assert "There is no backend 'gpu'. Known: cuda, opencl, cpp, python" in capsys.readouterr().err
     (tmp_path / "faulty.py").write_text("1 / 0")
     assert main([f"{tmp_path / 'faulty.py'}:f"]) == 2
     assert "cannot be imported: ZeroDivisionError: division by zero" in capsys.readouterr().err

@@ -5,30 +5,21 @@ from __future__ import annotations
 import warnings
 from functools import cache
 
-from gint.host import backends
 from gint.host.backends import Backend
-from gint.host.selection import configured, select
-
-#: Device type -> the backend that runs tensors living there.
-_HOME = {"cpu": "cpp", "cuda": "cuda"}
+from gint.host.selection import choose_for_torch
 
 
 def backend_for(device: str, wanted: str | None) -> tuple[Backend | None, str | None]:
     """The backend for tensors on `device`, or None and the reason why everything is left to eager.
 
-    `wanted` is the option's; without one the environment may name a backend. Either counts where
-    it reaches the device. Raises ImportError for one that is not usable here.
+    `wanted` is the option's. Raises ImportError for one that must be taken and is not usable here,
+    ValueError for an unknown name or a configuration that cannot be used.
     """
-    wanted = wanted or configured()
-    if wanted is not None and backends.backend(wanted).device == device:
-        return select(wanted), None
-    name = _HOME.get(device)
-    if name is None or name not in backends.names():
-        reason = f"no backend runs tensors on {device}"
-    elif (probe := backends.probe(name)).usable:
-        return backends.backend(name), None
-    else:
-        reason = f"the backend {name!r} is not usable here: {probe.reason}"
+    choice = choose_for_torch(device, wanted)
+    if choice.backend is not None:
+        return choice.backend, None
+    because = "; ".join(f"the backend {name!r} is {why}" for name, why in choice.reasons.items())
+    reason = because or f"no backend runs tensors on {device}"
     _say_once(reason)
     return None, reason
 

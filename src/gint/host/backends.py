@@ -1,8 +1,4 @@
-"""The backend protocol, and the registry: the one list of backends there are.
-
-A backend is a folder in gint/kernel/interpreter with a `backend.py` that holds a `BACKEND`
-implementing `Backend`, and one line in `_MODULES` below.
-"""
+"""The backend protocol, and the backends of the registry, loaded and probed once."""
 
 from __future__ import annotations
 
@@ -15,14 +11,24 @@ from typing import Protocol
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
+from .registry import module_of, names
+
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a backend is usable here; `reason` says why or why not, `description` on what."""
+    """Whether a backend is usable here; `reason` says why or why not, `description` on what.
+
+    Where it is not: `built` False says that its own binary or package is missing (as opposed to a
+    device), `remedy` is a sentence on how to get it. `cpu_only`: all its devices are the CPUs that
+    `cpp` runs on too.
+    """
 
     usable: bool
     reason: str
     description: str = ""
+    built: bool = True
+    remedy: str = ""
+    cpu_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,10 @@ class Kernel(Protocol):
 
 
 class Backend(Protocol):
-    """What every interpreter offers. `device` is the torch device type whose memory it reaches."""
+    """What every interpreter offers.
+
+    `device` is the torch device type in whose memory the pointers of a binding lie.
+    """
 
     name: str
     device: str
@@ -72,30 +81,20 @@ class Backend(Protocol):
         """The program in a form of the backend's own."""
 
 
-#: Backend name -> module of its BACKEND. Order is the default priority.
-_MODULES = {
-    "cpp": "gint.kernel.interpreter.cpp.backend",
-    "python": "gint.kernel.interpreter.numpy.backend",
-}
-
-
-def names() -> tuple[str, ...]:
-    """All backends this version knows, usable or not, in the default order of priority."""
-    return tuple(_MODULES)
-
-
 @cache
 def backend(name: str) -> Backend:
     """The backend called `name`, usable or not. Raises ValueError naming the known ones."""
-    if name not in _MODULES:
-        raise ValueError(f"There is no backend {name!r}. Known: {', '.join(_MODULES)}.")
-    return import_module(_MODULES[name]).BACKEND
+    return import_module(module_of(name)).BACKEND
 
 
 @cache
 def probe(name: str) -> Probe:
     """The backend's own answer, asked once per process."""
-    return backend(name).probe()
+    try:
+        implementation = backend(name)
+    except ModuleNotFoundError as error:
+        return Probe(False, f"this installation lacks {error.name}.", built=False)
+    return implementation.probe()
 
 
 def usable() -> tuple[str, ...]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from gint import __version__
 from gint.kernel.interpreter.cpp.loader import build_error
 
-from . import backends
-from .selection import ENVIRONMENT
+from . import backends, configuration, selection
 
 _PACKAGES = ("numpy", "torch", "pyopencl", "cuda-bindings")
 
@@ -42,9 +41,29 @@ def facts() -> Iterator[tuple[str, str]]:
     for name in backends.names():
         answer = backends.probe(name)
         state = "usable" if answer.usable else "not usable"
-        yield f"backend {name}", f"{state}: {answer.description or answer.reason}"
-    chosen = " > ".join(backends.usable())
-    yield "order", f"{chosen} (GINT_BACKEND={os.environ.get(ENVIRONMENT, '')} names one for a run)"
+        words = [answer.description or answer.reason, answer.remedy]
+        yield f"backend {name}", f"{state}: {' '.join(w for w in words if w)}"
+    yield "configuration", _configuration()
+    yield "NumPy arrays", _choice(selection.choose)
+    yield "torch, cpu", _choice(lambda: selection.choose_for_torch("cpu"))
+
+
+def _configuration() -> str:
+    location = configuration.locate()
+    found = "" if location.path.exists() else " (does not exist: the defaults hold)"
+    named = os.environ.get(configuration.BACKEND_VARIABLE)
+    return f"{location.path}{found}{f'; {configuration.BACKEND_VARIABLE}={named}' if named else ''}"
+
+
+def _choice(choose: Callable[[], selection.Choice]) -> str:
+    """The backend taken and why, or why there is none."""
+    try:
+        choice = choose()
+    except (ImportError, ValueError) as error:
+        return str(error)
+    if choice.backend is None:
+        return "; ".join(f"{name}: {why}" for name, why in choice.reasons.items())
+    return f"{choice.backend.name} ({choice.reasons[choice.backend.name].removeprefix('taken: ')})"
 
 
 def _version(package: str) -> str:

@@ -1,35 +1,158 @@
-"""Choosing a backend: the one rule both doors use."""
+"""Choosing a backend: the one rule of every door, and its reasons.
+
+A name given as an argument, or by $GINT_BACKEND, or `force_backend`: that backend or an error.
+Then `preferred_backend`, then `backend_priority`, then NumPy: the first that is usable here.
+
+torch tensors stay where they live: there a name counts if that backend reaches their memory, the
+priority does not count, and nothing falls back to NumPy.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from . import backends
-from .backends import Backend
+from . import backends, configuration, registry
+from .backends import Backend, Probe
+from .configuration import AUTO, BACKEND_VARIABLE, Configuration
+from .registry import HOME, LAST_RESORT, names
 
-ENVIRONMENT = "GINT_BACKEND"
+_BY_DEFAULT = "the first usable in the default priority"
 
 
-def configured() -> str | None:
-    """The backend that the environment names for this run, or None."""
-    return os.environ.get(ENVIRONMENT) or None
+class BackendNotUsableError(ImportError):
+    """A backend that must be taken is not usable here.
+
+    `backend` is its name, `probe` says why it is not, `demand` who asks for it.
+    """
+
+    def __init__(self, backend: str, probe: Probe, demand: str) -> None:
+        self.backend, self.probe, self.demand = backend, probe, demand
+        remedy = f" {probe.remedy}" if probe.remedy else ""
+        super().__init__(
+            f"The backend {backend!r} is not usable here: {probe.reason}{remedy}\n"
+            f"It must be used because {demand}. Usable here: {', '.join(backends.usable())}."
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend taken, None where torch tensors are left to eager; per backend looked at, why it
+    was or was not taken."""
+
+    backend: Backend | None
+    reasons: dict[str, str]
+
+
+def demanded(name: str | None = None) -> tuple[str, str] | None:
+    """The backend that must be taken and who says so: the argument, the environment or the file.
+
+    Raises ValueError for an unknown name, ConfigurationError for a file that cannot be used.
+    """
+    if name and name != AUTO:
+        found = name, "it is asked for by name"
+    elif (named := os.environ.get(BACKEND_VARIABLE)) and named != AUTO:
+        found = named, f"{BACKEND_VARIABLE} asks for it"
+    elif not named and (forced := configuration.current().force_backend):
+        found = forced, "force_backend asks for it"
+    else:
+        return None
+    registry.module_of(found[0])
+    return found
+
+
+def choose(name: str | None = None) -> Choice:
+    """The backend for NumPy arrays, or that called `name`.
+
+    Raises ValueError for an unknown name, BackendNotUsableError (an ImportError) for a backend
+    that is demanded and not usable here, ConfigurationError.
+    """
+    if demand := demanded(name):
+        return _take(*demand)
+    reasons: dict[str, str] = {}
+    for candidate, why in _candidates(_wish()):
+        if candidate in reasons:
+            continue
+        answer = backends.probe(candidate)
+        if not answer.usable:
+            reasons[candidate] = f"not usable here: {answer.reason}"
+        elif why is _BY_DEFAULT and answer.cpu_only and backends.probe("cpp").usable:
+            reasons[candidate] = "passed over: it has only this CPU, which cpp reaches faster"
+        else:
+            reasons[candidate] = f"taken: {why}"
+            return Choice(backends.backend(candidate), reasons)
+    raise BackendNotUsableError(LAST_RESORT, backends.probe(LAST_RESORT), "it is the last resort")
+
+
+def choose_for_torch(device: str, name: str | None = None) -> Choice:
+    """The backend for torch tensors on a device type; its `backend` is None where there is none.
+
+    Raises as `choose` does.
+    """
+    demand = demanded(name)
+    if demand and backends.backend(demand[0]).device == device:
+        return _take(*demand)
+    reasons: dict[str, str] = {}
+    for candidate, why in _homes(device, preferred=_wish().preferred_backend):
+        if candidate in reasons:
+            continue
+        answer = backends.probe(candidate)
+        if answer.usable:
+            reasons[candidate] = f"taken: {why}"
+            return Choice(backends.backend(candidate), reasons)
+        reasons[candidate] = f"not usable here: {answer.reason}"
+    return Choice(None, reasons)
 
 
 def select(name: str | None = None) -> Backend:
-    """The backend called `name`, or $GINT_BACKEND, or the first usable one in priority order.
+    """The backend that `choose` takes."""
+    found = choose(name).backend
+    assert found is not None
+    return found
 
-    Raises ValueError for an unknown name, ImportError (with the reason) for one that is asked for
-    and not usable here.
-    """
-    wanted = name or configured()
-    if wanted:
-        backend = backends.backend(wanted)
-        answer = backends.probe(wanted)
-        if not answer.usable:
-            usable = ", ".join(backends.usable())
-            raise ImportError(
-                f"The backend {wanted!r} is not usable here: {answer.reason}\n"
-                f"Usable here: {usable}."
-            )
-        return backend
-    return backends.backend(backends.usable()[0])
+
+def explain(choice: Choice) -> dict[str, str]:
+    """Why each backend there is was or was not taken, in the default order of priority."""
+    found = {}
+    for name in names():
+        answer = backends.probe(name)
+        if name in choice.reasons:
+            found[name] = choice.reasons[name]
+        elif not answer.usable:
+            found[name] = f"not usable here: {answer.reason}"
+        else:
+            found[name] = "usable, and not asked for"
+    return found
+
+
+def _take(name: str, demand: str) -> Choice:
+    answer = backends.probe(name)
+    if not answer.usable:
+        raise BackendNotUsableError(name, answer, demand)
+    return Choice(backends.backend(name), {name: f"taken: {demand}"})
+
+
+def _wish() -> Configuration:
+    """The file's, unless $GINT_BACKEND asks for the automatic choice in this run."""
+    if os.environ.get(BACKEND_VARIABLE) == AUTO:
+        return Configuration(backend_priority=configuration.current().backend_priority)
+    return configuration.current()
+
+
+def _candidates(wish: Configuration) -> Iterator[tuple[str, str]]:
+    """The backends to try, and why each would be taken."""
+    if wish.preferred_backend != AUTO:
+        yield wish.preferred_backend, "it is the preferred backend"
+    # An order that the user wrote is followed to the letter.
+    why = _BY_DEFAULT if wish.backend_priority == names() else "the first usable in the priority"
+    for name in wish.backend_priority:
+        yield name, why
+    yield LAST_RESORT, "the last resort"
+
+
+def _homes(device: str, preferred: str) -> Iterator[tuple[str, str]]:
+    if preferred != AUTO and backends.backend(preferred).device == device:
+        yield preferred, "it is the preferred backend"
+    if device in HOME:
+        yield HOME[device], f"torch tensors on {device} stay where they live"

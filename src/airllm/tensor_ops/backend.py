@@ -1,0 +1,100 @@
+"""The backend that the operations run on: chosen at import as the configuration says.
+
+Knows the selection of gint.host and the words of the configuration guide. Does not know operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from airllm.cpp_ext.commands import BUILD, command_line
+from gint.host import backends, configuration, selection
+from gint.host.backends import Backend
+
+
+class ConfigurationValues(dict):
+    """The configuration's values; prints one key a line, as the guide shows them."""
+
+    def __str__(self) -> str:
+        return "{\n" + ",\n".join(f"  {key!r}: {value!r}" for key, value in self.items()) + "\n}"
+
+
+def _choose() -> selection.Choice:
+    """The backend in effect; raises ImportError, as a missing module would, for one demanded."""
+    try:
+        return selection.choose()
+    except selection.BackendNotUsableError as error:
+        raise _import_error(error) from None
+
+
+def _import_error(error: selection.BackendNotUsableError) -> ImportError:
+    module = f"tensor_ops_{error.backend}"
+    if error.demand.startswith("force_backend"):
+        undo = f"remove force mode: {command_line('configure_backend --backend=auto')}"
+    else:
+        undo = f"unset {configuration.BACKEND_VARIABLE}"
+    if not error.probe.built:
+        build = command_line(BUILD[error.backend])
+        return ImportError(
+            f"No module named {module!r}\nBuild the backend: {build}, or {undo}.", name=module
+        )
+    return ImportError(
+        f"{module} is built, and not usable here: {error.probe.reason} {error.probe.remedy}".strip()
+        + f"\nMake it usable, or {undo}.",
+        name=module,
+    )
+
+
+_CHOICE = _choose()
+_chosen: ContextVar[Backend | None] = ContextVar("airllm.tensor_ops.backend", default=None)
+
+
+def active() -> Backend:
+    """The backend that operations called here run on."""
+    return _chosen.get() or _CHOICE.backend  # type: ignore[return-value]
+
+
+def get_backend() -> str:
+    """The name of the backend that operations called here run on: "cpp", for example."""
+    return active().name
+
+
+def get_backend_info() -> dict[str, Any]:
+    """What runs the operations, and why.
+
+    backend             the active backend's name
+    device              what it runs on, in words
+    config              the configuration in effect: `preferred_backend`, `backend_priority`,
+                        `force_backend`
+    config_file         where that came from
+    available_backends  the names of the backends usable here
+    reasons             backend name -> why it was or was not taken
+    """
+    backend = active()
+    reasons = selection.explain(_CHOICE)
+    if backend is not _CHOICE.backend:
+        reasons[backend.name] = "taken: use_backend asks for it"
+    return {
+        "backend": backend.name,
+        "config": ConfigurationValues(configuration.current().as_dict()),
+        "available_backends": list(backends.usable()),
+        "device": backends.probe(backend.name).description,
+        "config_file": str(configuration.locate().path),
+        "reasons": reasons,
+    }
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Operations called inside run on the backend `name`, in this thread or task alone.
+
+    Raises ValueError for an unknown name, ImportError (with the reason) for one that is not usable.
+    """
+    token = _chosen.set(selection.select(name))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
