@@ -61,6 +61,7 @@ def bring_numbers(graph: fx.Graph, device: str) -> None:
                 if key not in brought:
                     brought[key] = _brought(graph, operand, value.device)
                 node.replace_input_with(operand, brought[key])
+    graph.eliminate_dead_code()
 
 
 def _first_tensor(value: Any) -> torch.Tensor | None:

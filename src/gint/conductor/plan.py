@@ -27,7 +27,6 @@ import torch
 from torch import fx
 
 from gint.host.backends import Kernel
-from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerificationError
 
@@ -175,7 +174,7 @@ class PlanWriter:
             call = f"{self._constant(launch, 'launch')}({pointers}{stream})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{stream})"
-        if _may_fail(e):
+        if e.may_fail:
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -362,14 +361,6 @@ def _attribute(module: torch.nn.Module, path: str) -> Any:
     for part in path.split("."):
         module = getattr(module, part)
     return module
-
-
-def _may_fail(e: Emitted) -> bool:
-    return any(
-        i.op.sets_error and i.type.kind is Kind.INT
-        for s in e.verified.program.sections
-        for i in s.instructions
-    )
 
 
 def _tuple_source(key: Key | tuple) -> str:
