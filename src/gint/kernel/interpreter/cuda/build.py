@@ -4,8 +4,9 @@ there is no nvcc, once for the device at hand.
     python -m gint.kernel.interpreter.cuda.build            all architectures, and what each uses
     python -m gint.kernel.interpreter.cuda.build sm_90      one of them
 
-Knows the sources and the compilers. Does not know the driver. What is built is called after the
-digest of what it was built from, so that nothing stale is ever loaded.
+There are two binaries, for registers of 32 and of 64 bits; the second is loaded when a program asks
+for it. Each is called after the digest of what it was built from, so that nothing stale is ever
+loaded. Knows the device source and the compilers. Does not know the driver.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gint.isa.generate import checksum
+from ..device.build import Build, source
 
 HERE = Path(__file__).parent
-MAIN = "interpreter.cu"
+#: What the device interpreter is compiled as: elements, registers and threads by docs/gpu.md.
+NARROW = Build(word_bits=32, elements=8, registers=6, block=256, step=2)
+WIDE = Build(word_bits=64, elements=4, registers=4, block=256, step=1)
+BUILDS = (NARROW, WIDE)
 #: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 OLDEST_NVCC = (12, 8)
@@ -53,32 +58,49 @@ class Resources:
 
 
 def build_fatbin(
-    architectures: Sequence[str] = ARCHITECTURES, target: Path | None = None
-) -> tuple[Path, tuple[Resources, ...]]:
-    """Compile with nvcc; the file and what each kernel uses.
+    architectures: Sequence[str] = ARCHITECTURES, folder: Path = HERE
+) -> tuple[tuple[Path, ...], tuple[Resources, ...]]:
+    """Compile all builds with nvcc, beside this file: the fatbins, and what each kernel uses.
 
-    Raises BuildError without an nvcc that is new enough, or with what it said. An older build stays
-    until the new one is whole.
+    Raises BuildError without an nvcc that is new enough, or with what it said. What was built
+    before stays until the new build is whole.
     """
     nvcc = find_nvcc()
-    target = target or fatbin_path()
-    with tempfile.TemporaryDirectory() as folder:
-        _write_sources(Path(folder))
-        made = Path(folder) / "interpreter.fatbin"
-        command = [
-            str(nvcc), "--fatbin", "-O3", *OPTIONS, "-Xptxas", "-v",
-            "--threads", str(os.cpu_count() or 1), *_targets(architectures),
-            "-I", folder, "-o", str(made), str(Path(folder) / MAIN),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BuildError(f"nvcc failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-        _put(made.read_bytes(), target)
-    if target == fatbin_path():
-        for stale in HERE.glob("interpreter-*.fatbin"):
-            if stale != target:
-                stale.unlink()
-    return target, read_resources(done.stdout + done.stderr)
+    with tempfile.TemporaryDirectory() as place:
+        with ThreadPoolExecutor() as pool:
+            made = list(
+                pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), BUILDS)
+            )
+        paths = tuple(fatbin_path(build, folder) for build in BUILDS)
+        for path, (fatbin, _) in zip(paths, made, strict=True):
+            _put(fatbin, path)
+    for stale in set(folder.glob("interpreter-*.fatbin")) - set(paths):
+        stale.unlink()
+    return paths, tuple(r for _, used in made for r in used)
+
+
+def compile_nvcc(
+    nvcc: Path, build: Build, architectures: Sequence[str], folder: Path
+) -> tuple[bytes, tuple[Resources, ...]]:
+    """One build as a fatbin, and what its kernels use. Raises BuildError."""
+    main = folder / f"interpreter-{build.word_bits}.cu"
+    main.write_text(text_of(build), encoding="utf-8")
+    made = main.with_suffix(".fatbin")
+    threads = max(1, (os.cpu_count() or 1) // len(BUILDS))
+    command = [
+        str(nvcc), "--fatbin", "-O3", "-w", *OPTIONS, "-Xptxas", "-v", "--threads", str(threads),
+        *_targets(architectures), "-o", str(made), str(main),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"nvcc failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    return made.read_bytes(), read_resources(done.stdout + done.stderr)
+
+
+def text_of(build: Build) -> str:
+    """The source of one build: its numbers, then the device interpreter."""
+    numbers = [f"#define {name} {value}\n" for name, value in build.defines.items()]
+    return "".join(numbers) + source()
 
 
 def _targets(architectures: Sequence[str]) -> list[str]:
@@ -88,43 +110,48 @@ def _targets(architectures: Sequence[str]) -> list[str]:
     return [*flags, f"-gencode=arch=compute_{newest},code=compute_{newest}"]
 
 
-def build_for(capability: tuple[int, int]) -> bytes:
+def image_for(build: Build, capability: tuple[int, int]) -> bytes:
+    """What the driver is to load for a build: nvcc's, or NVRTC's for this capability, made now if
+    it has not been before. Raises BuildError."""
+    try:
+        return fatbin_path(build).read_bytes()
+    except OSError:
+        return build_for(build, capability)
+
+
+def build_for(build: Build, capability: tuple[int, int]) -> bytes:
     """Machine code for one compute capability by NVRTC, from the user's cache where it has been
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
     major, minor = _nvrtc_version()
-    name = f"{key()}-{architecture}-nvrtc{major}.{minor}.cubin"
+    name = f"interpreter-{build.word_bits}-{key(build)}-{architecture}-nvrtc{major}.{minor}.cubin"
     path = cache_folder() / name
     try:
         return path.read_bytes()
     except OSError:
-        code = compile_nvrtc(architecture)
+        code = compile_nvrtc(build, architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
         _put(code, path)
     return code
 
 
-def compile_nvrtc(architecture: str) -> bytes:
+def compile_nvrtc(build: Build, architecture: str) -> bytes:
     """Compile for `sm_90` (machine code) or `compute_90` (PTX). Raises BuildError with the log."""
     nvrtc = _nvrtc()
-    headers = {**sources(), **_HOST_HEADERS}
-    main = headers.pop(MAIN)
-    names = [name.encode() for name in headers]
-    texts = [text.encode() for text in headers.values()]
-    error, program = nvrtc.nvrtcCreateProgram(
-        main.encode(), MAIN.encode(), len(names), texts, names
-    )
-    _check_nvrtc(nvrtc, error)
-    options = [f"--gpu-architecture={architecture}", *OPTIONS]
+    names, texts = [n.encode() for n in _HOST_HEADERS], [t.encode() for t in _HOST_HEADERS.values()]
+    main = text_of(build).encode()
+    error, program = nvrtc.nvrtcCreateProgram(main, b"interpreter.cu", len(names), texts, names)
+    _check_nvrtc(error)
+    options = [f"--gpu-architecture={architecture}", "--disable-warnings", *OPTIONS]
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
     if error:
         raise BuildError(f"NVRTC failed for {architecture}:\n{_nvrtc_log(nvrtc, program)}")
     kind = "CUBIN" if architecture.startswith("sm_") else "PTX"
     error, size = getattr(nvrtc, f"nvrtcGet{kind}Size")(program)
-    _check_nvrtc(nvrtc, error)
+    _check_nvrtc(error)
     code = bytearray(size)
     (error,) = getattr(nvrtc, f"nvrtcGet{kind}")(program, code)
-    _check_nvrtc(nvrtc, error)
+    _check_nvrtc(error)
     nvrtc.nvrtcDestroyProgram(program)
     return bytes(code)
 
@@ -169,7 +196,7 @@ def has_nvrtc() -> bool:
     return True
 
 
-def _check_nvrtc(nvrtc: Any, error: Any) -> None:
+def _check_nvrtc(error: Any) -> None:
     if error:
         raise BuildError(f"NVRTC failed: {error.name}.")
 
@@ -186,28 +213,24 @@ def cache_folder() -> Path:
     return Path(home) / "gint" / "cuda"
 
 
-def fatbin_path() -> Path:
+def fatbin_path(build: Build, folder: Path = HERE) -> Path:
     """Where nvcc's build of these very sources is, if it has been made."""
-    return HERE / f"interpreter-{key()}.fatbin"
+    return folder / f"interpreter-{build.word_bits}-{key(build)}.fatbin"
 
 
-def stale_builds() -> list[Path]:
-    """Builds of other sources beside this backend."""
-    return [p for p in HERE.glob("interpreter-*.fatbin") if p != fatbin_path()]
+def is_built() -> bool:
+    return all(fatbin_path(build).exists() for build in BUILDS)
+
+
+def has_stale_build() -> bool:
+    """Whether there is a build of other sources."""
+    return not is_built() and any(HERE.glob("interpreter-*.fatbin"))
 
 
 @cache
-def key() -> str:
-    """The digest of all sources, the generated ones and the instruction table's among them."""
-    digest = hashlib.sha256(f"{checksum()} {OPTIONS}".encode())
-    for name, text in sorted(sources().items()):
-        digest.update(f"\0{name}\0{text}".encode())
-    return digest.hexdigest()[:16]
-
-
-def _write_sources(folder: Path) -> None:
-    for name, text in sources().items():
-        (folder / name).write_text(text, encoding="utf-8")
+def key(build: Build) -> str:
+    """The digest of the source, which holds the instruction table's checksum, and the options."""
+    return hashlib.sha256(f"{OPTIONS}{text_of(build)}".encode()).hexdigest()[:16]
 
 
 def _put(data: bytes, path: Path) -> None:
@@ -273,17 +296,14 @@ def table(resources: Sequence[Resources]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        path, resources = build_fatbin(arguments or ARCHITECTURES)
+        paths, resources = build_fatbin(arguments or ARCHITECTURES)
     except BuildError as error:
         print(f"gint: the CUDA interpreter could not be built. {error}", file=sys.stderr)
         return 1
     print(table(resources))
-    print(f"gint: {path} ({path.stat().st_size >> 10} KiB)")
+    for path in paths:
+        print(f"gint: {path} ({path.stat().st_size >> 10} KiB)")
     return 0
-
-
-def sources() -> dict[str, str]:
-    raise NotImplementedError
 
 
 if __name__ == "__main__":

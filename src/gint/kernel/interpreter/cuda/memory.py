@@ -59,8 +59,30 @@ def _plain(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.uint16) if dtype.name == "bfloat16" else dtype
 
 
+class Scratch:
+    """Memory for one launch, in the order of its stream; by the name torch's tensors have for it."""
+
+    def __init__(self, where: Device, nbytes: int, stream: int) -> None:
+        self.where, self.stream, self.pointer = where, stream, 0
+        with where.current():
+            found = bindings().cuMemAllocAsync(nbytes, stream)
+        self.pointer = int(check(found, where, f"{nbytes} bytes of scratch memory"))
+
+    def data_ptr(self) -> int:
+        return self.pointer
+
+    def __del__(self) -> None:
+        if self.pointer:
+            with self.where.current():
+                bindings().cuMemFreeAsync(self.pointer, self.stream)
+
+
 class CudaMemory:
-    """The default device's memory, for arrays that lie on none. Work is on its default stream."""
+    """One device's memory, by default that for arrays that lie on none. Work is on its default
+    stream."""
+
+    def __init__(self, where: Device | None = None) -> None:
+        self.where = where or device(default_ordinal())
 
     def upload(self, array: np.ndarray) -> DeviceArray:
         made = self.allocate(array.shape, array.dtype)
@@ -72,7 +94,7 @@ class CudaMemory:
         return made
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
-        return DeviceArray(tuple(shape), dtype, device(default_ordinal()))
+        return DeviceArray(tuple(shape), dtype, self.where)
 
     def download(self, source: DeviceArray, array: np.ndarray) -> None:
         if not source.nbytes:
@@ -85,10 +107,9 @@ class CudaMemory:
             array[...] = target.view(array.dtype)
 
     def synchronize(self) -> int:
-        where = device(default_ordinal())
-        with where.current():
-            check(bindings().cuCtxSynchronize(), where, "the kernels launched before")
-        return take_flag(where.ordinal)
+        with self.where.current():
+            check(bindings().cuCtxSynchronize(), self.where, "the kernels launched before")
+        return take_flag(self.where.ordinal)
 
 
 class _Flag:
