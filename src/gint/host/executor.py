@@ -21,7 +21,16 @@ import numpy as np
 
 from gint.isa import DType
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Binding, Param, Program, Slot, SlotBinding, VerifiedProgram, verify
+from gint.program import (
+    Binding,
+    Param,
+    Program,
+    Slot,
+    SlotBinding,
+    VerifiedProgram,
+    verify,
+    verify_binding,
+)
 
 from .backends import Backend, Kernel, memory_of
 from .selection import select
@@ -144,7 +153,7 @@ class Executable:
     """A program loaded into one backend, callable with tensors and parameters by name."""
 
     def __init__(self, verified: VerifiedProgram, backend: Backend) -> None:
-        self.program: Program = verified.program
+        self.verified, self.program = verified, verified.program
         self.backend = backend
         _check_capabilities(verified.program, backend)
         self.kernel: Kernel = backend.load(verified)
@@ -161,52 +170,58 @@ class Executable:
         TypeError or ValueError naming the slot, RuntimeError for what the program ran into.
         """
         tensors, params = self._sort(named)
-        arrays = self._carry(tensors)
-        views = {name: view_of(t) for name, t in tensors.items()}
+        views = {name: self._view(t) for name, t in tensors.items()}
         given = {name: operator.index(n) for name, n in (extents or {}).items()}
         lengths = self._extents(views, given)
         for slot in self.program.slots:
             if slot.name not in tensors:
-                tensors[slot.name] = self._allocate(slot, lengths, tensors, arrays)
-                views[slot.name] = view_of(tensors[slot.name])
+                tensors[slot.name] = self._allocate(slot, lengths, tensors)
+                views[slot.name] = self._view(tensors[slot.name])
         slots = tuple(self._bind(s, views[s.name], lengths) for s in self.program.slots)
-        flag = self.kernel.launch(Binding(lengths, params, slots), **self._where(views))
-        if arrays:
-            flag |= self._carry_back(tensors, arrays)
-        raise_for(flag)
-        written = (s.name for s in self.program.slots if s.access.writes)
-        return tuple(arrays.get(name, tensors[name]) for name in written)
+        binding = Binding(lengths, params, slots)
+        if memory_of(self.backend) is not None:
+            raise_for(self._launch_there(binding, tensors, views))
+        else:
+            raise_for(self.kernel.launch(binding))
+        return tuple(tensors[s.name] for s in self.program.slots if s.access.writes)
 
-    def _carry(self, tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Puts copies on the device in the place of NumPy arrays it does not reach; the arrays."""
-        memory = memory_of(self.backend)
-        if memory is None:
-            return {}
-        arrays = {name: t for name, t in tensors.items() if isinstance(t, np.ndarray)}
-        for slot in self.program.slots:
-            if slot.name in arrays:
-                view_of(array := arrays[slot.name])  # raises for one that cannot be bound
-                if slot.access.reads:
-                    tensors[slot.name] = memory.upload(array)
-                else:
-                    self._check(slot, replace(view_of(array), device=self.backend.device))
-                    tensors[slot.name] = memory.allocate(array.shape, array.dtype)
-        return arrays
+    def _view(self, tensor: Any) -> TensorView:
+        """NumPy arrays count as lying where they will be carried."""
+        view = view_of(tensor)
+        if isinstance(tensor, np.ndarray) and memory_of(self.backend) is not None:
+            return replace(view, device=self.backend.device)
+        return view
 
-    def _carry_back(self, tensors: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
-        """Waits for the device and fills the arrays of what was written; the error flag."""
+    def _launch_there(
+        self, binding: Binding, tensors: dict[str, Any], views: dict[str, TensorView]
+    ) -> int:
+        """Launch on the device's memory: NumPy arrays are copied there, results back."""
         memory = memory_of(self.backend)
         assert memory is not None
-        flag = memory.synchronize()
+        arrays = {name: t for name, t in tensors.items() if isinstance(t, np.ndarray)}
+        copies: dict[str, Any] = {}
+        if arrays:
+            verify_binding(self.verified, binding)  # what the copies no longer show
+        slots = list(binding.slots)
+        for n, slot in enumerate(self.program.slots):
+            if slot.name in arrays:
+                array = arrays[slot.name]
+                copy = memory.upload(array) if slot.access.reads else memory.allocate(
+                    array.shape, array.dtype
+                )  # fmt: skip
+                copies[slot.name], views[slot.name] = copy, view_of(copy)
+                slots[n] = self._bind(slot, views[slot.name], binding.extents)
+        where = self._where(views)
+        flag = self.kernel.launch(replace(binding, slots=tuple(slots)), **where)
+        if arrays:
+            flag |= memory.synchronize()
         for slot in self.program.slots:
             if slot.name in arrays and slot.access.writes:
-                memory.download(tensors[slot.name], arrays[slot.name])
+                memory.download(copies[slot.name], arrays[slot.name])
         return flag
 
     def _where(self, views: dict[str, TensorView]) -> dict[str, int]:
         """The device and stream of a launch; raises ValueError for tensors on several devices."""
-        if self.backend.device == "cpu":
-            return {}
         places = {view.ordinal: view.stream for view in views.values()}
         if len(places) > 1:
             where = ", ".join(f"{self.backend.device}:{n}" for n in sorted(places))
@@ -293,18 +308,14 @@ class Executable:
                 )
         return SlotBinding(view.pointer, view.storage_bytes, view.offset, tuple(strides))
 
-    def _allocate(
-        self, slot: Slot, lengths: tuple[int, ...], tensors: dict[str, Any], arrays: dict[str, Any]
-    ) -> Any:
+    def _allocate(self, slot: Slot, lengths: tuple[int, ...], tensors: dict[str, Any]) -> Any:
         shape = tuple(lengths[a] for a in slot.axes)
         like = next(iter(tensors.values()), None)
         if like is not None and hasattr(like, "new_empty"):
             return like.new_empty(shape, dtype=_torch_dtype(like, slot.dtype))
         memory = memory_of(self.backend)
-        if memory is None:
+        if memory is None or like is None or isinstance(like, np.ndarray):
             return np.empty(shape, dtype=slot.dtype.numpy)
-        if like is None or arrays:
-            arrays[slot.name] = np.empty(shape, dtype=slot.dtype.numpy)
         return memory.allocate(shape, np.dtype(slot.dtype.numpy))
 
 

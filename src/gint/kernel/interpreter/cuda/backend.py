@@ -10,41 +10,34 @@ import ctypes
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from gint.host.backends import Capabilities, Probe
 from gint.host.probing import probe_in_subprocess
-from gint.isa import Form
-from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.program import Binding, VerifiedProgram, verify_binding
 
 from ..device.build import Build
-from ..device.encoder import DeviceProgram, encode, word_bits
-from ..device.plan import Plan, TooLargeError, plan
+from ..device.kernel import DeviceKernel, Slots
+from ..device.plan import Plan
 from . import build, driver
 from .dense import matmul
 from .driver import Device, bindings, check, device
-from .memory import CudaMemory, DeviceArray, Scratch, flag_pointer, flag_reader
-from .pointers import PointerCheck
+from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 
 #: Slots of portable/dialect.h's gi_slots.
 MAX_SLOTS = 64
 #: Prepared launches a kernel keeps for `launch`, which is not told that sizes come again.
 _MAX_KEPT = 64
 
-Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
-
 
 class CudaKernel:
-    """A program on the CUDA interpreter; encoded when sizes say how wide its words must be."""
+    """A program on the CUDA interpreter, for any device there is."""
 
     def __init__(self, verified: VerifiedProgram, builds: dict[int, Build]) -> None:
         self.verified, self.builds = verified, builds
-        self.bits = word_bits(verified)
-        self._encoded: dict[int, DeviceProgram] = {}
+        self._on: dict[int, DeviceKernel] = {}
         self._kept: OrderedDict[tuple, Callable[..., int]] = OrderedDict()
 
     def launch(
@@ -59,14 +52,13 @@ class CudaKernel:
         The flag is what launches before this one are known to have left. Raises VerificationError,
         and nothing has been launched then, CudaError and BuildError.
         """
-        ordinal = driver.default_ordinal() if device is None else device
         slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
         # 0.0 and -0.0 are equal, and not the same parameter.
-        key = (binding.extents, repr(binding.params), slots, ordinal)
+        key = (binding.extents, repr(binding.params), slots, device)
         ready = self._kept.pop(key, None)
         if ready is None:
             verify_binding(self.verified, binding)
-            ready = self.prepare(binding.extents, binding.params, slots, device=ordinal)
+            ready = self.prepare(binding.extents, binding.params, slots, device=device)
         self._kept[key] = ready
         if len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
@@ -85,30 +77,37 @@ class CudaKernel:
         The result takes a pointer per slot, `stream=` and `scratch=`, which gives memory of so many
         bytes for the time of the launch, as an object with a `data_ptr()`.
         """
-        check_pointers = PointerCheck(self.verified, extents, params, slots)
         ordinal = driver.default_ordinal() if device is None else device
-        build, planned = self._plan(extents, params, slots)
-        return Prepared(driver.device(ordinal), build, planned, check_pointers, self.may_fail).launch
+        if ordinal not in self._on:
+            self._on[ordinal] = DeviceKernel(self.verified, _Device(ordinal, self.builds))
+        return self._on[ordinal].prepare(extents, params, slots)
 
-    def _plan(self, extents: Any, params: Any, slots: Slots) -> tuple[Build, Plan]:
-        try:
-            build = self.builds[self.bits]
-            return build, plan(self._program(build), build, extents, params, slots)
-        except TooLargeError:
-            build = self.builds[64]
-            return build, plan(self._program(build), build, extents, params, slots)
 
-    def _program(self, build: Build) -> DeviceProgram:
-        if build.word_bits not in self._encoded:
-            self._encoded[build.word_bits] = encode(
-                self.verified, build.word_bits, build.registers
-            )
-        return self._encoded[build.word_bits]
+class _Device:
+    """Runs plans on one device (see device.kernel.Device)."""
 
-    @cached_property
-    def may_fail(self) -> bool:
-        code = (i for section in self.verified.program.sections for i in section.instructions)
-        return any(i.op.sets_error for i in code)
+    def __init__(self, ordinal: int, builds: dict[int, Build]) -> None:
+        self.where, self.builds = device(ordinal), builds
+
+    def build_for(self, word_bits: int) -> Build:
+        return self.builds[word_bits]
+
+    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
+        return Prepared(self.where, build, made, _may_fail(verified)).launch
+
+
+def _may_fail(verified: VerifiedProgram) -> bool:
+    code = (i for section in verified.program.sections for i in section.instructions)
+    return any(i.op.sets_error for i in code)
+
+
+class _Arguments:
+    """A kernel's arguments as the driver takes them: an array of their addresses."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.array = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
+        self.address = ctypes.addressof(self.array)
 
 
 class Prepared:
@@ -118,19 +117,15 @@ class Prepared:
     the lock is for threads, because the bindings let go of Python's while they call the driver.
     """
 
-    def __init__(
-        self, where: Device, build: Build, planned: Plan, pointers: PointerCheck, may_fail: bool
-    ) -> None:
-        self.where, self.pointers, self.known_error = where, pointers, planned.error
+    def __init__(self, where: Device, build: Build, planned: Plan, may_fail: bool) -> None:
+        self.where = where
         self.take_flag = flag_reader(where.ordinal) if may_fail else None
         self.scratch_bytes, self.block = planned.scratch_bytes, build.block
         self.lock = Lock()
         self.slots = (ctypes.c_uint64 * MAX_SLOTS)()
         self.scratch = ctypes.c_uint64()
-        self.records: DeviceArray | None = None
-        self.calls: list[tuple[Any, int, Any]] = []
-        if planned.launches:
-            self.records = CudaMemory(where).upload(planned.records)
+        self.records = CudaMemory(where).upload(planned.records)
+        self.calls: list[tuple[Any, int, _Arguments]] = []
         for launch in planned.launches:
             arguments = self._arguments(launch.kernel, launch.record_at)
             function = kernels(where.ordinal, build)[launch.kernel]
@@ -138,37 +133,30 @@ class Prepared:
         #: With one device the context of a thread is right or missing, which the driver says.
         self.has_neighbours = driver.device_count() > 1
 
-    def _arguments(self, kernel: str, record_at: int) -> Any:
-        """The addresses of a kernel's arguments, in an array that keeps them alive."""
-        assert self.records is not None
-        values = [ctypes.c_uint64(self.records.pointer), ctypes.c_uint32(record_at), self.scratch]
+    def _arguments(self, kernel: str, record_at: int) -> _Arguments:
+        values: list[Any] = [
+            ctypes.c_uint64(self.records.pointer), ctypes.c_uint32(record_at), self.scratch,
+        ]  # fmt: skip
         if kernel == "gint_run":
             values += [ctypes.c_uint64(flag_pointer(self.where.ordinal)), self.slots]
-        array = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
-        array.values = values
-        return array
+        return _Arguments(values)
 
     def launch(
         self, *pointers: int, stream: int = 0, scratch: Callable[[int], Any] | None = None
     ) -> int:
         """Launch on the stream; the error flag as far as it is known."""
-        if not self.pointers.are_apart(pointers):
-            self.pointers.verify(pointers)
-        if self.calls:
-            memory = None
-            if self.scratch_bytes:
-                memory = scratch(self.scratch_bytes) if scratch else self._scratch(stream)
-            with self.lock:
-                self.slots[: len(pointers)] = pointers
-                if memory is not None:
-                    self.scratch.value = memory.data_ptr()
-                error = self._enqueue(stream)
-            del memory  # used again by what comes later on the stream
-            if error:
-                raise driver.failure(error, self.where, "launching a kernel")
-        if self.take_flag is None:
-            return self.known_error
-        return self.known_error | self.take_flag()
+        memory = None
+        if self.scratch_bytes:
+            memory = (scratch or partial(Scratch, self.where, stream))(self.scratch_bytes)
+        with self.lock:
+            self.slots[: len(pointers)] = list(pointers)
+            if memory is not None:
+                self.scratch.value = memory.data_ptr()
+            error = self._enqueue(stream)
+        del memory  # used again by what comes later on the stream
+        if error:
+            raise driver.failure(error, self.where, "launching a kernel")
+        return self.take_flag() if self.take_flag else 0
 
     def _enqueue(self, stream: int) -> Any:
         if self.has_neighbours:
@@ -185,14 +173,11 @@ class Prepared:
         launch_kernel, block = bindings().cuLaunchKernel, self.block
         for function, groups, arguments in self.calls:
             (error,) = launch_kernel(
-                function, groups, 1, 1, block, 1, 1, 0, stream, ctypes.addressof(arguments), 0
+                function, groups, 1, 1, block, 1, 1, 0, stream, arguments.address, 0
             )
             if error:
                 return error
         return None
-
-    def _scratch(self, stream: int) -> Scratch:
-        return Scratch(self.where, self.scratch_bytes, stream)
 
 
 @cache
@@ -236,7 +221,9 @@ class CudaBackend:
                 remedy="Install them: pip install 'gint[cuda]'.",
             )
         if not build.is_built() and not build.has_nvrtc():
-            stale = " for these sources (there is an older build)" if build.has_stale_build() else ""
+            stale = (
+                " for these sources (there is an older build)" if build.has_stale_build() else ""
+            )
             return Probe(
                 False,
                 f"the CUDA interpreter is not built{stale}.",

@@ -123,9 +123,7 @@ def build_for(build: Build, capability: tuple[int, int]) -> bytes:
     """Machine code for one compute capability by NVRTC, from the user's cache where it has been
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
-    major, minor = _nvrtc_version()
-    name = f"interpreter-{build.word_bits}-{key(build)}-{architecture}-nvrtc{major}.{minor}.cubin"
-    path = cache_folder() / name
+    path = cached_path(build, architecture)
     try:
         return path.read_bytes()
     except OSError:
@@ -133,6 +131,13 @@ def build_for(build: Build, capability: tuple[int, int]) -> bytes:
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
         _put(code, path)
     return code
+
+
+def cached_path(build: Build, architecture: str) -> Path:
+    """Where this NVRTC's build for an architecture is kept."""
+    version = ".".join(map(str, _nvrtc_version()))
+    name = f"interpreter-{build.word_bits}-{key(build)}-{architecture}-nvrtc{version}.cubin"
+    return cache_folder() / name
 
 
 def compile_nvrtc(build: Build, architecture: str) -> bytes:

@@ -60,9 +60,9 @@ def _plain(dtype: np.dtype) -> np.dtype:
 
 
 class Scratch:
-    """Memory for one launch, in the order of its stream; by the name torch's tensors have for it."""
+    """Memory for one launch, in the order of its stream; its address as torch's tensors say it."""
 
-    def __init__(self, where: Device, nbytes: int, stream: int) -> None:
+    def __init__(self, where: Device, stream: int, nbytes: int) -> None:
         self.where, self.stream, self.pointer = where, stream, 0
         with where.current():
             found = bindings().cuMemAllocAsync(nbytes, stream)

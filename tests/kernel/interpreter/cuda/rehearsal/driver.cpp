@@ -113,6 +113,7 @@ static bool run_block() {
 
 /* --- The driver API. */
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 Result cuInit(unsigned) {
