@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,17 @@ typedef int Result;
 typedef void *Handle;
 typedef unsigned long long Pointer;
 
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100,
-       INVALID_DEVICE = 101, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700 };
+enum {
+    OK = 0,
+    INVALID = 1,
+    OUT_OF_MEMORY = 2,
+    NOT_INITIALIZED = 3,
+    NO_DEVICE = 100,
+    INVALID_DEVICE = 101,
+    INVALID_CONTEXT = 201,
+    NOT_FOUND = 500,
+    ILLEGAL_ADDRESS = 700
+};
 
 static long number(const char *name, long otherwise) {
     const char *text = getenv(name);
@@ -39,7 +49,8 @@ static long number(const char *name, long otherwise) {
 static Result told(const char *function) {
     const char *text = getenv("GINT_REHEARSAL_FAIL");
     size_t length = strlen(function);
-    return text && !strncmp(text, function, length) && text[length] == ':' ? atoi(text + length + 1) : OK;
+    return text && !strncmp(text, function, length) && text[length] == ':' ? atoi(text + length + 1)
+                                                                           : OK;
 }
 
 struct Context {
@@ -54,7 +65,9 @@ static std::map<Pointer, std::pair<Context *, size_t>> allocated;
 
 static Context *current() { return stack.empty() ? nullptr : stack.back(); }
 
+static std::recursive_mutex door; /* one call at a time */
 #define ENTER(function)                                                                            \
+    std::lock_guard<std::recursive_mutex> inside_the_door(door);                                   \
     if (Result asked = told(#function)) return asked;                                              \
     if (!started) return NOT_INITIALIZED;
 #define IN_CONTEXT(function)                                                                       \
@@ -139,7 +152,10 @@ Result cuDeviceGetName(char *name, int length, int device) {
 Result cuDeviceGetAttribute(int *value, int which, int) {
     ENTER(cuDeviceGetAttribute)
     long capability = number("GINT_REHEARSAL_CAPABILITY", 90);
-    *value = which == 75 ? (int)capability / 10 : which == 76 ? (int)capability % 10 : which == 16 ? 4 : 1;
+    *value = which == 75   ? (int)capability / 10
+             : which == 76 ? (int)capability % 10
+             : which == 16 ? 4
+                           : 1;
     return OK;
 }
 Result cuDevicePrimaryCtxRetain(Handle *context, int device) {
@@ -179,7 +195,8 @@ Result cuMemGetInfo_v2(size_t *free, size_t *total) {
 Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
     IN_CONTEXT(cuMemAlloc)
     if (!bytes) return INVALID;
-    if (current()->used + (long)bytes > number("GINT_REHEARSAL_MEMORY", 1L << 30)) return OUT_OF_MEMORY;
+    if (current()->used + (long)bytes > number("GINT_REHEARSAL_MEMORY", 1L << 30))
+        return OUT_OF_MEMORY;
     void *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
     memset(memory, 0x5a, bytes);
     *pointer = (Pointer)memory;
@@ -195,7 +212,9 @@ Result cuMemFree_v2(Pointer pointer) {
     allocated.erase(found);
     return free((void *)pointer), OK;
 }
-Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) { return cuMemAlloc_v2(pointer, bytes); }
+Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) {
+    return cuMemAlloc_v2(pointer, bytes);
+}
 Result cuMemFreeAsync(Pointer pointer, Handle) { return cuMemFree_v2(pointer); }
 /* Copies must stay within one allocation of the current context. */
 static Result inside(Pointer pointer, size_t bytes) {
@@ -238,8 +257,8 @@ Result cuModuleGetFunction(Handle *function, Handle, const char *name) {
     }
     return *function ? OK : NOT_FOUND;
 }
-Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                      unsigned bz, unsigned, Handle, void **parameters, void **) {
+Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                      unsigned by, unsigned bz, unsigned, Handle, void **parameters, void **) {
     IN_CONTEXT(cuLaunchKernel)
     if (!gx || gy != 1 || gz != 1 || !bx || bx > 1024 || by != 1 || bz != 1) return INVALID;
     if (number("GINT_REHEARSAL_FAULT", 0)) {
@@ -263,7 +282,8 @@ Result cuGetErrorString(Result error, const char **text) {
                                        : "an error of the rehearsal";
     return OK;
 }
-Result cuGetProcAddress_v2(const char *symbol, void **function, int, unsigned long long, int *status) {
+Result cuGetProcAddress_v2(const char *symbol, void **function, int, unsigned long long,
+                           int *status) {
     Dl_info here;
     dladdr((void *)&cuInit, &here);
     Handle library = dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD);
