@@ -178,18 +178,3 @@ print(type(y).__name__, back)
     )
     assert rehearsal(code).split() == ["DeviceArray", "[0.", "2.", "4.", "6.]"]
 
-
-def test_the_cost_of_a_prepared_launch_in_python(rehearsal):
-    """What the host does for one, without a driver's own work: some microseconds."""
-    code = (
-        START
-        + """
-import timeit
-from gint.program import verify
-kernel = BACKEND.load(verify(SCALE))
-x = BACKEND.memory.upload(np.zeros(4, np.float32)); y = BACKEND.memory.upload(np.zeros(4, np.float32))
-ready = kernel.prepare((0,), (), ((16, 0, (1,)), (16, 0, (1,))), device=0)
-print(min(timeit.repeat(lambda: ready(x.pointer, y.pointer, stream=0), number=2000, repeat=5)) / 2000)
-"""
-    )
-    assert float(rehearsal(code)) < 1e-3
