@@ -26,6 +26,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gint.host.probing import cache_directory
+
 from ..device.build import Build, source
 
 HERE = Path(__file__).parent
@@ -33,16 +35,19 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class CudaBuild(Build):
-    """And the most registers of the hardware a thread may have, 0 for as many as it wants. What
-    is in flight to memory, threads times elements, hides its latency: 65,536 registers are all
-    that a multiprocessor has for its threads."""
+    """And the groups that shall share a multiprocessor. What is in flight to memory, threads times
+    elements, hides its latency; a multiprocessor has 65,536 registers for all its threads."""
 
-    hardware_registers: int = 0
+    groups_together: int = 1
+
+    @property
+    def defines(self) -> dict[str, int]:
+        return {**super().defines, "GI_GROUPS_TOGETHER": self.groups_together}
 
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
-NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, hardware_registers=80)
-WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, hardware_registers=128)
+NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=3)
+WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 #: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
@@ -101,7 +106,7 @@ def compile_nvcc(
     made = main.with_suffix(".fatbin")
     threads = max(1, (os.cpu_count() or 1) // len(BUILDS))
     command = [
-        str(nvcc), "--fatbin", "-O3", "-w", *options(build, nvcc_version(nvcc)), "-Xptxas", "-v",
+        str(nvcc), "--fatbin", "-O3", "-w", *options(nvcc_version(nvcc)), "-Xptxas", "-v",
         "--threads", str(threads), *_targets(architectures), "-o", str(made), str(main),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -110,14 +115,9 @@ def compile_nvcc(
     return made.read_bytes(), read_resources(done.stdout + done.stderr)
 
 
-def options(build: CudaBuild, version: tuple[int, int]) -> list[str]:
+def options(version: tuple[int, int]) -> list[str]:
     """For nvcc and NVRTC alike."""
-    found = list(OPTIONS)
-    if version >= (13, 0):
-        found.append(JUMP_TABLES)
-    if build.hardware_registers:
-        found.append(f"--maxrregcount={build.hardware_registers}")
-    return found
+    return [*OPTIONS, JUMP_TABLES] if version >= (13, 0) else list(OPTIONS)
 
 
 def text_of(build: CudaBuild) -> str:
@@ -171,7 +171,7 @@ def compile_nvrtc(build: CudaBuild, architecture: str) -> bytes:
     error, program = nvrtc.nvrtcCreateProgram(main, b"interpreter.cu", len(names), texts, names)
     _check_nvrtc(error)
     told = [f"--gpu-architecture={architecture}", "--disable-warnings"]
-    told += options(build, _nvrtc_version())
+    told += options(_nvrtc_version())
     (error,) = nvrtc.nvrtcCompileProgram(program, len(told), [o.encode() for o in told])
     if error:
         raise BuildError(f"NVRTC failed for {architecture}:\n{_nvrtc_log(nvrtc, program)}")
@@ -238,8 +238,7 @@ def _nvrtc_log(nvrtc: Any, program: Any) -> str:
 
 
 def cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gint" / "cuda"
+    return cache_directory() / "cuda"
 
 
 def fatbin_path(build: CudaBuild, folder: Path = HERE) -> Path:
@@ -259,7 +258,7 @@ def has_stale_build() -> bool:
 @cache
 def key(build: CudaBuild) -> str:
     """The digest of the source, which holds the instruction table's checksum, and the options."""
-    made_of = f"{options(build, (99, 0))}{text_of(build)}"
+    made_of = f"{OPTIONS}{JUMP_TABLES}{text_of(build)}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
