@@ -46,7 +46,7 @@ class CudaBuild(Build):
 
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
-NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=3)
+NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=2)
 WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 #: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
@@ -150,7 +150,7 @@ def build_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        code = compile_nvrtc(build, architecture)
+        code = compile_nvrtc(text_of(build), architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
         _put(code, path)
     return code
@@ -163,11 +163,11 @@ def cached_path(build: CudaBuild, architecture: str) -> Path:
     return cache_folder() / name
 
 
-def compile_nvrtc(build: CudaBuild, architecture: str) -> bytes:
+def compile_nvrtc(text: str, architecture: str) -> bytes:
     """Compile for `sm_90` (machine code) or `compute_90` (PTX). Raises BuildError with the log."""
     nvrtc = _nvrtc()
     names, texts = [n.encode() for n in _HOST_HEADERS], [t.encode() for t in _HOST_HEADERS.values()]
-    main = text_of(build).encode()
+    main = text.encode()
     error, program = nvrtc.nvrtcCreateProgram(main, b"interpreter.cu", len(names), texts, names)
     _check_nvrtc(error)
     told = [f"--gpu-architecture={architecture}", "--disable-warnings"]
