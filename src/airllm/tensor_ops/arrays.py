@@ -97,8 +97,8 @@ def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
     check_shape("out", found.shape, shape)
     if not found.array.flags.writeable:
         raise ValueError("out is read-only.")
-    if found.array.size and not np.shares_memory(found.array, view("out", out)):
-        raise ValueError("out is not aligned; pass an aligned array.")
+    if isinstance(out, np.ndarray) and out.size and not np.may_share_memory(found.array, out):
+        raise ValueError("out is not aligned, or not in this machine's byte order.")
     found.restore = lambda _: out
     return found
 
