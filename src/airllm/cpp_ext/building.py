@@ -14,7 +14,6 @@ import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from gint.host import configuration
 
@@ -58,20 +57,22 @@ def _require_build_tools() -> None:
 
 def build_cuda(options: argparse.Namespace) -> None:
     """Build the CUDA interpreter with nvcc; no GPU is needed."""
-    _builder("cuda")
+    _build("cuda")
 
 
 def build_opencl(options: argparse.Namespace) -> None:
     """Check pyopencl, platforms and devices; build the interpreter for the device taken."""
-    _builder("opencl")
+    _build("opencl")
 
 
-def _builder(backend: str) -> ModuleType:
-    """The module that builds a backend."""
+def _build(backend: str) -> None:
+    """Run the `build` module of a backend; it prints what it does, and why it cannot."""
     name = f"gint.kernel.interpreter.{backend}.build"
     try:
-        return import_module(name)
+        build = import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is not None and name.startswith(error.name):
-            raise CommandError(f"the backend {backend} is not part of this version.") from None
-        raise
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise CommandError(f"the backend {backend} is not part of this version.") from None
+    if build.main([]) != 0:
+        raise CommandError(f"the backend {backend} was not built; why is said above.")

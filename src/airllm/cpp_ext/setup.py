@@ -2,9 +2,10 @@
 
 Finds the packages by its own place, so that it works in a fresh checkout, with nothing built or
 installed, from any folder. The commands are those of `python -m airllm.cpp_ext` (cli.py), and
-setuptools has no part in them. Written in syntax that old versions of Python can read, to tell them.
+setuptools has no part in them. Old versions of Python can read this file, and are told what is
+needed.
 """
-# ruff: noqa: UP031, RUF005
+# ruff: noqa: RUF005
 
 import os
 import sys
