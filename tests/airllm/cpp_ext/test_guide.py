@@ -1,8 +1,8 @@
 """The backend configuration guide, from top to bottom: its commands and Python, in its order.
 
-Every command is typed as the guide has it, in a copy of the checkout, beginning with its `cd`. There
-the C++ interpreter is built, OpenCL finds no platform, and `cuda` is a stand-in, on any machine: not
-built, until a test says otherwise.
+Every command is typed as the guide has it, in a copy of the checkout, beginning with its `cd`.
+There the C++ interpreter is built, OpenCL finds no platform, and `cuda` is a stand-in, on any
+machine: not built, until a test says otherwise.
 """
 
 from __future__ import annotations
