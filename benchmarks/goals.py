@@ -43,7 +43,8 @@ MODELS = Goal("models, better of eager and Inductor over gint, geomean", 1.0, le
 CALL_COST = Goal("call, gint beyond a preallocated result", 3, least=False, unit="us")
 COMPILES_DYNAMIC = Goal("compiles for 50 shapes, dynamic=True", 1, least=False)
 COMPILES_AUTOMATIC = Goal("compiles for 50 shapes, automatic", 2, least=False)
-#: For the backend `cpp` with two threads, every result fresh.
+#: The goals of airllm.tensor_ops are for this backend with two threads, every result fresh.
+TENSOR_OPS_BACKEND = "cpp"
 TENSOR_OPS = {
     (operation, shape): Goal(
         f"{operation} at {shape}, NumPy over tensor_ops", least_small if small else 4, least=True

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,8 +25,8 @@ def import_tensor_ops() -> ModuleType:
     sys.path[:] = [str(HERE.parents[1]), *(p for p in sys.path if Path(p).resolve() != HERE)]
     try:
         from airllm import tensor_ops
-    except ModuleNotFoundError:
-        raise  # NumPy is missing, for example
+    except ModuleNotFoundError as error:
+        sys.exit(f"backend_examples.py: this needs {error.name}: pip install {error.name}.")
     except ImportError as error:
         print(f"The configuration cannot be met:\n  {error}".replace("\n", "\n  "))
         print("The examples go on with GINT_BACKEND=auto, for this run alone.\n")
@@ -58,7 +57,7 @@ def operations(ops: ModuleType) -> dict[str, Callable[[], Any]]:
     x, row = normal(SEQ, DIM), normal(DIM)
     q, k, v = normal(SEQ, DIM), normal(SEQ, KV_HEADS * HEAD_DIM), normal(SEQ, KV_HEADS * HEAD_DIM)
     w1, w2, w3 = (normal(*shape) / 16 for shape in ((DIM, HIDDEN), (HIDDEN, DIM), (DIM, HIDDEN)))
-    found = {
+    return {
         "rms_norm": lambda: ops.rms_norm(x, row),
         "layer_norm": lambda: ops.layer_norm(x, row, row),
         "softmax": lambda: ops.softmax(x),
@@ -71,13 +70,6 @@ def operations(ops: ModuleType) -> dict[str, Callable[[], Any]]:
         ),
         "feed_forward": lambda: ops.feed_forward(x, w1, w2, w3),
     }
-    weight = normal(HIDDEN, DIM)  # (out, in), as GGUF stores it
-    for kind in ("q40", "q80"):
-        data = getattr(ops, f"quantize_{kind}")(weight)
-        found[f"matmul_quantized, {kind}"] = partial(
-            ops.matmul_quantized, x, data, weight.shape, kind
-        )
-    return found
 
 
 def decoder_layer(ops: ModuleType) -> Callable[[], Any]:

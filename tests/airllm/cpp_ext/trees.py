@@ -92,7 +92,8 @@ def hermetic(folder: Path) -> dict[str, str]:
 def checkout(folder: Path) -> Tree:
     """A checkout that is installed: its src/ is on the path."""
     shutil.copytree(ROOT / "src", folder / "src", ignore=LEFT_OUT)
-    shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=LEFT_OUT)
+    for name in ("scripts", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
     for name in ("pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, folder)
     (folder / "mix").mkdir()
