@@ -54,8 +54,8 @@ def rows() -> Iterator[tuple[str, str]]:
     yield "SIMD, the build", _built_sets()
     yield "OpenMP", _openmp(compiler)
     yield "nvcc", _nvcc()
-    yield "OpenCL", _ask("opencl")
-    yield "CUDA", _ask("cuda")
+    yield "OpenCL", devices_of("opencl")
+    yield "CUDA", devices_of("cuda")
     yield from _backends()
 
 
@@ -138,7 +138,7 @@ def _nvcc() -> str:
     return _version_of(path)
 
 
-def _ask(driver: str) -> str:
+def devices_of(driver: str) -> str:
     """What `devices.py` finds, in a process of its own: a driver may hang, or crash."""
     done = _run([sys.executable, "-P", str(Path(__file__).with_name("devices.py")), driver])
     if isinstance(done, str):

@@ -26,6 +26,8 @@ def command_line(command: str) -> str:
 
 def way_out(backend: str, probe: Probe) -> str:
     """What makes a backend usable that is not, in one sentence, or "" where nothing is known."""
+    if probe.remedy:  # a backend names the commands of a checkout
+        return probe.remedy.replace("python setup.py ", command_line(""))
     if not probe.built and backend in BUILD:
         return f"Build it: {command_line(BUILD[backend])}."
-    return probe.remedy
+    return ""

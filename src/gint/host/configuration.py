@@ -163,8 +163,8 @@ def _parse(location: Location) -> tuple[Configuration, list[str]]:
     except FileNotFoundError:
         if location.required:
             raise ConfigurationError(
-                f"{path} does not exist, and {FILE_VARIABLE} names it. Create it ({{}} is enough), or "
-                f"unset {FILE_VARIABLE}."
+                f"{path} does not exist, and {FILE_VARIABLE} names it. Create it ({{}} will do), "
+                f"or unset {FILE_VARIABLE}."
             ) from None
         return Configuration(), []
     except (OSError, UnicodeDecodeError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from gint.host import backends
 from tests.airllm.cpp_ext.trees import Tree
 
 pytestmark = pytest.mark.checkout
@@ -92,6 +94,21 @@ def test_what_cannot_be_built_says_what_is_missing(tree, tmp_path, command):
     done = tree.run(*python, **nothing)
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("setup.py: ")
+
+
+@pytest.mark.opencl
+def test_build_opencl_where_there_is_a_device(tree):
+    answer = backends.probe("opencl")
+    if not answer.usable:
+        required = "opencl" in os.environ.get("GINT_REQUIRE", "").split(",")
+        (pytest.fail if required else pytest.skip)(f"backend 'opencl': {answer.reason}")
+    for name in ("OCL_ICD_VENDORS", "POCL_CACHE_DIR"):  # as they are outside
+        tree.environment.pop(name, None)
+        if name in os.environ:
+            tree.environment[name] = os.environ[name]
+    done = tree.setup("build_opencl")
+    assert done.status == 0, done.err
+    assert "\nBuilt for " in done.out
 
 
 def test_capabilities_of_this_machine(tree):

@@ -110,7 +110,7 @@ class CppBackend:
             return Probe(
                 False,
                 "the native module was built from another instruction table.",
-                remedy="Build it again: `pip install -e .` in the checkout.",
+                remedy="Build it again: python setup.py build_ext --inplace.",
             )
         isa = _native.instruction_set()
         if isa is None:

@@ -52,15 +52,17 @@ def _explain(error: ImportError) -> NativeMissingError:
             "Install it (Debian, Ubuntu: apt-get install libgomp1), or torch, which brings one.",
             built=True,
         )
+    remedy = "Build it: python setup.py build_ext --inplace (in cpp_ext/ of a checkout)."
     present = sorted(path.name for path in _HERE.glob("_native.*"))
     if present:
         reason = f"the native module cannot be loaded: {error} (present: {', '.join(present)})."
     elif build_error() is not None:
         reason = "the C++ part could not be built at installation; `gint info` shows the error."
+        remedy = "Install gint again where there is a C++ compiler."
     else:
         reason = "the native module is not built."
     ours = any(name.endswith(_SUFFIX) for name in present)
-    return NativeMissingError(reason, "Build it: `pip install -e .` in the checkout.", built=ours)
+    return NativeMissingError(reason, remedy, built=ours)
 
 
 def _preload_torch_openmp() -> bool:
