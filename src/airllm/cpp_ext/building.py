@@ -91,7 +91,7 @@ def build_opencl(options: argparse.Namespace) -> None:
         raise CommandError(f"no OpenCL device can be used: {answer.reason} {answer.remedy}".strip())
     begun = time.perf_counter()
     _launch_small_programs("opencl")
-    print(f"Built for {answer.description} in {time.perf_counter() - begun:.1f} s")
+    print(f"Built for {answer.description or answer.reason} in {time.perf_counter() - begun:.1f} s")
 
 
 def _launch_small_programs(backend: str) -> None:

@@ -165,7 +165,7 @@ def _backends() -> Iterator[tuple[str, str]]:
     for name in registry.names():
         answer = backends.probe(name)
         if answer.usable:
-            said = f"usable: {answer.description}"
+            said = f"usable: {answer.description or answer.reason}"
         else:
             said = f"not usable: {' '.join(f'{answer.reason} {way_out(name, answer)}'.split())}"
         yield f"backend {name}", said
