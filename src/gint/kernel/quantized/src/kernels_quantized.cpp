@@ -18,7 +18,7 @@ struct FormatQ40 {
 
     template <class Visit> static inline void quads(const uint8_t *p, Visit visit) {
         const Ints nibble = all(0x0f0f0f0f);
-#pragma GCC unroll 4
+#pragma GCC unroll UNROLL
         for (int quad = 0; quad < 4; quad++) {
             const Ints bytes = load(p + size_t(quad) * 64);
             visit(bytes & nibble, quad);
@@ -28,7 +28,7 @@ struct FormatQ40 {
     static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 
     template <class Visit> static inline void inputs(const uint8_t *p, Visit visit) {
-#pragma GCC unroll 4
+#pragma GCC unroll UNROLL
         for (int quad = 0; quad < 4; quad++) {
             const Ints bytes = load(p + size_t(quad) * 64);
 #pragma GCC unroll 8
@@ -54,13 +54,13 @@ struct FormatQ80 {
     static constexpr int32_t EXCESS = Q80_EXCESS;
 
     template <class Visit> static inline void quads(const uint8_t *p, Visit visit) {
-#pragma GCC unroll 8
+#pragma GCC unroll UNROLL
         for (int quad = 0; quad < 8; quad++) visit(load(p + size_t(quad) * 64), quad);
     }
     static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.signed_bytes(w, a); }
 
     template <class Visit> static inline void inputs(const uint8_t *p, Visit visit) {
-#pragma GCC unroll 8
+#pragma GCC unroll UNROLL
         for (int quad = 0; quad < 8; quad++) {
             const Ints bytes = load(p + size_t(quad) * 64);
 #pragma GCC unroll 4
@@ -96,6 +96,7 @@ void product(size_t blocks, const uint8_t *group, const uint8_t *tile, float *ou
         const uint8_t *scale_of_x = tile + ROWS * BLOCK, *first = scale_of_x + ROWS * 4;
         Floats scale[PARTS];
         load_scales(group + half * LANES * 2, scale);
+#pragma GCC unroll 1
         for (size_t part = 0; part < PARTS; part++) {
             typename Format::Accumulator sum[ROWS];
 #pragma GCC unroll 8
@@ -128,6 +129,7 @@ void product_f32(size_t blocks, const uint8_t *group, const uint8_t *tile, float
         const uint8_t *weights = group + PAIR_SCALES + half * BYTES;
         Floats scale[PARTS];
         load_scales(group + half * LANES * 2, scale);
+#pragma GCC unroll 1
         for (size_t part = 0; part < PARTS; part++) {
             Floats sum[ROWS][2] = {};
             Format::inputs(weights + part * REGISTER, [&](Floats value, int input, int which) {

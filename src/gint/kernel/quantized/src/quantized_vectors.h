@@ -23,6 +23,9 @@ constexpr size_t REGISTER = 32;
 constexpr size_t REGISTER = 16;
 #endif
 constexpr size_t PARTS = LANES * 4 / REGISTER; // registers of 16 lanes
+// Of the loop over the quads of a block. With 16 registers gcc would load the activations of a whole
+// block first, and spill them.
+constexpr int UNROLL = REGISTER == 64 ? 8 : 1;
 
 typedef int32_t Ints __attribute__((vector_size(REGISTER), may_alias));
 typedef uint32_t Words __attribute__((vector_size(REGISTER)));
