@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
 from .registry import module_of, names
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ class Backend(Protocol):
 
     def probe(self) -> Probe:
         """Is it usable here; never raises."""
+
+    @property
+    def quantized(self) -> QuantizedProducts | None:
+        """Its products with quantised matrices; None where it has none of its own."""
 
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""

@@ -51,6 +51,9 @@ class PreparedWeights(Protocol):
     def products(self) -> QuantizedProducts:
         """Whose layout it is."""
 
+    def unpack(self) -> QuantizedWeights:
+        """The bytes it was made from."""
+
 
 class QuantizedProducts(Protocol):
     """What a backend offers for quantised matrices."""

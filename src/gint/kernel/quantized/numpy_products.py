@@ -20,6 +20,9 @@ class BytesAsTheyAre:
         self.products: QuantizedProducts = products
         self.weights = QuantizedWeights(weights.data.copy(), weights.shape, weights.format)
 
+    def unpack(self) -> QuantizedWeights:
+        return self.weights
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.weights.shape
@@ -52,10 +55,10 @@ class NumpyProducts:
         threads: int | None = None,
     ) -> None:
         """See QuantizedProducts. Activations are never rounded."""
-        if isinstance(weights, BytesAsTheyAre):
-            weights = weights.weights
+        if not isinstance(weights, QuantizedWeights):
+            weights = weights.unpack()
         outputs, inputs = weights.shape
-        rows = weights.data.reshape(outputs, -1)
+        rows = weights.data.reshape(outputs, weights.format.row_bytes(inputs))
         step = max(1, _CHUNK_VALUES // max(1, inputs))
         values = np.empty((min(step, outputs), inputs), np.float32)
         with np.errstate(all="ignore"):

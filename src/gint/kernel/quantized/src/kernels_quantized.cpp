@@ -38,7 +38,8 @@ struct FormatQ40 {
     }
     static inline Floats value(Ints bytes, int shift) {
 #if defined(__AVX512BW__)
-        const __m512 values = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+        const __m512 values =
+            _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
         // looks at the lowest 4 bits of a lane only (the mask: as in load_scales)
         const __m512i nibbles = (__m512i)((Words)bytes >> shift);
         return (Floats)_mm512_maskz_permutexvar_ps(0xffff, nibbles, values);
@@ -78,8 +79,10 @@ template <int ROWS> struct Totals {
     inline void store(float *out, ptrdiff_t stride, size_t lanes) const {
         for (int row = 0; row < ROWS; row++) {
             float *to = out + row * stride;
-            if (lanes == LANES) memcpy(to, of[row], LANES * sizeof(float));
-            else memcpy(to, of[row], lanes * sizeof(float));
+            if (lanes == LANES)
+                memcpy(to, of[row], LANES * sizeof(float));
+            else
+                memcpy(to, of[row], lanes * sizeof(float));
         }
     }
 };
@@ -216,7 +219,8 @@ void pack(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size
         uint8_t *pair = group + block / 2 * PAIR;
         uint8_t *scales = pair + block % 2 * LANES * 2;
         uint8_t *bytes = pair + PAIR_SCALES + block % 2 * BYTES;
-        for (size_t lane = 0; lane < lanes; lane++) memcpy(scales + lane * 2, rows + lane * pitch, 2);
+        for (size_t lane = 0; lane < lanes; lane++)
+            memcpy(scales + lane * 2, rows + lane * pitch, 2);
         size_t lane = 0;
         for (; lane + 4 <= lanes; lane += 4)
             for (size_t at = 0; at < BYTES / LANES; at += 16)
@@ -225,6 +229,18 @@ void pack(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size
             for (size_t at = 0; at < BYTES / LANES; at += 4)
                 memcpy(bytes + at * LANES + lane * 4, rows + lane * pitch + 2 + at, 4);
     }
+}
+
+uint64_t read_bytes(size_t bytes, const uint8_t *p) {
+    Ints all[4] = {};
+    size_t at = 0;
+    for (; at + 4 * REGISTER <= bytes; at += 4 * REGISTER)
+        for (size_t n = 0; n < 4; n++) all[n] ^= load(p + at + n * REGISTER);
+    uint64_t parts[4 * REGISTER / 8], combined = 0;
+    memcpy(parts, all, sizeof parts);
+    for (uint64_t part : parts) combined ^= part;
+    for (; at < bytes; at++) combined ^= p[at];
+    return combined;
 }
 
 template <class Format>
@@ -243,6 +259,7 @@ const QuantizedTable *quantized_table() {
         8,
         {LOOPS<FormatQ40>, LOOPS<FormatQ80>},
         quantize,
+        read_bytes,
     };
     return &TABLE;
 }

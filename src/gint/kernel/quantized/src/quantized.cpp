@@ -72,7 +72,8 @@ class Activations {
 
     // Returns the rows that have no form in 8 bits.
     std::vector<size_t> fill(int threads) {
-        const size_t first = tiles[0].first, count = tiles.back().first + tiles.back().rows() - first;
+        const size_t first = tiles[0].first,
+                     count = tiles.back().first + tiles.back().rows() - first;
         std::vector<uint8_t> unfit(count);
         const double us = double(count * product.matrix.inputs) / QUANTIZED_PER_US;
         share(tiles.size(), threads_for(us, threads), [&](size_t n, size_t) {
@@ -130,8 +131,10 @@ class Activations {
         }
         for (size_t block = 0; block < blocks; block++) {
             uint8_t *values = to + (block * rows + row) * BLOCK_FLOATS;
-            if (block < last) std::memcpy(values, x + block * BLOCK, BLOCK_FLOATS);
-            else std::memset(values, 0, BLOCK_FLOATS);
+            if (block < last)
+                std::memcpy(values, x + block * BLOCK, BLOCK_FLOATS);
+            else
+                std::memset(values, 0, BLOCK_FLOATS);
         }
         return true;
     }
@@ -195,10 +198,34 @@ Memory::Memory(size_t bytes) {
 
 PackedWeights::PackedWeights(const QuantizedMatrix &of, const uint8_t *rows, int threads)
     : matrix(of), bytes(of.groups() * of.group_bytes()), memory(bytes) {
-    share(matrix.groups(), threads_for(double(bytes) / READ_PER_US, allowed_threads(threads)),
-          [&](size_t n, size_t) {
-              pack(matrix, rows, n, memory.get() + n * matrix.group_bytes());
-          });
+    share(
+        matrix.groups(), threads_for(double(bytes) / READ_PER_US, allowed_threads(threads)),
+        [&](size_t n, size_t) { pack(matrix, rows, n, memory.get() + n * matrix.group_bytes()); });
+}
+
+void PackedWeights::unpack(uint8_t *rows) const {
+    const QuantizedFacts &facts = QUANTIZED_FACTS[matrix.format];
+    const size_t values = facts.row_block - 2;
+    for (size_t row = 0; row < matrix.outputs; row++) {
+        const size_t lane = row % LANES;
+        for (size_t block = 0; block < matrix.blocks(); block++, rows += facts.row_block) {
+            const uint8_t *pair = group(row / LANES) + block / 2 * pair_bytes(matrix.format);
+            const uint8_t *bytes = pair + PAIR_SCALES + block % 2 * facts.block;
+            std::memcpy(rows, pair + (block % 2 * LANES + lane) * 2, 2);
+            for (size_t at = 0; at < values; at += 4)
+                std::memcpy(rows + 2 + at, bytes + at * LANES + lane * 4, 4);
+        }
+    }
+}
+
+uint64_t read_all(const uint8_t *p, size_t bytes, int threads) {
+    constexpr size_t PIECE = size_t(64) << 10;
+    std::atomic<uint64_t> all = 0;
+    share((bytes + PIECE - 1) / PIECE, allowed_threads(threads), [&](size_t n, size_t) {
+        const size_t at = n * PIECE;
+        all ^= simd_unit()->quantized()->read(std::min(PIECE, bytes - at), p + at);
+    });
+    return all;
 }
 
 void multiply(const Product &p, int threads) {
@@ -208,7 +235,8 @@ void multiply(const Product &p, int threads) {
             std::fill_n(p.out + ptrdiff_t(row) * p.out_stride, p.matrix.outputs, 0.0f);
         return;
     }
-    const size_t row_bytes = p.matrix.blocks() * (p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS);
+    const size_t row_bytes =
+        p.matrix.blocks() * (p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS);
     const size_t most = std::max<size_t>(ACTIVATION_BYTES / row_bytes / MAX_TILE, 4) * MAX_TILE;
     threads = allowed_threads(threads);
     for (size_t first = 0; first < p.count; first += most)

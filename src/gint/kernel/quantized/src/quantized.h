@@ -39,6 +39,7 @@ class PackedWeights {
     const QuantizedMatrix matrix;
     const size_t bytes;
     const uint8_t *group(size_t n) const { return memory.get() + n * matrix.group_bytes(); }
+    void unpack(uint8_t *rows) const;
 
   private:
     Memory memory;
@@ -60,5 +61,8 @@ struct Product {
 // out[i, o] <- sum of x[i, k] * weights[o, k]. Up to `threads` threads (0: OpenMP's own number);
 // the result does not depend on it, nor on whether the weights are packed, nor on the other rows.
 void multiply(const Product &product, int threads);
+
+// Reads all bytes as the products would; for benchmarks. Returns something that depends on them.
+uint64_t read_all(const uint8_t *p, size_t bytes, int threads);
 
 } // namespace gint

@@ -27,10 +27,19 @@ QuantizedMatrix matrix(int format, Shape shape) {
 void multiply_released(nb::object weights, int format, Shape shape, size_t count, uintptr_t x,
                        ptrdiff_t x_stride, uintptr_t out, ptrdiff_t out_stride,
                        bool quantize_activations, int threads) {
-    Product p{matrix(format, shape), nullptr, nullptr, count, address<const float>(x), x_stride,
-              address<float>(out), out_stride, quantize_activations};
-    if (nb::isinstance<PackedWeights>(weights)) p.packed = nb::cast<const PackedWeights *>(weights);
-    else p.rows = address<const uint8_t>(nb::cast<uintptr_t>(weights));
+    Product p{matrix(format, shape),
+              nullptr,
+              nullptr,
+              count,
+              address<const float>(x),
+              x_stride,
+              address<float>(out),
+              out_stride,
+              quantize_activations};
+    if (nb::isinstance<PackedWeights>(weights))
+        p.packed = nb::cast<const PackedWeights *>(weights);
+    else
+        p.rows = address<const uint8_t>(nb::cast<uintptr_t>(weights));
     nb::gil_scoped_release released;
     multiply(p, threads);
 }
@@ -47,10 +56,19 @@ void add_quantized(nb::module_ &m) {
         .def("__init__",
              [](PackedWeights *self, int format, Shape shape, uintptr_t rows, int threads) {
                  nb::gil_scoped_release released;
-                 new (self) PackedWeights(matrix(format, shape), address<const uint8_t>(rows),
-                                          threads);
+                 new (self)
+                     PackedWeights(matrix(format, shape), address<const uint8_t>(rows), threads);
+             })
+        .def("unpack",
+             [](const PackedWeights &self, uintptr_t rows) {
+                 nb::gil_scoped_release released;
+                 self.unpack(address<uint8_t>(rows));
              })
         .def_ro("nbytes", &PackedWeights::bytes);
+    m.def("read_all", [](uintptr_t at, size_t bytes, int threads) {
+        nb::gil_scoped_release released;
+        return read_all(address<const uint8_t>(at), bytes, threads);
+    });
     m.def("quantized_multiply", &multiply_released);
 }
 

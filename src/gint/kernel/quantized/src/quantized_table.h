@@ -71,6 +71,8 @@ struct QuantizedTable {
     // has no such scale (a value not finite, or all of them too small or large).
     bool (*quantize)(size_t blocks, size_t rows, size_t row, int32_t excess, uint8_t *tile,
                      const float *x);
+    // All bytes, combined: how fast memory can be read.
+    uint64_t (*read)(size_t bytes, const uint8_t *p);
 };
 
 } // namespace gint

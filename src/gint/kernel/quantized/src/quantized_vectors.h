@@ -23,8 +23,8 @@ constexpr size_t REGISTER = 32;
 constexpr size_t REGISTER = 16;
 #endif
 constexpr size_t PARTS = LANES * 4 / REGISTER; // registers of 16 lanes
-// Of the loop over the quads of a block. With 16 registers gcc would load the activations of a whole
-// block first, and spill them.
+// Of the loop over the quads of a block. With 16 registers gcc would load the activations of a
+// whole block first, and spill them.
 constexpr int UNROLL = REGISTER == 64 ? 8 : 1;
 
 typedef int32_t Ints __attribute__((vector_size(REGISTER), may_alias));
@@ -113,7 +113,9 @@ typedef __m128i Vector;
 inline Vector with_sign_of(Vector w, Vector a) { return _mm_sign_epi8(a, w); }
 #endif
 
-inline Ints sum_of_pairs(Vector x) { return (Ints)GI_VECTOR(madd_epi16)(x, (Vector)(Shorts{} + 1)); }
+inline Ints sum_of_pairs(Vector x) {
+    return (Ints)GI_VECTOR(madd_epi16)(x, (Vector)(Shorts{} + 1));
+}
 
 // Nibbles: 8 times two products are at most 8 * 2 * 15 * 127 = 30,480, which 16 bits hold.
 struct UnsignedDot {
@@ -132,8 +134,7 @@ struct SignedDot {
     void begin(int32_t first) { acc = all(first); }
     void signed_bytes(Ints w, Ints a) {
         const Vector size = GI_VECTOR(abs_epi8)((Vector)w);
-        acc += sum_of_pairs(
-            GI_VECTOR(maddubs_epi16)(size, with_sign_of((Vector)w, (Vector)a)));
+        acc += sum_of_pairs(GI_VECTOR(maddubs_epi16)(size, with_sign_of((Vector)w, (Vector)a)));
     }
     Ints sum() const { return acc; }
 };
