@@ -4,6 +4,24 @@ Importing this chooses the backend, as the configuration says; it raises ImportE
 forced that is not usable.
 """
 
+from .activations import gelu, silu
+from .attention import multi_head_attention
 from .backend import get_backend, get_backend_info, use_backend
+from .linear import feed_forward, matmul_f32
+from .norms import layer_norm, rms_norm, softmax
+from .rope import apply_rope
 
-__all__ = ["get_backend", "get_backend_info", "use_backend"]
+__all__ = [
+    "apply_rope",
+    "feed_forward",
+    "gelu",
+    "get_backend",
+    "get_backend_info",
+    "layer_norm",
+    "matmul_f32",
+    "multi_head_attention",
+    "rms_norm",
+    "silu",
+    "softmax",
+    "use_backend",
+]

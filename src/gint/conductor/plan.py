@@ -32,7 +32,7 @@ from gint.program import VerificationError
 
 from .emitter import Emitted
 from .graph import Graph, NodeKind, defined_symbols, value_of
-from .memory import POOL, POOLED_BYTES, allocate, empty_strided
+from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 from .order import Unit
 from .partitioner import Partition
 from .sizes import Key, key, keys, source, symbols
@@ -194,7 +194,7 @@ class PlanWriter:
             return f"allocate({arguments})"
         if math.prod(size) * dtype.itemsize < POOLED_BYTES:
             return f"empty_strided({arguments})"
-        return f"{self._constant(POOL.shelf(size, stride, dtype), 'shelf')}()"
+        return f"{self._constant(shelf(size, stride, dtype), 'shelf')}()"
 
     # Nodes left whole
 
