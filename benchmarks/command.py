@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, str] = {
     "call_cost": "microseconds of a call of a one-program graph",
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
+    "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
 }

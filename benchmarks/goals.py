@@ -44,3 +44,5 @@ CALL_COST = Goal("call, gint beyond a preallocated result", 3, least=False, unit
 COMPILES_DYNAMIC = Goal("compiles for 50 shapes, dynamic=True", 1, least=False)
 COMPILES_AUTOMATIC = Goal("compiles for 50 shapes, automatic", 2, least=False)
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
+QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
+QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)
