@@ -18,7 +18,7 @@ def test_report():
     assert report.tables[0].rows == [
         ["q40 4096x4096", "1.0", "0.5", "0.50", "0.2", "0.25", "0.1", "0.12"]
     ]
-    assert report.tables[1].rows[0][:4] == ["q40 4096x4096", "6,000,000", "2,000,000", "3.00"]
-    assert "NOT reached" in report.notes[0]
-    assert "3 (goal: at least 2, reached)" in report.notes[1]
+    assert report.tables[1].rows[0][:4] == ["q40 4096x4096", "6,000", "2,000", "3.00"]
+    assert "NOT reached" in report.notes[1]
+    assert "3 (goal: at least 2, reached)" in report.notes[2]
     assert report.data["one_row"][0]["medians_s"]["prepared"] == 2.0
