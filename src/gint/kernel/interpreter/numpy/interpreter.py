@@ -5,7 +5,7 @@ Arrays have a dimension per axis of the program, of length 1 where the register 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
@@ -52,6 +52,23 @@ def run(
                 for register in next(after):
                     del launch.registers[register]
     return launch.fn.error
+
+
+def run_uniforms(
+    program: Program,
+    instructions: Iterable[Instruction],
+    extents: tuple[int, ...],
+    params: tuple[int | float, ...],
+) -> tuple[dict[int, np.ndarray], int]:
+    """Values of registers that need no slot, for interpreters that are told them; the error flag.
+
+    `instructions` compute with constants, parameters and extents alone.
+    """
+    launch = _Launch(program, Binding(extents, params, ()))
+    with np.errstate(all="ignore"):
+        for instruction in instructions:
+            launch.step(instruction)
+    return launch.registers, launch.fn.error
 
 
 class _Launch:
