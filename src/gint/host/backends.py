@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
 from .registry import module_of, names
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class Backend(Protocol):
 
     def probe(self) -> Probe:
         """Is it usable here; never raises."""
+
+    @property
+    def quantized(self) -> QuantizedProducts | None:
+        """Its products with quantised matrices; None where it has none of its own."""
 
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""

@@ -91,7 +91,7 @@ class Plan:
     def shifted(self, shifts: dict[int, int]) -> np.ndarray:
         """The records for storages that begin `shifts[n]` bytes after the pointer of slot n."""
         records = self.records.copy()
-        words = 1 + len(self.layout.outer) + len(self.layout.inner)
+        words = 1 + len(self.layout.axes)
         for n, shift in shifts.items():
             records[self.slots_at + n * words] += shift
         return records
@@ -183,7 +183,7 @@ class _Planner:
         layout, build = self.layout, self.build
         rows = layout.rows + build.block
         points = layout.points + build.block * build.elements
-        steps = [s for axis in (*layout.outer, *layout.inner) for s in axis.steps]
+        steps = [s for axis in layout.axes for s in axis.steps]
         if max(rows, points, *map(abs, steps), 0) >= _INDEX32:
             raise TooLargeError
 
@@ -275,7 +275,7 @@ class _Planner:
         for at, register in program.patches:
             value = values[register]
             code[at, 2:] = value & 0xFFFFFFFF, value >> 32
-        axes = (*layout.outer, *layout.inner)
+        axes = layout.axes
         sections: list[int] = []
         accumulators: list[int] = []
         for section in program.sections:
@@ -314,7 +314,7 @@ class _Planner:
             "LOG_LANES": layout.log_lanes,
             "ROWS_FASTEST": int(layout.rows_fastest),
             "TILES": layout.tiles(self.build),
-            "SLOT_WORDS": 1 + len(layout.outer) + len(layout.inner),
+            "SLOT_WORDS": 1 + len(layout.axes),
             "OUTER_RANK": len(layout.outer),
             "INNER_RANK": len(layout.inner),
         }

@@ -18,9 +18,27 @@ from .functions import Functions, narrow_bf16, widen_bf16
 from .memory import slot_view
 
 
-def run(verified: VerifiedProgram, binding: Binding) -> int:
-    """Run one launch; the error flag. The binding must have been verified."""
+def last_reads(program: Program) -> list[tuple[int, ...]]:
+    """Per instruction of all sections in turn, the registers that none after it reads."""
+    seen: set[int] = set()
+    found = []
+    for section in reversed(program.sections):
+        for i in reversed(section.instructions):
+            touched = {*i.reads, *(() if i.writes is None else (i.writes,))}
+            found.append(tuple(touched - seen))
+            seen |= touched
+    return found[::-1]
+
+
+def run(
+    verified: VerifiedProgram, binding: Binding, unused: list[tuple[int, ...]] | None = None
+) -> int:
+    """Run one launch; the error flag. The binding must have been verified.
+
+    Arrays are let go of as soon as they can be: `unused` is what `last_reads` says.
+    """
     launch = _Launch(verified.program, binding)
+    after = iter(last_reads(verified.program) if unused is None else unused)
     with np.errstate(all="ignore"):
         for section in verified.program.sections:
             empty = launch.has_no_point(section)
@@ -30,6 +48,8 @@ def run(verified: VerifiedProgram, binding: Binding) -> int:
                 # What is computed for no point is no error; what needs no point is known at launch.
                 if empty and instruction.d not in verified.program.uniforms:
                     launch.fn.error = before
+                for register in next(after):
+                    del launch.registers[register]
     return launch.fn.error
 
 

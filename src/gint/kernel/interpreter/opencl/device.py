@@ -121,7 +121,7 @@ class OpenDevice:
         most = int(self.device.max_work_group_size)
         block = min(32 if self.is_cpu else 256, 1 << (most.bit_length() - 1))
         elements = 8 if word_bits == 32 or self.is_cpu else 4
-        return Build(word_bits, elements=elements, block=block)
+        return Build(word_bits, elements=elements, block=block, on_cpu=self.is_cpu)
 
     def kernel(self, build: Build, name: str) -> Any:
         """The kernel gint_run or gint_combine, a new object: its arguments are its own."""
