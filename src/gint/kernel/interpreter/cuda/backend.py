@@ -228,7 +228,7 @@ class CudaBackend:
                 False,
                 f"the CUDA interpreter is not built{stale}.",
                 built=False,
-                remedy="CudaBuild it: python setup.py build_cuda.",
+                remedy="Build it: python setup.py build_cuda.",
             )
         if driver.is_running():
             return driver.probe_device()
