@@ -114,6 +114,13 @@ class Allocator:
     # --- Instructions
 
     def instruction(self, at: int, i: Instruction) -> None:
+        """Emit the section's instruction number `at`."""
+        self._emit(at, i)
+        for r in i.reads:
+            if self._next_use(r, at) == _NEVER:
+                self._release(r)
+
+    def _emit(self, at: int, i: Instruction) -> None:
         form = i.op.form
         if form is Form.LOAD:
             if self._load_ahead(at, i):
