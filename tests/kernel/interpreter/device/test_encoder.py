@@ -43,7 +43,8 @@ def test_a_step_of_a_polynomial_is_two_rows():
 
 
 def test_what_is_known_at_launch_is_patched_in_and_not_computed():
-    verified = verify(assemble("""
+    verified = verify(
+        assemble("""
 axis n parallel
 slot y f32 out (n)
 param scale f64
@@ -54,7 +55,8 @@ map
   cast.f32 r[3] <- f32(r[2])
   div.f32 r[4] <- r[1] / r[3]
   store.f32 s[y] <- r[4]
-"""))
+""")
+    )
     assert word_bits(verified) == 32
     assert codes(verified) == ["TILES", "SET", "STORE", "NEXT", "END", "END"]
     assert encode(verified, 32, 6).patches == ((1, 4),)
@@ -90,7 +92,8 @@ def test_a_spill_is_used_again_after_its_last_use():
 
 
 def test_loads_wait_together_if_registers_suffice():
-    verified = verify(assemble("""
+    verified = verify(
+        assemble("""
 axis n parallel
 slot x f32 in (n)
 slot y f32 in (n)
@@ -101,12 +104,14 @@ map
   exp.f32 r[2] <- exp(r[1])
   add.f32 r[3] <- r[2] + r[0]
   store.f32 s[z] <- r[3]
-"""))
+""")
+    )
     assert codes(verified)[1:5] == ["LOAD_R_2", "LOAD", "EXP_f32", "ADD_f32_R2"]
 
 
 def test_accumulators_of_floats_stay_in_registers_others_fold_in_spills():
-    verified = verify(assemble("""
+    verified = verify(
+        assemble("""
 axis n reduced
 slot x f32 in (n)
 slot y f32 out ()
@@ -119,7 +124,8 @@ reduce
 scalar
   store.f32 s[y] <- r[1]
   store.i32 s[z] <- r[3]
-"""))
+""")
+    )
     names = codes(verified)
     assert "FOLD_SUM_f32_2" in names
     assert "FOLD_AMAX_i32" in names

@@ -13,7 +13,8 @@ from gint.kernel.interpreter.device.plan import CHUNK_TILES, TooLargeError, magi
 from gint.program import assemble, verify
 
 BUILD = Build()
-SOFTMAX = verify(assemble("""
+SOFTMAX = verify(
+    assemble("""
 axis rows parallel
 axis cols reduced
 slot x f32 in (rows, cols)
@@ -32,8 +33,10 @@ map
   exp.f32 r[8] <- exp(r[7])
   div.f32 r[9] <- r[8] / r[5]
   store.f32 s[y] <- r[9]
-"""))
-ADD = verify(assemble("""
+""")
+)
+ADD = verify(
+    assemble("""
 axis m parallel
 axis n parallel
 slot x f32 in (m, n)
@@ -42,7 +45,8 @@ map
   load.f32 r[0] <- s[x]
   add.f32 r[1] <- r[0] + r[0]
   store.f32 s[y] <- r[1]
-"""))
+""")
+)
 
 
 def planned(verified, extents, *strides, build=BUILD):

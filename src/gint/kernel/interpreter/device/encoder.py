@@ -180,4 +180,3 @@ class _Encoder:
         first = self.row_words
         self.row_words += words
         return first
-
