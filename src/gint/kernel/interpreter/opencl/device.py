@@ -37,9 +37,7 @@ def candidates(wanted: str | None = None) -> list[tuple[str, Any]]:
         platforms = cl.get_platforms()
     except cl.Error as error:
         raise NoDeviceError(f"there is no OpenCL platform: {error}") from None
-    found = [
-        (f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))
-    ]
+    found = [(f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))]
     if not found:
         names = ", ".join(p.name.strip() for p in platforms) or "none there"
         raise NoDeviceError(f"no OpenCL platform has a device: {names}")
@@ -69,7 +67,9 @@ def _devices(platform: Any) -> list[Any]:
 
 
 def _matches(wanted: str, number: str, name: str) -> bool:
-    return not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    return (
+        not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    )
 
 
 def _rank(device: Any) -> int:
@@ -177,9 +177,9 @@ def open_device(number: str = "") -> OpenDevice:
     with _opening:
         if _forked_while_open:
             raise OpenclError(
-                "This process was forked from one that had opened an OpenCL device, and OpenCL does "
-                'not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or use '
-                "another backend in it."
+                "This process was forked from one that had opened an OpenCL device, and OpenCL "
+                'does not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or '
+                "use another backend in it."
             )
         if _open is None:
             try:
