@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, str] = {
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
     "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
+    "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
 }

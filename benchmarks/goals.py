@@ -54,3 +54,5 @@ TENSOR_OPS = {
 }
 TENSOR_OPS_TORCH = Goal("the worst operation, torch eager over tensor_ops", 1.0, least=True)
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
+QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
+QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)

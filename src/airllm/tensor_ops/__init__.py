@@ -9,17 +9,33 @@ from .attention import multi_head_attention
 from .backend import get_backend, get_backend_info, use_backend
 from .linear import feed_forward, matmul_f32
 from .norms import layer_norm, rms_norm, softmax
+from .quantized import (
+    dequantize_q40,
+    dequantize_q80,
+    matmul_quantized,
+    prepare_q40,
+    prepare_q80,
+    quantize_q40,
+    quantize_q80,
+)
 from .rope import apply_rope
 
 __all__ = [
     "apply_rope",
+    "dequantize_q40",
+    "dequantize_q80",
     "feed_forward",
     "gelu",
     "get_backend",
     "get_backend_info",
     "layer_norm",
     "matmul_f32",
+    "matmul_quantized",
     "multi_head_attention",
+    "prepare_q40",
+    "prepare_q80",
+    "quantize_q40",
+    "quantize_q80",
     "rms_norm",
     "silu",
     "softmax",

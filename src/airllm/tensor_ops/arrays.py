@@ -84,6 +84,15 @@ def view(name: str, tensor: Any) -> np.ndarray:
     raise TypeError(f"{name} must be an array, not {type(tensor).__name__}.")
 
 
+def restorer(name: str, tensor: Any) -> Callable[[np.ndarray], Any]:
+    """What makes an array of any other element type be what the argument called `name` is."""
+    if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
+        return sys.modules["torch"].from_numpy
+    if hasattr(tensor, "__dlpack__") and not isinstance(tensor, np.ndarray):
+        return _from_array(name, tensor)
+    return lambda result: result
+
+
 def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
     """The operand to write a result to: `out`, or a new one where it is None.
 
@@ -161,11 +170,15 @@ def _take_dlpack(name: str, producer: Any) -> Operand:
     found = _FLOATING.get(a.dtype.name)
     if found is None:
         raise TypeError(_wrong_type(name, a.dtype.name))
+    return Operand(a, found, _from_array(name, producer))
+
+
+def _from_array(name: str, producer: Any) -> Callable[[np.ndarray], Any]:
     namespace = producer.__array_namespace__() if hasattr(producer, "__array_namespace__") else None
     convert = getattr(namespace or sys.modules[_package(producer)], "from_dlpack", None)
     if convert is None:
         raise TypeError(f"{name} comes from {_package(producer)}, which has no from_dlpack.")
-    return Operand(a, found, convert)
+    return convert
 
 
 def _from_dlpack(name: str, producer: Any) -> np.ndarray:

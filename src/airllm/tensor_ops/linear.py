@@ -32,7 +32,7 @@ def matmul_f32(x: Any, weight: Any, *, out: Any = None) -> Any:
     _check_weight("weight", weight, x, f", (in, out): x has the shape {x.shape}")
     y = take_out(out, (*x.shape[:-1], weight.shape[1]), x)
     if y.type == "f32":
-        _refuse_overlap(y, x=x, weight=weight)
+        refuse_overlap(y, x=x, weight=weight)
         np.matmul(x.array, weight.array if weight.type == "f32" else weight.float32(), out=y.array)
     else:
         store(y, product(x.float32(), weight.float32()))
@@ -86,6 +86,13 @@ def store(result: Operand, values: np.ndarray) -> None:
         run(_convert, (Operand(values, "f32"), result), (0, 0))
 
 
+def refuse_overlap(y: Operand, **operands: Operand) -> None:
+    """Raises ValueError where a result would be written over what it is computed from."""
+    for name, operand in operands.items():
+        if np.may_share_memory(y.array, operand.array):
+            raise ValueError(f"out shares memory with {name}; a product needs memory of its own.")
+
+
 def _convert(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.output("y", types[1], lead, b.input("x", types[0], *lead))
 
@@ -93,9 +100,3 @@ def _convert(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
 def _check_weight(name: str, weight: Operand, x: Operand, why: str) -> None:
     check_rank(name, weight, 2, 2)
     check_shape(name, weight.shape, (x.shape[-1], weight.shape[1]), why)
-
-
-def _refuse_overlap(y: Operand, **operands: Operand) -> None:
-    for name, operand in operands.items():
-        if np.may_share_memory(y.array, operand.array):
-            raise ValueError(f"out shares memory with {name}; a product needs memory of its own.")

@@ -6,7 +6,8 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from gint.host.backends import Capabilities, Probe
 from gint.isa.generate import checksum
@@ -21,6 +22,9 @@ from gint.program import (
 )
 
 from .loader import NativeMissingError, load_native
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 try:
     _native: Any = load_native()
@@ -118,6 +122,12 @@ class CppBackend:
             return Probe(False, f"this CPU has none of the instruction sets built in: {built}")
         threads = _native.default_threads()
         return Probe(True, f"instruction set {isa}", f"{isa}, {threads} threads")
+
+    @cached_property
+    def quantized(self) -> QuantizedProducts | None:
+        from gint.kernel.quantized.cpp_products import CppProducts
+
+        return None if _native is None else CppProducts(_native)
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

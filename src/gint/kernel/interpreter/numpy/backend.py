@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gint.host.backends import Capabilities, Probe
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
 
 from .interpreter import last_reads, run
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 
 class NumpyKernel:
@@ -41,6 +46,12 @@ class NumpyBackend:
         import numpy
 
         return Probe(True, f"NumPy {numpy.__version__}", "NumPy on the host")
+
+    @cached_property
+    def quantized(self) -> QuantizedProducts:
+        from gint.kernel.quantized.numpy_products import NumpyProducts
+
+        return NumpyProducts()
 
     def load(self, verified: VerifiedProgram) -> NumpyKernel:
         return NumpyKernel(verified)
