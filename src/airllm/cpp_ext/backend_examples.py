@@ -122,9 +122,11 @@ def compare(ops: ModuleType, calls: dict[str, Callable[[], Any]]) -> None:
             difference = np.abs(found - expected).max() / np.abs(expected).max()
             line += f"{difference:>20.1e}{python_s / taken_s:>7.1f} x"
         print(line)
-    print(
-        "Differences are relative to the largest value; speed is python's time over the backend's."
-    )
+    print("Differences: relative to the largest value. Speed: python's time over the backend's.")
+    if any("quantized" in what for what in calls):
+        print(
+            "Quantised products may round x to 8 bits a block; quantize_activations=False does not."
+        )
 
 
 def seconds(call: Callable[[], Any], least_s: float = 0.02) -> float:
