@@ -9,7 +9,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from gint.kernel.interpreter.device.plan import Plan
 from gint.program import VerifiedProgram
 
 from .device import OpenedDevice, choose
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 _opened: OpenedDevice | None = None
 _opening = threading.Lock()
@@ -101,6 +104,12 @@ class OpenclBackend:
             return Probe(True, str(choose()))
         except Exception as error:
             return Probe(False, str(error))
+
+    @property
+    def quantized(self) -> QuantizedProducts:
+        from gint.kernel.quantized.opencl_products import PRODUCTS
+
+        return PRODUCTS
 
     def load(self, verified: VerifiedProgram) -> Any:
         return DeviceKernel(verified, _Device())
