@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, str] = {
     "call_cost": "microseconds of a call of a one-program graph",
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
+    "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
@@ -28,7 +30,11 @@ BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
 )
-NEEDED = {"first_call": ("transformers",), "models": ("transformers",)}
+NEEDED = {
+    "first_call": ("torch", "transformers"),
+    "models": ("torch", "transformers"),
+    "tensor_ops": (),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     settings = Settings(options.backends, options.threads, options.quick)
-    for backend, reason in settings.skipped().items():
-        print(f"{backend} is left out: {reason}.", file=sys.stderr)
+    if any("torch" in _needed(name) for name in names):
+        for backend, reason in settings.skipped().items():
+            print(f"{backend} is left out: {reason}.", file=sys.stderr)
     return _run(names, settings, options.json)
 
 
@@ -77,7 +84,11 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
 
 
 def _set_threads(threads: int) -> int:
-    """Set torch's number of threads for this process, and return it."""
+    """Set the number of threads of this process, torch's and OpenMP's, and return it."""
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the runtime is loaded
+    if importlib.util.find_spec("torch") is None:
+        return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     import torch
 
     if threads:
@@ -85,8 +96,12 @@ def _set_threads(threads: int) -> int:
     return torch.get_num_threads()
 
 
+def _needed(name: str) -> tuple[str, ...]:
+    return NEEDED.get(name, ("torch",))
+
+
 def _missing(names: Sequence[str]) -> list[str]:
-    needed = ["torch", "rich", *(p for name in names for p in NEEDED.get(name, ()))]
+    needed = [package for name in names for package in _needed(name)]
     return [p for p in dict.fromkeys(needed) if importlib.util.find_spec(p) is None]
 
 

@@ -30,7 +30,7 @@ try:
     _native: Any = load_native()
 except NativeMissingError as error:
     _native = None
-    _WHY_NOT = str(error)
+    _MISSING = Probe(False, error.reason, built=error.built, remedy=error.remedy)
 
 _SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
 
@@ -109,12 +109,12 @@ class CppBackend:
 
     def probe(self) -> Probe:
         if _native is None:
-            return Probe(False, _WHY_NOT)
+            return _MISSING
         if getattr(_native, "table_checksum", None) != checksum():
             return Probe(
                 False,
-                "the native module was built from another instruction table.\n"
-                "Build it again with `pip install -e .` in the checkout.",
+                "the native module was built from another instruction table.",
+                remedy="Build it again: python setup.py build_ext --inplace.",
             )
         isa = _native.instruction_set()
         if isa is None:

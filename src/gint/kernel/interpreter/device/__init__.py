@@ -21,7 +21,13 @@ the pointers to the storages (offsets are in the record): in CUDA C++ a `struct 
 pointers by value, in OpenCL C 64 arguments. A launch has `Launch.groups` groups of `Build.block`
 threads, in one dimension; launches of a plan run in order, each seeing what the one before wrote.
 
-Compile with the macros `Build.defines` and no contraction, no fast math: nvcc -fmad=false; OpenCL
--cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt. The generated header is what
-`python -m gint.isa.generate device isa_device.inc` writes; `build.source()` is everything in one text.
+Compile with the macros `Build.defines` and no contraction, no fast math:
+
+    nvcc       -fmad=false --jump-table-density=20, and portable/ as an include directory. Without
+               jump tables the switch is a tree of comparisons (nine deep) that also costs registers
+    OpenCL C   -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt
+
+The generated header is what `python -m gint.isa.generate device isa_device.inc` writes, to a
+directory among the includes; `build.source()` is everything in one text, for NVRTC and OpenCL.
+GI_TABLE_CHECKSUM in it is `gint.isa.generate.checksum()`.
 """

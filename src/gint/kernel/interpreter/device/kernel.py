@@ -5,7 +5,8 @@ with, and `ready(plan, build, verified)`, which puts a plan's records where the 
 returns a function of the pointers that launches and returns the error flag. Every binding is
 verified before: bounds once per preparation, what depends on pointers at each call.
 
-Knows programs, bindings and plans. Does not know devices or memory.
+What a call is given by name (a stream, say) goes to that function. Knows programs, bindings and
+plans. Does not know devices or memory.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.program.overlap import Region
 
 from .build import Build
 from .encoder import DeviceProgram, encode, word_bits
 from .plan import Plan, TooLargeError, plan
+
+#: Ways of sharing memory that one prepared launch remembers.
+_MAX_PROVEN = 16
 
 Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
 
@@ -61,10 +66,11 @@ class DeviceKernel:
         run, error = self._ready(extents, params, slots)
         apart = Apart(self.verified, extents, slots)
 
-        def launch(*pointers: int) -> int:
+        def launch(*pointers: int, **how: Any) -> int:
             if not apart(pointers):
                 self._verify(extents, params, slots, pointers)
-            return error | run(*pointers)
+                apart.remember(pointers)
+            return error | run(*pointers, **how)
 
         return launch
 
@@ -88,39 +94,59 @@ class DeviceKernel:
         return plan(self._encoded[bits], build, extents, params, slots), build
 
 
-def _nothing(*pointers: int) -> int:
+def _nothing(*pointers: int, **how: Any) -> int:
     return 0
 
 
 class Apart:
     """Whether pointers are surely fit for a binding that was verified with others.
 
-    They are if aligned and the storages share no byte: what else the verifier asks does not depend
-    on the pointers. Only slots that are touched count.
+    They are if aligned and what the slots cover shares no byte, or shares bytes as it did in a call
+    that was verified: the rest of what the verifier asks does not depend on the pointers. Only
+    slots that are touched count.
     """
 
     def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Slots) -> None:
         p = verified.program
-        self.touched = [
-            (n, slots[n][0], slot.dtype.itemsize, slot.access.writes)
-            for n, slot in enumerate(p.slots)
-            if n in p.slots_used and not any(extents[a] == 0 for a in slot.axes)
-        ]
+        self.touched = []
+        for n, (slot, (_, offset, strides)) in enumerate(zip(p.slots, slots, strict=True)):
+            shape, size = tuple(extents[a] for a in slot.axes), slot.dtype.itemsize
+            if n in p.slots_used and 0 not in shape:
+                region = Region(offset * size, size, shape, tuple(s * size for s in strides))
+                self.touched.append((n, region.low, region.high, size, slot.access.writes))
+        #: The ways in which slots shared bytes in calls that were verified.
+        self.proven: set[tuple] = set()
 
     def __call__(self, pointers: tuple[Any, ...]) -> bool:
         spans = []
-        for n, size, itemsize, writes in self.touched:
+        for n, low, high, itemsize, writes in self.touched:
             pointer = pointers[n]
             if pointer <= 0 or pointer % itemsize:
                 return False
-            spans.append((pointer, pointer + size, writes))
+            spans.append((pointer + low, pointer + high, writes))
         spans.sort()
-        # Read-only storages may share bytes; a written one must begin after all before it end.
+        # What is only read may share bytes; what is written must begin after all before it end.
         end_of_all = end_of_written = 0
         for start, end, writes in spans:
             if start < (end_of_all if writes else end_of_written):
-                return False
+                return bool(self.proven) and self._shared(pointers) in self.proven
             end_of_all = max(end_of_all, end)
             if writes:
                 end_of_written = max(end_of_written, end)
         return True
+
+    def remember(self, pointers: tuple[Any, ...]) -> None:
+        """These have been verified."""
+        if len(self.proven) < _MAX_PROVEN:
+            self.proven.add(self._shared(pointers))
+
+    def _shared(self, pointers: tuple[Any, ...]) -> tuple:
+        """The slots that share bytes, and how far apart they are."""
+        found = []
+        for k, (n, low, high, _, writes) in enumerate(self.touched):
+            for m, other_low, other_high, _, other_writes in self.touched[:k]:
+                apart = pointers[m] - pointers[n]
+                meet = apart + other_low < high and low < apart + other_high
+                if meet and (writes or other_writes):
+                    found.append((n, m, apart))
+        return tuple(found)

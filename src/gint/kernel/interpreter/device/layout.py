@@ -138,7 +138,8 @@ def _lane(axes: list[Axis], sizes: Sequence[int]) -> Axis | None:
 
 def _lane_first(axes: list[Axis], lane: Axis | None) -> list[Axis]:
     """The fastest first, the lane axis before all."""
-    return sorted(reversed(axes), key=lambda a: a is not lane)
+    fastest_first = axes[::-1]
+    return sorted(fastest_first, key=lambda a: a is not lane)
 
 
 def _lanes(

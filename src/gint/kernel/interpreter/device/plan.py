@@ -77,7 +77,7 @@ def plan(
     params: tuple[int | float, ...],
     slots: tuple[tuple[int, int, tuple[int, ...]], ...],
 ) -> Plan:
-    """Plan launches for storages of (bytes, offset, strides) per slot, as `Kernel.prepare` has them.
+    """Plan launches; `slots` as `Kernel.prepare` has them: storage bytes, offset, strides.
 
     Raises TooLargeError if `build` has 32-bit words and these do not suffice.
     """
