@@ -151,13 +151,12 @@ def matmul_quantized(
     weights = _weights("weight_data", weight_data, shape, quantized)
     check_shape("x", x.shape, (*x.shape[:-1], shape[1]), f", as weight_shape is {shape}")
     y = take_out(out, (*x.shape[:-1], shape[0]), x)
-    refuse_overlap(y, x=x)
-    if isinstance(weights, QuantizedWeights):
-        if np.may_share_memory(y.array, weights.data):
+    is_bytes = isinstance(weights, QuantizedWeights)
+    if out is not None:
+        refuse_overlap(y, x=x)
+        if is_bytes and np.may_share_memory(y.array, weights.data):
             raise ValueError("out shares memory with weight_data; it needs memory of its own.")
-        products = _products()
-    else:
-        products = weights.products
+    products = _products() if is_bytes else weights.products
     if y.array.size:
         _multiply(products, x, weights, y, quantize_activations)
     return y.result()
@@ -171,10 +170,13 @@ def _multiply(
     quantize_activations: bool,
 ) -> None:
     outputs, inputs = weights.shape
-    rows = x.float32().reshape(math.prod(x.shape[:-1]), inputs)
-    direct = y.type == "f32" and y.array.flags.c_contiguous
+    rows, direct = x.float32(), y.type == "f32" and y.array.flags.c_contiguous
     values = y.array if direct else empty(y.shape, np.dtype("f4"))
-    products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
+    if rows.ndim == 2:
+        products.multiply(rows, weights, values, quantize_activations)
+    else:
+        rows = rows.reshape(math.prod(x.shape[:-1]), inputs)
+        products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
     if not direct:
         store(y, values)
 
@@ -227,6 +229,10 @@ def _weights(
 
 
 def _matrix_shape(shape: Any) -> tuple[int, int]:
+    if type(shape) is tuple and len(shape) == 2:
+        outputs, inputs = shape
+        if type(outputs) is type(inputs) is int and outputs >= 0 <= inputs and inputs % BLOCK == 0:
+            return shape
     found = _shape("weight_shape", shape)
     if len(found) != 2:
         raise ValueError(f"weight_shape is {found} and needs two dimensions, (out, in).")

@@ -54,8 +54,7 @@ def test_every_instruction_set(native):
 
 def test_reading(native):
     memory = np.arange(100_003, dtype=np.uint8)
-    address = memory.ctypes.data
-    bits = {native.read_all(address, memory.nbytes, threads) for threads in (1, 2, 3)}
+    bits = {native.read_all(memory, threads) for threads in (1, 2, 3)}
     assert len(bits) == 1
     memory[77_777] ^= 1
-    assert native.read_all(address, memory.nbytes, 2) not in bits
+    assert native.read_all(memory, 2) not in bits
