@@ -1,8 +1,8 @@
 """Arrays in, arrays out: what operations accept, and how results become what the inputs were.
 
-Every operand is looked at as a NumPy array without a copy; bfloat16, which NumPy does not have, as
-its bits (uint16). Knows NumPy, ml_dtypes' bfloat16 and DLPack producers; torch is recognised by
-what it offers and not imported.
+Every operand is looked at without a copy: as a NumPy array, or where it lies on a GPU that the
+active backend reaches, as a CuPy array, which does what NumPy's do. bfloat16, which neither has, is
+its bits (uint16). torch is recognised by what it offers; only CuPy is imported, where it is needed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from gint.host.memory import empty
+from gint.host import memory
+
+from .backend import active
 
 #: Names of the element types accepted -> gint's.
 _FLOATING = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
-_BITS = {"f32": np.dtype("f4"), "f16": np.dtype("f2"), "bf16": np.dtype("u2")}
+_BITS: dict[str, np.dtype] = {
+    "f32": np.dtype("f4"), "f16": np.dtype("f2"), "bf16": np.dtype("u2"),
+}  # fmt: skip
 _F32 = np.dtype("f4")
-_DLPACK_CPU = 1
+#: DLPack's numbers of devices -> torch's names of their types.
+_DLPACK_DEVICES = {1: "cpu", 2: "cuda"}
 
 
 class Operand:
@@ -31,9 +36,7 @@ class Operand:
 
     __slots__ = ("array", "restore", "type")
 
-    def __init__(
-        self, array: np.ndarray, type: str, restore: Callable[[np.ndarray], Any] | None = None
-    ) -> None:
+    def __init__(self, array: Any, type: str, restore: Callable[[Any], Any] | None = None) -> None:
         self.array, self.type, self.restore = array, type, restore
 
     @property
@@ -43,9 +46,9 @@ class Operand:
     def empty_like(self, shape: tuple[int, ...] | None = None) -> Operand:
         """A new result of the same type and kind, by default of the same shape."""
         shape = self.array.shape if shape is None else shape
-        return Operand(empty(shape, _BITS[self.type]), self.type, self.restore)
+        return Operand(empty(shape, _BITS[self.type], self.array), self.type, self.restore)
 
-    def float32(self) -> np.ndarray:
+    def float32(self) -> Any:
         """The values in float32: the array itself where it is that."""
         if self.type == "f32":
             return self.array
@@ -64,33 +67,61 @@ def take(name: str, tensor: Any) -> Operand:
         return Operand(tensor, "f32")
     if isinstance(tensor, np.ndarray):
         return _take_array(name, tensor)
-    if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
+    if _is_torch(tensor):
         return _take_torch(name, tensor)
-    if hasattr(tensor, "__dlpack__"):
-        return _take_dlpack(name, tensor)
-    raise TypeError(f"{name} must be an array, not {type(tensor).__name__}.")
+    a = view(name, tensor)
+    found = _FLOATING.get(a.dtype.name)
+    if found is None:
+        raise TypeError(_wrong_type(name, a.dtype.name))
+    return Operand(a, found, restorer(name, tensor))
 
 
-def view(name: str, tensor: Any) -> np.ndarray:
-    """Any array argument, of whatever element type, as NumPy shows it. Raises TypeError."""
+def view(name: str, tensor: Any) -> Any:
+    """Any array argument, of whatever element type, as NumPy or CuPy shows it. Raises TypeError."""
     if isinstance(tensor, np.ndarray):
         if isinstance(tensor, np.ma.MaskedArray):
             raise TypeError(f"{name} is a masked array: pass {name}.filled(value).")
         return np.asarray(tensor)
-    if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
-        return _numpy_of_torch(name, tensor)
+    if _is_torch(tensor):
+        return _array_of_torch(name, tensor)
     if hasattr(tensor, "__dlpack__"):
         return _from_dlpack(name, tensor)
     raise TypeError(f"{name} must be an array, not {type(tensor).__name__}.")
 
 
-def restorer(name: str, tensor: Any) -> Callable[[np.ndarray], Any]:
-    """What makes an array of any other element type be what the argument called `name` is."""
-    if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
-        return sys.modules["torch"].from_numpy
-    if hasattr(tensor, "__dlpack__") and not isinstance(tensor, np.ndarray):
-        return _from_array(name, tensor)
-    return lambda result: result
+def restorer(name: str, tensor: Any) -> Callable[[Any], Any]:
+    """What makes an array of any element type be what the argument called `name` is."""
+    if isinstance(tensor, np.ndarray) or not hasattr(tensor, "__dlpack__"):
+        return lambda result: result
+    if _is_torch(tensor):
+        return sys.modules["torch"].from_dlpack
+    namespace = tensor.__array_namespace__() if hasattr(tensor, "__array_namespace__") else None
+    convert = getattr(namespace or sys.modules[_package(tensor)], "from_dlpack", None)
+    if convert is None:
+        raise TypeError(f"{name} comes from {_package(tensor)}, which has no from_dlpack.")
+    return convert
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype, like: Any) -> Any:
+    """An uninitialised array in C order where the array `like` lies, on the host from the pool."""
+    if isinstance(like, np.ndarray):
+        return memory.empty(shape, dtype)
+    cupy = _cupy()
+    with like.device:
+        return cupy.empty(shape, dtype)
+
+
+def beside(array: np.ndarray, like: Any) -> Any:
+    """The array where the array `like` lies: itself, or a copy on its device."""
+    if isinstance(like, np.ndarray) or not isinstance(array, np.ndarray):
+        return array
+    with like.device:
+        return _cupy().asarray(array)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """The array, or a copy of one on a GPU."""
+    return array if isinstance(array, np.ndarray) else array.get()
 
 
 def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
@@ -104,7 +135,7 @@ def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
     if found.type != like.type:
         raise TypeError(f"out holds {found.type}; the result is {like.type}, as x is.")
     check_shape("out", found.shape, shape)
-    if not found.array.flags.writeable:
+    if not getattr(found.array.flags, "writeable", True):
         raise ValueError("out is read-only.")
     if isinstance(out, np.ndarray) and out.size and not np.may_share_memory(found.array, out):
         raise ValueError("out is not aligned, or not in this machine's byte order.")
@@ -143,51 +174,59 @@ def _take_array(name: str, a: np.ndarray) -> Operand:
     return Operand(a, found)
 
 
+def _is_torch(tensor: Any) -> bool:
+    return hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr")
+
+
 def _take_torch(name: str, t: Any) -> Operand:
     found = _FLOATING.get(str(t.dtype).removeprefix("torch."))
     if found is None:
         raise TypeError(_wrong_type(name, str(t.dtype)))
     torch = sys.modules["torch"]
     if found != "bf16":
-        return Operand(_numpy_of_torch(name, t), found, torch.from_numpy)
-    bits = _numpy_of_torch(name, t, as_type=torch.uint16)
-    return Operand(bits, found, lambda result: torch.from_numpy(result).view(torch.bfloat16))
+        return Operand(_array_of_torch(name, t), found, torch.from_dlpack)
+    bits = _array_of_torch(name, t, as_type=torch.uint16)
+    return Operand(bits, found, lambda result: torch.from_dlpack(result).view(torch.bfloat16))
 
 
-def _numpy_of_torch(name: str, t: Any, as_type: Any = None) -> np.ndarray:
+def _array_of_torch(name: str, t: Any, as_type: Any = None) -> Any:
     if t.requires_grad:
         raise TypeError(f"{name} requires grad, which is lost here: pass {name}.detach().")
     if str(t.layout) != "torch.strided":
         raise TypeError(f"{name} is a tensor of layout {t.layout}; pass {name}.to_dense().")
-    if t.device.type != "cpu":
-        raise TypeError(_wrong_device(name, t.device))
+    _check_device(name, t.device.type, t.device)
     t = t.resolve_neg().detach()
-    return (t if as_type is None else t.view(as_type)).numpy()
+    t = t if as_type is None else t.view(as_type)
+    return t.numpy() if t.device.type == "cpu" else _cupy(name).from_dlpack(t)
 
 
-def _take_dlpack(name: str, producer: Any) -> Operand:
-    a = _from_dlpack(name, producer)
-    found = _FLOATING.get(a.dtype.name)
-    if found is None:
-        raise TypeError(_wrong_type(name, a.dtype.name))
-    return Operand(a, found, _from_array(name, producer))
-
-
-def _from_array(name: str, producer: Any) -> Callable[[np.ndarray], Any]:
-    namespace = producer.__array_namespace__() if hasattr(producer, "__array_namespace__") else None
-    convert = getattr(namespace or sys.modules[_package(producer)], "from_dlpack", None)
-    if convert is None:
-        raise TypeError(f"{name} comes from {_package(producer)}, which has no from_dlpack.")
-    return convert
-
-
-def _from_dlpack(name: str, producer: Any) -> np.ndarray:
-    if producer.__dlpack_device__()[0] != _DLPACK_CPU:
-        raise TypeError(_wrong_device(name, getattr(producer, "device", "a device")))
+def _from_dlpack(name: str, producer: Any) -> Any:
+    number = producer.__dlpack_device__()[0]
+    device = _DLPACK_DEVICES.get(number, f"a device that DLPack numbers {number}")
+    _check_device(name, device, getattr(producer, "device", device))
     try:
-        return np.from_dlpack(producer)
+        return (np if device == "cpu" else _cupy(name)).from_dlpack(producer)
     except (BufferError, RuntimeError, TypeError) as error:
         raise TypeError(f"{name} cannot be read through DLPack: {error}") from error
+
+
+def _check_device(name: str, device: str, where: Any) -> None:
+    if device not in ("cpu", active().device):
+        raise TypeError(
+            f"{name} lives on {where}, which the active backend {active().name!r} does not reach: "
+            f"pass {name}.cpu()."
+        )
+
+
+def _cupy(name: str = "The tensor") -> Any:
+    try:
+        import cupy
+    except ImportError:
+        raise TypeError(
+            f"{name} lies on a GPU; tensors there need CuPy: pip install cupy-cuda13x (or pass "
+            f"NumPy arrays, which are carried there)."
+        ) from None
+    return cupy
 
 
 def _package(producer: Any) -> str:
@@ -196,7 +235,3 @@ def _package(producer: Any) -> str:
 
 def _wrong_type(name: str, found: str) -> str:
     return f"{name} holds {found}; float32, float16 and bfloat16 are accepted."
-
-
-def _wrong_device(name: str, device: Any) -> str:
-    return f"{name} lives on {device}, which the active backend does not reach: pass {name}.cpu()."

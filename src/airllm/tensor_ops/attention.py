@@ -10,7 +10,7 @@ import numpy as np
 
 from gint.host.frontend import Builder, Value
 
-from .arrays import Operand, check_rank, check_shape, take, take_out, view
+from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view
 from .launches import run
 from .linear import product, store
 
@@ -46,8 +46,9 @@ def multi_head_attention(
     if y.array.size == 0:
         return y.result()
     group = n_heads // n_kv_heads
-    keys = k.float32().reshape(kv_seq, n_kv_heads, d).transpose(1, 2, 0)
-    values = v.float32().reshape(kv_seq, n_kv_heads, d).transpose(1, 0, 2)
+    keys = beside(k.float32(), q.array).reshape(kv_seq, n_kv_heads, d).transpose(1, 2, 0)
+    values = beside(v.float32(), q.array).reshape(kv_seq, n_kv_heads, d).transpose(1, 0, 2)
+    bias = None if bias is None else beside(bias, q.array)
     rows = max(1, _SCORES // max(1, n_heads * kv_seq))
     for start in range(0, seq, rows):
         stop = min(seq, start + rows)
@@ -68,7 +69,7 @@ def multi_head_attention(
 
 
 def _to_weights(
-    scores: np.ndarray, d: int, kind: str | None, bias: np.ndarray | None, start: int, diagonal: int
+    scores: Any, d: int, kind: str | None, bias: Any, start: int, diagonal: int
 ) -> None:
     """scores (n_heads, count, seen) <- softmax over the keys of scores / sqrt(d) + mask."""
     count, seen = scores.shape[1:]
@@ -99,7 +100,7 @@ def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: st
     largest = b.amax(scores)
     if kind is not None:
         # exp(-inf - -inf) is NaN: a row that keeps nothing becomes exp(-inf) / 1.
-        nothing = largest == -math.inf
+        nothing = b.eq(largest, -math.inf)
         largest = b.where(nothing, 0.0, largest)
     powers = b.exp(scores - largest)
     total = b.sum(powers)
@@ -128,7 +129,7 @@ def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int
     return d
 
 
-def _mask(mask: Any, n_heads: int, seq: int, kv_seq: int) -> tuple[str | None, np.ndarray | None]:
+def _mask(mask: Any, n_heads: int, seq: int, kv_seq: int) -> tuple[str | None, Any]:
     """What kind of mask it is, and (1 or n_heads, seq, kv_seq) values."""
     if mask is None or isinstance(mask, str):
         if mask not in (None, CAUSAL):

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
-from gint.host.executor import load, view_of
+from gint.host.executor import Executable, load, view_of
 from gint.host.frontend import Builder
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerifiedProgram
@@ -42,6 +41,9 @@ def run(
     """
     backend = active()
     arrays = [o.array for o in operands]
+    if backend.device != "cpu":
+        _run_there(record, operands, trailing, params, choices)
+        return
     key = (
         backend.name, record, choices, params,
         *[(a.shape, a.strides, o.type) for a, o in zip(arrays, operands, strict=True)],
@@ -54,6 +56,18 @@ def run(
     flag = bound(*[a.__array_interface__["data"][0] for a in arrays])
     if flag:
         raise_for(flag)
+
+
+def _run_there(
+    record: Record, operands: Sequence[Operand], trailing: Sequence[int],
+    params: tuple[int | float, ...], choices: tuple,
+) -> None:  # fmt: skip
+    """On a device of its own, where the executor carries what lies on the host."""
+    rank = operands[-1].array.ndim - trailing[-1]
+    verified = _program(record, rank, tuple(o.type for o in operands), choices)
+    named = {s.name: o.array for s, o in zip(verified.program.slots, operands, strict=True)}
+    named |= {p.name: value for p, value in zip(verified.program.params, params, strict=True)}
+    _executable(verified, active().name)(**named)
 
 
 def _bind(
@@ -73,7 +87,9 @@ def _bind(
         for axis, length in zip(slot.axes, (*shape, *v.shape[n:]) if n else v.shape, strict=True):
             extents[axis] = length
         slots.append((v.storage_bytes, v.offset, (*outer, *v.strides[n:])))
-    prepared = _kernel(verified, active().name).prepare(tuple(extents), params, tuple(slots))
+    prepared = _executable(verified, active().name).kernel.prepare(
+        tuple(extents), params, tuple(slots)
+    )
     # A pointer of NumPy's is that of the first element, a storage's that of its lowest byte.
     if not any(v.offset for v in views):
         return prepared
@@ -111,5 +127,5 @@ def _program(record: Record, rank: int, types: tuple[str, ...], choices: tuple) 
 
 
 @cache
-def _kernel(verified: VerifiedProgram, backend: str) -> Any:
-    return load(verified, backend).kernel
+def _executable(verified: VerifiedProgram, backend: str) -> Executable:
+    return load(verified, backend)

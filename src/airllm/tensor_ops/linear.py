@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gint.host.frontend import Builder
-from gint.host.memory import empty
 
 from .activations import gated
-from .arrays import Operand, check_rank, check_shape, take, take_out
+from .arrays import Operand, beside, check_rank, check_shape, empty, take, take_out
+from .backend import active
 from .launches import run
 
 #: Names of `feed_forward`'s activations -> those of airllm.tensor_ops.activations.
@@ -31,9 +31,9 @@ def matmul_f32(x: Any, weight: Any, *, out: Any = None) -> Any:
     check_rank("x", x, 1)
     _check_weight("weight", weight, x, f", (in, out): x has the shape {x.shape}")
     y = take_out(out, (*x.shape[:-1], weight.shape[1]), x)
+    refuse_overlap(y, x=x, weight=weight)
     if y.type == "f32":
-        refuse_overlap(y, x=x, weight=weight)
-        np.matmul(x.array, weight.array if weight.type == "f32" else weight.float32(), out=y.array)
+        product(x.array, weight.float32(), out=y.array)
     else:
         store(y, product(x.float32(), weight.float32()))
     return y.result()
@@ -72,13 +72,22 @@ def feed_forward(
     return y.result()
 
 
-def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a @ b for float32 arrays, into memory of the pool."""
-    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
-    return np.matmul(a, b, out=empty(shape, a.dtype))
+def product(a: Any, b: Any, out: Any = None) -> Any:
+    """a @ b for float32 arrays: by the library of where they lie, or of the active backend's."""
+    b = beside(b, a)
+    multiply = getattr(active(), "matmul", None)
+    if multiply is None or not isinstance(a, np.ndarray):
+        if out is None:
+            shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
+            out = empty(shape, a.dtype, a)
+        return np.matmul(a, b, out=out)
+    if out is None:
+        return multiply(a, b)
+    out[...] = multiply(a, b)
+    return out
 
 
-def store(result: Operand, values: np.ndarray) -> None:
+def store(result: Operand, values: Any) -> None:
     """Put float32 values into a result of any type."""
     if result.type == "f32":
         result.array[...] = values

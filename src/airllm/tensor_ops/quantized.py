@@ -30,7 +30,17 @@ from gint.kernel.quantized import (
 )
 from gint.kernel.quantized.formats import BLOCK
 
-from .arrays import Operand, check_rank, check_shape, restorer, take, take_out, view
+from .arrays import (
+    Operand,
+    beside,
+    check_rank,
+    check_shape,
+    on_host,
+    restorer,
+    take,
+    take_out,
+    view,
+)
 from .backend import active
 from .linear import refuse_overlap, store
 
@@ -170,7 +180,8 @@ def _multiply(
     quantize_activations: bool,
 ) -> None:
     outputs, inputs = weights.shape
-    rows, direct = x.float32(), y.type == "f32" and y.array.flags.c_contiguous
+    rows = on_host(x.float32())
+    direct = y.type == "f32" and isinstance(y.array, np.ndarray) and y.array.flags.c_contiguous
     values = y.array if direct else empty(y.shape, np.dtype("f4"))
     if rows.ndim == 2:
         products.multiply(rows, weights, values, quantize_activations)
@@ -178,14 +189,15 @@ def _multiply(
         rows = rows.reshape(math.prod(x.shape[:-1]), inputs)
         products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
     if not direct:
-        store(y, values)
+        store(y, beside(values, y.array))
 
 
 def _quantize(w: Any, quantized: QuantizedFormat) -> Any:
     values = take("w", w)
     check_rank("w", values, 1)
     _check_blocks("w has the shape", values.shape)
-    return restorer("w", w)(quantize(values.float32(), quantized))
+    bytes_ = quantize(on_host(values.float32()), quantized)
+    return restorer("w", w)(beside(bytes_, values.array))
 
 
 def _dequantize(data: Any, shape: tuple[int, ...], quantized: QuantizedFormat) -> Any:
@@ -194,7 +206,8 @@ def _dequantize(data: Any, shape: tuple[int, ...], quantized: QuantizedFormat) -
     if not isinstance(weights, QuantizedWeights):
         weights = weights.unpack()
     values = dequantize(weights.data, shape, quantized, empty(shape, np.dtype("f4")))
-    return restorer("data", data)(values)
+    given = view("data", data) if hasattr(data, "__dlpack__") else values
+    return restorer("data", data)(beside(values, given))
 
 
 def _prepare(data: Any, shape: tuple[int, int], quantized: QuantizedFormat) -> PreparedWeights:
@@ -218,7 +231,7 @@ def _weights(
             raise ValueError(f"{name} was prepared as {data.format.name}, not {quantized.name}.")
         check_shape(name, data.shape, shape)
         return data
-    found = view(name, data)
+    found = on_host(view(name, data))
     if found.dtype != np.uint8:
         raise TypeError(f"{name} holds {found.dtype}; the bytes of blocks are uint8.")
     rows, row_bytes = math.prod(shape[:-1]), quantized.row_bytes(shape[-1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from gint.host.frontend import Builder
 
-from .arrays import Operand, check_rank, check_shape, take, take_out, view
+from .arrays import Operand, beside, check_rank, check_shape, on_host, take, take_out, view
 from .launches import run
 
 #: What `scaling` of type "llama3" must say, as in a Hugging Face configuration.
@@ -53,13 +53,11 @@ def apply_rope(
     outs = (None, None) if out is None else out
     results = [take_out(o, x.shape, x) for o, x in zip(outs, (q, k), strict=True)]
     angles = positions[:, None] * frequencies
-    tables = [Operand(f(angles).astype(np.float32), "f32") for f in (np.cos, np.sin)]
+    tables = [beside(f(angles).astype(np.float32)[:, None], q.array) for f in (np.cos, np.sin)]
     for x, y in zip((q, k), results, strict=True):
         if y.array.size:
             pairs = [*_pairs(x, half, interleaved), *_pairs(y, half, interleaved)]
-            wide = [
-                Operand(np.broadcast_to(t.array[:, None], pairs[0].shape), "f32") for t in tables
-            ]
+            wide = [Operand(np.broadcast_to(t, pairs[0].shape), "f32") for t in tables]
             run(_rotate, (*pairs[:2], *wide, *pairs[2:]), (0,) * 6)
     return results[0].result(), results[1].result()
 
@@ -74,20 +72,10 @@ def _rotate(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
 def _pairs(x: Operand, half: int, interleaved: bool) -> list[Operand]:
     """The first and the second values of all pairs, (..., seq, heads, head_dim / 2) each."""
     split = (half, 2) if interleaved else (2, half)
-    pairs = _split_last(x.array, (x.shape[-1] // (2 * half), *split))
+    # Parting a dimension is never a copy, whatever the strides are.
+    pairs = x.array.reshape(*x.shape[:-1], x.shape[-1] // (2 * half), *split)
     halves = (pairs[..., 0], pairs[..., 1]) if interleaved else (pairs[..., 0, :], pairs[..., 1, :])
     return [Operand(a, x.type) for a in halves]
-
-
-def _split_last(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The last dimension in several, without a copy, whatever the strides are."""
-    step, strides = a.strides[-1], []
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return np.lib.stride_tricks.as_strided(
-        a, (*a.shape[:-1], *shape), (*a.strides[:-1], *reversed(strides))
-    )
 
 
 def _half(head_dim: int) -> int:
@@ -97,12 +85,12 @@ def _half(head_dim: int) -> int:
 
 
 def _positions(pos: Any, rows: int) -> np.ndarray:
-    if hasattr(pos, "__dlpack__") and getattr(pos, "ndim", 0):
+    if hasattr(pos, "__dlpack__") and getattr(pos, "ndim", None):
         found = view("pos", pos)
         if found.dtype.kind not in "iu":
             raise TypeError(f"pos holds {found.dtype.name}; positions are integers.")
         check_shape("pos", found.shape, (rows,), ", one position for each row of q")
-        return found.astype(np.float64)
+        return on_host(found).astype(np.float64)
     try:
         first = operator.index(pos)
     except TypeError:
