@@ -164,8 +164,8 @@ def matmul_quantized(
     is_bytes = isinstance(weights, QuantizedWeights)
     if out is not None:
         refuse_overlap(y, x=x)
-        if is_bytes and np.may_share_memory(y.array, weights.data):
-            raise ValueError("out shares memory with weight_data; it needs memory of its own.")
+        if is_bytes and isinstance(y.array, np.ndarray):
+            refuse_overlap(y, weight_data=Operand(weights.data, "u8"))
     products = _products() if is_bytes else weights.products
     if y.array.size:
         _multiply(products, x, weights, y, quantize_activations)
