@@ -162,12 +162,14 @@ def matmul_quantized(
     if x.shape[-1] != shape[1]:
         check_shape("x", x.shape, (*x.shape[:-1], shape[1]), f", as weight_shape is {shape}")
     y = take_out(out, (*x.shape[:-1], shape[0]), x)
-    is_bytes = isinstance(weights, QuantizedWeights)
     if out is not None:
         refuse_overlap(y, x=x)
-        if is_bytes and isinstance(y.array, np.ndarray):
+    if isinstance(weights, QuantizedWeights):
+        if out is not None and isinstance(y.array, np.ndarray):
             refuse_overlap(y, weight_data=Operand(weights.data, "u8"))
-    products = _products() if is_bytes else weights.products
+        products = _products()
+    else:
+        products = weights.products
     if y.array.size:
         _multiply(products, x, weights, y, quantize_activations)
     return y.result()
