@@ -102,9 +102,55 @@ inline typename F::T fold_row(size_t n, const typename F::T *s) { // n >= LANES
     }
 }
 
+// The same row as the end of a chain: its lanes lie in memory between two blocks.
+template <class F> struct RowFold {
+    using T = typename F::T;
+    static constexpr size_t LANES = FOLD_BYTES / sizeof(T);
+
+    static void link(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
+                     const ChainArgument *at, ptrdiff_t offset) {
+        char *lanes = static_cast<char *>(const_cast<void *>(at->operand));
+        if constexpr (FOLD_BYTES > 8 * REGISTER) lanes += offset % ptrdiff_t(FOLD_BYTES);
+        auto fold = [&](int r, V<T> x) { put<T>(lanes, r, wide(F{}, load<T>(lanes, r), x)); };
+        auto twice = [&](int r, V<T> x, V<T> y) {
+            put<T>(lanes, r, wide(F{}, wide(F{}, load<T>(lanes, r), x), y));
+        };
+        if constexpr (FOLD_BYTES == 4 * REGISTER) {
+            twice(0, a, e), twice(1, b, f), twice(2, c, g), twice(3, d, h);
+        } else {
+            fold(0, a), fold(1, b), fold(2, c), fold(3, d);
+            fold(4, e), fold(5, f), fold(6, g), fold(7, h);
+        }
+    }
+    // Combined with anything this gives the other one, the sign of a zero included.
+    static void begin(void *lanes) {
+        auto *lane = static_cast<T *>(lanes);
+        const T nothing = F::neutral() == 0 ? -T(0) : F::neutral();
+        for (size_t l = 0; l < LANES; l++) lane[l] = nothing;
+    }
+    static void add(size_t n, void *lanes, const void *source) {
+        auto *lane = static_cast<T *>(lanes);
+        auto *s = static_cast<const T *>(source);
+        for (size_t i = 0; i < n; i++) lane[i % LANES] = F::apply(lane[i % LANES], s[i]);
+    }
+    static void end(void *d, void *lanes) {
+        constexpr int REGISTERS = FOLD_BYTES / REGISTER;
+        V<T> sum[REGISTERS];
+        for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lanes, r);
+        *static_cast<T *>(d) = fold_registers<F, REGISTERS>(sum);
+    }
+};
+
+template <class F> void add_row_fold(ChainFold &fold) {
+    if constexpr (std::is_floating_point_v<typename F::T>) {
+        using Fold = RowFold<F>;
+        fold = {erase<typename F::T>(Fold::link), Fold::begin, Fold::add, Fold::end};
+    }
+}
+
 template <class F> void fold_rows(size_t rows, size_t cols, void *d, const void *source) {
     using T = typename F::T;
-    constexpr size_t LONG = 256 / sizeof(T), SHORT = LONG / 4;
+    constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);
     for (size_t i = 0; i < rows; i++, s += cols) {
@@ -217,7 +263,8 @@ template <class F> void index_neutral(size_t n, void *d, int64_t *di) {
 void fill_reductions(KernelTable &t) {
 #define X(OP, TYPE, ...)                                                                           \
     t.reduce[GI_OP_##OP][GI_##TYPE] = {fold_rows<OP##_##TYPE>, fold_cols<OP##_##TYPE>,             \
-                                       merge<OP##_##TYPE>, fill_neutral<OP##_##TYPE>};
+                                       merge<OP##_##TYPE>, fill_neutral<OP##_##TYPE>};             \
+    add_row_fold<OP##_##TYPE>(t.chain[GI_##TYPE].fold[GI_OP_##OP]);
     GI_REDUCE(X)
 #undef X
 #define X(OP, TYPE, ...)                                                                           \

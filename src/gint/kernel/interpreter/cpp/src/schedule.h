@@ -33,6 +33,7 @@ struct Step {
         REPEAT_COLS, // p[d] <- the line p[a] in every row
         IOTA,        // p[d] <- position along `axis` and following
         CHAIN,       // p[d] <- chain n of p[a]
+        CHAIN_FOLD,  // accumulator d folds chain n of p[a], a row
         REDUCE,      // accumulator n folds p[a] (and the indices p[b])
     } kind;
     uint8_t shape;     // of the result
@@ -59,7 +60,8 @@ struct Prefetch {
 struct ChainPlan {
     struct Link {
         ChainLink link;   // this operation, or this one and the next
-        ApplyFn one;      // the same operation as a loop, for what does not fill a block
+        ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
+                          // CHAIN_KEEP none
         uint16_t operand; // place, if any
         ChainOp op;
         bool scalar;                // the operand is one value
@@ -69,6 +71,7 @@ struct ChainPlan {
     uint8_t type;
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;
+    const ChainFold *fold; // the result is not stored but folded; or null
 };
 
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a

@@ -219,6 +219,7 @@ void Scheduler::add_accumulator(const Instruction &in) {
 }
 
 void Scheduler::emit_reduce(const Instruction &in, uint32_t accumulator) {
+    if (fold_chain(in, accumulator)) return;
     close_chain();
     const uint8_t shape = plan->accumulators[accumulator].operand_shape;
     const uint16_t a = operand(in.a, shape);

@@ -1,8 +1,11 @@
 // Vector registers of the instruction set a kernel unit is compiled for.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "kernel_table.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -28,6 +31,13 @@ template <> struct Types<double> {
 };
 
 template <class T> using V = typename Types<T>::V;
+
+// A link of a chain (kernels_chain.cpp): eight registers of the accumulator, its own argument and
+// those that follow, and how far from the operands' beginnings the block lies, in bytes.
+template <class T>
+using Link = void (*)(V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, const ChainArgument *,
+                      ptrdiff_t);
+template <class T> ChainLink erase(Link<T> link) { return reinterpret_cast<ChainLink>(link); }
 
 // Unaligned; by memcpy, since gcc forgets the alignment of a vector type named through a template.
 template <class T> inline V<T> load(const void *p, int n) {

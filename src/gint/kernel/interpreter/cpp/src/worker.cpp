@@ -216,6 +216,9 @@ void Worker::run_steps(const SectionPlan &section) {
         case Step::CHAIN:
             run_chain(section.chains[step.n], n, d);
             break;
+        case Step::CHAIN_FOLD:
+            fold_chain(section.chains[step.n], n, section.accumulators[step.d], carries[step.d]);
+            break;
         case Step::REDUCE:
             reduce(section.accumulators[step.n], carries[step.n], step);
             break;
@@ -225,34 +228,65 @@ void Worker::run_steps(const SectionPlan &section) {
 
 void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
     const ChainKernels &k = s.kernels->chain[chain.type];
-    const size_t size = type_size(chain.type), count = chain.links.size();
-    const char *start = place[chain.start];
-    const size_t blocks = n / k.block, done = blocks * k.block;
-    if (blocks) {
-        ChainArgument arguments[32];
-        arguments[0] = {nullptr, start};
-        for (size_t i = 0; i < count; i++)
-            arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
-        const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
-        arguments[count + 1] = {stream ? k.store_stream : k.store, d};
-        size_t block = 0;
-        for (; ahead_count && block < blocks; block++) {
-            ask_ahead();
-            k.run(arguments, block, block + 1);
+    const size_t done = n / k.block * k.block;
+    const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
+    run_blocks_of(chain, n / k.block, {stream ? k.store_stream : k.store, d});
+    if (done != n) run_rest_of(chain, done, n, d + done * type_size(chain.type));
+}
+
+void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
+    const ChainKernels &k = s.kernels->chain[chain.type];
+    char *result = frame + acc.partial_at, *scratch = place[chain.scratch];
+    if (n * type_size(chain.type) < FOLD_BYTES) {
+        run_rest_of(chain, 0, n, scratch);
+        acc.fold.rows(1, n, result, scratch);
+    } else {
+        alignas(64) char lanes[FOLD_BYTES];
+        const size_t done = n / k.block * k.block;
+        chain.fold->begin(lanes);
+        run_blocks_of(chain, n / k.block, {chain.fold->link, lanes});
+        if (done != n) {
+            run_rest_of(chain, done, n, scratch);
+            chain.fold->add(n - done, lanes, scratch);
         }
-        k.run(arguments, block, blocks);
+        chain.fold->end(result, lanes);
     }
-    if (done == n) return;
-    // What does not fill a block goes link by link.
+    push(acc, carry);
+}
+
+void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
+    const ChainKernels &k = s.kernels->chain[chain.type];
+    const size_t count = chain.links.size();
+    ChainArgument arguments[32];
+    arguments[0] = {nullptr, place[chain.start]};
+    for (size_t i = 0; i < count; i++)
+        arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
+    arguments[count + 1] = end;
+    size_t block = 0;
+    for (; ahead_count && block < blocks; block++) {
+        ask_ahead();
+        k.run(arguments, block, block + 1);
+    }
+    k.run(arguments, block, blocks);
+}
+
+// What does not fill a block goes link by link: elements from `first` on, to d.
+void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d) {
+    const size_t at = first * type_size(chain.type), count = chain.links.size();
     char *scratch = place[chain.scratch];
-    const char *acc = start + done * size;
+    const char *acc = place[chain.start] + at;
     for (size_t i = 0; i < count; i++) {
         const ChainPlan::Link &l = chain.links[i];
-        const char *y = place[l.operand] + (l.scalar ? 0 : done * size);
-        char *to = i + 1 == count ? d + done * size : scratch;
-        l.one(n - done, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
-        acc = scratch;
+        char *y = place[l.operand] + (l.scalar ? 0 : at);
+        if (l.op == CHAIN_KEEP) {
+            std::memcpy(y, acc, (n - first) * type_size(chain.type));
+            continue;
+        }
+        char *to = i + 1 == count ? d : scratch;
+        l.one(n - first, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
+        acc = to;
     }
+    if (acc != d && n != first) std::memcpy(d, acc, (n - first) * type_size(chain.type));
 }
 
 // Accumulators

@@ -61,6 +61,9 @@ class Worker {
     void point_at_tile(const SectionPlan &section);
     void run_steps(const SectionPlan &section);
     void run_chain(const ChainPlan &chain, size_t n, char *d);
+    void fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end);
+    void run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);
