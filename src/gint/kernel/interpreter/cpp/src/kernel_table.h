@@ -95,6 +95,9 @@ struct ChainFold {
     void (*begin)(void *lanes);
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
+    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay in
+    // registers.
+    void (*squares)(size_t n, void *d, const void *s, const void *shift);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 

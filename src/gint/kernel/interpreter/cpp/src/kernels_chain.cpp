@@ -8,10 +8,6 @@
 #include "vectors.h"
 #include "wide.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 

@@ -76,30 +76,63 @@ template <class F, int REGISTERS> inline typename F::T fold_registers(V<typename
     return x[0];
 }
 
-template <class F, size_t LANES>
-inline typename F::T fold_row(size_t n, const typename F::T *s) { // n >= LANES
+// What a row's elements go through before they are folded; of one element or of a register.
+struct Itself {
+    template <class X> X operator()(X x) const { return x; }
+};
+struct Square {
+    template <class X> X operator()(X x) const { return x * x; }
+};
+template <class T> struct SquareOfRest {
+    T shift;
+    template <class X> X operator()(X x) const { return (x - shift) * (x - shift); }
+};
+
+template <class F, size_t LANES, class Map>
+inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n >= LANES
     using T = typename F::T;
     alignas(64) T lane[LANES];
     size_t i = LANES;
     constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
     if constexpr (std::is_floating_point_v<T> && REGISTERS > 0) {
         V<T> sum[REGISTERS];
-        for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(s, r);
+        for (int r = 0; r < REGISTERS; r++) sum[r] = map(load<T>(s, r));
         for (; i + LANES <= n; i += LANES)
-            for (int r = 0; r < REGISTERS; r++) sum[r] = wide(F{}, sum[r], load<T>(s + i, r));
+            for (int r = 0; r < REGISTERS; r++) sum[r] = wide(F{}, sum[r], map(load<T>(s + i, r)));
         if (i < n) {
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
-            for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+            for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
             for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lane, r);
         }
         return fold_registers<F, REGISTERS>(sum);
     } else {
-        for (size_t l = 0; l < LANES; l++) lane[l] = s[l];
+        for (size_t l = 0; l < LANES; l++) lane[l] = map(s[l]);
         for (; i + LANES <= n; i += LANES)
-            for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], s[i + l]);
-        for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+            for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
+        for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
         return fold_tree<F, LANES>(lane);
     }
+}
+
+template <class F, class Map>
+inline void fold_mapped(size_t n, typename F::T *d, const typename F::T *s, Map map) {
+    using T = typename F::T;
+    constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
+    if (n >= LONG) {
+        *d = fold_row<F, LONG>(n, s, map);
+    } else if (n >= SHORT) {
+        *d = fold_row<F, SHORT>(n, s, map);
+    } else {
+        T value = map(s[0]);
+        for (size_t j = 1; j < n; j++) value = F::apply(value, map(s[j]));
+        *d = value;
+    }
+}
+
+template <class F> void fold_rows(size_t rows, size_t cols, void *d, const void *source) {
+    auto *r = static_cast<typename F::T *>(d);
+    auto *s = static_cast<const typename F::T *>(source);
+    for (size_t i = 0; i < rows; i++) fold_mapped<F>(cols, r + i, s + i * cols, Itself{});
 }
 
 // The same row as the end of a chain: its lanes lie in memory between two blocks.
@@ -139,30 +172,20 @@ template <class F> struct RowFold {
         for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lanes, r);
         *static_cast<T *>(d) = fold_registers<F, REGISTERS>(sum);
     }
+    static void squares(size_t n, void *d, const void *source, const void *shift) {
+        auto *s = static_cast<const T *>(source);
+        auto *to = static_cast<T *>(d);
+        if (shift)
+            fold_mapped<F>(n, to, s, SquareOfRest<T>{*static_cast<const T *>(shift)});
+        else
+            fold_mapped<F>(n, to, s, Square{});
+    }
 };
 
 template <class F> void add_row_fold(ChainFold &fold) {
     if constexpr (std::is_floating_point_v<typename F::T>) {
         using Fold = RowFold<F>;
-        fold = {erase<typename F::T>(Fold::link), Fold::begin, Fold::add, Fold::end};
-    }
-}
-
-template <class F> void fold_rows(size_t rows, size_t cols, void *d, const void *source) {
-    using T = typename F::T;
-    constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
-    auto *r = static_cast<T *>(d);
-    auto *s = static_cast<const T *>(source);
-    for (size_t i = 0; i < rows; i++, s += cols) {
-        if (cols >= LONG) {
-            r[i] = fold_row<F, LONG>(cols, s);
-        } else if (cols >= SHORT) {
-            r[i] = fold_row<F, SHORT>(cols, s);
-        } else {
-            T value = s[0];
-            for (size_t j = 1; j < cols; j++) value = F::apply(value, s[j]);
-            r[i] = value;
-        }
+        fold = {erase<typename F::T>(Fold::link), Fold::begin, Fold::add, Fold::end, Fold::squares};
     }
 }
 

@@ -72,6 +72,7 @@ struct ChainPlan {
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;
     const ChainFold *fold; // the result is not stored but folded; or null
+    bool squares;          // and the links are those of ChainFold::squares
 };
 
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a

@@ -8,10 +8,6 @@
 #include "elementary.h"
 #include "vectors.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 

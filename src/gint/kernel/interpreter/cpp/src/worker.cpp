@@ -8,6 +8,16 @@ namespace gint {
 
 namespace {
 
+// memcpy, of one element without a call: what most rows are folded to.
+inline void copy(void *d, const void *s, size_t bytes) {
+    if (bytes == 4)
+        std::memcpy(d, s, 4);
+    else if (bytes == 8)
+        std::memcpy(d, s, 8);
+    else
+        std::memcpy(d, s, bytes);
+}
+
 // The frame of a thread, kept for its next launch.
 struct Arena {
     char *memory = nullptr;
@@ -96,6 +106,10 @@ void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) 
 // Positions
 
 void Worker::set_position(const Grid &grid, int64_t index) {
+    if (index == 0) { // most rows are one tile
+        for (int k = 0; k < grid.rank; k++) position[grid.axis[k]] = 0;
+        return;
+    }
     for (int k = grid.rank - 1; k >= 0; k--) {
         position[grid.axis[k]] = index % grid.count[k] * grid.step[k];
         index /= grid.count[k];
@@ -237,7 +251,11 @@ void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
 void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
     const ChainKernels &k = s.kernels->chain[chain.type];
     char *result = frame + acc.partial_at, *scratch = place[chain.scratch];
-    if (n * type_size(chain.type) < FOLD_BYTES) {
+    if (chain.squares) {
+        const bool shifted = chain.links.size() == 2;
+        const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
+        chain.fold->squares(n, result, place[chain.start], shift);
+    } else if (n * type_size(chain.type) < FOLD_BYTES) {
         run_rest_of(chain, 0, n, scratch);
         acc.fold.rows(1, n, result, scratch);
     } else {
@@ -333,7 +351,7 @@ void Worker::push(const Accumulator &acc, Carry &carry) {
         merge(acc, n, values, indices);
         values = level(acc, n), indices = index_level(acc, n);
     }
-    std::memcpy(level(acc, n), values, count[acc.shape] << acc.size_log2);
+    copy(level(acc, n), values, count[acc.shape] << acc.size_log2);
     if (acc.has_index) std::memcpy(index_level(acc, n), indices, count[acc.shape] * 8);
     carry.pushed++;
     carry.in_group = 0;
@@ -374,8 +392,8 @@ void Worker::close_accumulators(const SectionPlan &section) {
         const int64_t *indices;
         const char *values = total(acc, carries[k], &indices);
         const void *result = acc.has_index ? static_cast<const void *>(indices) : values;
-        std::memcpy(place[acc.result], result,
-                    count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
+        copy(place[acc.result], result,
+             count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
     }
 }
 
