@@ -101,14 +101,18 @@ struct ChainFold {
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 
+// The first argument is where the accumulator starts, the last one a store.
+using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, size_t last_block);
+
 struct ChainKernels {
     size_t block; // elements that a chain works on at once
-    // The first argument is where the accumulator starts, the last one a store.
-    void (*run)(const ChainArgument *arguments, size_t first_block, size_t last_block);
+    ChainRun run;
     ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar; null where it is not built
     // Two links at once; null where the pair is not built. Its second argument's link is not looked
     // at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
+    // A whole chain of two links and a plain store, as one loop; null where it is not built.
+    ChainRun run_pair[CHAIN_OPS][2][CHAIN_OPS][2];
     ChainLink store, store_stream;
     ChainFold fold[GI_OPCODE_COUNT];
 };

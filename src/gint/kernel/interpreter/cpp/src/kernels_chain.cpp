@@ -88,6 +88,18 @@ void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const 
                                                  at + 2, offset);
 }
 
+// The same where nothing else is to be done: a loop, no jumps.
+template <class T, ChainOp OP1, bool S1, ChainOp OP2, bool S2>
+void run_pair(const ChainArgument *at, size_t first, size_t last) {
+    const Operand<T, false> x(at[0].operand, 0);
+    const Operand<T, S1> y(at[1].operand, 0);
+    const Operand<T, S2> z(at[2].operand, 0);
+    auto *d = const_cast<void *>(at[3].operand);
+#pragma GCC unroll 4
+    for (int n = int(first) * 8; n < int(last) * 8; n++)
+        put<T>(d, n, combine<T, OP2>(combine<T, OP1>(x[n], y[n]), z[n]));
+}
+
 template <class T, ChainOp OP>
 void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
            ptrdiff_t offset) {
@@ -125,6 +137,26 @@ void elementary(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floa
     const Wide x = function<OP>(Wide{a, b, c, d}), y = function<OP>(Wide{e, f, g, h});
     return reinterpret_cast<Link<float>>(at[1].link)(x.v[0], x.v[1], x.v[2], x.v[3], y.v[0], y.v[1],
                                                      y.v[2], y.v[3], at + 1, offset);
+}
+
+// f(x) * y, as in x * sigmoid(x)
+template <ChainOp OP>
+void elementary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g,
+                      Floats h, const ChainArgument *at, ptrdiff_t offset) {
+    const float *y =
+        reinterpret_cast<const float *>(static_cast<const char *>(at[1].operand) + offset);
+    const Wide x = function<OP>(Wide{a, b, c, d}) * load(y);
+    const Wide z = function<OP>(Wide{e, f, g, h}) * load(y + sizeof(Wide) / sizeof(float));
+    return reinterpret_cast<Link<float>>(at[2].link)(x.v[0], x.v[1], x.v[2], x.v[3], z.v[0], z.v[1],
+                                                     z.v[2], z.v[3], at + 2, offset);
+}
+template <ChainOp OP>
+void run_elementary_times(const ChainArgument *at, size_t first, size_t last) {
+    constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
+    auto *x = static_cast<const float *>(at[0].operand), *y = static_cast<const float *>(at[2].operand);
+    auto *d = static_cast<float *>(const_cast<void *>(at[3].operand));
+    for (size_t i = first * 2 * COUNT; i < last * 2 * COUNT; i += COUNT)
+        put(d + i, function<OP>(load(x + i)) * load(y + i));
 }
 
 template <class T>
@@ -194,8 +226,16 @@ template <class T, ChainOp OP1, ChainOp OP2> void add_pair(ChainKernels &k) {
     k.pair[OP1][1][OP2][0] = erase<T>(pair<T, OP1, true, OP2, false>);
     k.pair[OP1][1][OP2][1] = erase<T>(pair<T, OP1, true, OP2, true>);
 }
+template <class T, ChainOp OP1, ChainOp OP2> void add_pair_runs(ChainKernels &k) {
+    k.run_pair[OP1][0][OP2][0] = run_pair<T, OP1, false, OP2, false>;
+    k.run_pair[OP1][0][OP2][1] = run_pair<T, OP1, false, OP2, true>;
+    k.run_pair[OP1][1][OP2][0] = run_pair<T, OP1, true, OP2, false>;
+    k.run_pair[OP1][1][OP2][1] = run_pair<T, OP1, true, OP2, true>;
+}
 template <class T, ChainOp OP> void add_pairs(ChainKernels &k) {
     add_pair<T, OP, CHAIN_ADD>(k), add_pair<T, OP, CHAIN_SUB>(k), add_pair<T, OP, CHAIN_MUL>(k);
+    add_pair_runs<T, OP, CHAIN_ADD>(k), add_pair_runs<T, OP, CHAIN_SUB>(k);
+    add_pair_runs<T, OP, CHAIN_MUL>(k);
 }
 
 template <class T> ChainKernels make() {
@@ -223,6 +263,8 @@ void fill_chains(KernelTable &t) {
     add_elementary<CHAIN_SIGMOID>(k), add_elementary<CHAIN_TANH>(k), add_elementary<CHAIN_ERF>(k);
     add_elementary<CHAIN_SQRT>(k), add_elementary<CHAIN_RSQRT>(k);
     add_elementary<CHAIN_RECIPROCAL>(k);
+    k.pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = erase<float>(elementary_times<CHAIN_SIGMOID>);
+    k.run_pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = run_elementary_times<CHAIN_SIGMOID>;
     t.chain[GI_f64] = make<double>();
 }
 

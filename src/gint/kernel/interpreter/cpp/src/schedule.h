@@ -68,6 +68,7 @@ struct ChainPlan {
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     std::vector<Link> links;
+    ChainRun run;        // of whole blocks
     uint8_t type;
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;

@@ -126,6 +126,14 @@ ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
     return link;
 }
 
+ChainRun Scheduler::run_of(const ChainPlan &chain) const {
+    const ChainKernels &kernels = k.chain[chain.type];
+    if (chain.links.size() != 2 || chain.streamed || chain.fold) return kernels.run;
+    const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
+    const ChainRun both = kernels.run_pair[one.op][one.scalar][two.op][two.scalar];
+    return both ? both : kernels.run;
+}
+
 void Scheduler::join_pairs(ChainPlan &chain) const {
     for (size_t i = 0; i + 1 < chain.links.size(); i++) {
         ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
@@ -159,6 +167,7 @@ void Scheduler::finish_chain(uint16_t slot, bool streamed) {
 }
 
 void Scheduler::add_chain(Step::Kind kind, uint16_t d) {
+    open.plan.run = run_of(open.plan);
     join_pairs(open.plan);
     if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, SCRATCH_BYTES);
     open.plan.scratch = scratch;

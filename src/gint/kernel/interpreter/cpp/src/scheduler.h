@@ -465,6 +465,7 @@ class Scheduler {
     ChainPlan::Link make_link(const Instruction &in, int acc);
     bool is_chainable(const Instruction &in, int acc) const;
     void keep_on_the_way();
+    ChainRun run_of(const ChainPlan &chain) const;
     void join_pairs(ChainPlan &chain) const;
     void close_chain();
     void finish_chain(uint16_t slot, bool streamed);

@@ -273,7 +273,7 @@ void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc
 }
 
 void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
-    const ChainKernels &k = s.kernels->chain[chain.type];
+    if (!blocks) return;
     const size_t count = chain.links.size();
     ChainArgument arguments[32];
     arguments[0] = {nullptr, place[chain.start]};
@@ -283,9 +283,9 @@ void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument 
     size_t block = 0;
     for (; ahead_count && block < blocks; block++) {
         ask_ahead();
-        k.run(arguments, block, block + 1);
+        chain.run(arguments, block, block + 1);
     }
-    k.run(arguments, block, blocks);
+    chain.run(arguments, block, blocks);
 }
 
 // What does not fill a block goes link by link: elements from `first` on, to d.
