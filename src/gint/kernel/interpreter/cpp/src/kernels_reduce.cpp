@@ -64,16 +64,31 @@ template <class T, size_t... I> inline V<T> rotate(V<T> x, size_t by, std::index
     return __builtin_shuffle(x, Bits{decltype(Bits{}[0])((I + by) % sizeof...(I))...});
 }
 
-// The same tree with the lanes in registers.
-template <class F, int REGISTERS> inline typename F::T fold_registers(V<typename F::T> *sum) {
+// The same tree with the lanes in registers: first over registers, then within one. By recursion,
+// since gcc leaves loops that halve as they are and then keeps the lanes in memory.
+template <class F, int REGISTERS>
+[[gnu::always_inline]] inline V<typename F::T> fold_halves(V<typename F::T> *sum) {
+    if constexpr (REGISTERS == 1) {
+        return sum[0];
+    } else {
+#pragma GCC unroll 16
+        for (int r = 0; r < REGISTERS / 2; r++) sum[r] = wide(F{}, sum[r], sum[r + REGISTERS / 2]);
+        return fold_halves<F, REGISTERS / 2>(sum);
+    }
+}
+template <class F, size_t WIDTH>
+[[gnu::always_inline]] inline typename F::T fold_lanes(V<typename F::T> x) {
     using T = typename F::T;
-    constexpr size_t WIDTH = REGISTER / sizeof(T);
-    for (int half = REGISTERS / 2; half; half /= 2)
-        for (int r = 0; r < half; r++) sum[r] = wide(F{}, sum[r], sum[r + half]);
-    V<T> x = sum[0];
-    for (size_t half = WIDTH / 2; half; half /= 2)
-        x = wide(F{}, x, rotate<T>(x, half, std::make_index_sequence<WIDTH>()));
-    return x[0];
+    if constexpr (WIDTH == 1) {
+        return x[0];
+    } else {
+        constexpr auto LANES = std::make_index_sequence<REGISTER / sizeof(T)>();
+        return fold_lanes<F, WIDTH / 2>(wide(F{}, x, rotate<T>(x, WIDTH / 2, LANES)));
+    }
+}
+template <class F, int REGISTERS>
+[[gnu::always_inline]] inline typename F::T fold_registers(V<typename F::T> *sum) {
+    return fold_lanes<F, REGISTER / sizeof(typename F::T)>(fold_halves<F, REGISTERS>(sum));
 }
 
 // What a row's elements go through before they are folded; of one element or of a register.
@@ -96,12 +111,16 @@ inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n 
     constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
     if constexpr (std::is_floating_point_v<T> && REGISTERS > 0) {
         V<T> sum[REGISTERS];
+#pragma GCC unroll 16
         for (int r = 0; r < REGISTERS; r++) sum[r] = map(load<T>(s, r));
         for (; i + LANES <= n; i += LANES)
+#pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) sum[r] = wide(F{}, sum[r], map(load<T>(s + i, r)));
         if (i < n) {
+#pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
             for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
+#pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lane, r);
         }
         return fold_registers<F, REGISTERS>(sum);
@@ -169,6 +188,7 @@ template <class F> struct RowFold {
     static void end(void *d, void *lanes) {
         constexpr int REGISTERS = FOLD_BYTES / REGISTER;
         V<T> sum[REGISTERS];
+#pragma GCC unroll 16
         for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lanes, r);
         *static_cast<T *>(d) = fold_registers<F, REGISTERS>(sum);
     }

@@ -54,6 +54,9 @@ struct Prefetch {
     uint16_t place;
     uint8_t shape, size_log2;
     int64_t distance;
+    // From a cache the core fetches by itself, once it has seen where a row goes: only the beginning
+    // is asked for, all at once.
+    bool beginning;
 };
 
 // Arithmetic in vector registers: from `start`, through the links.

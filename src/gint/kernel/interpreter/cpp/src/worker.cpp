@@ -83,7 +83,7 @@ void Worker::enter_block(int64_t block) {
 
 void Worker::run_scalar(const SectionPlan &section) {
     ahead_count = 0;
-    for (int k = 0; k < s.reduced.rank; k++) position[s.reduced.axis[k]] = 0;
+    if (!is_one_tile()) set_position(s.reduced, 0);
     measure_tile(true);
     point_at_tile(section);
     run_steps(section);
@@ -91,8 +91,14 @@ void Worker::run_scalar(const SectionPlan &section) {
 
 void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
     if (first >= last) return;
-    set_position(s.reduced, first);
     kept_elements = 0;
+    if (is_one_tile()) {
+        measure_tile(false);
+        point_at_tile(section);
+        look_ahead(section);
+        return run_steps(section);
+    }
+    set_position(s.reduced, first);
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
@@ -106,10 +112,6 @@ void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) 
 // Positions
 
 void Worker::set_position(const Grid &grid, int64_t index) {
-    if (index == 0) { // most rows are one tile
-        for (int k = 0; k < grid.rank; k++) position[grid.axis[k]] = 0;
-        return;
-    }
     for (int k = grid.rank - 1; k >= 0; k--) {
         position[grid.axis[k]] = index % grid.count[k] * grid.step[k];
         index /= grid.count[k];
@@ -150,16 +152,19 @@ void Worker::point_at_block() {
 }
 
 void Worker::point_at_tile(const SectionPlan &section) {
+    const int rank = is_one_tile() ? 0 : s.reduced.rank;
     for (uint16_t p : section.slots) {
         const size_t k = s.places[p].at;
         char *at = block_base[k];
-        for (int a = 0; a < s.reduced.rank; a++)
+        for (int a = 0; a < rank; a++)
             at += position[s.reduced.axis[a]] * s.touched[k].strides[s.reduced.axis[a]];
         place[p] = at;
     }
     for (uint16_t p : section.kept)
         place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
 }
+
+constexpr size_t BEGINNING = 1024; // bytes of a row
 
 void Worker::look_ahead(const SectionPlan &section) {
     ahead_count = 0;
@@ -168,6 +173,10 @@ void Worker::look_ahead(const SectionPlan &section) {
         if (ahead_count == MOST_AHEAD) break;
         const char *from = place[next.place] + next.distance;
         const size_t size = count[next.shape] << next.size_log2;
+        if (next.beginning) {
+            s.kernels->prefetch(std::min(size, BEGINNING), from);
+            continue;
+        }
         ahead[ahead_count++] = {from, from + size};
         bytes += size;
     }
@@ -250,7 +259,8 @@ void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
 
 void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
     const ChainKernels &k = s.kernels->chain[chain.type];
-    char *result = frame + acc.partial_at, *scratch = place[chain.scratch];
+    char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
+    char *scratch = place[chain.scratch];
     if (chain.squares) {
         const bool shifted = chain.links.size() == 2;
         const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
@@ -269,7 +279,7 @@ void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc
         }
         chain.fold->end(result, lanes);
     }
-    push(acc, carry);
+    if (!is_one_tile()) push(acc, carry);
 }
 
 void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
@@ -316,10 +326,12 @@ void Worker::begin_accumulators(const SectionPlan &section) {
 void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
     const size_t kept = count[acc.shape];
     const size_t folded = count[acc.operand_shape] / kept;
-    char *to = frame + acc.partial_at;
+    const bool one_tile = is_one_tile();
+    char *to = one_tile && !acc.has_index ? place[acc.result] : frame + acc.partial_at;
     const char *from = place[step.a];
     if (acc.has_index) {
-        auto *to_index = reinterpret_cast<int64_t *>(frame + acc.index_partial_at);
+        char *index = one_tile ? place[acc.result] : frame + acc.index_partial_at;
+        auto *to_index = reinterpret_cast<int64_t *>(index);
         auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
         if (acc.by_rows)
             acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
@@ -331,7 +343,7 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
         const ptrdiff_t stride = step.row_stride ? step.row_stride : ptrdiff_t(kept);
         acc.fold.cols(folded, kept, to, from, stride, carry.in_group == 0);
     }
-    if (++carry.in_group == acc.tiles_per_group) push(acc, carry);
+    if (!one_tile && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
 }
 
 void Worker::merge(const Accumulator &acc, int n, const char *values, const int64_t *indices) {
@@ -384,7 +396,7 @@ const char *Worker::total(const Accumulator &acc, const Carry &carry, const int6
 }
 
 void Worker::close_accumulators(const SectionPlan &section) {
-    if (section.accumulators.empty()) return;
+    if (section.accumulators.empty() || is_one_tile()) return;
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
         const Accumulator &acc = section.accumulators[k];

@@ -52,6 +52,8 @@ class Worker {
     int ahead_count = 0;
     size_t ahead_bytes = 0; // per pause
 
+    // Then nothing is to be combined: a reduction's tile is folded to its result.
+    bool is_one_tile() const { return s.reduced.total == 1; }
     void look_ahead(const SectionPlan &section);
     void ask_ahead();
     void set_position(const Grid &grid, int64_t index);
