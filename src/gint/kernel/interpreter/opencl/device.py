@@ -178,8 +178,8 @@ def open_device(number: str = "") -> OpenDevice:
         if _forked_while_open:
             raise OpenclError(
                 "This process was forked from one that had opened an OpenCL device, and OpenCL "
-                'does not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or '
-                "use another backend in it."
+                "does not survive that.\nStart it by the `spawn` or `forkserver` method of "
+                "multiprocessing, or use another backend in it."
             )
         if _open is None:
             try:
