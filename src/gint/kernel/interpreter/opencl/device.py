@@ -141,6 +141,8 @@ class OpenDevice:
         options = ["-cl-std=CL1.2", *(f"-D{k}={v}" for k, v in build.defines.items())]
         if not self.has_float64:
             options.append("-DGI_HAS_F64=0")
+        if self.device.single_fp_config & cl.device_fp_config.FMA:
+            options.append("-DGI_HAS_FMA=1")
         if self.device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             options.append("-cl-fp32-correctly-rounded-divide-sqrt")
         return options
