@@ -44,9 +44,9 @@ map
 
 @pytest.fixture
 def device():
-    from gint.kernel.interpreter.opencl.backend import BACKEND
+    from gint.kernel.interpreter.opencl.backend import open_here
 
-    return BACKEND._device.open()
+    return open_here()
 
 
 def kernel(text):
@@ -76,9 +76,9 @@ def test_shared_memory_is_used_in_place(device):
 @settings(max_examples=25)
 @given(st.data())
 def test_a_device_with_memory_of_its_own_gets_copies(data):
-    from gint.kernel.interpreter.opencl.backend import BACKEND
+    from gint.kernel.interpreter.opencl.backend import open_here
 
-    device = BACKEND._device.open()
+    device = open_here()
     verified = data.draw(programs())
     launch = data.draw(launches(verified.program))
     note(disassemble(verified.program))
@@ -216,10 +216,10 @@ def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeyp
 BUILD_SECONDS = """
 from gint.host import executor
 from gint.program import assemble
-from gint.kernel.interpreter.opencl.backend import BACKEND
+from gint.kernel.interpreter.opencl.backend import BACKEND, open_here
 import numpy as np
 executor.run(assemble('''{text}'''), "opencl", x=np.ones(5, np.float32))
-print(*BACKEND._device.open().build_seconds.values())
+print(*open_here().build_seconds.values())
 """
 
 

@@ -126,9 +126,9 @@ def test_a_device_that_builds_no_kernel_is_not_usable(monkeypatch):
 @pytest.mark.opencl
 def test_the_device_of_the_probe_is_the_one_that_is_opened():
     from gint.host import backends
-    from gint.kernel.interpreter.opencl.backend import BACKEND
+    from gint.kernel.interpreter.opencl.backend import open_here
 
-    assert BACKEND._device.open().name in backends.probe("opencl").description
+    assert open_here().name in backends.probe("opencl").description
 
 
 def test_without_pyopencl_the_way_to_get_it_is_said(monkeypatch):

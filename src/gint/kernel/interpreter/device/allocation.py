@@ -286,7 +286,7 @@ class Allocator:
         return known or self._register(value) is not None
 
     def _make_room(self, since: int, use: int, keep: tuple[int, ...]) -> int | None:
-        """A register whose value, needed after `use`, has gone to a spill; None if there is none."""
+        """A register whose value, needed after `use`, has gone to a spill, or None."""
         away = {
             k: v for k, v in self.held.items()
             if v is not None and v not in keep and self._next_use(v, since) > use

@@ -141,6 +141,8 @@ class OpenDevice:
         options = ["-cl-std=CL1.2", *(f"-D{k}={v}" for k, v in build.defines.items())]
         if not self.has_float64:
             options.append("-DGI_HAS_F64=0")
+        if self.device.single_fp_config & cl.device_fp_config.FMA:
+            options.append("-DGI_HAS_FMA=1")
         if self.device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             options.append("-cl-fp32-correctly-rounded-divide-sqrt")
         return options
@@ -178,8 +180,8 @@ def open_device(number: str = "") -> OpenDevice:
         if _forked_while_open:
             raise OpenclError(
                 "This process was forked from one that had opened an OpenCL device, and OpenCL "
-                'does not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or '
-                "use another backend in it."
+                "does not survive that.\nStart it by the `spawn` or `forkserver` method of "
+                "multiprocessing, or use another backend in it."
             )
         if _open is None:
             try:
