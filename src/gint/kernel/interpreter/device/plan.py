@@ -294,7 +294,8 @@ class _Planner:
             slots += (start, *(axis.steps[n] for axis in axes))
         divisors: list[int] = []
         for axis in axes:
-            divisors += (axis.extent, *magic(axis.extent))
+            # Nothing is touched along an axis of length 0, but a scalar section divides by it.
+            divisors += (max(axis.extent, 1), *magic(axis.extent))
         tables = {
             "CODE_AT": np.ascontiguousarray(code).reshape(-1).view(np.int64),
             "SECTIONS_AT": np.array(sections + accumulators, np.int64),

@@ -13,7 +13,7 @@ from gint.kernel.interpreter.cuda import build
 
 HERE = Path(__file__).parent
 #: Hidden: what is loaded later (NVRTC) must not meet our symbols.
-FLAGS = ("-std=c++20", "-O1", "-w", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden",
+FLAGS = ("-std=c++20", "-O1", "-g", "-w", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden",
          f"-I{HERE}")  # fmt: skip
 
 
