@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report import Report, as_json, save, show
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, set_threads, threads_in_effect
 from gint.demo.backends import NAMES, parse
 
 BENCHMARKS: dict[str, str] = {
@@ -34,19 +33,28 @@ NEEDED = {
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
     "tensor_ops": (),
+    "quantized": (),
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages."""
-    options = _parser().parse_args(argv)
-    asked = [options.benchmark] if isinstance(options.benchmark, str) else options.benchmark
+def main(
+    argv: Sequence[str] | None = None,
+    names: Sequence[str] = ("all",),
+    threads: int = 0,
+    program: str = "gint bench",
+) -> int:
+    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages.
+
+    `names` and `threads` are meant where `argv` says nothing, `program` is what the user typed.
+    """
+    options = _parser(names, threads, program).parse_args(argv)
+    asked = options.benchmark or names
     names = list(BENCHMARKS) if "all" in asked else list(dict.fromkeys(asked))
     missing = _missing(names)
     if missing:
         listed = " ".join(missing)
         print(
-            f"gint bench needs {listed.replace(' ', ' and ')}: pip install {listed}.",
+            f"{program} needs {listed.replace(' ', ' and ')}: pip install {listed}.",
             file=sys.stderr,
         )
         return 2
@@ -61,7 +69,9 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
     from benchmarks.machine import describe
 
     begun = time.perf_counter()
-    machine = describe(_set_threads(settings.threads))
+    if settings.threads:
+        set_threads(settings.threads)
+    machine = describe(threads_in_effect())
     load = machine["load"][0] if machine["load"] else 0.0
     if load > BUSY_LOAD:
         print(f"The machine is busy (load {load:.1f}): {BUSY_ADVICE}", file=sys.stderr)
@@ -83,19 +93,6 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
     return 0
 
 
-def _set_threads(threads: int) -> int:
-    """Set the number of threads of this process, torch's and OpenMP's, and return it."""
-    if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the runtime is loaded
-    if importlib.util.find_spec("torch") is None:
-        return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
-
-
 def _needed(name: str) -> tuple[str, ...]:
     return NEEDED.get(name, ("torch",))
 
@@ -105,28 +102,35 @@ def _missing(names: Sequence[str]) -> list[str]:
     return [p for p in dict.fromkeys(needed) if importlib.util.find_spec(p) is None]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str], threads: int, program: str) -> argparse.ArgumentParser:
     listed = "\n".join(f"  {name:12} {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
-        prog="gint bench",
+        prog=program,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"Measure gint beside eager, aot_eager and Inductor.\n\nbenchmarks:\n{listed}",
     )
     parser.add_argument(
         "benchmark",
         nargs="*",
-        default="all",
-        choices=[*BENCHMARKS, "all"],
+        type=_benchmark,
         metavar="benchmark",
-        help="names from the list above (all)",
+        help=f"names from the list above ({' '.join(names)})",
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples: minutes, not 25")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write samples and medians here")
     parser.add_argument(
         "--backends", type=_backends, default=NAMES, help=f"some of {','.join(NAMES)} (all)"
     )
-    parser.add_argument("--threads", type=_threads, default=0, help="torch's own choice if 0 (0)")
+    parser.add_argument(
+        "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
+    )
     return parser
+
+
+def _benchmark(text: str) -> str:
+    if text not in (*BENCHMARKS, "all"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {', '.join(BENCHMARKS)} or all")
+    return text
 
 
 def _backends(text: str) -> tuple[str, ...]:

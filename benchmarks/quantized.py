@@ -6,8 +6,9 @@ and the bandwidth probe's way of reading added to those that an installation has
 
 from __future__ import annotations
 
+import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,9 @@ from airllm.measure.timing import medians
 from benchmarks import goals
 from benchmarks.bandwidth import reader
 from benchmarks.report import Report, Table, micros, ratio
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, threads_in_effect
 from gint.demo.progress import progress
 
-BACKEND = "cpp"
 OURS = {"prepared": "prepared", "bytes": "bytes", "float": "float x"}
 NOTE = (
     "prepared: as prepare_q40 makes it; bytes: GGUF's; float x: prepared, x not rounded to 8 bits."
@@ -30,35 +30,49 @@ NOTE = (
 
 
 def run(settings: Settings) -> Report:
-    """Measure both formats at both sizes on `cpp`, and report."""
-    import torch
-
-    threads = torch.get_num_threads()
+    """Measure both formats at both sizes on the backend in effect, and report."""
+    threads = threads_in_effect()
     seconds = 0.7 if settings.quick else 3.0
-    readers = {"torch": lambda data: torch.sum(torch.from_numpy(data.view(np.int32)))}
-    own = reader(threads)
-    if own is not None:
-        readers["own loop"] = own
+    readers = _readers(threads)
     cases = [(q, shape) for q in measure.QUANT_TYPES for shape in measure.SHAPES]
     one, many = [], []
-    with tensor_ops.use_backend(BACKEND), progress("quantized", 2 * len(cases)) as step:
+    with progress("quantized", 2 * len(cases)) as step:
         for quant_type, shape in cases:
             step(f"{quant_type}, {shape[0]}x{shape[1]}, 1 row")
             one.append(measure.one_row(quant_type, shape, seconds, threads, readers))
             step(f"{quant_type}, {shape[0]}x{shape[1]}, {measure.ROWS} rows")
             many.append(measure.many_rows(quant_type, shape, seconds=seconds))
-    return report_of(one, many)
+    return report_of(one, many, tensor_ops.get_backend())
 
 
-def report_of(one: Sequence[OneRow], many: Sequence[ManyRows]) -> Report:
-    """Make the two tables, and the verdicts."""
+def _readers(threads: int) -> dict[str, Callable[[Any], Any]]:
+    """Ways to read, beside those of an installation: torch's, and the bandwidth probe's."""
+    readers: dict[str, Callable[[Any], Any]] = {}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        readers["torch"] = lambda data: torch.sum(torch.from_numpy(data.view(np.int32)))
+    if own := reader(threads):
+        readers["own loop"] = own
+    return readers
+
+
+def report_of(one: Sequence[OneRow], many: Sequence[ManyRows], backend: str) -> Report:
+    """Make the two tables, and verdicts where the backend is the one that the goals are for."""
     worst = min((case.of_read() for case in one), default=math.nan)
     q40 = min((c.over_numpy() for c in many if c.quant_type == "q40"), default=math.nan)
+    verdicts = [goals.QUANTIZED_READ.verdict(worst), goals.QUANTIZED_ROWS.verdict(q40)]
+    if backend != goals.TENSOR_OPS_BACKEND:
+        verdicts = []
     return Report(
         "quantized",
         (_one_row_table(one), _many_rows_table(many)),
-        {"one_row": [_data(c) for c in one], "many_rows": [_data(c) for c in many]},
-        (NOTE, goals.QUANTIZED_READ.verdict(worst), goals.QUANTIZED_ROWS.verdict(q40)),
+        {
+            "backend": backend,
+            "one_row": [_data(c) for c in one],
+            "many_rows": [_data(c) for c in many],
+        },
+        (NOTE, *verdicts),
     )
 
 

@@ -14,7 +14,7 @@ def test_report():
     ours = {"prepared": [2.0], "bytes": [4.0], "float": [8.0]}
     one = OneRow("q40", (4096, 4096), 10**9, {**ours, "read a": [1.0], "read b": [1.9]})
     many = ManyRows("q40", (4096, 4096), 32, {**ours, "NumPy, (out, in)": [6.0]})
-    report = quantized.report_of([one], [many])
+    report = quantized.report_of([one], [many], "cpp")
     assert report.tables[0].rows == [
         ["q40 4096x4096", "1.0", "0.5", "0.50", "0.2", "0.25", "0.1", "0.12"]
     ]

@@ -24,7 +24,7 @@ class StandIn:
 
     def prepare(self, extents, params, slots, threads=None, device=0):
         self.places.append(device)
-        return lambda *pointers, stream=0: 0
+        return lambda *pointers, stream, scratch: 0
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_results_and_launches_are_on_the_tensors_device(gpu):
     record = compiled(lambda x: (torch.softmax(x, -1) * 2,), ((512, 1024), "cuda:1"))
     assert "stream1 = current_stream(1)" in record.plan
     assert "empty_cuda1((512, 1024, ), (1024, 1, )" in record.plan  # no pool: torch's allocator
-    assert ".data_ptr(), stream=stream1)" in record.plan
+    assert ".data_ptr(), stream=stream1, scratch=scratch1)" in record.plan
     assert gpu.places == [1]
     assert not record.fallbacks
 

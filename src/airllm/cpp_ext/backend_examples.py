@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,7 +58,7 @@ def operations(ops: ModuleType) -> dict[str, Callable[[], Any]]:
     x, row = normal(SEQ, DIM), normal(DIM)
     q, k, v = normal(SEQ, DIM), normal(SEQ, KV_HEADS * HEAD_DIM), normal(SEQ, KV_HEADS * HEAD_DIM)
     w1, w2, w3 = (normal(*shape) / 16 for shape in ((DIM, HIDDEN), (HIDDEN, DIM), (DIM, HIDDEN)))
-    return {
+    found = {
         "rms_norm": lambda: ops.rms_norm(x, row),
         "layer_norm": lambda: ops.layer_norm(x, row, row),
         "softmax": lambda: ops.softmax(x),
@@ -70,6 +71,13 @@ def operations(ops: ModuleType) -> dict[str, Callable[[], Any]]:
         ),
         "feed_forward": lambda: ops.feed_forward(x, w1, w2, w3),
     }
+    weight = normal(HIDDEN, DIM)  # (out, in), as GGUF stores it
+    for kind in ("q40", "q80"):
+        data = getattr(ops, f"quantize_{kind}")(weight)
+        found[f"matmul_quantized, {kind}"] = partial(
+            ops.matmul_quantized, x, data, weight.shape, kind
+        )
+    return found
 
 
 def decoder_layer(ops: ModuleType) -> Callable[[], Any]:
@@ -114,9 +122,11 @@ def compare(ops: ModuleType, calls: dict[str, Callable[[], Any]]) -> None:
             difference = np.abs(found - expected).max() / np.abs(expected).max()
             line += f"{difference:>20.1e}{python_s / taken_s:>7.1f} x"
         print(line)
-    print(
-        "Differences are relative to the largest value; speed is python's time over the backend's."
-    )
+    print("Differences: relative to the largest value. Speed: python's time over the backend's.")
+    if any("quantized" in what for what in calls):
+        print(
+            "Quantised products may round x to 8 bits a block; quantize_activations=False does not."
+        )
 
 
 def seconds(call: Callable[[], Any], least_s: float = 0.02) -> float:

@@ -59,13 +59,8 @@ def _require_build_tools() -> None:
 
 def build_cuda(options: argparse.Namespace) -> None:
     """Build the CUDA interpreter with nvcc; no GPU is needed."""
-    name = "gint.kernel.interpreter.cuda.build"
-    try:
-        build = import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise CommandError("the backend cuda is not part of this version.") from None
+    from gint.kernel.interpreter.cuda import build
+
     if build.main([]) != 0:
         raise CommandError("the CUDA interpreter was not built; why is said above.")
     from gint.host import backends

@@ -37,6 +37,11 @@ def _empty_strided(
     return torch.empty_strided(size, stride, dtype=dtype, device=device)
 
 
+def scratch(device: torch.device) -> Callable[[int], torch.Tensor]:
+    """So many bytes from torch's allocator; they are the launch's until the tensor is dropped."""
+    return partial(torch.empty, dtype=torch.uint8, device=device)
+
+
 def current_stream(device: torch.device) -> Callable[[int], int]:
     """torch's current stream on the device of an ordinal, as the number a backend takes."""
     raw = getattr(torch._C, f"_{device.type}_getCurrentRawStream", None)

@@ -30,7 +30,7 @@ from gint.host.backends import Kernel
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerificationError
 
-from .devices import allocator, current_stream
+from .devices import allocator, current_stream, scratch
 from .emitter import Emitted
 from .graph import Graph, NodeKind, defined_symbols, value_of
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
@@ -163,17 +163,17 @@ class PlanWriter:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
         layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
-        kernel, (where, stream) = self.kernels[unit], self._where(value_of(unit.nodes[0]).device)
+        kernel, (where, how) = self.kernels[unit], self._where(value_of(unit.nodes[0]).device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
             bound = BoundLaunches(kernel, eval(code, dict(self.space)), where)
-            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{stream})"
+            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{how})"
         else:
             launch = kernel.prepare(*layout, **where)
-            call = f"{self._constant(launch, 'launch')}({pointers}{stream})"
+            call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{stream})"
+        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
         if e.may_fail:
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
@@ -182,13 +182,15 @@ class PlanWriter:
             self.lines.append(call)
 
     def _where(self, device: torch.device) -> tuple[dict, str]:
-        """What a launch on a device is prepared with, and the stream it is called with."""
+        """What a launch on a device is prepared with, and what it is called with: the stream, and
+        how to get scratch memory for its time."""
         if device.type == "cpu":
             return {}, ""
-        name = f"stream{device.index}"
+        stream, memory = f"stream{device.index}", f"scratch{device.index}"
         self.space["current_stream"] = current_stream(device)
-        self.streams[name] = f"current_stream({device.index})"
-        return {"device": device.index}, f", stream={name}"
+        self.space[memory] = scratch(device)
+        self.streams[stream] = f"current_stream({device.index})"
+        return {"device": device.index}, f", stream={stream}, scratch={memory}"
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -338,7 +340,7 @@ def launch_apart(
     launch: Callable[..., int],
     tensors: tuple[torch.Tensor, ...],
     written: tuple[int, ...],
-    **how: int,
+    **how: Any,
 ) -> int:
     """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
     (two tensors made from one NumPy array). The plan comes here once the launch refused it."""

@@ -44,6 +44,7 @@ _SINGLE = (
 _PER_REGISTER = (
     "GET",  # acc[*] <- rK[*]
     "PUT",  # rK[*] <- acc[*]
+    "LOAD_R",  # rK[*] <- s[n], of 4 bytes an element
     "COPY_R0",  # r0[*] <- rK[*]
     "COPY_R1",  # r1[*] <- rK[*]
     "FILL",  # rK[*] <- spill[n]

@@ -40,11 +40,8 @@ class Tree:
             timeout=240,
             check=False,
         )
-        assert (
-            "Traceback" not in done.stderr
-            or "python" not in Path(command[0]).name
-            or ("-c" in command)
-        ), done.stderr
+        if "-c" not in command:  # a command of ours, not Python or bash typed by a user
+            assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def setup(self, *arguments: str, **environment: str) -> Finished:

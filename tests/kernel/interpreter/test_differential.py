@@ -354,5 +354,26 @@ map
         assert run(backend, verified, binding) == error
 
 
+@pytest.mark.parametrize("section", ["scalar", "map"])
+def test_what_is_loaded_for_no_point_is_no_error(backend, section):
+    """A slot without axes is the same at every point, and is not loaded where there is none."""
+    verified = verify(assemble(f"""
+axis m parallel
+axis n reduced
+slot x i32 in ()
+slot y i32 out ({"m" if section == "scalar" else "m, n"})
+{section}
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""))  # fmt: skip
+    layouts = (contiguous(0), contiguous(len(verified.program.slots[1].axes)))
+    for extents in ((0, 3), (3, 0), (3, 2)):
+        binding, (x, _) = bind(verified.program, extents, (), layouts, 1)
+        x.array[...] = 0
+        rows = extents[0] if section == "scalar" else extents[0] * extents[1]
+        assert run(backend, verified, binding) == (DIVISION_BY_ZERO if rows else 0)
+
+
 def slots_of(placed: tuple[Placed, ...]) -> list[bytes]:
     return [p.storage.bytes.tobytes() for p in placed]

@@ -40,6 +40,8 @@ class Rehearsal:
         self.environment = {**os.environ, **environment, "PYTHONPATH": path}
 
     def run(self, *arguments: str, **settings: object) -> str:
+        for answer in Path(self.environment["XDG_CACHE_HOME"]).glob("gint/probe-*.json"):
+            answer.unlink()  # it was given with other settings
         told = {f"GINT_REHEARSAL_{name}": str(value) for name, value in settings.items()}
         command = [sys.executable, *(arguments if len(arguments) > 1 else ("-c", *arguments))]
         done = subprocess.run(

@@ -177,4 +177,3 @@ print(type(y).__name__, back)
 """
     )
     assert rehearsal(code).split() == ["DeviceArray", "[0.", "2.", "4.", "6.]"]
-

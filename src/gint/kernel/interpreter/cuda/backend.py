@@ -18,10 +18,10 @@ from gint.host.backends import Capabilities, Probe
 from gint.host.probing import probe_in_subprocess
 from gint.program import Binding, VerifiedProgram, verify_binding
 
-from ..device.build import Build
 from ..device.kernel import DeviceKernel, Slots
 from ..device.plan import Plan
 from . import build, driver
+from .build import CudaBuild
 from .dense import matmul
 from .driver import Device, bindings, check, device
 from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
@@ -35,7 +35,7 @@ _MAX_KEPT = 64
 class CudaKernel:
     """A program on the CUDA interpreter, for any device there is."""
 
-    def __init__(self, verified: VerifiedProgram, builds: dict[int, Build]) -> None:
+    def __init__(self, verified: VerifiedProgram, builds: dict[int, CudaBuild]) -> None:
         self.verified, self.builds = verified, builds
         self._on: dict[int, DeviceKernel] = {}
         self._kept: OrderedDict[tuple, Callable[..., int]] = OrderedDict()
@@ -86,13 +86,13 @@ class CudaKernel:
 class _Device:
     """Runs plans on one device (see device.kernel.Device)."""
 
-    def __init__(self, ordinal: int, builds: dict[int, Build]) -> None:
+    def __init__(self, ordinal: int, builds: dict[int, CudaBuild]) -> None:
         self.where, self.builds = device(ordinal), builds
 
-    def build_for(self, word_bits: int) -> Build:
+    def build_for(self, word_bits: int) -> CudaBuild:
         return self.builds[word_bits]
 
-    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
+    def ready(self, made: Plan, build: Any, verified: VerifiedProgram) -> Callable[..., int]:
         return Prepared(self.where, build, made, _may_fail(verified)).launch
 
 
@@ -117,7 +117,7 @@ class Prepared:
     the lock is for threads, because the bindings let go of Python's while they call the driver.
     """
 
-    def __init__(self, where: Device, build: Build, planned: Plan, may_fail: bool) -> None:
+    def __init__(self, where: Device, build: CudaBuild, planned: Plan, may_fail: bool) -> None:
         self.where = where
         self.take_flag = flag_reader(where.ordinal) if may_fail else None
         self.scratch_bytes, self.block = planned.scratch_bytes, build.block
@@ -181,7 +181,7 @@ class Prepared:
 
 
 @cache
-def kernels(ordinal: int, of: Build) -> dict[str, Any]:
+def kernels(ordinal: int, of: CudaBuild) -> dict[str, Any]:
     """The kernels of a build on a device, loaded once per process."""
     where, api = device(ordinal), bindings()
     image = build.image_for(of, where.capability)
@@ -204,7 +204,7 @@ class CudaBackend:
     capabilities = Capabilities(max_slots=MAX_SLOTS)
     matmul = staticmethod(matmul)
 
-    def __init__(self, narrow: Build = build.NARROW, wide: Build = build.WIDE) -> None:
+    def __init__(self, narrow: CudaBuild = build.NARROW, wide: CudaBuild = build.WIDE) -> None:
         self.builds = {32: narrow, 64: wide}
 
     @cached_property
@@ -228,7 +228,7 @@ class CudaBackend:
                 False,
                 f"the CUDA interpreter is not built{stale}.",
                 built=False,
-                remedy="Build it: python setup.py build_cuda.",
+                remedy="CudaBuild it: python setup.py build_cuda.",
             )
         if driver.is_running():
             return driver.probe_device()

@@ -26,18 +26,36 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gint.host.probing import cache_directory
+
 from ..device.build import Build, source
 
 HERE = Path(__file__).parent
-#: What the device interpreter is compiled as: elements, registers and threads by docs/gpu.md.
-NARROW = Build(word_bits=32, elements=8, registers=6, block=256, step=2)
-WIDE = Build(word_bits=64, elements=4, registers=4, block=256, step=1)
+
+
+@dataclass(frozen=True)
+class CudaBuild(Build):
+    """And the groups that shall share a multiprocessor. What is in flight to memory, threads times
+    elements, hides its latency; a multiprocessor has 65,536 registers for all its threads."""
+
+    groups_together: int = 1
+
+    @property
+    def defines(self) -> dict[str, int]:
+        return {**super().defines, "GI_GROUPS_TOGETHER": self.groups_together}
+
+
+#: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
+NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=2)
+WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 #: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 OLDEST_NVCC = (12, 8)
 #: Floating point as the other interpreters have it: no contraction, denormals count.
 OPTIONS = ("-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true", "-std=c++17")
+#: One jump an instruction, instead of a tree of comparisons that costs registers too; since 13.0.
+JUMP_TABLES = "--jump-table-density=20"
 
 
 class BuildError(RuntimeError):
@@ -80,7 +98,7 @@ def build_fatbin(
 
 
 def compile_nvcc(
-    nvcc: Path, build: Build, architectures: Sequence[str], folder: Path
+    nvcc: Path, build: CudaBuild, architectures: Sequence[str], folder: Path
 ) -> tuple[bytes, tuple[Resources, ...]]:
     """One build as a fatbin, and what its kernels use. Raises BuildError."""
     main = folder / f"interpreter-{build.word_bits}.cu"
@@ -88,8 +106,8 @@ def compile_nvcc(
     made = main.with_suffix(".fatbin")
     threads = max(1, (os.cpu_count() or 1) // len(BUILDS))
     command = [
-        str(nvcc), "--fatbin", "-O3", "-w", *OPTIONS, "-Xptxas", "-v", "--threads", str(threads),
-        *_targets(architectures), "-o", str(made), str(main),
+        str(nvcc), "--fatbin", "-O3", "-w", *options(nvcc_version(nvcc)), "-Xptxas", "-v",
+        "--threads", str(threads), *_targets(architectures), "-o", str(made), str(main),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -97,7 +115,12 @@ def compile_nvcc(
     return made.read_bytes(), read_resources(done.stdout + done.stderr)
 
 
-def text_of(build: Build) -> str:
+def options(version: tuple[int, int]) -> list[str]:
+    """For nvcc and NVRTC alike."""
+    return [*OPTIONS, JUMP_TABLES] if version >= (13, 0) else list(OPTIONS)
+
+
+def text_of(build: CudaBuild) -> str:
     """The source of one build: its numbers, then the device interpreter."""
     numbers = [f"#define {name} {value}\n" for name, value in build.defines.items()]
     return "".join(numbers) + source()
@@ -110,7 +133,7 @@ def _targets(architectures: Sequence[str]) -> list[str]:
     return [*flags, f"-gencode=arch=compute_{newest},code=compute_{newest}"]
 
 
-def image_for(build: Build, capability: tuple[int, int]) -> bytes:
+def image_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
     """What the driver is to load for a build: nvcc's, or NVRTC's for this capability, made now if
     it has not been before. Raises BuildError."""
     try:
@@ -119,7 +142,7 @@ def image_for(build: Build, capability: tuple[int, int]) -> bytes:
         return build_for(build, capability)
 
 
-def build_for(build: Build, capability: tuple[int, int]) -> bytes:
+def build_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
     """Machine code for one compute capability by NVRTC, from the user's cache where it has been
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
@@ -127,28 +150,29 @@ def build_for(build: Build, capability: tuple[int, int]) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        code = compile_nvrtc(build, architecture)
+        code = compile_nvrtc(text_of(build), architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
         _put(code, path)
     return code
 
 
-def cached_path(build: Build, architecture: str) -> Path:
+def cached_path(build: CudaBuild, architecture: str) -> Path:
     """Where this NVRTC's build for an architecture is kept."""
     version = ".".join(map(str, _nvrtc_version()))
     name = f"interpreter-{build.word_bits}-{key(build)}-{architecture}-nvrtc{version}.cubin"
     return cache_folder() / name
 
 
-def compile_nvrtc(build: Build, architecture: str) -> bytes:
+def compile_nvrtc(text: str, architecture: str) -> bytes:
     """Compile for `sm_90` (machine code) or `compute_90` (PTX). Raises BuildError with the log."""
     nvrtc = _nvrtc()
     names, texts = [n.encode() for n in _HOST_HEADERS], [t.encode() for t in _HOST_HEADERS.values()]
-    main = text_of(build).encode()
+    main = text.encode()
     error, program = nvrtc.nvrtcCreateProgram(main, b"interpreter.cu", len(names), texts, names)
     _check_nvrtc(error)
-    options = [f"--gpu-architecture={architecture}", "--disable-warnings", *OPTIONS]
-    (error,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
+    told = [f"--gpu-architecture={architecture}", "--disable-warnings"]
+    told += options(_nvrtc_version())
+    (error,) = nvrtc.nvrtcCompileProgram(program, len(told), [o.encode() for o in told])
     if error:
         raise BuildError(f"NVRTC failed for {architecture}:\n{_nvrtc_log(nvrtc, program)}")
     kind = "CUBIN" if architecture.startswith("sm_") else "PTX"
@@ -214,11 +238,10 @@ def _nvrtc_log(nvrtc: Any, program: Any) -> str:
 
 
 def cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gint" / "cuda"
+    return cache_directory() / "cuda"
 
 
-def fatbin_path(build: Build, folder: Path = HERE) -> Path:
+def fatbin_path(build: CudaBuild, folder: Path = HERE) -> Path:
     """Where nvcc's build of these very sources is, if it has been made."""
     return folder / f"interpreter-{build.word_bits}-{key(build)}.fatbin"
 
@@ -233,9 +256,10 @@ def has_stale_build() -> bool:
 
 
 @cache
-def key(build: Build) -> str:
+def key(build: CudaBuild) -> str:
     """The digest of the source, which holds the instruction table's checksum, and the options."""
-    return hashlib.sha256(f"{OPTIONS}{text_of(build)}".encode()).hexdigest()[:16]
+    made_of = f"{OPTIONS}{JUMP_TABLES}{text_of(build)}"
+    return hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
 def _put(data: bytes, path: Path) -> None:
@@ -260,14 +284,19 @@ def find_nvcc() -> Path:
     found = next((p for p in [*places[:-1], on_path, places[-1]] if p and Path(p).exists()), None)
     if found is None:
         raise BuildError("There is no nvcc here: install the CUDA toolkit (12.8 or newer).")
-    text = subprocess.run([str(found), "--version"], capture_output=True, text=True).stdout
-    match = re.search(r"release (\d+)\.(\d+)", text)
-    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    version = nvcc_version(Path(found))
     if version < OLDEST_NVCC:
         raise BuildError(
             f"{found} is version {version[0]}.{version[1]}; 12.8 or newer is needed (sm_120)."
         )
     return Path(found)
+
+
+@cache
+def nvcc_version(nvcc: Path) -> tuple[int, int]:
+    text = subprocess.run([str(nvcc), "--version"], capture_output=True, text=True).stdout
+    match = re.search(r"release (\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")

@@ -11,6 +11,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -221,6 +222,7 @@ def _version(driver: Any) -> str:
 def state() -> str:
     """What an answer of the driver's depends on: the key under which it is cached."""
     parts = [os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.environ.get("LD_LIBRARY_PATH", "")]
+    parts.append(version("cuda-bindings"))
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/driver/nvidia/version").read_text())
     with contextlib.suppress(OSError):

@@ -116,6 +116,8 @@ class Allocator:
     def instruction(self, at: int, i: Instruction) -> None:
         form = i.op.form
         if form is Form.LOAD:
+            if self._load_ahead(at, i):
+                return
             self._save(at)
             self.stream.emit("LOAD", i.n, i.type.code)
         elif form is Form.AXIS:
@@ -135,6 +137,20 @@ class Allocator:
         else:
             self._pointwise(at, i)
         self.acc = i.d
+
+    def _load_ahead(self, at: int, i: Instruction) -> bool:
+        """Load to a free register what the next instruction does not read, so that nothing waits
+        for it yet and acc keeps its value."""
+        uses = self.uses.get(i.d, ())
+        if i.type.name not in ("f32", "i32") or not uses or uses[0] == at + 1:
+            return False
+        for k, held in self.held.items():
+            if self._next_use(held, at) == _NEVER:
+                self._release(held)
+                self.held[k] = i.d
+                self.stream.emit(f"LOAD_R_{k}", i.n)
+                return True
+        return False
 
     def _cast(self, at: int, i: Instruction) -> None:
         source = self.types[i.a].name

@@ -31,6 +31,7 @@ class Build:
     registers: int = 6
     block: int = 256
     step: int = 2
+    on_cpu: bool = False
 
     def __post_init__(self) -> None:
         for name in ("elements", "block", "step"):
@@ -53,6 +54,7 @@ class Build:
             "GI_REGISTERS": self.registers,
             "GI_BLOCK": self.block,
             "GI_STEP": self.step,
+            "GI_ON_CPU": int(self.on_cpu),
         }
 
     def kernel(self, name: str) -> str:

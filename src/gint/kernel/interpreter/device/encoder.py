@@ -65,20 +65,9 @@ class DeviceProgram:
     partial_words: int
 
 
-def uniform_registers(program: Program) -> dict[int, Instruction]:
-    """The registers known at launch, with the instructions that define them, in order."""
-    found: dict[int, Instruction] = {}
-    for i in _instructions(program):
-        fixed = i.op.form in (Form.CONST, Form.PARAM) or i.op.name == "extent"
-        computed = i.op.form in (Form.POINTWISE, Form.CAST) and all(r in found for r in i.reads)
-        if i.writes is not None and (fixed or computed):
-            found[i.writes] = i
-    return found
-
-
 def word_bits(verified: VerifiedProgram) -> int:
     """32 if everything computed per point fits words of 32 bits, else 64."""
-    uniforms = uniform_registers(verified.program)
+    uniforms = verified.program.uniforms
     for i in _instructions(verified.program):
         if i.writes in uniforms:
             continue
@@ -103,7 +92,7 @@ class _Encoder:
     def __init__(self, verified: VerifiedProgram, bits: int, registers: int) -> None:
         self.verified, self.bits, self.registers = verified, bits, registers
         program = verified.program
-        self.uniforms = uniform_registers(program)
+        self.uniforms = program.uniforms
         self.stream = Stream()
         self.rows: dict[int, int] = {}  # register -> row word
         self.row_words = self.thread_words = self.partial_words = self.spills = 0
@@ -168,13 +157,3 @@ class _Encoder:
         self.row_words += words
         return first
 
-
-__all__ = [
-    "KINDS",
-    "Accumulator",
-    "DeviceProgram",
-    "DeviceSection",
-    "encode",
-    "uniform_registers",
-    "word_bits",
-]

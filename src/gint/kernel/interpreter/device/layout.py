@@ -37,6 +37,7 @@ class Axis:
 @dataclass(frozen=True)
 class Layout:
     """`outer` and `inner` axes, the fastest first; `lane` is the program axis lanes run along.
+    There is at least one inner axis, if only of length 1.
 
     A group has 2**log_rows rows and 2**log_lanes threads for each.
     """
@@ -47,6 +48,10 @@ class Layout:
     rows_fastest: bool
     log_rows: int
     log_lanes: int
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self.outer + self.inner
 
     @property
     def rows(self) -> int:
@@ -89,6 +94,7 @@ def arrange(
             parallel, inner = [lane], [a for a in parallel if a is not lane]
     rows_fastest = lane is not None and any(a is lane for a in parallel)
     outer, inner = _lane_first(parallel, lane), _lane_first(inner, lane)
+    inner = inner or [Axis(1, (0,) * len(sizes), ())]
     lanes = _lanes(outer, inner, rows_fastest, has_reduced, build)
     source = lane.sources[-1] if lane is not None else None
     log_lanes = lanes.bit_length() - 1

@@ -21,6 +21,7 @@ one after the other. Knows records and scratch memory. Does not know pointers or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -55,15 +56,45 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Touched:
+    """A slot some point of the binding reads or writes: which bytes, from the storage's start.
+
+    `is_dense`: it covers all of them.
+    """
+
+    slot: int
+    storage_bytes: int
+    low: int
+    high: int
+    reads: bool
+    writes: bool
+    is_dense: bool
+
+
+@dataclass(frozen=True)
 class Plan:
-    """`records` are for the device; `launches` run in order on one scratch memory."""
+    """`records` are for the device; `launches` run in order on one scratch memory.
+
+    `error` is the flag of what was computed on the host; `may_fail` says whether the device can set
+    one.
+    """
 
     layout: Layout
     records: np.ndarray
     launches: tuple[Launch, ...]
     scratch_bytes: int
     error: int
-    storage_bytes: tuple[int, ...]
+    may_fail: bool
+    touched: tuple[Touched, ...]
+    slots_at: int = 0
+
+    def shifted(self, shifts: dict[int, int]) -> np.ndarray:
+        """The records for storages that begin `shifts[n]` bytes after the pointer of slot n."""
+        records = self.records.copy()
+        words = 1 + len(self.layout.axes)
+        for n, shift in shifts.items():
+            records[self.slots_at + n * words] += shift
+        return records
 
 
 class TooLargeError(ValueError):
@@ -118,21 +149,41 @@ class _Planner:
         )
         has_reduced = bool(program.verified.program.reduced_axes)
         if not layout.rows or not (layout.points or has_reduced):
-            return Plan(layout, np.zeros(0, np.int64), (), 0, error, ())
+            return Plan(layout, np.zeros(0, np.int64), (), 0, error, False, ())
         if self.build.word_bits == 32:
             self._check_positions()
         self._tables(values)
         launches, scratch = self._dealt() if self._is_dealt() else self._whole()
         records = np.concatenate(self.parts)
         word = self.build.word_bits // 8
-        sizes = tuple(size for size, _, _ in self.slots)
-        return Plan(layout, records, tuple(launches), scratch * word, error, sizes)
+        code = (i for s in program.verified.program.sections for i in s.instructions)
+        return Plan(
+            layout, records, tuple(launches), scratch * word, error,
+            any(i.op.sets_error for i in code), self._touched(), self.at["SLOTS_AT"],
+        )  # fmt: skip
+
+    def _touched(self) -> tuple[Touched, ...]:
+        found = []
+        p = self.program.verified.program
+        for n, (slot, (size, offset, strides)) in enumerate(zip(p.slots, self.slots, strict=True)):
+            lengths = [self.extents[a] for a in slot.axes]
+            if n not in p.slots_used or 0 in lengths:
+                continue
+            item = slot.dtype.itemsize
+            spans = [(e - 1) * s for e, s in zip(lengths, strides, strict=True)]
+            low = (offset + sum(min(0, span) for span in spans)) * item
+            high = (offset + sum(max(0, span) for span in spans) + 1) * item
+            is_dense = high - low == prod(lengths) * item
+            found.append(
+                Touched(n, size, low, high, slot.access.reads, slot.access.writes, is_dense)
+            )
+        return tuple(found)
 
     def _check_positions(self) -> None:
         layout, build = self.layout, self.build
         rows = layout.rows + build.block
         points = layout.points + build.block * build.elements
-        steps = [s for axis in (*layout.outer, *layout.inner) for s in axis.steps]
+        steps = [s for axis in layout.axes for s in axis.steps]
         if max(rows, points, *map(abs, steps), 0) >= _INDEX32:
             raise TooLargeError
 
@@ -224,7 +275,7 @@ class _Planner:
         for at, register in program.patches:
             value = values[register]
             code[at, 2:] = value & 0xFFFFFFFF, value >> 32
-        axes = (*layout.outer, *layout.inner)
+        axes = layout.axes
         sections: list[int] = []
         accumulators: list[int] = []
         for section in program.sections:
@@ -263,7 +314,7 @@ class _Planner:
             "LOG_LANES": layout.log_lanes,
             "ROWS_FASTEST": int(layout.rows_fastest),
             "TILES": layout.tiles(self.build),
-            "SLOT_WORDS": 1 + len(layout.outer) + len(layout.inner),
+            "SLOT_WORDS": 1 + len(layout.axes),
             "OUTER_RANK": len(layout.outer),
             "INNER_RANK": len(layout.inner),
         }

@@ -45,9 +45,8 @@ def run(
             for instruction in section.instructions:
                 before = launch.fn.error
                 launch.step(instruction)
-                # What is computed for no point is no error; what varies over nothing is computed
-                # once per launch in any case.
-                if empty and verified.varies.get(instruction.d):
+                # What is computed for no point is no error; what needs no point is known at launch.
+                if empty and instruction.d not in verified.program.uniforms:
                     launch.fn.error = before
                 for register in next(after):
                     del launch.registers[register]

@@ -6,7 +6,8 @@
  * GI_ELEMENTS      elements a thread computes at a time, a power of two
  * GI_REGISTERS     registers r0 r1 ... of a thread, 3 to GI_DEVICE_REGISTERS
  * GI_BLOCK         threads of a work-group, a power of two
- * GI_STEP          elements of a heavy operation computed at a time */
+ * GI_STEP          elements of a heavy operation computed at a time
+ * GI_ON_CPU        1 for a CPU: code that is small rather than unrolled */
 #ifndef GI_DIALECT_H
 #define GI_DIALECT_H
 
@@ -41,6 +42,12 @@ typedef ulong uint64_t;
 #define GI_MUL_HI(a, b) mul_hi((gi_u32)(a), (gi_u32)(b))
 #define GI_CODE_AT(code, i) ((code)[i])
 #define GI_INLINE static inline
+#define GI_ROLL _Pragma("nounroll")
+#if GI_ON_CPU
+#define GI_SECTION static __attribute__((noinline))
+#else
+#define GI_SECTION static inline
+#endif
 
 /* OpenCL C 1.2 has no arrays of pointers to global memory in arguments: slots are 64 arguments. */
 #define GI_ROW_OF_SLOTS(X, d) X(d##0) X(d##1) X(d##2) X(d##3) X(d##4) X(d##5) X(d##6) X(d##7)
@@ -73,7 +80,12 @@ static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
 #define GI_GLOBAL
 #define GI_LOCAL __shared__
 #define GI_LOCAL_POINTER
-#define GI_KERNEL extern "C" __global__ void __launch_bounds__(GI_BLOCK)
+/* GI_GROUPS_TOGETHER groups share a multiprocessor: with more threads in flight, and fewer registers
+ * for each, the latency of memory is hidden. */
+#ifndef GI_GROUPS_TOGETHER
+#define GI_GROUPS_TOGETHER 1
+#endif
+#define GI_KERNEL extern "C" __global__ void __launch_bounds__(GI_BLOCK, GI_GROUPS_TOGETHER)
 #define GI_BARRIER_LOCAL() __syncthreads()
 #define GI_BARRIER_GLOBAL() __syncthreads()
 #define GI_THREAD() ((gi_u32)threadIdx.x)
@@ -83,6 +95,8 @@ static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
 #define GI_MUL_HI(a, b) __umulhi(a, b)
 #define GI_CODE_AT(code, i) __ldg((code) + (i))
 #define GI_INLINE static __device__ __forceinline__
+#define GI_SECTION GI_INLINE
+#define GI_ROLL _Pragma("unroll 1")
 
 #define GI_SLOTS 64
 struct gi_slots {
@@ -94,6 +108,13 @@ struct gi_slots {
 
 #endif
 
-#define GI_ALL_UNROLLED _Pragma("unroll") for (int e = 0; e < GI_ELEMENTS; e++)
+/* GPUs keep registers in registers only if every index is known: loops over elements are unrolled.
+ * On CPUs they are loops over arrays, which vectorise and build in a fraction of the time. */
+#if GI_ON_CPU
+#define GI_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define GI_UNROLL _Pragma("unroll")
+#endif
+#define GI_ALL_UNROLLED GI_UNROLL for (int e = 0; e < GI_ELEMENTS; e++)
 
 #endif

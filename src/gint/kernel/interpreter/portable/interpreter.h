@@ -66,6 +66,10 @@ typedef GI_GLOBAL gi_word *gi_scratch;
 #else
 #define GI_FOR_7(F, NAME, T, EXPR)
 #endif
+/* Those that hold values, without the operands' r0 and r1. */
+#define GI_FOR_VALUE_REGISTERS(F)                                                                  \
+    F(2, , , )                                                                                     \
+    GI_FOR_3(F, , , ) GI_FOR_4(F, , , ) GI_FOR_5(F, , , ) GI_FOR_6(F, , , ) GI_FOR_7(F, , , )
 #define GI_FOR_REGISTERS(F, NAME, T, EXPR)                                                         \
     F(0, NAME, T, EXPR)                                                                            \
     F(1, NAME, T, EXPR)                                                                            \
@@ -115,6 +119,30 @@ GI_INLINE gi_index gi_position(gi_index x, gi_record axis, gi_i32 rank, gi_i32 w
     return position;
 }
 
+/* Where a thread's elements of a slot are: along one inner axis `stride` bytes apart from `first`;
+ * along several, each offset is computed anew. */
+typedef struct {
+    GI_GLOBAL gi_u8 *first;
+    gi_i64 stride;
+    gi_i32 rank;
+    gi_record axis, steps; /* of the inner axes */
+} gi_access;
+
+GI_INLINE gi_access gi_reach(gi_record record, gi_u32 n, gi_index row, gi_index point,
+                             gi_u32 log_lanes, GI_GLOBAL gi_u8 *base) {
+    gi_access slot;
+    gi_record entry = record + record[GI_R_SLOTS_AT] + n * record[GI_R_SLOT_WORDS];
+    const gi_i32 outer = (gi_i32)record[GI_R_OUTER_RANK];
+    slot.axis = record + record[GI_R_AXES_AT];
+    slot.first = base + entry[0] + gi_offset(row, slot.axis, outer, entry + 1);
+    slot.axis += 3 * outer;
+    slot.steps = entry + 1 + outer;
+    slot.rank = (gi_i32)record[GI_R_INNER_RANK];
+    slot.stride = slot.steps[0] << log_lanes;
+    if (slot.rank == 1) slot.first += gi_bytes(point, slot.steps[0]);
+    return slot;
+}
+
 /* --- Reductions: (v, i) <- fold((v, i), (b_v, b_i)); `code` is that of the TREE instruction. */
 
 GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word b_i) {
@@ -148,18 +176,49 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
 
 /* --- One section of one thread: tiles from `tile` to `tile_end`. Returns error bits. */
 
-#define GI_ROLLED_LOOP                                                                             \
-    _Pragma("unroll 1") for (gi_i32 done = 0; done < GI_ELEMENTS; done += GI_STEP)
-#define GI_STEP_LOOP _Pragma("unroll") for (gi_i32 j = 0; j < GI_STEP; j++)
+#define GI_ROLLED_LOOP GI_ROLL for (gi_i32 done = 0; done < GI_ELEMENTS; done += GI_STEP)
+#define GI_STEP_LOOP GI_UNROLL for (gi_i32 j = 0; j < GI_STEP; j++)
+#define GI_ROTATE_ONE(r, last)                                                                     \
+    GI_UNROLL for (gi_i32 i = 0; i < GI_ELEMENTS - 1; i++) r[i] = r[i + 1];                        \
+    r[GI_ELEMENTS - 1] = last;
+#define GI_SCATTERED(e)                                                                            \
+    (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axis, slot.rank, slot.steps))
+#define GI_LOAD(to, T, VALUE)                                                                      \
+    if (slot.rank == 1) {                                                                          \
+        GI_ALL_UNROLLED {                                                                          \
+            T x = 0;                                                                               \
+            if (e < active) x = *(const GI_GLOBAL T *)(slot.first + e * slot.stride);              \
+            to[e] = VALUE;                                                                         \
+        }                                                                                          \
+    } else {                                                                                       \
+        GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
+            T x = 0;                                                                               \
+            if (e < active) x = *(const GI_GLOBAL T *)GI_SCATTERED(e);                             \
+            GI_ROTATE_ONE(to, VALUE)                                                               \
+        }                                                                                          \
+    }
+#define GI_STORE(T, VALUE)                                                                         \
+    if (slot.rank == 1) {                                                                          \
+        GI_ALL_UNROLLED {                                                                          \
+            const gi_word x = acc[e];                                                              \
+            if (e < last) *(GI_GLOBAL T *)(slot.first + e * slot.stride) = (T)(VALUE);             \
+        }                                                                                          \
+    } else {                                                                                       \
+        GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
+            const gi_word x = acc[0];                                                              \
+            if (e < last) *(GI_GLOBAL T *)GI_SCATTERED(e) = (T)(VALUE);                            \
+            GI_ROTATE_ONE(acc, x)                                                                  \
+        }                                                                                          \
+    }
 #define GI_SHIFT(r)                                                                                \
-    _Pragma("unroll") for (gi_i32 e = 0; e < GI_ELEMENTS - GI_STEP; e++) r[e] = r[e + GI_STEP];
+    GI_UNROLL for (gi_i32 e = 0; e < GI_ELEMENTS - GI_STEP; e++) r[e] = r[e + GI_STEP];
 #define GI_APPEND(r, last) GI_STEP_LOOP r[GI_ELEMENTS - GI_STEP + j] = last[j];
 /* Light operations are unrolled. Heavy ones pass the elements by, GI_STEP at a time, so that their
  * temporaries are few: what r0 held is gone afterwards. */
 
-GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc, gi_index tile,
-                                gi_index tile_end, gi_i32 is_scalar, gi_index row, gi_i32 has_row,
-                                gi_u32 lane, gi_u32 thread GI_SLOT_PARAMETERS) {
+GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc, gi_index tile,
+                                 gi_index tile_end, gi_i32 is_scalar, gi_index row, gi_i32 has_row,
+                                 gi_u32 lane, gi_u32 thread GI_SLOT_PARAMETERS) {
     gi_word acc[GI_ELEMENTS], r0[GI_ELEMENTS], r1[GI_ELEMENTS], r2[GI_ELEMENTS];
 #if GI_REGISTERS > 3
     gi_word r3[GI_ELEMENTS];
@@ -221,99 +280,82 @@ GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc,
             }
             break;
 
-        case GI_C_LOAD:
-        case GI_C_STORE: {
-            gi_record slot = record + record[GI_R_SLOTS_AT] + n * record[GI_R_SLOT_WORDS];
-            gi_record axis = record + record[GI_R_AXES_AT];
-            const gi_i32 outer = (gi_i32)record[GI_R_OUTER_RANK];
-            const gi_i32 inner = (gi_i32)record[GI_R_INNER_RANK];
-            gi_i64 at[GI_ELEMENTS];
-            const gi_i64 start = slot[0] + gi_offset(row, axis, outer, slot + 1);
-            slot += 1 + outer;
-            axis += 3 * outer;
-            if (is_scalar || inner == 0) {
-                GI_ALL_UNROLLED at[e] = start;
-            } else if (inner == 1) {
-                const gi_i64 step = slot[0] << log_lanes, first = start + gi_bytes(point, slot[0]);
-                GI_ALL_UNROLLED at[e] = first + e * step;
-            } else {
-                gi_index rest[GI_ELEMENTS];
-                GI_ALL_UNROLLED rest[e] = point + ((gi_index)e << log_lanes), at[e] = start;
-                for (gi_i32 a = 0; a < inner; a++, axis += 3) {
-                    GI_ALL_UNROLLED {
-                        const gi_index q = a + 1 < inner ? gi_divide(rest[e], axis) : 0;
-                        at[e] += gi_bytes(rest[e] - q * (gi_index)axis[0], slot[a]);
-                        rest[e] = q;
-                    }
-                }
-            }
-            GI_GLOBAL gi_u8 *base = GI_SLOT(n);
-#define GI_LOAD(T, VALUE)                                                                          \
-    GI_ALL_UNROLLED {                                                                              \
-        T x = 0;                                                                                   \
-        if (e < active) x = *(const GI_GLOBAL T *)(base + at[e]);                                  \
-        acc[e] = VALUE;                                                                            \
-    }                                                                                              \
-    break;
-#define GI_STORE(T, VALUE)                                                                         \
-    GI_ALL_UNROLLED {                                                                              \
-        if (e < last) *(GI_GLOBAL T *)(base + at[e]) = (T)(VALUE);                                 \
-    }                                                                                              \
-    break;
-            if (op.x == GI_C_LOAD) {
-                switch (op.z) {
-                case GI_bool:
-                    GI_LOAD(gi_u8, x != 0)
-                case GI_u8:
-                case GI_i8:
-                    GI_LOAD(gi_u8, x)
-                case GI_i16:
-                    GI_LOAD(gi_u16, x)
-                case GI_i32:
-                case GI_f32:
-                    GI_LOAD(gi_u32, x)
-                case GI_f16:
-                    GI_LOAD(gi_u16, GI_PACK_float(gi_f16_to_f32(x)))
-                case GI_bf16:
-                    GI_LOAD(gi_u16, GI_PACK_float(gi_bf16_to_f32(x)))
+        case GI_C_LOAD: {
+            const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));
+            switch (op.z) {
+            case GI_bool:
+                GI_LOAD(acc, gi_u8, x != 0)
+                break;
+            case GI_u8:
+            case GI_i8:
+                GI_LOAD(acc, gi_u8, x)
+                break;
+            case GI_i16:
+                GI_LOAD(acc, gi_u16, x)
+                break;
+            case GI_i32:
+            case GI_f32:
+                GI_LOAD(acc, gi_u32, x)
+                break;
+            case GI_f16:
+                GI_LOAD(acc, gi_u16, GI_PACK_float(gi_f16_to_f32(x)))
+                break;
+            case GI_bf16:
+                GI_LOAD(acc, gi_u16, GI_PACK_float(gi_bf16_to_f32(x)))
+                break;
 #if GI_WORD_BITS == 64
-                case GI_i64:
-                case GI_f64:
-                    GI_LOAD(gi_u64, x)
+            case GI_i64:
+            case GI_f64:
+                GI_LOAD(acc, gi_u64, x)
+                break;
 #endif
-                default:
-                    break;
-                }
-            } else {
-                /* Of a scalar section's threads one stores. */
-                const gi_i32 last = is_scalar && lane ? 0 : active;
-                switch (op.z) {
-                case GI_bool:
-                case GI_u8:
-                case GI_i8:
-                    GI_STORE(gi_u8, acc[e])
-                case GI_i16:
-                    GI_STORE(gi_u16, acc[e])
-                case GI_i32:
-                case GI_f32:
-                    GI_STORE(gi_u32, acc[e])
-                case GI_f16:
-                    GI_STORE(gi_u16, gi_f32_to_f16(GI_UNPACK_float(acc[e])))
-                case GI_bf16:
-                    GI_STORE(gi_u16, gi_f32_to_bf16(GI_UNPACK_float(acc[e])))
-#if GI_WORD_BITS == 64
-                case GI_i64:
-                case GI_f64:
-                    GI_STORE(gi_u64, acc[e])
-#endif
-                default:
-                    break;
-                }
+            default:
+                break;
             }
             break;
         }
-#undef GI_LOAD
-#undef GI_STORE
+#define GI_LOAD_INTO(k, NAME, T, EXPR)                                                             \
+    case GI_C_LOAD_R_##k: {                                                                        \
+        const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));             \
+        GI_LOAD(r##k, gi_u32, x)                                                                   \
+        break;                                                                                     \
+    }
+            GI_FOR_VALUE_REGISTERS(GI_LOAD_INTO)
+#undef GI_LOAD_INTO
+        case GI_C_STORE: {
+            const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));
+            /* Of a scalar section's threads one stores. */
+            const gi_i32 last = is_scalar && lane ? 0 : active;
+            switch (op.z) {
+            case GI_bool:
+            case GI_u8:
+            case GI_i8:
+                GI_STORE(gi_u8, x)
+                break;
+            case GI_i16:
+                GI_STORE(gi_u16, x)
+                break;
+            case GI_i32:
+            case GI_f32:
+                GI_STORE(gi_u32, x)
+                break;
+            case GI_f16:
+                GI_STORE(gi_u16, gi_f32_to_f16(GI_UNPACK_float(x)))
+                break;
+            case GI_bf16:
+                GI_STORE(gi_u16, gi_f32_to_bf16(GI_UNPACK_float(x)))
+                break;
+#if GI_WORD_BITS == 64
+            case GI_i64:
+            case GI_f64:
+                GI_STORE(gi_u64, x)
+                break;
+#endif
+            default:
+                break;
+            }
+            break;
+        }
 
 #if GI_WORD_BITS == 64
         case GI_C_INDEX: {
@@ -326,8 +368,11 @@ GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc,
             } else {
                 const gi_i32 inner = (gi_i32)record[GI_R_INNER_RANK];
                 axis += 3 * outer;
-                GI_ALL_UNROLLED acc[e] =
-                    gi_position(point + ((gi_index)e << log_lanes), axis, inner, place - outer);
+                GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {
+                    const gi_word at =
+                        gi_position(point + ((gi_index)e << log_lanes), axis, inner, place - outer);
+                    GI_ROTATE_ONE(acc, at)
+                }
             }
             break;
         }
@@ -508,8 +553,8 @@ GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc,
         }                                                                                          \
         break;                                                                                     \
     case GI_C_TREE_##NAME:                                                                         \
-        _Pragma("unroll") for (gi_i32 reach = GI_ELEMENTS / 2; reach; reach /= 2)                  \
-            _Pragma("unroll") for (gi_i32 e = 0; e < reach; e++) {                                 \
+        GI_UNROLL for (gi_i32 reach = GI_ELEMENTS / 2; reach; reach /= 2)                          \
+            GI_UNROLL for (gi_i32 e = 0; e < reach; e++) {                                         \
             const T a = GI_UNPACK_##T(acc[e]), b = GI_UNPACK_##T(acc[e + reach]);                  \
             acc[e] = GI_PACK_##T((T)EXPR);                                                         \
         }                                                                                          \
@@ -535,12 +580,12 @@ GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc,
                 const gi_i32 is_fold = op.x != (gi_u32)imm;
                 const gi_i32 count = is_fold ? active : GI_ELEMENTS;
                 gi_word v = GI_SPILL_WORD(0), i = GI_INDEX_WORD(0);
-                _Pragma("unroll 1") for (gi_i32 done = is_fold ? 0 : 1; done < count; done++) {
+                GI_ROLL for (gi_i32 done = is_fold ? 0 : 1; done < count; done++) {
                     if (is_fold) v = GI_SPILL_WORD(done), i = GI_INDEX_WORD(done);
                     gi_fold((gi_u32)imm, &v, &i, is_fold ? acc[0] : GI_SPILL_WORD(done),
                             is_fold ? r0[0] : GI_INDEX_WORD(done));
                     if (is_fold) GI_SPILL_WORD(done) = v, GI_INDEX_WORD(done) = i;
-                    _Pragma("unroll") for (gi_i32 e = 0; e + 1 < GI_ELEMENTS; e++) {
+                    GI_UNROLL for (gi_i32 e = 0; e + 1 < GI_ELEMENTS; e++) {
                         acc[e] = acc[e + 1];
                         r0[e] = r0[e + 1];
                     }
@@ -557,6 +602,8 @@ GI_INLINE gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc,
 }
 
 /* --- The end of a chunk: what the threads of a row have folded becomes one value per accumulator.
+ *
+ * Sections that fold nothing have no accumulators: every barrier is met by all threads.
  *
  * thread[n] of every thread, by a tree over the lanes in local memory, then onto row[n] in the
  * order of the chunks; or, where chunks are dealt to work-groups, to the partials for gint_combine.
@@ -667,14 +714,12 @@ GI_KERNEL GI_NAME(gint_run)(GI_GLOBAL const gi_i64 *records, const gi_u32 record
                 errors |= gi_run_section(record, scratch, (gi_u32)section[1], tile, end,
                                          GI_IS_SCALAR(section), p.row, p.has_row, p.lane,
                                          p.thread GI_SLOT_ARGUMENTS);
-                if (GI_IS_REDUCE(section)) {
-                    p.chunk = c;
-                    p.is_first = c == 0;
-                    gi_close_chunk(record, scratch, section, values, indices, p);
-                }
+                p.chunk = c;
+                p.is_first = c == 0;
+                gi_close_chunk(record, scratch, section, values, indices, p);
             }
             /* What this section stored, the next may load by another thread. */
-            if (s + 1 < (gi_u32)record[GI_R_LAST_SECTION]) GI_BARRIER_GLOBAL();
+            GI_BARRIER_GLOBAL();
         }
     }
     if (errors) GI_SET_FLAG(error, errors);
