@@ -159,12 +159,14 @@ def matmul_quantized(
     check_rank("x", x, 1)
     shape, quantized = _matrix_shape(weight_shape), format_of(quant_type)
     weights = _weights("weight_data", weight_data, shape, quantized)
-    check_shape("x", x.shape, (*x.shape[:-1], shape[1]), f", as weight_shape is {shape}")
+    if x.shape[-1] != shape[1]:
+        check_shape("x", x.shape, (*x.shape[:-1], shape[1]), f", as weight_shape is {shape}")
     y = take_out(out, (*x.shape[:-1], shape[0]), x)
-    refuse_overlap(y, x=x)
+    if out is not None:
+        refuse_overlap(y, x=x)
     if isinstance(weights, QuantizedWeights):
-        if np.may_share_memory(y.array, weights.data):
-            raise ValueError("out shares memory with weight_data; it needs memory of its own.")
+        if out is not None and isinstance(y.array, np.ndarray):
+            refuse_overlap(y, weight_data=Operand(weights.data, "u8"))
         products = _products()
     else:
         products = weights.products
@@ -181,10 +183,14 @@ def _multiply(
     quantize_activations: bool,
 ) -> None:
     outputs, inputs = weights.shape
-    rows = on_host(x.float32()).reshape(math.prod(x.shape[:-1]), inputs)
-    direct = y.type == "f32" and y.array.flags.c_contiguous and isinstance(y.array, np.ndarray)
+    rows = on_host(x.float32())
+    direct = y.type == "f32" and isinstance(y.array, np.ndarray) and y.array.flags.c_contiguous
     values = y.array if direct else empty(y.shape, np.dtype("f4"))
-    products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
+    if rows.ndim == 2:
+        products.multiply(rows, weights, values, quantize_activations)
+    else:
+        rows = rows.reshape(math.prod(x.shape[:-1]), inputs)
+        products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
     if not direct:
         store(y, beside(values, y.array))
 
@@ -223,7 +229,7 @@ def _weights(
     name: str, data: Any, shape: tuple[int, ...], quantized: QuantizedFormat
 ) -> QuantizedWeights | PreparedWeights:
     """The argument called `name`, checked against the shape and format that it should have."""
-    if hasattr(data, "unpack") and hasattr(data, "products"):
+    if hasattr(data, "unpack"):
         if data.format is not quantized:
             raise ValueError(f"{name} was prepared as {data.format.name}, not {quantized.name}.")
         check_shape(name, data.shape, shape)
@@ -239,6 +245,10 @@ def _weights(
 
 
 def _matrix_shape(shape: Any) -> tuple[int, int]:
+    if type(shape) is tuple and len(shape) == 2:
+        outputs, inputs = shape
+        if type(outputs) is type(inputs) is int and outputs >= 0 <= inputs and inputs % BLOCK == 0:
+            return shape
     found = _shape("weight_shape", shape)
     if len(found) != 2:
         raise ValueError(f"weight_shape is {found} and needs two dimensions, (out, in).")

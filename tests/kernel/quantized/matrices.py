@@ -6,8 +6,7 @@ import numpy as np
 
 from gint.kernel.quantized import QuantizedFormat, QuantizedWeights, dequantize, quantize
 
-#: Of a float32 sum of n products, relative to the sum of their magnitudes: each is rounded, and
-#: passes through the additions of its block (at most 32) and of the blocks.
+#: Half a unit of float32, the rounding of one operation relative to its result.
 UNIT = 2.0**-24
 
 
@@ -27,8 +26,12 @@ def values_of(weights: QuantizedWeights) -> np.ndarray:
 
 
 def bound_f32(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Of the error of a float32 product of (rows, in) and (out, in)."""
-    return UNIT * (40 + w.shape[1] / 32) * (np.abs(x) @ np.abs(w).T) + 1e-37
+    """Of the error of a float32 product of (rows, in) and (out, in).
+
+    Each product is rounded, and then passes through the additions of its block (at most 32) and of
+    the blocks; on devices through those of a quarter of all inputs.
+    """
+    return UNIT * (40 + w.shape[1] / 4) * (np.abs(x) @ np.abs(w).T) + 1e-37
 
 
 def bound_8_bits(x: np.ndarray, w: np.ndarray) -> np.ndarray:

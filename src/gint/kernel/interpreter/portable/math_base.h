@@ -143,6 +143,31 @@ GI_FN float gi_orsign_f32(float x, float s) {
 /* 2^n, n from -126 to 127, given n + 127 in the low 9 bits */
 GI_FN float gi_pow2_biased_f32(gi_u32 n) { return gi_f32_bits(n << 23); }
 
+/* Functions that are written once for a float and, in C++, for a vector register of floats
+ * (cpp/src/wide.h): gi_f is either, and what would be an operator of one of them has a name here.
+ * Comparisons with NaN are false. */
+#if defined(__cplusplus)
+#define GI_GENERIC template <class gi_f> GI_FN
+#else
+#define GI_GENERIC GI_FN
+typedef float gi_f;
+#endif
+GI_FN float gi_muladd(float a, float b, float c) { return GI_FMAF(a, b, c); }
+/* a where x < edge, else b */
+GI_FN float gi_below(float x, float edge, float a, float b) { return x < edge ? a : b; }
+/* x, or the edge where x is beyond it; NaN stays */
+GI_FN float gi_at_most(float edge, float x) { return edge < x ? edge : x; }
+GI_FN float gi_at_least(float edge, float x) { return edge > x ? edge : x; }
+/* 2^n, n from -126 to 127, given n + 127 in the low bits of x */
+GI_FN float gi_pow2_of(float x) { return gi_pow2_biased_f32(gi_bits_f32(x)); }
+/* p * 2^n in one rounding, n from -252 to 254, p about 1, given n + 254 in the low bits of
+ * `shifted` (see GI_ROUNDER_F32). In two factors: only the last product meets a denormal or
+ * overflows. */
+GI_FN float gi_scale(float p, float shifted) {
+    gi_u32 n = gi_bits_f32(shifted), k = n >> 1;
+    return p * gi_pow2_biased_f32(k) * gi_pow2_biased_f32(n - k);
+}
+
 /* Adding 1.5 * 2^23 + bias leaves rint(x) + bias, for |x| < 2^21, in the low bits of the sum, and
  * shifting those into the exponent drops the rest: with bias 127 that is 2^rint(x) at once. */
 #define GI_ROUNDER_F32 12582912.0f

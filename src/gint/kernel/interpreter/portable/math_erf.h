@@ -12,15 +12,20 @@ GI_FN float gi_erf_core(float x) {
     return GI_FMAF(q, x, x);
 }
 
-/* 1 - 2^q(|x|) beyond 1, q = log2(erfc) (ERF_TAIL); from 4 on that is 1 */
-GI_FN float gi_erf_f32(float x) {
-    float a = gi_abs_f32(x), b = a > 4.0f ? 4.0f : a;
-    float q = gi_poly7_f32(b, -0x1.0b8c9ep-11f, -0x1.a03fe6p+0f, -0x1.d76e8ap-1f, -0x1.30700ep-3f,
-                           0x1.01b4b8p-5f, -0x1.15ee76p-8f, 0x1.18b944p-12f);
-    gi_u32 n;
-    float p = gi_exp2_reduced(q, 127.0f, &n);
-    float tail = gi_mulsign_f32(1.0f - p * gi_pow2_biased_f32(n), x);
-    return a < 1.0f ? gi_erf_core(x) : tail;
+/* 1 - 2^q, q = log2(erfc(a)) = a c(a) (ERF_LOG), as -(2^q - 1), which keeps small results; from 4
+ * on that is 1 */
+GI_GENERIC gi_f gi_erf_f32(gi_f x) {
+    gi_f a = gi_at_most(4.0f, gi_abs_f32(x));
+    gi_f q = gi_muladd(a, 0x1.a9d52ap-17f, -0x1.589614p-13f);
+    q = gi_muladd(q, a, 0x1.d5915ep-11f);
+    q = gi_muladd(q, a, -0x1.378d46p-9f);
+    q = gi_muladd(q, a, 0x1.b26992p-13f);
+    q = gi_muladd(q, a, 0x1.c4e736p-6f);
+    q = gi_muladd(q, a, -0x1.2fad20p-3f);
+    q = gi_muladd(q, a, -0x1.d63ebep-1f);
+    q = gi_muladd(q, a, -0x1.a0be84p+0f) * a;
+    gi_f r, s = gi_pow2_of(gi_exp2_reduce(q, 127.0f, &r));
+    return gi_mulsign_f32((1.0f - s) - s * gi_exp2_p(r), x);
 }
 
 /* erfc(a) = exp(-a^2) q(t) / (1 + 2a), t = (a - 2) / (a + 2) (ERFC); the rounding error of a^2 is
@@ -35,10 +40,10 @@ GI_FN float gi_erfc_f32(float x) {
     float square = b * b;
     float lost = ((high * high - square) + 2.0f * high * low) + low * low;
     float r;
-    gi_u32 n = gi_exp_reduce(-square, 254.0f, &r);
+    float shifted = gi_exp_reduce(-square, 254.0f, &r);
     r = r - lost;
     float w = q / (1.0f + 2.0f * b);
-    float y = gi_scale_f32(GI_FMAF(w, gi_exp_p(r), w), n);
+    float y = gi_scale(GI_FMAF(w, gi_exp_p(r), w), shifted);
     y = x < 0.0f ? 2.0f - y : y;
     return a < 0.5f ? 1.0f - gi_erf_core(x) : y;
 }

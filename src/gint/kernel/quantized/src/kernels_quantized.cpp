@@ -92,6 +92,7 @@ template <class Format, int ROWS>
 void product(size_t blocks, const uint8_t *group, const uint8_t *tile, float *out,
              ptrdiff_t out_stride, size_t lanes) {
     constexpr size_t BYTES = QUANTIZED_FACTS[Format::FORMAT].block;
+    constexpr int CHAINS = ROWS < 4 ? 2 : 1; // of additions, for their latency
     Totals<ROWS> total;
     for (size_t block = 0; block < blocks; block++, tile += ROWS * BLOCK_BYTES) {
         const size_t half = block % 2;
@@ -101,19 +102,24 @@ void product(size_t blocks, const uint8_t *group, const uint8_t *tile, float *ou
         load_scales(group + half * LANES * 2, scale);
 #pragma GCC unroll 1
         for (size_t part = 0; part < PARTS; part++) {
-            typename Format::Accumulator sum[ROWS];
+            typename Format::Accumulator sum[ROWS][CHAINS];
 #pragma GCC unroll 8
-            for (int row = 0; row < ROWS; row++) sum[row].begin(read<int32_t>(first + row * 4));
+            for (int row = 0; row < ROWS; row++) {
+                sum[row][0].begin(read<int32_t>(first + row * 4));
+                if (CHAINS == 2) sum[row][CHAINS - 1].begin(0);
+            }
             Format::quads(weights + part * REGISTER, [&](Ints bytes, int quad) {
 #pragma GCC unroll 8
                 for (int row = 0; row < ROWS; row++)
-                    Format::dot(sum[row], bytes, all(read<int32_t>(tile + row * 32 + quad * 4)));
+                    Format::dot(sum[row][quad % CHAINS], bytes,
+                                all(read<int32_t>(tile + row * 32 + quad * 4)));
             });
 #pragma GCC unroll 8
             for (int row = 0; row < ROWS; row++) {
+                Ints whole = sum[row][0].sum();
+                if (CHAINS == 2) whole += sum[row][CHAINS - 1].sum();
                 const Floats both = scale[part] * all(read<float>(scale_of_x + row * 4));
-                total.of[row][part] =
-                    multiply_add(to_floats(sum[row].sum()), both, total.of[row][part]);
+                total.of[row][part] = multiply_add(to_floats(whole), both, total.of[row][part]);
             }
         }
         if (half) group += PAIR_SCALES + 2 * BYTES;

@@ -40,16 +40,32 @@ int threads_for(double us, int allowed) {
     return int(std::clamp(us / US_PER_THREAD, 1.0, double(allowed)));
 }
 
-// `work(n, thread)` for n < count, each n by whichever thread is free.
+// A thread's share of the work: n from `next` up to `end`, also for others who have done theirs.
+struct alignas(LINE) Share {
+    std::atomic<size_t> next;
+    size_t end;
+};
+
+// `work(n, thread)` for n < count. Each thread goes through a share of neighbours in order: threads
+// that take turns read memory at half the speed (docs/performance.md).
 template <class Work> void share(size_t count, int threads, const Work &work) {
-    if (threads < 2 || count < 2) {
+    const size_t shares = std::min(size_t(threads), count);
+    if (shares < 2) {
         for (size_t n = 0; n < count; n++) work(n, 0);
         return;
     }
-    std::atomic<size_t> next = 0;
-#pragma omp parallel num_threads(threads)
-    for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < count;)
-        work(n, size_t(thread_number()));
+    std::vector<Share> all(shares);
+    for (size_t k = 0; k < shares; k++)
+        all[k].next = count * k / shares, all[k].end = count * (k + 1) / shares;
+#pragma omp parallel num_threads(int(shares))
+    {
+        const size_t thread = size_t(thread_number());
+        for (size_t k = 0; k < shares; k++) {
+            Share &mine = all[(thread + k) % shares];
+            for (size_t n; (n = mine.next.fetch_add(1, std::memory_order_relaxed)) < mine.end;)
+                work(n, thread);
+        }
+    }
 }
 
 // Rows of x in tiles, for the loops of one format.

@@ -67,6 +67,16 @@ enum ChainOp : uint8_t {
     CHAIN_ABS,      // |x|
     CHAIN_SQUARE,   // x * x
     CHAIN_TWICE,    // x + x
+    CHAIN_KEEP,     // x, and y <- x
+    CHAIN_EXP,      // from here on f32 alone
+    CHAIN_EXP2,
+    CHAIN_EXPM1,
+    CHAIN_SIGMOID,
+    CHAIN_TANH,
+    CHAIN_ERF,
+    CHAIN_SQRT,
+    CHAIN_RSQRT,
+    CHAIN_RECIPROCAL,
     CHAIN_OPS,
 };
 
@@ -78,15 +88,33 @@ struct ChainArgument {
     const void *operand;
 };
 
+// The end of a chain that is one row of a reduction: partial results in lanes, combined in the order
+// that Reduction::rows has.
+struct ChainFold {
+    ChainLink link; // its operand: the lanes, of FOLD_BYTES; null where there is none
+    void (*begin)(void *lanes);
+    void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
+    void (*end)(void *d, void *lanes);
+    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay in
+    // registers.
+    void (*squares)(size_t n, void *d, const void *s, const void *shift);
+};
+constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
+
+// The first argument is where the accumulator starts, the last one a store.
+using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, size_t last_block);
+
 struct ChainKernels {
     size_t block; // elements that a chain works on at once
-    // The first argument is where the accumulator starts, the last one a store.
-    void (*run)(const ChainArgument *arguments, size_t first_block, size_t last_block);
-    ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar
+    ChainRun run;
+    ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar; null where it is not built
     // Two links at once; null where the pair is not built. Its second argument's link is not looked
     // at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
+    // A whole chain of two links and a plain store, as one loop; null where it is not built.
+    ChainRun run_pair[CHAIN_OPS][2][CHAIN_OPS][2];
     ChainLink store, store_stream;
+    ChainFold fold[GI_OPCODE_COUNT];
 };
 
 struct KernelTable {

@@ -3,6 +3,9 @@
 // unnamed namespaces so that no symbol is shared between the sets.
 #include "kernels.h"
 #include "numeric.h"
+#include "wide.h"
+
+#include <concepts>
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -13,6 +16,10 @@ namespace {
         using Result = R;                                                                          \
         static inline R apply(A a, int &error) {                                                   \
             (void)error;                                                                           \
+            return EXPR;                                                                           \
+        }                                                                                          \
+        template <class W>                                                                         \
+        [[gnu::always_inline]] static inline auto wide(W a) -> decltype(EXPR) {                    \
             return EXPR;                                                                           \
         }                                                                                          \
         using First = A;                                                                           \
@@ -58,14 +65,35 @@ template <class T> struct Operand<T, true> {
     T operator[](size_t) const { return value; }
 };
 
+// The functions that are written for vectors too (wide.h).
+template <class F>
+concept HasWide = std::same_as<typename F::First, float> && requires(Wide x) {
+    { F::wide(x) } -> std::same_as<Wide>;
+};
+
+template <class F> void unary_wide(size_t n, float *r, const float *a) {
+    constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
+    size_t i = 0;
+    for (; i + COUNT <= n; i += COUNT) put(r + i, F::wide(load(a + i)));
+    if (i == n) return;
+    float rest[COUNT] = {};
+    memcpy(rest, a + i, (n - i) * sizeof(float));
+    put(rest, F::wide(load(rest)));
+    memcpy(r + i, rest, (n - i) * sizeof(float));
+}
+
 template <class F>
 void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
-    const Operand<typename F::First, false> a(pa);
-    int flag = 0;
+    if constexpr (HasWide<F>) {
+        unary_wide<F>(n, r, static_cast<const float *>(pa));
+    } else {
+        const Operand<typename F::First, false> a(pa);
+        int flag = 0;
 #pragma GCC ivdep
-    for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], flag);
-    *error |= flag;
+        for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], flag);
+        *error |= flag;
+    }
 }
 
 template <class F, unsigned S>

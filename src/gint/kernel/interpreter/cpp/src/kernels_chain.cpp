@@ -4,18 +4,12 @@
 // that takes the accumulator in registers, combines it with one operand, and jumps to the next
 // link: one load per operation and no store, where a loop per instruction needs two and one.
 #include "kernels.h"
+#include "numeric.h"
 #include "vectors.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "wide.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
-
-template <class T>
-using Link = void (*)(V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, const ChainArgument *,
-                      ptrdiff_t);
 
 template <class T> inline V<T> broadcast(const void *p) {
     const T value = *static_cast<const T *>(p);
@@ -94,6 +88,18 @@ void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const 
                                                  at + 2, offset);
 }
 
+// The same where nothing else is to be done: a loop, no jumps.
+template <class T, ChainOp OP1, bool S1, ChainOp OP2, bool S2>
+void run_pair(const ChainArgument *at, size_t first, size_t last) {
+    const Operand<T, false> x(at[0].operand, 0);
+    const Operand<T, S1> y(at[1].operand, 0);
+    const Operand<T, S2> z(at[2].operand, 0);
+    auto *d = const_cast<void *>(at[3].operand);
+#pragma GCC unroll 4
+    for (int n = int(first) * 8; n < int(last) * 8; n++)
+        put<T>(d, n, combine<T, OP2>(combine<T, OP1>(x[n], y[n]), z[n]));
+}
+
 template <class T, ChainOp OP>
 void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
            ptrdiff_t offset) {
@@ -102,12 +108,70 @@ void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const
                                                  step(f), step(g), step(h), at + 1, offset);
 }
 
+// Elementary functions, on half of the block at a time.
+template <ChainOp OP> [[gnu::always_inline]] inline Wide function(Wide x) {
+    if constexpr (OP == CHAIN_EXP)
+        return gi_exp_f32(x);
+    else if constexpr (OP == CHAIN_EXP2)
+        return gi_exp2_f32(x);
+    else if constexpr (OP == CHAIN_EXPM1)
+        return gi_expm1_f32(x);
+    else if constexpr (OP == CHAIN_SIGMOID)
+        return gi_sigmoid_f32(x);
+    else if constexpr (OP == CHAIN_TANH)
+        return gi_tanh_f32(x);
+    else if constexpr (OP == CHAIN_ERF)
+        return gi_erf_f32(x);
+    else if constexpr (OP == CHAIN_SQRT)
+        return gi_sqrt_f32(x);
+    else if constexpr (OP == CHAIN_RSQRT)
+        return 1.0f / gi_sqrt_f32(x);
+    else
+        return 1.0f / x;
+}
+
+template <ChainOp OP>
+void elementary(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
+                const ChainArgument *at, ptrdiff_t offset) {
+    static_assert(WIDE == 4);
+    const Wide x = function<OP>(Wide{a, b, c, d}), y = function<OP>(Wide{e, f, g, h});
+    return reinterpret_cast<Link<float>>(at[1].link)(x.v[0], x.v[1], x.v[2], x.v[3], y.v[0], y.v[1],
+                                                     y.v[2], y.v[3], at + 1, offset);
+}
+
+// f(x) * y, as in x * sigmoid(x)
+template <ChainOp OP>
+void elementary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g,
+                      Floats h, const ChainArgument *at, ptrdiff_t offset) {
+    const float *y =
+        reinterpret_cast<const float *>(static_cast<const char *>(at[1].operand) + offset);
+    const Wide x = function<OP>(Wide{a, b, c, d}) * load(y);
+    const Wide z = function<OP>(Wide{e, f, g, h}) * load(y + sizeof(Wide) / sizeof(float));
+    return reinterpret_cast<Link<float>>(at[2].link)(x.v[0], x.v[1], x.v[2], x.v[3], z.v[0], z.v[1],
+                                                     z.v[2], z.v[3], at + 2, offset);
+}
+template <ChainOp OP>
+void run_elementary_times(const ChainArgument *at, size_t first, size_t last) {
+    constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
+    auto *x = static_cast<const float *>(at[0].operand), *y = static_cast<const float *>(at[2].operand);
+    auto *d = static_cast<float *>(const_cast<void *>(at[3].operand));
+    for (size_t i = first * 2 * COUNT; i < last * 2 * COUNT; i += COUNT)
+        put(d + i, function<OP>(load(x + i)) * load(y + i));
+}
+
 template <class T>
 void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
            ptrdiff_t offset) {
     char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset;
     put<T>(p, 0, a), put<T>(p, 1, b), put<T>(p, 2, c), put<T>(p, 3, d);
     put<T>(p, 4, e), put<T>(p, 5, f), put<T>(p, 6, g), put<T>(p, 7, h);
+}
+
+template <class T>
+void keep(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+          ptrdiff_t offset) {
+    store<T>(a, b, c, d, e, f, g, h, at, offset);
+    return reinterpret_cast<Link<T>>(at[1].link)(a, b, c, d, e, f, g, h, at + 1, offset);
 }
 
 // Past the caches; the address is a multiple of 64.
@@ -144,8 +208,6 @@ template <class T> void run(const ChainArgument *at, size_t first, size_t last) 
     }
 }
 
-template <class T> ChainLink erase(Link<T> link) { return reinterpret_cast<ChainLink>(link); }
-
 template <class T, ChainOp OP> void add_binary(ChainKernels &k) {
     k.link[OP][0] = erase<T>(binary<T, OP, false>);
     k.link[OP][1] = erase<T>(binary<T, OP, true>);
@@ -154,14 +216,26 @@ template <class T, ChainOp OP> void add_unary(ChainKernels &k) {
     k.link[OP][0] = erase<T>(unary<T, OP>);
 }
 
+template <ChainOp OP> void add_elementary(ChainKernels &k) {
+    k.link[OP][0] = erase<float>(elementary<OP>);
+}
+
 template <class T, ChainOp OP1, ChainOp OP2> void add_pair(ChainKernels &k) {
     k.pair[OP1][0][OP2][0] = erase<T>(pair<T, OP1, false, OP2, false>);
     k.pair[OP1][0][OP2][1] = erase<T>(pair<T, OP1, false, OP2, true>);
     k.pair[OP1][1][OP2][0] = erase<T>(pair<T, OP1, true, OP2, false>);
     k.pair[OP1][1][OP2][1] = erase<T>(pair<T, OP1, true, OP2, true>);
 }
+template <class T, ChainOp OP1, ChainOp OP2> void add_pair_runs(ChainKernels &k) {
+    k.run_pair[OP1][0][OP2][0] = run_pair<T, OP1, false, OP2, false>;
+    k.run_pair[OP1][0][OP2][1] = run_pair<T, OP1, false, OP2, true>;
+    k.run_pair[OP1][1][OP2][0] = run_pair<T, OP1, true, OP2, false>;
+    k.run_pair[OP1][1][OP2][1] = run_pair<T, OP1, true, OP2, true>;
+}
 template <class T, ChainOp OP> void add_pairs(ChainKernels &k) {
     add_pair<T, OP, CHAIN_ADD>(k), add_pair<T, OP, CHAIN_SUB>(k), add_pair<T, OP, CHAIN_MUL>(k);
+    add_pair_runs<T, OP, CHAIN_ADD>(k), add_pair_runs<T, OP, CHAIN_SUB>(k);
+    add_pair_runs<T, OP, CHAIN_MUL>(k);
 }
 
 template <class T> ChainKernels make() {
@@ -176,6 +250,7 @@ template <class T> ChainKernels make() {
     add_binary<T, CHAIN_MIN>(k), add_binary<T, CHAIN_MIN_OF>(k);
     add_unary<T, CHAIN_NEG>(k), add_unary<T, CHAIN_ABS>(k);
     add_unary<T, CHAIN_SQUARE>(k), add_unary<T, CHAIN_TWICE>(k);
+    k.link[CHAIN_KEEP][0] = erase<T>(keep<T>);
     add_pairs<T, CHAIN_ADD>(k), add_pairs<T, CHAIN_SUB>(k), add_pairs<T, CHAIN_MUL>(k);
     return k;
 }
@@ -183,7 +258,13 @@ template <class T> ChainKernels make() {
 } // namespace
 
 void fill_chains(KernelTable &t) {
-    t.chain[GI_f32] = make<float>();
+    ChainKernels &k = t.chain[GI_f32] = make<float>();
+    add_elementary<CHAIN_EXP>(k), add_elementary<CHAIN_EXP2>(k), add_elementary<CHAIN_EXPM1>(k);
+    add_elementary<CHAIN_SIGMOID>(k), add_elementary<CHAIN_TANH>(k), add_elementary<CHAIN_ERF>(k);
+    add_elementary<CHAIN_SQRT>(k), add_elementary<CHAIN_RSQRT>(k);
+    add_elementary<CHAIN_RECIPROCAL>(k);
+    k.pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = erase<float>(elementary_times<CHAIN_SIGMOID>);
+    k.run_pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = run_elementary_times<CHAIN_SIGMOID>;
     t.chain[GI_f64] = make<double>();
 }
 

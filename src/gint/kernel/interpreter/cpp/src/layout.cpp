@@ -132,7 +132,7 @@ class Planner {
             const double score = unit_stride_bytes(a);
             if (score > best) best = score, layout.axis_b = a;
         }
-        const int64_t budget = L1_BYTES / p.bytes_per_element;
+        const int64_t budget = L1_BYTES / p.bytes_between;
         int64_t elements = 256;
         while (elements * 2 <= budget && elements < 4096) elements *= 2;
 

@@ -69,16 +69,22 @@ struct OpcodeFacts {
 
 const OpcodeFacts FACTS;
 
-// Values live at once in one section, with the slots it touches, in bytes per element.
-uint32_t busiest_bytes(const Program &p, const Section &section) {
-    std::vector<uint32_t> last(p.register_types.size(), 0);
+// What a section holds at once, in bytes per element.
+struct Held {
+    uint32_t all;     // every value, and the slots
+    uint32_t between; // values that do not go straight into the next instruction: what chains leave
+};
+
+Held busiest(const Program &p, const Section &section) {
+    std::vector<uint32_t> last(p.register_types.size(), 0), uses(p.register_types.size(), 0);
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = p.code[section.first + i];
         const uint16_t reads[] = {in.a, in.b, in.c};
-        for (int k = 0; k < operand_count(in); k++) last[reads[k]] = i;
+        for (int k = 0; k < operand_count(in); k++) last[reads[k]] = i, uses[reads[k]]++;
     }
-    uint32_t live = 0, most = 0, slots = 0;
-    std::vector<uint32_t> dies(section.count, 0);
+    uint32_t slots = 0;
+    Held live{}, most{};
+    std::vector<Held> dies(section.count, Held{});
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = p.code[section.first + i];
         if (in.op == GI_OP_LOAD || in.op == GI_OP_STORE) slots += type_size(in.type);
@@ -86,16 +92,16 @@ uint32_t busiest_bytes(const Program &p, const Section &section) {
         const bool in_place = in.op == GI_OP_LOAD && !is_storage_only(in.type);
         if (in.d != NO_REGISTER && !uniform && !in_place && !is_reduction(in.op)) {
             const uint32_t size = type_size(p.register_types[in.d]);
-            live += size;
-            if (last[in.d] > i)
-                dies[last[in.d]] += size;
-            else
-                dies[i] += size;
+            const bool passes_on = uses[in.d] == 1 && last[in.d] == i + 1;
+            Held &end = dies[std::max(last[in.d], i)];
+            live.all += size, end.all += size;
+            if (!passes_on) live.between += size, end.between += size;
         }
-        most = std::max(most, live);
-        live -= dies[i];
+        most.all = std::max(most.all, live.all);
+        most.between = std::max(most.between, live.between);
+        live.all -= dies[i].all, live.between -= dies[i].between;
     }
-    return most + slots;
+    return {most.all + slots, most.between};
 }
 
 } // namespace
@@ -142,7 +148,9 @@ void Program::finish() {
         first += section.count;
         require(first <= code.size());
         has_reduction |= section.kind == SectionKind::REDUCE;
-        bytes_per_element = std::max(bytes_per_element, busiest_bytes(*this, section));
+        const Held held = busiest(*this, section);
+        bytes_per_element = std::max(bytes_per_element, held.all);
+        bytes_between = std::max(bytes_between, held.between);
     }
 }
 

@@ -52,7 +52,9 @@ struct Program {
     AxisSet indexed = 0; // axes whose position is read
     AxisSet reduced_set = 0;
     bool has_reduction = false;     // any reduce section
-    uint32_t bytes_per_element = 4; // moved or kept at once by the busiest section, for tile sizes
+    // Of the busiest section, for tile sizes: what it moves or holds at once, and what of it lies in
+    // memory from one step to a later one.
+    uint32_t bytes_per_element = 4, bytes_between = 4;
 
     // Checks what decoding relies on and fills the derived fields; throws std::invalid_argument.
     void finish();

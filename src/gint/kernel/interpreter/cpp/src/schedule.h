@@ -33,6 +33,7 @@ struct Step {
         REPEAT_COLS, // p[d] <- the line p[a] in every row
         IOTA,        // p[d] <- position along `axis` and following
         CHAIN,       // p[d] <- chain n of p[a]
+        CHAIN_FOLD,  // accumulator d folds chain n of p[a], a row
         REDUCE,      // accumulator n folds p[a] (and the indices p[b])
     } kind;
     uint8_t shape;     // of the result
@@ -53,22 +54,29 @@ struct Prefetch {
     uint16_t place;
     uint8_t shape, size_log2;
     int64_t distance;
+    // From a cache the core fetches by itself, once it has seen where a row goes: only the beginning
+    // is asked for, all at once.
+    bool beginning;
 };
 
 // Arithmetic in vector registers: from `start`, through the links.
 struct ChainPlan {
     struct Link {
         ChainLink link;   // this operation, or this one and the next
-        ApplyFn one;      // the same operation as a loop, for what does not fill a block
+        ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
+                          // CHAIN_KEEP none
         uint16_t operand; // place, if any
         ChainOp op;
         bool scalar;                // the operand is one value
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     std::vector<Link> links;
+    ChainRun run;        // of whole blocks
     uint8_t type;
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;
+    const ChainFold *fold; // the result is not stored but folded; or null
+    bool squares;          // and the links are those of ChainFold::squares
 };
 
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a

@@ -31,6 +31,24 @@ ChainOp chain_op(const Instruction &in, int acc) {
         return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
     case GI_OP_MINIMUM:
         return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
+    case GI_OP_EXP:
+        return CHAIN_EXP;
+    case GI_OP_EXP2:
+        return CHAIN_EXP2;
+    case GI_OP_EXPM1:
+        return CHAIN_EXPM1;
+    case GI_OP_SIGMOID:
+        return CHAIN_SIGMOID;
+    case GI_OP_TANH:
+        return CHAIN_TANH;
+    case GI_OP_ERF:
+        return CHAIN_ERF;
+    case GI_OP_SQRT:
+        return CHAIN_SQRT;
+    case GI_OP_RSQRT:
+        return CHAIN_RSQRT;
+    case GI_OP_RECIPROCAL:
+        return CHAIN_RECIPROCAL;
     default:
         return CHAIN_OPS;
     }
@@ -45,12 +63,14 @@ bool Scheduler::chain(const Instruction &in, uint32_t at) {
     if (acc < 0) {
         const bool first_varies = facts.values[in.a].shape != UNIFORM;
         acc = first_varies || operand_count(in) == 1 ? 0 : 1;
-        if (chain_op(in, acc) == CHAIN_OPS) return false;
+        if (!is_chainable(in, acc)) return false;
         close_chain();
         open.active = true;
         open.plan = {};
         open.plan.type = in.type;
         open.plan.start = operand(acc == 0 ? in.a : in.b, tile);
+    } else {
+        keep_on_the_way();
     }
     open.plan.links.push_back(make_link(in, acc));
     open.last = at;
@@ -62,14 +82,29 @@ bool Scheduler::chain(const Instruction &in, uint32_t at) {
 
 // Which operand of `in` is the open chain's result, of use to nobody else; or -1.
 int Scheduler::extends_chain(const Instruction &in) const {
-    if (!open.active || open.plan.links.size() == LONGEST_CHAIN) return -1;
+    if (!open.active || open.plan.links.size() + 2 > LONGEST_CHAIN) return -1;
     const uint32_t last = section->first + open.last;
     const uint16_t r = p.code[last].d;
     const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
-    if (acc < 0 || in.type != open.plan.type || chain_op(in, acc) == CHAIN_OPS) return -1;
+    if (acc < 0 || in.type != open.plan.type || !is_chainable(in, acc)) return -1;
     const uint32_t here = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
-    const bool single = state[r].uses == here && !facts.values[r].outlives;
-    return single && !facts.roles[last].writes_kept ? acc : -1;
+    return state[r].uses == here && !facts.values[r].outlives ? acc : -1;
+}
+
+bool Scheduler::is_chainable(const Instruction &in, int acc) const {
+    const ChainOp op = chain_op(in, acc);
+    return op != CHAIN_OPS && k.chain[in.type].link[op][0];
+}
+
+// Where the result so far is wanted for a later section too, it is stored on the way.
+void Scheduler::keep_on_the_way() {
+    const uint32_t at = section->first + open.last;
+    if (!facts.roles[at].writes_kept) return;
+    ChainPlan::Link link{};
+    link.op = CHAIN_KEEP;
+    link.link = k.chain[open.plan.type].link[CHAIN_KEEP][0];
+    link.operand = kept_place(p.code[at], facts.roles[at]);
+    open.plan.links.push_back(link);
 }
 
 ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
@@ -89,6 +124,14 @@ ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
     link.link = k.chain[in.type].link[op][link.scalar];
     link.one = function(in, variant);
     return link;
+}
+
+ChainRun Scheduler::run_of(const ChainPlan &chain) const {
+    const ChainKernels &kernels = k.chain[chain.type];
+    if (chain.links.size() != 2 || chain.streamed || chain.fold) return kernels.run;
+    const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
+    const ChainRun both = kernels.run_pair[one.op][one.scalar][two.op][two.scalar];
+    return both ? both : kernels.run;
 }
 
 void Scheduler::join_pairs(ChainPlan &chain) const {
@@ -119,13 +162,42 @@ void Scheduler::finish_chain(uint16_t slot, bool streamed) {
         plan->steps.push_back(make_apply(l.one, tile, d, a, b, b));
         return;
     }
+    open.plan.streamed = streamed;
+    add_chain(Step::CHAIN, d);
+}
+
+void Scheduler::add_chain(Step::Kind kind, uint16_t d) {
+    open.plan.run = run_of(open.plan);
     join_pairs(open.plan);
     if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, SCRATCH_BYTES);
-    open.plan.streamed = streamed;
     open.plan.scratch = scratch;
-    Step &step = add(Step::CHAIN, tile, type_size(last.type), d, open.plan.start);
+    Step &step = add(kind, tile, type_size(open.plan.type), d, open.plan.start);
     step.n = uint16_t(plan->chains.size());
     plan->chains.push_back(std::move(open.plan));
+}
+
+// The open chain's step, where `in` is all that reads its result and its tiles are pieces of one
+// row; false where it is not so.
+bool Scheduler::fold_chain(const Instruction &in, uint32_t accumulator) {
+    if (!open.active || is_index_reduction(in.op)) return false;
+    const uint16_t r = p.code[section->first + open.last].d;
+    const ChainFold &fold = k.chain[open.plan.type].fold[in.op];
+    const Accumulator &acc = plan->accumulators[accumulator];
+    if (in.a != r || in.type != open.plan.type || !fold.link || !acc.by_rows ||
+        acc.shape != UNIFORM || acc.operand_shape != tile || facts.values[r].shape != tile ||
+        state[r].uses != 1 || facts.values[r].outlives)
+        return false;
+    keep_on_the_way();
+    open.active = false;
+    for (uint16_t ending : open.ending) release(ending);
+    open.ending.clear();
+    open.plan.fold = &fold;
+    const auto &links = open.plan.links;
+    open.plan.squares = links.back().op == CHAIN_SQUARE &&
+                        (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
+                                               links[0].scalar));
+    add_chain(Step::CHAIN_FOLD, uint16_t(accumulator));
+    return true;
 }
 
 } // namespace gint

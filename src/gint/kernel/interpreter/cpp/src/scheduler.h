@@ -463,9 +463,14 @@ class Scheduler {
     bool chain(const Instruction &in, uint32_t at);
     int extends_chain(const Instruction &in) const;
     ChainPlan::Link make_link(const Instruction &in, int acc);
+    bool is_chainable(const Instruction &in, int acc) const;
+    void keep_on_the_way();
+    ChainRun run_of(const ChainPlan &chain) const;
     void join_pairs(ChainPlan &chain) const;
     void close_chain();
     void finish_chain(uint16_t slot, bool streamed);
+    void add_chain(Step::Kind kind, uint16_t d);
+    bool fold_chain(const Instruction &in, uint32_t accumulator);
 
     // schedule_memory.cpp
     void plan_prefetches();

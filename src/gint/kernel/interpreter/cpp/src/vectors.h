@@ -1,8 +1,15 @@
 // Vector registers of the instruction set a kernel unit is compiled for.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "kernel_table.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -29,6 +36,13 @@ template <> struct Types<double> {
 
 template <class T> using V = typename Types<T>::V;
 
+// A link of a chain (kernels_chain.cpp): eight registers of the accumulator, its own argument and
+// those that follow, and how far from the operands' beginnings the block lies, in bytes.
+template <class T>
+using Link = void (*)(V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, const ChainArgument *,
+                      ptrdiff_t);
+template <class T> ChainLink erase(Link<T> link) { return reinterpret_cast<ChainLink>(link); }
+
 // Unaligned; by memcpy, since gcc forgets the alignment of a vector type named through a template.
 template <class T> inline V<T> load(const void *p, int n) {
     V<T> x;
@@ -39,17 +53,28 @@ template <class T> inline void put(void *p, int n, V<T> x) {
     memcpy(static_cast<char *>(p) + n * REGISTER, &x, REGISTER);
 }
 
-// As the functions of one element: NaN if either is NaN, of two zeros the second.
-#define GI_EXTREME(NAME, T, SIGN)                                                                  \
+// As the functions of one element: NaN if either is NaN, of two zeros the second. (x86 has a SIGN b
+// ? a : b as one instruction; gcc does not take it where NaN counts.)
+#if defined(__AVX512F__)
+#define GI_FASTER(NAME, SUFFIX, SIGN) _mm512_maskz_##NAME##_##SUFFIX(-1, a, b)
+#elif defined(__AVX__)
+#define GI_FASTER(NAME, SUFFIX, SIGN) _mm256_##NAME##_##SUFFIX(a, b)
+#elif defined(__x86_64__)
+#define GI_FASTER(NAME, SUFFIX, SIGN) _mm_##NAME##_##SUFFIX(a, b)
+#else
+#define GI_FASTER(NAME, SUFFIX, SIGN) (a SIGN b ? a : b)
+#endif
+#define GI_EXTREME(NAME, T, SHORT, SUFFIX, SIGN)                                                   \
     [[maybe_unused]] inline V<T> NAME(V<T> a, V<T> b) {                                            \
-        const V<T> m = a SIGN b ? a : b;                                                           \
+        const V<T> m = GI_FASTER(SHORT, SUFFIX, SIGN);                                             \
         return a != a ? a : m;                                                                     \
     }
-GI_EXTREME(maximum, float, >)
-GI_EXTREME(minimum, float, <)
-GI_EXTREME(maximum, double, >)
-GI_EXTREME(minimum, double, <)
+GI_EXTREME(maximum, float, max, ps, >)
+GI_EXTREME(minimum, float, min, ps, <)
+GI_EXTREME(maximum, double, max, pd, >)
+GI_EXTREME(minimum, double, min, pd, <)
 #undef GI_EXTREME
+#undef GI_FASTER
 
 } // namespace
 } // namespace gint::GINT_SIMD_NAMESPACE

@@ -8,6 +8,16 @@ namespace gint {
 
 namespace {
 
+// memcpy, of one element without a call: what most rows are folded to.
+inline void copy(void *d, const void *s, size_t bytes) {
+    if (bytes == 4)
+        std::memcpy(d, s, 4);
+    else if (bytes == 8)
+        std::memcpy(d, s, 8);
+    else
+        std::memcpy(d, s, bytes);
+}
+
 // The frame of a thread, kept for its next launch.
 struct Arena {
     char *memory = nullptr;
@@ -73,7 +83,7 @@ void Worker::enter_block(int64_t block) {
 
 void Worker::run_scalar(const SectionPlan &section) {
     ahead_count = 0;
-    for (int k = 0; k < s.reduced.rank; k++) position[s.reduced.axis[k]] = 0;
+    if (!is_one_tile()) set_position(s.reduced, 0);
     measure_tile(true);
     point_at_tile(section);
     run_steps(section);
@@ -81,8 +91,14 @@ void Worker::run_scalar(const SectionPlan &section) {
 
 void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
     if (first >= last) return;
-    set_position(s.reduced, first);
     kept_elements = 0;
+    if (is_one_tile()) {
+        measure_tile(false);
+        point_at_tile(section);
+        look_ahead(section);
+        return run_steps(section);
+    }
+    set_position(s.reduced, first);
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
@@ -136,16 +152,19 @@ void Worker::point_at_block() {
 }
 
 void Worker::point_at_tile(const SectionPlan &section) {
+    const int rank = is_one_tile() ? 0 : s.reduced.rank;
     for (uint16_t p : section.slots) {
         const size_t k = s.places[p].at;
         char *at = block_base[k];
-        for (int a = 0; a < s.reduced.rank; a++)
+        for (int a = 0; a < rank; a++)
             at += position[s.reduced.axis[a]] * s.touched[k].strides[s.reduced.axis[a]];
         place[p] = at;
     }
     for (uint16_t p : section.kept)
         place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
 }
+
+constexpr size_t BEGINNING = 1024; // bytes of a row
 
 void Worker::look_ahead(const SectionPlan &section) {
     ahead_count = 0;
@@ -154,6 +173,10 @@ void Worker::look_ahead(const SectionPlan &section) {
         if (ahead_count == MOST_AHEAD) break;
         const char *from = place[next.place] + next.distance;
         const size_t size = count[next.shape] << next.size_log2;
+        if (next.beginning) {
+            s.kernels->prefetch(std::min(size, BEGINNING), from);
+            continue;
+        }
         ahead[ahead_count++] = {from, from + size};
         bytes += size;
     }
@@ -216,6 +239,9 @@ void Worker::run_steps(const SectionPlan &section) {
         case Step::CHAIN:
             run_chain(section.chains[step.n], n, d);
             break;
+        case Step::CHAIN_FOLD:
+            fold_chain(section.chains[step.n], n, section.accumulators[step.d], carries[step.d]);
+            break;
         case Step::REDUCE:
             reduce(section.accumulators[step.n], carries[step.n], step);
             break;
@@ -225,34 +251,70 @@ void Worker::run_steps(const SectionPlan &section) {
 
 void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
     const ChainKernels &k = s.kernels->chain[chain.type];
-    const size_t size = type_size(chain.type), count = chain.links.size();
-    const char *start = place[chain.start];
-    const size_t blocks = n / k.block, done = blocks * k.block;
-    if (blocks) {
-        ChainArgument arguments[32];
-        arguments[0] = {nullptr, start};
-        for (size_t i = 0; i < count; i++)
-            arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
-        const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
-        arguments[count + 1] = {stream ? k.store_stream : k.store, d};
-        size_t block = 0;
-        for (; ahead_count && block < blocks; block++) {
-            ask_ahead();
-            k.run(arguments, block, block + 1);
-        }
-        k.run(arguments, block, blocks);
-    }
-    if (done == n) return;
-    // What does not fill a block goes link by link.
+    const size_t done = n / k.block * k.block;
+    const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
+    run_blocks_of(chain, n / k.block, {stream ? k.store_stream : k.store, d});
+    if (done != n) run_rest_of(chain, done, n, d + done * type_size(chain.type));
+}
+
+void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
+    const ChainKernels &k = s.kernels->chain[chain.type];
+    char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
     char *scratch = place[chain.scratch];
-    const char *acc = start + done * size;
+    if (chain.squares) {
+        const bool shifted = chain.links.size() == 2;
+        const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
+        chain.fold->squares(n, result, place[chain.start], shift);
+    } else if (n * type_size(chain.type) < FOLD_BYTES) {
+        run_rest_of(chain, 0, n, scratch);
+        acc.fold.rows(1, n, result, scratch);
+    } else {
+        alignas(64) char lanes[FOLD_BYTES];
+        const size_t done = n / k.block * k.block;
+        chain.fold->begin(lanes);
+        run_blocks_of(chain, n / k.block, {chain.fold->link, lanes});
+        if (done != n) {
+            run_rest_of(chain, done, n, scratch);
+            chain.fold->add(n - done, lanes, scratch);
+        }
+        chain.fold->end(result, lanes);
+    }
+    if (!is_one_tile()) push(acc, carry);
+}
+
+void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
+    if (!blocks) return;
+    const size_t count = chain.links.size();
+    ChainArgument arguments[32];
+    arguments[0] = {nullptr, place[chain.start]};
+    for (size_t i = 0; i < count; i++)
+        arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
+    arguments[count + 1] = end;
+    size_t block = 0;
+    for (; ahead_count && block < blocks; block++) {
+        ask_ahead();
+        chain.run(arguments, block, block + 1);
+    }
+    chain.run(arguments, block, blocks);
+}
+
+// What does not fill a block goes link by link: elements from `first` on, to d.
+void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d) {
+    const size_t at = first * type_size(chain.type), count = chain.links.size();
+    char *scratch = place[chain.scratch];
+    const char *acc = place[chain.start] + at;
     for (size_t i = 0; i < count; i++) {
         const ChainPlan::Link &l = chain.links[i];
-        const char *y = place[l.operand] + (l.scalar ? 0 : done * size);
-        char *to = i + 1 == count ? d + done * size : scratch;
-        l.one(n - done, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
-        acc = scratch;
+        char *y = place[l.operand] + (l.scalar ? 0 : at);
+        if (l.op == CHAIN_KEEP) {
+            std::memcpy(y, acc, (n - first) * type_size(chain.type));
+            continue;
+        }
+        char *to = i + 1 == count ? d : scratch;
+        l.one(n - first, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
+        acc = to;
     }
+    if (acc != d && n != first) std::memcpy(d, acc, (n - first) * type_size(chain.type));
 }
 
 // Accumulators
@@ -264,10 +326,12 @@ void Worker::begin_accumulators(const SectionPlan &section) {
 void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
     const size_t kept = count[acc.shape];
     const size_t folded = count[acc.operand_shape] / kept;
-    char *to = frame + acc.partial_at;
+    const bool one_tile = is_one_tile();
+    char *to = one_tile && !acc.has_index ? place[acc.result] : frame + acc.partial_at;
     const char *from = place[step.a];
     if (acc.has_index) {
-        auto *to_index = reinterpret_cast<int64_t *>(frame + acc.index_partial_at);
+        char *index = one_tile ? place[acc.result] : frame + acc.index_partial_at;
+        auto *to_index = reinterpret_cast<int64_t *>(index);
         auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
         if (acc.by_rows)
             acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
@@ -279,7 +343,7 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
         const ptrdiff_t stride = step.row_stride ? step.row_stride : ptrdiff_t(kept);
         acc.fold.cols(folded, kept, to, from, stride, carry.in_group == 0);
     }
-    if (++carry.in_group == acc.tiles_per_group) push(acc, carry);
+    if (!one_tile && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
 }
 
 void Worker::merge(const Accumulator &acc, int n, const char *values, const int64_t *indices) {
@@ -299,7 +363,7 @@ void Worker::push(const Accumulator &acc, Carry &carry) {
         merge(acc, n, values, indices);
         values = level(acc, n), indices = index_level(acc, n);
     }
-    std::memcpy(level(acc, n), values, count[acc.shape] << acc.size_log2);
+    copy(level(acc, n), values, count[acc.shape] << acc.size_log2);
     if (acc.has_index) std::memcpy(index_level(acc, n), indices, count[acc.shape] * 8);
     carry.pushed++;
     carry.in_group = 0;
@@ -332,7 +396,7 @@ const char *Worker::total(const Accumulator &acc, const Carry &carry, const int6
 }
 
 void Worker::close_accumulators(const SectionPlan &section) {
-    if (section.accumulators.empty()) return;
+    if (section.accumulators.empty() || is_one_tile()) return;
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
         const Accumulator &acc = section.accumulators[k];
@@ -340,8 +404,8 @@ void Worker::close_accumulators(const SectionPlan &section) {
         const int64_t *indices;
         const char *values = total(acc, carries[k], &indices);
         const void *result = acc.has_index ? static_cast<const void *>(indices) : values;
-        std::memcpy(place[acc.result], result,
-                    count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
+        copy(place[acc.result], result,
+             count[acc.shape] << (acc.has_index ? 3 : acc.size_log2));
     }
 }
 

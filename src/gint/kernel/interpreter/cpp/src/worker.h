@@ -52,6 +52,8 @@ class Worker {
     int ahead_count = 0;
     size_t ahead_bytes = 0; // per pause
 
+    // Then nothing is to be combined: a reduction's tile is folded to its result.
+    bool is_one_tile() const { return s.reduced.total == 1; }
     void look_ahead(const SectionPlan &section);
     void ask_ahead();
     void set_position(const Grid &grid, int64_t index);
@@ -61,6 +63,9 @@ class Worker {
     void point_at_tile(const SectionPlan &section);
     void run_steps(const SectionPlan &section);
     void run_chain(const ChainPlan &chain, size_t n, char *d);
+    void fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end);
+    void run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);
