@@ -18,7 +18,7 @@ from .arrays import Operand
 from .backend import active
 
 #: Bound launches kept, one for each combination of operation, layouts and numbers met.
-_MAX_BOUND = 1024
+_MAX_BOUND = 256
 
 #: record(builder, leading axes, types of the operands, further choices...)
 Record = Callable[..., None]
