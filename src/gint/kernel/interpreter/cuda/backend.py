@@ -10,6 +10,7 @@ import ctypes
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -240,8 +241,13 @@ class CudaBackend:
                 remedy="Build it: python setup.py build_cuda.",
             )
         if driver.is_running():
-            return driver.probe_device()
-        return probe_in_subprocess(driver.__name__, driver.state())
+            answer = driver.probe_device()
+        else:
+            answer = probe_in_subprocess(driver.__name__, driver.state())
+        if not answer.usable and not build.is_built():
+            # NVRTC could build it for a device; without one nothing has been built.
+            return replace(answer, built=False)
+        return answer
 
     def load(self, verified: VerifiedProgram) -> CudaKernel:
         return CudaKernel(verified, self.builds)
