@@ -37,9 +37,7 @@ def candidates(wanted: str | None = None) -> list[tuple[str, Any]]:
         platforms = cl.get_platforms()
     except cl.Error as error:
         raise NoDeviceError(f"there is no OpenCL platform: {error}") from None
-    found = [
-        (f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))
-    ]
+    found = [(f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))]
     if not found:
         names = ", ".join(p.name.strip() for p in platforms) or "none there"
         raise NoDeviceError(f"no OpenCL platform has a device: {names}")
@@ -69,7 +67,9 @@ def _devices(platform: Any) -> list[Any]:
 
 
 def _matches(wanted: str, number: str, name: str) -> bool:
-    return not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    return (
+        not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    )
 
 
 def _rank(device: Any) -> int:
@@ -141,6 +141,8 @@ class OpenDevice:
         options = ["-cl-std=CL1.2", *(f"-D{k}={v}" for k, v in build.defines.items())]
         if not self.has_float64:
             options.append("-DGI_HAS_F64=0")
+        if self.device.single_fp_config & cl.device_fp_config.FMA:
+            options.append("-DGI_HAS_FMA=1")
         if self.device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             options.append("-cl-fp32-correctly-rounded-divide-sqrt")
         return options
@@ -177,9 +179,9 @@ def open_device(number: str = "") -> OpenDevice:
     with _opening:
         if _forked_while_open:
             raise OpenclError(
-                "This process was forked from one that had opened an OpenCL device, and OpenCL does "
-                'not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or use '
-                "another backend in it."
+                "This process was forked from one that had opened an OpenCL device, and OpenCL "
+                "does not survive that.\nStart it by the `spawn` or `forkserver` method of "
+                "multiprocessing, or use another backend in it."
             )
         if _open is None:
             try:
