@@ -5,12 +5,13 @@ ARGS ?=
 VENV := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help env demo test test-source test-wheel bench wheel lint format clean
+.PHONY: help env demo test test-source test-wheel bench gpu wheel lint format clean
 
 help:
 	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
 	@echo "make test    the test suite: in the checkout, then from the wheel in an environment without torch"
 	@echo "make bench   the benchmarks"
+	@echo "make gpu     on a machine with an NVIDIA GPU: build, GPU suite, sweep (docs/gpu.md); installs nothing"
 	@echo "make wheel   a wheel in dist/"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make clean   remove everything that make created"
@@ -28,6 +29,10 @@ demo: env
 
 bench: env
 	@$(VENV)/python -m gint.cli bench $(ARGS)
+
+# The interpreter as it is: such a machine may have no network and a torch of its own.
+gpu:
+	@$(PYTHON) scripts/gpu.py $(ARGS)
 
 test: test-source
 	@$(MAKE) test-wheel

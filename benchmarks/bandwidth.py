@@ -79,6 +79,21 @@ class Bandwidth:
         return lambda: list(self._pool.map(part, starts, counts))
 
 
+def reader(threads: int) -> Callable[[Any], Any] | None:
+    """Return a call that reads a NumPy array with the own loop; None where it cannot be built."""
+    own = _own_loops()
+    if own is None:
+        return None
+    pool = ThreadPoolExecutor(threads)
+
+    def read(data: Any) -> None:
+        share = data.nbytes // threads
+        starts = [data.ctypes.data + i * share for i in range(threads)]
+        list(pool.map(own.read_all, starts, [share] * threads))
+
+    return read
+
+
 def _libc() -> ctypes.CDLL:
     """Load the C library's block functions; ctypes releases the interpreter lock around them."""
     libc = ctypes.CDLL(None) if os.name != "nt" else ctypes.CDLL("msvcrt")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report import Report, as_json, save, show
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, set_threads, threads_in_effect
 from gint.demo.backends import NAMES, parse
 
 BENCHMARKS: dict[str, str] = {
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, str] = {
     "call_cost": "microseconds of a call of a one-program graph",
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
+    "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
+    "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
 }
@@ -27,25 +29,39 @@ BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
 )
-NEEDED = {"first_call": ("transformers",), "models": ("transformers",)}
+NEEDED = {
+    "first_call": ("torch", "transformers"),
+    "models": ("torch", "transformers"),
+    "tensor_ops": (),
+    "quantized": (),
+}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages."""
-    options = _parser().parse_args(argv)
-    asked = [options.benchmark] if isinstance(options.benchmark, str) else options.benchmark
+def main(
+    argv: Sequence[str] | None = None,
+    names: Sequence[str] = ("all",),
+    threads: int = 0,
+    program: str = "gint bench",
+) -> int:
+    """Run what is asked for; exit status 0 done, 1 no JSON written, 2 arguments or packages.
+
+    `names` and `threads` are meant where `argv` says nothing, `program` is what the user typed.
+    """
+    options = _parser(names, threads, program).parse_args(argv)
+    asked = options.benchmark or names
     names = list(BENCHMARKS) if "all" in asked else list(dict.fromkeys(asked))
     missing = _missing(names)
     if missing:
         listed = " ".join(missing)
         print(
-            f"gint bench needs {listed.replace(' ', ' and ')}: pip install {listed}.",
+            f"{program} needs {listed.replace(' ', ' and ')}: pip install {listed}.",
             file=sys.stderr,
         )
         return 2
     settings = Settings(options.backends, options.threads, options.quick)
-    for backend, reason in settings.skipped().items():
-        print(f"{backend} is left out: {reason}.", file=sys.stderr)
+    if any("torch" in _needed(name) for name in names):
+        for backend, reason in settings.skipped().items():
+            print(f"{backend} is left out: {reason}.", file=sys.stderr)
     return _run(names, settings, options.json)
 
 
@@ -53,7 +69,9 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
     from benchmarks.machine import describe
 
     begun = time.perf_counter()
-    machine = describe(_set_threads(settings.threads))
+    if settings.threads:
+        set_threads(settings.threads)
+    machine = describe(threads_in_effect())
     load = machine["load"][0] if machine["load"] else 0.0
     if load > BUSY_LOAD:
         print(f"The machine is busy (load {load:.1f}): {BUSY_ADVICE}", file=sys.stderr)
@@ -75,42 +93,44 @@ def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
     return 0
 
 
-def _set_threads(threads: int) -> int:
-    """Set torch's number of threads for this process, and return it."""
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
+def _needed(name: str) -> tuple[str, ...]:
+    return NEEDED.get(name, ("torch",))
 
 
 def _missing(names: Sequence[str]) -> list[str]:
-    needed = ["torch", "rich", *(p for name in names for p in NEEDED.get(name, ()))]
+    needed = [package for name in names for package in _needed(name)]
     return [p for p in dict.fromkeys(needed) if importlib.util.find_spec(p) is None]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str], threads: int, program: str) -> argparse.ArgumentParser:
     listed = "\n".join(f"  {name:12} {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
-        prog="gint bench",
+        prog=program,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"Measure gint beside eager, aot_eager and Inductor.\n\nbenchmarks:\n{listed}",
     )
     parser.add_argument(
         "benchmark",
         nargs="*",
-        default="all",
-        choices=[*BENCHMARKS, "all"],
+        type=_benchmark,
         metavar="benchmark",
-        help="names from the list above (all)",
+        help=f"names from the list above ({' '.join(names)})",
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples: minutes, not 25")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write samples and medians here")
     parser.add_argument(
         "--backends", type=_backends, default=NAMES, help=f"some of {','.join(NAMES)} (all)"
     )
-    parser.add_argument("--threads", type=_threads, default=0, help="torch's own choice if 0 (0)")
+    parser.add_argument(
+        "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
+    )
     return parser
+
+
+def _benchmark(text: str) -> str:
+    if text not in (*BENCHMARKS, "all"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {', '.join(BENCHMARKS)} or all")
+    return text
 
 
 def _backends(text: str) -> tuple[str, ...]:

@@ -43,4 +43,16 @@ MODELS = Goal("models, better of eager and Inductor over gint, geomean", 1.0, le
 CALL_COST = Goal("call, gint beyond a preallocated result", 3, least=False, unit="us")
 COMPILES_DYNAMIC = Goal("compiles for 50 shapes, dynamic=True", 1, least=False)
 COMPILES_AUTOMATIC = Goal("compiles for 50 shapes, automatic", 2, least=False)
+#: The goals of airllm.tensor_ops are for this backend with two threads, every result fresh.
+TENSOR_OPS_BACKEND = "cpp"
+TENSOR_OPS = {
+    (operation, shape): Goal(
+        f"{operation} at {shape}, NumPy over tensor_ops", least_small if small else 4, least=True
+    )
+    for shape, small in (((128, 4096), True), ((2048, 4096), False))
+    for operation, least_small in (("rms_norm", 8), ("silu", 5), ("gelu", 4), ("softmax", 4))
+}
+TENSOR_OPS_TORCH = Goal("the worst operation, torch eager over tensor_ops", 1.0, least=True)
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
+QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
+QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)

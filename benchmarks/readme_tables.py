@@ -1,6 +1,6 @@
 """The README's tables from a benchmark run's JSON: no figure is typed by hand.
 
-python -m benchmarks.readme_tables RUN.json README.md
+python -m benchmarks.readme_tables RUN.json README.md [TABLE...]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +81,40 @@ def medians(name: str, unit: str, scale: float) -> Callable[[dict[str, Any]], st
     return table
 
 
+def tensor_ops(run: dict[str, Any]) -> str:
+    """Medians of the operations beside NumPy's and torch's, and on what: it may be a run alone."""
+    result, m = run["results"]["tensor_ops"], run["machine"]
+    backend = result["backend"]
+    rows = [
+        f"float32, microseconds, every result fresh; `{backend}` on {result['device']}; "
+        f"{m['threads']} threads, {m['date'][:10]}, commit {(m['commit'] or 'none')[:7]}.",
+        "",
+        f"| operation | NumPy | torch eager | {backend} | NumPy / {backend} | torch / {backend} |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for case in result["cases"]:
+        took = case["medians_s"]
+        ours = took["tensor_ops"]
+        cells = [f"{1e6 * took[name]:.0f}" for name in ("numpy", "torch", "tensor_ops")]
+        cells += [f"{took[name] / ours:.2f}" for name in ("numpy", "torch")]
+        rows.append(f"| `{case['operation']}` {tuple(case['shape'])} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "machine": machine,
     "table: first call": medians("first_call", "seconds", 1.0),
     "table: steady state of models": medians("models", "milliseconds", 1e3),
     "table: kernels": kernels,
+    "table: tensor_ops": tensor_ops,
     "table: shapes, call cost, import": notes("shapes", "call_cost", "import_cost"),
 }
 
 
-def fill(text: str, run: dict[str, Any]) -> str:
+def fill(text: str, run: dict[str, Any], names: Collection[str] = tuple(_TABLES)) -> str:
     """The page with what lies between `<!-- NAME -->` and `<!-- end -->` written anew."""
-    for name, make in _TABLES.items():
+    for name in names:
+        make = _TABLES[name]
         pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
             raise ValueError(
@@ -104,11 +126,17 @@ def fill(text: str, run: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
-        print("usage: python -m benchmarks.readme_tables RUN.json README.md", file=sys.stderr)
+    source, page, *names = arguments if len(arguments) > 1 else ("", "")
+    if not source or not set(names) <= set(_TABLES):
+        print(
+            f"usage: python -m benchmarks.readme_tables RUN.json README.md [TABLE...]\n"
+            f"tables: {', '.join(map(repr, _TABLES))}; all of them if none is named",
+            file=sys.stderr,
+        )
         return 2
-    source, page = map(Path, arguments)
-    page.write_text(fill(page.read_text("utf-8"), json.loads(source.read_text("utf-8"))), "utf-8")
+    run = json.loads(Path(source).read_text("utf-8"))
+    text = fill(Path(page).read_text("utf-8"), run, names or tuple(_TABLES))
+    Path(page).write_text(text, "utf-8")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Sequence
@@ -33,7 +34,10 @@ class Report:
 
 
 def show(report: Report) -> None:
-    """Print the report's tables and notes."""
+    """Print the report's tables and notes; plainly where rich is not installed."""
+    if importlib.util.find_spec("rich") is None:
+        _show_plainly(report)
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -48,6 +52,19 @@ def show(report: Report) -> None:
         console.print(drawn)
     for note in report.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_plainly(report: Report) -> None:
+    for table in report.tables:
+        lines = [table.headers, *table.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        print(f"\n{table.title}\n")
+        for first, *others in lines:
+            cells = (cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))
+            print("  ".join([first.ljust(widths[0]), *cells]))
+    print()
+    for note in report.notes:
+        print(note)
 
 
 def as_json(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,3 +27,22 @@ class Settings:
     def skipped(self) -> dict[str, str]:
         """Return why each backend asked for, and not usable, is left out."""
         return {b: reason for b in self.backends if (reason := why_not(b))}
+
+
+def set_threads(threads: int) -> None:
+    """Have torch, OpenMP and NumPy's BLAS use so many threads in this process."""
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)  # read when the library is loaded
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def threads_in_effect() -> int:
+    """The number of threads that torch and OpenMP use in this process."""
+    if importlib.util.find_spec("torch") is None:
+        return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    import torch
+
+    return torch.get_num_threads()

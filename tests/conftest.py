@@ -1,31 +1,49 @@
-"""What every test may ask for: a backend, one usable here."""
+"""What every test may ask for: a backend, one usable here. What a machine lacks is left out, and
+said once: tests marked `gpu` without a CUDA device, files that import a test package it has not."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-from gint.host import backends
+from gint.host import backends, registry
 
-# Timings vary on shared machines; the number of examples is what bounds the suite.
-settings.register_profile(
-    "suite", deadline=None, max_examples=50, suppress_health_check=list(HealthCheck)
+#: Packages of the extra `test` that tests import; a GPU machine without network may lack some.
+_PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes")
+_MISSING = [name for name in _PACKAGES if find_spec(name) is None]
+_REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
+#: The backend of CUDA tensors.
+_GPU = registry.HOME["cuda"]
+
+if "hypothesis" not in _MISSING:
+    from hypothesis import HealthCheck, settings
+
+    # Timings vary on shared machines; the number of examples is what bounds the suite.
+    settings.register_profile(
+        "suite", deadline=None, max_examples=50, suppress_health_check=list(HealthCheck)
+    )
+    settings.register_profile("thorough", parent=settings.get_profile("suite"), max_examples=2000)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.gpu] if name == _GPU else [])
+        for name in registry.names()
+    ]
 )
-settings.register_profile("thorough", parent=settings.get_profile("suite"), max_examples=2000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
-
-
-@pytest.fixture(params=backends.names())
 def backend(request: pytest.FixtureRequest) -> str:
     """The name of each backend in turn; skips those not usable here, unless GINT_REQUIRE has it."""
     name: str = request.param
     answer = backends.probe(name)
     if not answer.usable:
-        required = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
-        report = pytest.fail if name in required else pytest.skip
+        report = pytest.fail if name in _REQUIRED else pytest.skip
         report(f"backend {name!r}: {answer.reason}")
     return name
 
@@ -35,3 +53,37 @@ def _no_records_of_other_tests() -> None:
     """`gint.conductor.statistics()` begins empty, for tests that look at what they compiled."""
     if records := sys.modules.get("gint.conductor.records"):
         records.clear()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that need a GPU are deselected where there is none, unless it is required."""
+    if _GPU in _REQUIRED or backends.probe(_GPU).usable:
+        return
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if for_gpu:
+        config.hook.pytest_deselected(items=for_gpu)
+        items[:] = [item for item in items if item not in set(for_gpu)]
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Files that cannot be imported without a missing test package."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_test and _imports_missing(collection_path) else None
+
+
+@cache
+def _imports_missing(path: Path) -> bool:
+    names = [*_MISSING, *(["tests.strategies"] if "hypothesis" in _MISSING else [])]
+    found = re.findall(r"^(?:from|import) ([\w.]+)", path.read_text(encoding="utf-8"), re.M)
+    return any(f == name or f.startswith(f"{name}.") for f in found for name in names)
+
+
+def pytest_report_header() -> list[str]:
+    lines = []
+    answer = backends.probe(_GPU)
+    if not answer.usable:
+        reason = answer.reason.splitlines()[0]
+        lines.append(f"gint: tests marked `gpu` are deselected: {reason}")
+    if _MISSING:
+        lines.append(f"gint: files that import {', '.join(_MISSING)} are left out: not installed")
+    return lines

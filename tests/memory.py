@@ -1,13 +1,22 @@
-"""Memory for tests: storages between guard bytes, and slots laid out in them in odd ways."""
+"""Memory for tests: storages between guard bytes, and slots laid out in them in odd ways.
+
+Storages are the host's. For a backend with memory of its own, `load` gives a kernel that carries
+them there with their guard bytes, launches, and carries them back.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 
+from gint.host import backends
+from gint.host.backends import Kernel, Memory, memory_of
 from gint.isa import DType
-from gint.program import Binding, Program, SlotBinding
+from gint.program import Binding, Program, SlotBinding, VerifiedProgram
 
 GUARD = 64
 PATTERN = 0xA5
@@ -16,7 +25,10 @@ PATTERN = 0xA5
 class Storage:
     """`size` bytes, aligned to 64, with guard bytes on both sides that nobody may touch."""
 
+    alive: ClassVar[WeakSet[Storage]] = WeakSet()
+
     def __init__(self, size: int) -> None:
+        self.alive.add(self)
         self.size = size
         self.raw = np.full(size + 2 * GUARD + 64, PATTERN, np.uint8)
         self.start = GUARD + -(self.raw.ctypes.data + GUARD) % 64
@@ -25,6 +37,11 @@ class Storage:
     @property
     def bytes(self) -> np.ndarray:
         return self.raw[self.start : self.start + self.size]
+
+    @property
+    def guarded(self) -> np.ndarray:
+        """The bytes with their guards; as well aligned."""
+        return self.raw[self.start - GUARD : self.start + self.size + GUARD]
 
     def is_intact(self) -> bool:
         end = self.start + self.size
@@ -151,3 +168,41 @@ def bind_contiguous(
         copies.append(here)
     slots = tuple(p.binding for p in copies)
     return Binding(binding.extents, binding.params, slots), tuple(copies)
+
+
+def load(backend: str, verified: VerifiedProgram) -> Kernel:
+    """A program loaded into a backend, to be launched on storages."""
+    found = backends.backend(backend)
+    kernel, memory = found.load(verified), memory_of(found)
+    return kernel if memory is None else CarriedKernel(kernel, memory)
+
+
+class CarriedKernel:
+    """A kernel on storages it does not reach: they are copied to the device and back."""
+
+    def __init__(self, kernel: Kernel, memory: Memory) -> None:
+        self.kernel, self.memory = kernel, memory
+
+    def launch(self, binding: Binding, threads: int | None = None) -> int:
+        def launch(*pointers: int) -> int:
+            slots = (replace(s, pointer=p) for s, p in zip(binding.slots, pointers, strict=True))
+            return self.kernel.launch(replace(binding, slots=tuple(slots)), threads=threads)
+
+        return self._carried(launch, [s.pointer for s in binding.slots])
+
+    def prepare(self, extents: Any, params: Any, slots: Any) -> Callable[..., int]:
+        ready = self.kernel.prepare(extents, params, slots)
+        return lambda *pointers: self._carried(ready, pointers)
+
+    def _carried(self, launch: Callable[..., int], pointers: Any) -> int:
+        copies = {s: self.memory.upload(s.guarded) for s in Storage.alive}
+        moved = list(pointers)
+        for storage, copy in copies.items():
+            start, (there, _) = storage.guarded.ctypes.data, copy.__cuda_array_interface__["data"]
+            for n, pointer in enumerate(pointers):
+                if start <= pointer < start + storage.guarded.size:
+                    moved[n] = pointer - start + there
+        flag = launch(*moved) | self.memory.synchronize()
+        for storage, copy in copies.items():
+            self.memory.download(copy, storage.guarded)
+        return flag

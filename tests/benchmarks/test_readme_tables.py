@@ -27,11 +27,15 @@ RUN = {
         },
         "models": {"medians_s": {"llama": {"eager": 0.05, "gint": 0.04}}, "notes": ["a verdict"]},
         "first_call": {"medians_s": {"llama": {"eager": 0.05, "inductor": 2.0}}, "notes": []},
+        "tensor_ops": {"backend": "cpp", "device": "v4", "cases": [{
+            "operation": "silu", "shape": [128, 4096],
+            "medians_s": {"numpy": 4e-4, "torch": 2e-4, "tensor_ops": 1e-4},
+        }]},
         **{name: {"notes": [name]} for name in ("shapes", "call_cost", "import_cost")},
     },
 }  # fmt: skip
 NAMES = ("machine", "table: first call", "table: steady state of models", "table: kernels",
-         "table: shapes, call cost, import")  # fmt: skip
+         "table: tensor_ops", "table: shapes, call cost, import")  # fmt: skip
 PAGE = "# Page\n" + "".join(f"<!-- {name} -->\nold\n<!-- end -->\n" for name in NAMES) + "tail\n"
 
 
@@ -43,7 +47,14 @@ def test_every_place_is_filled_anew():
     assert "| 256x1024 and 4096x4096 | 1.25 | 1.25 | 1.25 |" in text
     assert "| Llama | 50.00 | 40.00 |" in text
     assert "| seconds | eager | Inductor |" in text
+    assert "| `silu` (128, 4096) | 400 | 200 | 100 | 4.00 | 2.00 |" in text
     assert fill(text, RUN) == text
+
+
+def test_tables_that_are_named_alone():
+    text = fill(PAGE, RUN, ["table: tensor_ops"])
+    assert "| `silu` (128, 4096) |" in text
+    assert text.count("old") == len(NAMES) - 1
 
 
 def test_a_page_without_a_place_for_a_table():
@@ -57,5 +68,5 @@ def test_the_command(tmp_path, capsys):
     page.write_text(PAGE)
     assert main([str(run), str(page)]) == 0
     assert "CPU, 2 cores" in page.read_text()
-    assert main([]) == 2
+    assert main([]) == main([str(run), str(page), "table: nonsense"]) == 2
     assert "usage" in capsys.readouterr().err

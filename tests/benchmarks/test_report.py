@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 
 import pytest
 
-from benchmarks import call_cost, first_call, kernels_report, models_steady, shapes
+from benchmarks import call_cost, first_call, kernels_report, models_steady, shapes, tensor_ops
 from benchmarks.goals import Goal
 from benchmarks.kernels_report import REGIMES, Case
 from benchmarks.report import Report, Table, as_json, micros, show
@@ -125,3 +126,27 @@ def test_shapes_report() -> None:
     report = shapes.report_of({mode: {"gint": run} for mode in shapes.MODES})
     assert report.tables[0].rows[0] == ["gint, dynamic=True", "1", "1.00", "1.0"]
     assert all("reached" in note for note in report.notes)
+
+
+def test_tensor_ops_report() -> None:
+    samples = {"tensor_ops": [1e-3, 3e-3, 2e-3], "numpy": [1e-2], "torch": [3e-3]}
+    case = tensor_ops.Case("rms_norm", (128, 4096), samples)
+    report = tensor_ops.report_of([case], {"backend": "cpp", "device": "v4"})
+    assert report.tables[0].rows == [
+        ["rms_norm (128, 4096)", "10,000", "3,000", "2,000", "5.00", "1.50"]
+    ]
+    assert "NOT reached" in report.notes[0]  # 8 times NumPy
+    assert "1.5 (goal: at least 1, reached)" in report.notes[-1]
+    assert report.data["cases"][0]["medians_s"]["tensor_ops"] == 2e-3
+    del samples["torch"]
+    report = tensor_ops.report_of([case], {"backend": "python", "device": "NumPy"})
+    assert report.tables[0].rows[0][2] == "-"
+    assert report.notes == ()
+
+
+def test_show_without_rich(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    show(Report("x", (Table("title", ("what", "one"), [["a row", "12"]]),), {}, ("note",)))
+    assert capsys.readouterr().out == "\ntitle\n\nwhat   one\na row   12\n\nnote\n"

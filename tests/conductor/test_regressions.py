@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from gint.conductor import register_backend  # noqa: E402
 from gint.conductor.indexing import Index, combine, separate  # noqa: E402
-from gint.conductor.memory import POOL  # noqa: E402
+from gint.host.memory import POOL  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

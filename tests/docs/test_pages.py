@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "src" / "airllm" / "cpp_ext").glob("*.md")),
+]
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\s*^<!-- printed -->\s*^```text\n(?P<printed>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
@@ -40,7 +44,7 @@ def with_code() -> list:
         code = "\n".join(code for code, _ in blocks_of(page))
         marks = [pytest.mark.torch] if "import torch" in code else []
         if code:
-            found.append(pytest.param(page, id=page.name, marks=marks))
+            found.append(pytest.param(page, id=f"{page.parent.name}/{page.name}", marks=marks))
     return found
 
 
@@ -91,7 +95,7 @@ def anchors_of(page: Path) -> set[str]:
     return {heading.strip().replace(" ", "-") for heading in plain}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_links_lead_to_files_and_headings(page):
     for link in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
         if "://" in link:

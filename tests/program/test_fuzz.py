@@ -11,7 +11,6 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gint.host import backends
 from gint.isa import DTYPES, OPCODES, Instruction
 from gint.isa.instruction import NONE, SIZE, decode
 from gint.program import (
@@ -27,7 +26,7 @@ from gint.program import (
     VerifiedProgram,
     verify,
 )
-from tests.memory import Storage, bind
+from tests.memory import Storage, bind, load
 from tests.strategies import constants, launches, programs
 
 _NUMBERS = st.integers(0, 5) | st.sampled_from((NONE, NONE - 1, 64, 4096))
@@ -127,7 +126,7 @@ def _run_inside_bounds(backend: str, verified: VerifiedProgram, data: st.DataObj
     )
     for _ in range(data.draw(st.integers(0, 2))):
         binding = data.draw(_mutated_bindings(binding))
-    kernel = backends.backend(backend).load(verified)
+    kernel = load(backend, verified)
     try:
         kernel.launch(binding)
     except VerificationError:

@@ -4,6 +4,40 @@ Importing this chooses the backend, as the configuration says; it raises ImportE
 forced that is not usable.
 """
 
+from .activations import gelu, silu
+from .attention import multi_head_attention
 from .backend import get_backend, get_backend_info, use_backend
+from .linear import feed_forward, matmul_f32
+from .norms import layer_norm, rms_norm, softmax
+from .quantized import (
+    dequantize_q40,
+    dequantize_q80,
+    matmul_quantized,
+    prepare_q40,
+    prepare_q80,
+    quantize_q40,
+    quantize_q80,
+)
+from .rope import apply_rope
 
-__all__ = ["get_backend", "get_backend_info", "use_backend"]
+__all__ = [
+    "apply_rope",
+    "dequantize_q40",
+    "dequantize_q80",
+    "feed_forward",
+    "gelu",
+    "get_backend",
+    "get_backend_info",
+    "layer_norm",
+    "matmul_f32",
+    "matmul_quantized",
+    "multi_head_attention",
+    "prepare_q40",
+    "prepare_q80",
+    "quantize_q40",
+    "quantize_q80",
+    "rms_norm",
+    "silu",
+    "softmax",
+    "use_backend",
+]

@@ -7,7 +7,7 @@ import operator
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -19,13 +19,16 @@ from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
+from .capturable import why_not_captured, written_inputs
+from .devices import bring_numbers, current_stream
 from .externs import name_of
-from .graph import Graph, NodeKind, Refusal
+from .graph import Graph, NodeKind, Refusal, value_of
 from .options import Options
 from .order import Unit
 from .partitioner import GraphPartitioner, Partition
 from .plan import PlanWriter
 from .records import GraphRecord, remember
+from .replay import Replay, capture_on_cuda, say_not_replayed
 from .selection import backend_for
 
 log = logging.getLogger(__name__)
@@ -73,12 +76,15 @@ class GintCompiler:
     def _compile(
         self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
     ) -> GintCompiledSubgraph:
+        bring_numbers(module.graph, device)
         graph = Graph.read(module.graph, device, unusable)
         partition = self._partition(graph, backend)
         units = partition.units
         name = backend.name if backend else ""
         kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
         function, text = PlanWriter(graph, partition, kernels).write(module)
+        if self.options.cuda_graphs:
+            function = _replayed(function, graph, partition)
         record = _record(graph, units, text, name)
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
@@ -126,6 +132,20 @@ def _load(backend: str, verified: VerifiedProgram) -> Kernel:
 @lru_cache(maxsize=4096)
 def _load_encoded(backend: str, encoded: bytes) -> Kernel:
     return backends.backend(backend).load(verify(from_bytes(encoded)))
+
+
+def _replayed(
+    function: Callable[[list], Any], graph: Graph, partition: Partition
+) -> Callable[[list], Any]:
+    """The plan as CUDA graphs, or as it is where that would not do the same."""
+    reason = why_not_captured(graph, partition)
+    if reason is not None:
+        say_not_replayed(reason)
+        return function
+    values = (value_of(n) for n in graph.fx.nodes)
+    device = next(v.device for v in values if isinstance(v, torch.Tensor))
+    here = partial(current_stream(device), device.index)
+    return Replay(function, capture_on_cuda, here, written_inputs(graph, partition))
 
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:

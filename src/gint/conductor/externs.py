@@ -1,7 +1,8 @@
 """What is left whole to ATen on purpose, because a library does it better than a program would.
 
 The list is closed and tested: an operator that is left to eager for any other reason is a
-fallback, and `explain` says so.
+fallback, and `explain` says so. (A copy from one device to another is an extern too; that is seen
+from its tensors, `moves` in graph.py.)
 """
 
 from __future__ import annotations

@@ -51,6 +51,14 @@ def value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
+def moves(node: fx.Node) -> bool:
+    """Whether a node copies a tensor from one device to another; no program reaches both."""
+    if node.target is not torch.ops.aten._to_copy.default:
+        return False
+    source, made = value_of(node.args[0]), value_of(node)
+    return isinstance(made, torch.Tensor) and source.device != made.device
+
+
 def defined_symbols(node: fx.Node) -> dict[str, tuple]:
     """The symbols that get their value when a node left whole runs, and where in its result that
     is found (a path of torch.utils._pytree)."""
@@ -112,6 +120,8 @@ class Graph:
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
         if is_extern(node.target) and not lowering.fuses(node, self.kinds):
             return NodeKind.EXTERN
+        if moves(node):
+            return NodeKind.EXTERN
         reason = unusable or self._refuse(node)
         if reason is None:
             several = isinstance(value, (tuple, list))
@@ -150,6 +160,8 @@ class Graph:
                 return f"no data type for {t.dtype}"
             if t.device.type != self.device:
                 return f"a tensor on {t.device}, where programs run on {self.device}"
+            if t.device != tensors[0].device:
+                return f"tensors on {tensors[0].device} and {t.device}"
             if t.layout is not torch.strided:
                 return f"a tensor of layout {t.layout}"
             if t.is_neg():

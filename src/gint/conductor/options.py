@@ -13,11 +13,13 @@ from gint.host import backends
 class Options:
     """backend: which interpreter runs CPU tensors (default: cpp); check: re-raise an exception
     inside a lowering instead of leaving the node to eager; max_tensors: most tensors a program may
-    touch (default: what the backend can)."""
+    touch (default: what the backend can); cuda_graphs: graphs of static shapes on CUDA tensors are
+    captured once and replayed."""
 
     backend: str | None = None
     check: bool = False
     max_tensors: int | None = None
+    cuda_graphs: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None) -> Options:
@@ -32,8 +34,9 @@ class Options:
         made = cls(**given)
         if made.backend is not None:
             backends.backend(made.backend)
-        if not isinstance(made.check, bool):
-            raise ValueError(f"The option 'check' is True or False, not {made.check!r}.")
+        for name in ("check", "cuda_graphs"):
+            if not isinstance(value := getattr(made, name), bool):
+                raise ValueError(f"The option {name!r} is True or False, not {value!r}.")
         most = made.max_tensors
         if most is not None and (not isinstance(most, int) or isinstance(most, bool)):
             raise ValueError(f"The option 'max_tensors' is a whole number, not {most!r}.")

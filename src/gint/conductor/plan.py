@@ -10,7 +10,8 @@
         return (v1,)
 
 A call walks no graph and builds no dictionary. Launches of static shapes are bound once; those of
-symbolic ones once per combination of sizes.
+symbolic ones once per combination of sizes. On a device with streams every launch is given the
+current one, which the first lines fetch; so nothing has to be recorded for torch's allocator.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ import torch
 from torch import fx
 
 from gint.host.backends import Kernel
-from gint.isa.dtypes import Kind
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerificationError
 
+from .devices import allocator, current_stream, scratch
 from .emitter import Emitted
 from .graph import Graph, NodeKind, defined_symbols, value_of
-from .memory import POOL, POOLED_BYTES, allocate, empty_strided
+from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 from .order import Unit
 from .partitioner import Partition
 from .sizes import Key, key, keys, source, symbols
@@ -53,17 +54,17 @@ class BoundLaunches(dict):
     """Launches of one program, by the values of the symbols their layout depends on.
 
     `layout` computes, from those, what `Kernel.prepare` takes: extents, parameters, and bytes of
-    memory, offset and strides of every slot.
+    memory, offset and strides of every slot; `where` says on which device.
     """
 
-    def __init__(self, kernel: Kernel, layout: Callable[..., tuple]) -> None:
+    def __init__(self, kernel: Kernel, layout: Callable[..., tuple], where: dict) -> None:
         super().__init__()
-        self.kernel, self.layout = kernel, layout
+        self.kernel, self.layout, self.where = kernel, layout, where
 
     def __missing__(self, symbols: tuple) -> Callable[..., int]:
         if len(self) >= _MAX_BOUND:
             self.clear()
-        found = self[symbols] = self.kernel.prepare(*self.layout(*symbols))
+        found = self[symbols] = self.kernel.prepare(*self.layout(*symbols), **self.where)
         return found
 
 
@@ -86,6 +87,7 @@ class PlanWriter:
         self.seen |= {graph.base(n) for n in self._output().all_input_nodes}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
+        self.streams: dict[str, str] = {}
 
     def write(self, module: torch.nn.Module) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""
@@ -100,6 +102,7 @@ class PlanWriter:
         if placeholders:
             head.append(f"    {', '.join(self.names[n] for n in placeholders)}, = args")
         head.append("    args.clear()")
+        head += [f"    {name} = {code}" for name, code in self.streams.items()]
         head += [f"    {line}" for line in self._symbol_lines(placeholders)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
@@ -160,22 +163,34 @@ class PlanWriter:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
         layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
-        kernel = self.kernels[unit]
+        kernel, (where, how) = self.kernels[unit], self._where(value_of(unit.nodes[0]).device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
-            bound = BoundLaunches(kernel, eval(code, dict(self.space)))
-            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers})"
+            bound = BoundLaunches(kernel, eval(code, dict(self.space)), where)
+            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{how})"
         else:
-            call = f"{self._constant(kernel.prepare(*layout), 'launch')}({pointers})"
+            launch = kernel.prepare(*layout, **where)
+            call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)})"
-        if _may_fail(e):
+        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
+        if e.may_fail:
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
         else:
             self.lines.append(call)
+
+    def _where(self, device: torch.device) -> tuple[dict, str]:
+        """What a launch on a device is prepared with, and what it is called with: the stream, and
+        how to get scratch memory for its time."""
+        if device.type == "cpu":
+            return {}, ""
+        stream, memory = f"stream{device.index}", f"scratch{device.index}"
+        self.space["current_stream"] = current_stream(device)
+        self.space[memory] = scratch(device)
+        self.streams[stream] = f"current_stream({device.index})"
+        return {"device": device.index}, f", stream={stream}, scratch={memory}"
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -184,17 +199,26 @@ class PlanWriter:
         fake = value_of(node)
         name = self.names[node] = f"v{len(self.names)}"
         size, stride = keys(fake.shape), keys(fake.stride())
-        self.lines.append(f"{name} = {self._fresh(size, stride, fake.dtype)}")
+        self.lines.append(f"{name} = {self._fresh(size, stride, fake)}")
 
-    def _fresh(self, size: tuple, stride: tuple, dtype: torch.dtype) -> str:
-        """How memory for a result is got: from torch, or from the pool if it is large."""
+    def _fresh(self, size: tuple, stride: tuple, fake: torch.Tensor) -> str:
+        """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
+        dtype = fake.dtype
         arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
+        if fake.device.type != "cpu":
+            return f"{self._allocator(fake.device)}({arguments})"
         if symbols((size, stride)):
             return f"allocate({arguments})"
         if math.prod(size) * dtype.itemsize < POOLED_BYTES:
             return f"empty_strided({arguments})"
-        return f"{self._constant(POOL.shelf(size, stride, dtype), 'shelf')}()"
+        return f"{self._constant(shelf(size, stride, dtype), 'shelf')}()"
+
+    def _allocator(self, device: torch.device) -> str:
+        name = f"empty_{device.type}{device.index}"
+        if name not in self.space:
+            self.space[name] = allocator(device)
+        return name
 
     # Nodes left whole
 
@@ -230,7 +254,7 @@ class PlanWriter:
         if symbols((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
             return False
         arguments = ", ".join(self._argument(a) for a in node.args)
-        fresh = self._fresh(size, stride, fake.dtype)
+        fresh = self._fresh(size, stride, fake)
         self.names[node] = f"v{len(self.names)}"
         self.lines.append(f"{self.names[node]} = {fresh}")
         self.lines.append(f"{self._function(into)}({arguments}, out={self.names[node]})")
@@ -313,7 +337,10 @@ def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
 
 
 def launch_apart(
-    launch: Callable[..., int], tensors: tuple[torch.Tensor, ...], written: tuple[int, ...]
+    launch: Callable[..., int],
+    tensors: tuple[torch.Tensor, ...],
+    written: tuple[int, ...],
+    **how: Any,
 ) -> int:
     """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
     (two tensors made from one NumPy array). The plan comes here once the launch refused it."""
@@ -321,7 +348,7 @@ def launch_apart(
     for t in tensors:
         storage = t.untyped_storage().clone()
         copies[t] = t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
-    flag = launch(*(copies[t].data_ptr() for t in tensors))
+    flag = launch(*(copies[t].data_ptr() for t in tensors), **how)
     for n in written:
         tensors[n].copy_(copies[tensors[n]])
     return flag
@@ -336,14 +363,6 @@ def _attribute(module: torch.nn.Module, path: str) -> Any:
     for part in path.split("."):
         module = getattr(module, part)
     return module
-
-
-def _may_fail(e: Emitted) -> bool:
-    return any(
-        i.op.sets_error and i.type.kind is Kind.INT
-        for s in e.verified.program.sections
-        for i in s.instructions
-    )
 
 
 def _tuple_source(key: Key | tuple) -> str:

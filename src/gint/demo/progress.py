@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ class Steps(Protocol):
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Steps]:
     """Yield a function to call at the start of each of `total` steps, with the step's name."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         yield from _bar(title, total)
     else:
         yield from _lines(title, total)

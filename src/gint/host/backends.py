@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
 from .registry import module_of, names
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class Kernel(Protocol):
 
         On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
         does not depend on it. Raises VerificationError, and nothing has run then.
+
+        A backend with memory of its own takes `device=` too, the ordinal of the device that the
+        pointers belong to, launches on `stream` and does not wait: the flag is what earlier
+        launches on the device are known to have left.
         """
 
     def prepare(
@@ -60,14 +69,33 @@ class Kernel(Protocol):
     ) -> Callable[..., int]:
         """Everything of a launch but the pointers: storage bytes, offset and strides per slot.
 
-        The result takes a pointer per slot and returns the error flag.
+        The result takes a pointer per slot and returns the error flag. With memory of its own, a
+        backend takes `device=` here, and the result `stream=`.
         """
+
+
+class Memory(Protocol):
+    """Memory that the host cannot address, of a backend whose `device` is not "cpu"."""
+
+    def upload(self, array: np.ndarray) -> Any:
+        """A copy on the device; it offers `__cuda_array_interface__`."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """The same without values, in C order."""
+
+    def download(self, source: Any, array: np.ndarray) -> None:
+        """Fill an array from what `upload` or `allocate` gave."""
+
+    def synchronize(self) -> int:
+        """Wait for what was launched on the default device; the error flag, which is 0 after."""
 
 
 class Backend(Protocol):
     """What every interpreter offers.
 
-    `device` is the torch device type in whose memory the pointers of a binding lie.
+    `device` is the torch device type in whose memory the pointers of a binding lie. Optional are
+    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory), and
+    `matmul(a, b)`, dense products of NumPy arrays by a library of the device's (default: NumPy's).
     """
 
     name: str
@@ -77,8 +105,17 @@ class Backend(Protocol):
     def probe(self) -> Probe:
         """Is it usable here; never raises."""
 
+    @property
+    def quantized(self) -> QuantizedProducts | None:
+        """Its products with quantised matrices; None where it has none of its own."""
+
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""
+
+
+def memory_of(backend: Backend) -> Memory | None:
+    """The backend's own memory, or None where it reaches the host's."""
+    return getattr(backend, "memory", None)
 
 
 @cache

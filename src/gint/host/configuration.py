@@ -163,8 +163,8 @@ def _parse(location: Location) -> tuple[Configuration, list[str]]:
     except FileNotFoundError:
         if location.required:
             raise ConfigurationError(
-                f"{path} does not exist, and {FILE_VARIABLE} names it. Create it, or unset "
-                f"{FILE_VARIABLE}."
+                f"{path} does not exist, and {FILE_VARIABLE} names it. Create it ({{}} will do), "
+                f"or unset {FILE_VARIABLE}."
             ) from None
         return Configuration(), []
     except (OSError, UnicodeDecodeError) as error:
@@ -175,7 +175,8 @@ def _parse(location: Location) -> tuple[Configuration, list[str]]:
         return _from_json(raw), list(raw)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+            f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}. "
+            "Correct it, or delete it to have the defaults."
         ) from error
     except RecursionError:
         raise ConfigurationError(f"{path} is nested too deeply for a configuration.") from None

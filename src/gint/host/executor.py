@@ -1,4 +1,6 @@
-"""Running programs on tensors: NumPy arrays, and torch tensors on the CPU.
+"""Running programs on tensors: NumPy arrays, torch tensors, and whatever else offers
+`__cuda_array_interface__`. Tensors are used where they lie; only NumPy arrays are carried to a
+device that cannot reach them, and results back.
 
     kernel = load(rms_norm, backend="cpp")
     (y,) = kernel(x=x, w=w, eps=1e-6)
@@ -10,17 +12,27 @@ imported.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gint.isa import DType
 from gint.kernel.interpreter.errors import raise_for
-from gint.program import Binding, Param, Program, Slot, SlotBinding, VerifiedProgram, verify
+from gint.program import (
+    Binding,
+    Param,
+    Program,
+    Slot,
+    SlotBinding,
+    VerifiedProgram,
+    verify,
+    verify_binding,
+)
 
-from .backends import Backend, Kernel
+from .backends import Backend, Kernel, memory_of
 from .selection import select
 
 #: Names of element types as NumPy (and ml_dtypes) and torch have them -> ours.
@@ -32,7 +44,10 @@ TYPE_NAMES = {
 
 @dataclass(frozen=True)
 class TensorView:
-    """What a binding needs to know of one tensor. Strides and offset count elements."""
+    """What a binding needs to know of one tensor. Strides and offset count elements.
+
+    `ordinal` says which device of the type `device`, `stream` what its owner's work runs on there.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -42,10 +57,12 @@ class TensorView:
     storage_bytes: int
     device: str
     writable: bool
+    ordinal: int = 0
+    stream: int = 0
 
 
 def view_of(tensor: Any) -> TensorView:
-    """Where the elements of a NumPy array or torch tensor lie.
+    """Where the elements of a NumPy array, a torch tensor or an array on a GPU lie.
 
     Raises TypeError for anything else, and for a torch tensor that is not strided.
     """
@@ -55,6 +72,8 @@ def view_of(tensor: Any) -> TensorView:
         return _view_of_array(tensor)
     if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
         return _view_of_torch(tensor)
+    if hasattr(tensor, "__cuda_array_interface__"):
+        return _view_of_cuda_array(tensor)
     raise TypeError(f"Expected a NumPy array or a torch tensor, not {type(tensor).__name__}.")
 
 
@@ -71,13 +90,43 @@ def _view_of_array(a: np.ndarray) -> TensorView:
     # An array of uint16 stands for bfloat16 bits: NumPy has no bfloat16 of its own.
     name = TYPE_NAMES.get(a.dtype.name, "bf16")
     strides = tuple(s // a.itemsize for s in a.strides)
-    spans = [(e - 1) * s for e, s in zip(a.shape, strides, strict=True)] if a.size else []
-    back = -sum(min(0, span) for span in spans)
-    count = back + sum(max(0, span) for span in spans) + bool(a.size)
+    back, count = _span(a.shape, strides)
     low = a.__array_interface__["data"][0] - back * a.itemsize
     return TensorView(
         name, a.shape, strides, back, low, count * a.itemsize, "cpu", bool(a.flags.writeable)
     )
+
+
+def _span(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
+    """Elements before the first one, and between the lowest and the highest inclusive."""
+    if 0 in shape:
+        return 0, 0
+    spans = [(e - 1) * s for e, s in zip(shape, strides, strict=True)]
+    back = -sum(min(0, span) for span in spans)
+    return back, back + sum(max(0, span) for span in spans) + 1
+
+
+def _view_of_cuda_array(a: Any) -> TensorView:
+    facts = a.__cuda_array_interface__
+    dtype, shape = np.dtype(facts["typestr"]), tuple(facts["shape"])
+    if dtype.name not in TYPE_NAMES and dtype.name != "uint16":
+        raise TypeError(f"Arrays of {facts['typestr']} cannot be bound to a slot.")
+    if facts.get("mask") is not None:
+        raise TypeError("A masked array's mask would be lost.")
+    steps = facts.get("strides") or np.empty(shape, dtype).strides
+    if any(s % dtype.itemsize for s in steps):
+        raise TypeError(f"The array's strides {steps} are not multiples of its element's size.")
+    strides = tuple(s // dtype.itemsize for s in steps)
+    back, count = _span(shape, strides)
+    pointer, read_only = facts["data"]
+    ordinal = getattr(getattr(a, "device", None), "id", 0)  # as CuPy says it
+    # Stream 1 is the legacy default stream, for which the driver also takes 0, as torch does.
+    stream = facts.get("stream") or 0
+    return TensorView(
+        TYPE_NAMES.get(dtype.name, "bf16"), shape, strides, back,
+        (pointer or 0) - back * dtype.itemsize, count * dtype.itemsize, "cuda", not read_only,
+        ordinal, 0 if stream == 1 else stream,
+    )  # fmt: skip
 
 
 def _view_of_torch(t: Any) -> TensorView:
@@ -90,10 +139,13 @@ def _view_of_torch(t: Any) -> TensorView:
         raise TypeError(f"A tensor of layout {t.layout} has no strides; use a strided tensor.")
     if t.is_neg():
         raise TypeError("The tensor is a view that negates lazily; pass tensor.resolve_neg().")
-    storage = t.untyped_storage()
+    storage, ordinal = t.untyped_storage(), t.device.index or 0
+    stream = 0
+    if t.device.type == "cuda":
+        stream = sys.modules["torch"].cuda.current_stream(t.device).cuda_stream
     return TensorView(
         TYPE_NAMES[name], tuple(t.shape), tuple(t.stride()), t.storage_offset(),
-        storage.data_ptr(), storage.nbytes(), t.device.type, True,
+        storage.data_ptr(), storage.nbytes(), t.device.type, True, ordinal, stream,
     )  # fmt: skip
 
 
@@ -101,7 +153,7 @@ class Executable:
     """A program loaded into one backend, callable with tensors and parameters by name."""
 
     def __init__(self, verified: VerifiedProgram, backend: Backend) -> None:
-        self.program: Program = verified.program
+        self.verified, self.program = verified, verified.program
         self.backend = backend
         _check_capabilities(verified.program, backend)
         self.kernel: Kernel = backend.load(verified)
@@ -111,22 +163,71 @@ class Executable:
     ) -> tuple[Any, ...]:
         """Run on tensors and parameters given by slot and parameter name.
 
-        Output slots left out are allocated as NumPy arrays, or as torch tensors where the first
-        input is one. Dimensions of length 1 of inputs are broadcast. `extents` gives the length of
-        axes that no tensor shows. Returns the output tensors in the order of their slots. Raises
+        Output slots left out are allocated as NumPy arrays, as torch tensors where the first input
+        is one, as arrays with `__cuda_array_interface__` where it is another library's on a GPU.
+        Dimensions of length 1 of inputs are broadcast. `extents` gives the length of axes that no
+        tensor shows. Returns the output tensors in the order of their slots. Raises
         TypeError or ValueError naming the slot, RuntimeError for what the program ran into.
         """
         tensors, params = self._sort(named)
-        views = {name: view_of(t) for name, t in tensors.items()}
+        views = {name: self._view(t) for name, t in tensors.items()}
         given = {name: operator.index(n) for name, n in (extents or {}).items()}
         lengths = self._extents(views, given)
         for slot in self.program.slots:
             if slot.name not in tensors:
                 tensors[slot.name] = self._allocate(slot, lengths, tensors)
-                views[slot.name] = view_of(tensors[slot.name])
+                views[slot.name] = self._view(tensors[slot.name])
         slots = tuple(self._bind(s, views[s.name], lengths) for s in self.program.slots)
-        raise_for(self.kernel.launch(Binding(lengths, params, slots)))
+        binding = Binding(lengths, params, slots)
+        if memory_of(self.backend) is not None:
+            raise_for(self._launch_there(binding, tensors, views))
+        else:
+            raise_for(self.kernel.launch(binding))
         return tuple(tensors[s.name] for s in self.program.slots if s.access.writes)
+
+    def _view(self, tensor: Any) -> TensorView:
+        """NumPy arrays count as lying where they will be carried."""
+        view = view_of(tensor)
+        if isinstance(tensor, np.ndarray) and memory_of(self.backend) is not None:
+            return replace(view, device=self.backend.device)
+        return view
+
+    def _launch_there(
+        self, binding: Binding, tensors: dict[str, Any], views: dict[str, TensorView]
+    ) -> int:
+        """Launch on the device's memory: NumPy arrays are copied there, results back."""
+        memory = memory_of(self.backend)
+        assert memory is not None
+        arrays = {name: t for name, t in tensors.items() if isinstance(t, np.ndarray)}
+        copies: dict[str, Any] = {}
+        if arrays:
+            verify_binding(self.verified, binding)  # what the copies no longer show
+        slots = list(binding.slots)
+        for n, slot in enumerate(self.program.slots):
+            if slot.name in arrays:
+                array = arrays[slot.name]
+                copy = memory.upload(array) if slot.access.reads else memory.allocate(
+                    array.shape, array.dtype
+                )  # fmt: skip
+                copies[slot.name], views[slot.name] = copy, view_of(copy)
+                slots[n] = self._bind(slot, views[slot.name], binding.extents)
+        where = self._where(views)
+        flag = self.kernel.launch(replace(binding, slots=tuple(slots)), **where)
+        if arrays:
+            flag |= memory.synchronize()
+        for slot in self.program.slots:
+            if slot.name in arrays and slot.access.writes:
+                memory.download(copies[slot.name], arrays[slot.name])
+        return flag
+
+    def _where(self, views: dict[str, TensorView]) -> dict[str, int]:
+        """The device and stream of a launch; raises ValueError for tensors on several devices."""
+        places = {view.ordinal: view.stream for view in views.values()}
+        if len(places) > 1:
+            where = ", ".join(f"{self.backend.device}:{n}" for n in sorted(places))
+            raise ValueError(f"The tensors are on several devices: {where}.")
+        ((ordinal, stream),) = places.items()
+        return {"device": ordinal, "stream": stream}
 
     def _sort(self, named: dict[str, Any]) -> tuple[dict[str, Any], tuple[int | float, ...]]:
         slots = {s.name for s in self.program.slots}
@@ -212,7 +313,10 @@ class Executable:
         like = next(iter(tensors.values()), None)
         if like is not None and hasattr(like, "new_empty"):
             return like.new_empty(shape, dtype=_torch_dtype(like, slot.dtype))
-        return np.empty(shape, dtype=slot.dtype.numpy)
+        memory = memory_of(self.backend)
+        if memory is None or like is None or isinstance(like, np.ndarray):
+            return np.empty(shape, dtype=slot.dtype.numpy)
+        return memory.allocate(shape, np.dtype(slot.dtype.numpy))
 
 
 def _check_capabilities(program: Program, backend: Backend) -> None:
@@ -245,8 +349,6 @@ def _number(param: Param, value: Any) -> int | float:
 
 
 def _torch_dtype(like: Any, t: DType) -> Any:
-    import sys
-
     name = next(theirs for theirs, ours in TYPE_NAMES.items() if ours == t.name)
     return getattr(sys.modules["torch"], name)
 

@@ -1,6 +1,7 @@
-"""What is made from the instruction table: the C header and docs/isa.md.
+"""What is made from the instruction table: the C headers and docs/isa.md.
 
 python -m gint.isa.generate header OUT     the header all native interpreters include
+python -m gint.isa.generate device OUT     the header the device interpreters include
 python -m gint.isa.generate docs OUT       the reference page
 """
 
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import device
 from .dtypes import DTYPES, DType
 from .instruction import SIZE
 from .opcodes import OPCODES, Form, Opcode
@@ -38,10 +40,7 @@ def header() -> str:
     GI_CASTS(X)           X(to type, C type, from type, C type)
     GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
     """
-    lines = [f"// {_ORIGIN}", "#pragma once", ""]
-    lines.append("enum GiType {")
-    lines += [f"  GI_{t.name} = {t.code}," for t in DTYPES]
-    lines += ["};", "", "enum GiOpcode {"]
+    lines = [*_types(), "enum GiOpcode {"]
     lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
     lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}"]
@@ -55,6 +54,16 @@ def header() -> str:
     lines += _list("GI_CASTS", casts)
     lines += _list("GI_STORAGE", [(t.name, t.c, t.compute.name, t.compute.c) for t in DTYPES])
     return "\n".join(lines)
+
+
+def device_header() -> str:
+    """The C header of the device interpreters; `gint.isa.device.header` says what is in it."""
+    return "\n".join([*_types(), f"#define GI_TABLE_CHECKSUM {checksum()}u", "", *device.header()])
+
+
+def _types() -> list[str]:
+    numbers = [f"  GI_{t.name} = {t.code}," for t in DTYPES]
+    return [f"// {_ORIGIN}", "#pragma once", "", "enum GiType {", *numbers, "};", ""]
 
 
 def _list(name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -111,9 +120,9 @@ def docs() -> str:
 
 
 def main(argv: list[str]) -> int:
-    makers = {"header": header, "docs": docs}
+    makers = {"header": header, "device": device_header, "docs": docs}
     if len(argv) != 2 or argv[0] not in makers:
-        print("usage: python -m gint.isa.generate header|docs OUT", file=sys.stderr)
+        print("usage: python -m gint.isa.generate header|device|docs OUT", file=sys.stderr)
         return 2
     text, out = makers[argv[0]](), Path(argv[1])
     if not out.exists() or out.read_text() != text:

@@ -17,7 +17,7 @@ frontend's builders, the text form, the verifier's rules and docs/isa.md are mad
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .dtypes import BOOL, COMPUTE, FLOAT, INT, NUMBER, DType, Kind, dtype
@@ -42,6 +42,8 @@ class Opcode:
 
     `exact`: every backend gives the same bits. Where it is not, floats may differ in their last
     places (docs/accuracy.md has the bounds).
+    `direct`: device interpreters have a form for every place a float operand may be in.
+    `heavy`: they compute it for a few elements at a time, since it needs many temporaries.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Opcode:
     sets_error: bool = False
     note: str = ""
     exact: bool = True
+    direct: bool = False
+    heavy: bool = False
     code: int = field(default=-1, compare=False)
 
     def __reduce__(self) -> tuple:
@@ -81,6 +85,14 @@ class Opcode:
     def neutral_for(self, t: DType) -> str:
         """The C expression an accumulator of this opcode starts from."""
         return _by_kind(self.neutral, t).format(T=t.c, t=t.name)
+
+
+def _direct(op: Opcode) -> Opcode:
+    return replace(op, direct=True)
+
+
+def _heavy(op: Opcode) -> Opcode:
+    return replace(op, heavy=True)
 
 
 def _by_kind(text: str | dict[str, str], t: DType) -> str:
@@ -167,13 +179,14 @@ _TABLE: tuple[Opcode, ...] = (
     Opcode("cast", Form.CAST, "r[d] <- T(r[a])", COMPUTE, ("any",),
            note="Float to integer truncates; what does not fit is as the C++ interpreter's CPU "
                 "has it. To bool: is it other than zero."),
-    _unary("round_f16", "f32(f16(r[a]))", ("f32",), "fn.round_f16(a)", "gi_round_f16(a)"),
+    _heavy(_unary("round_f16", "f32(f16(r[a]))", ("f32",), "fn.round_f16(a)",
+                  "gi_round_f16(a)")),
     _unary("round_bf16", "f32(bf16(r[a]))", ("f32",), "fn.round_bf16(a)", "gi_round_bf16(a)"),
     # Arithmetic
-    _binary("add", "r[a] + r[b]", NUMBER, "a + b", _wrap("+"), _WRAPS),
-    _binary("sub", "r[a] - r[b]", NUMBER, "a - b", _wrap("-"), _WRAPS),
-    _binary("mul", "r[a] * r[b]", NUMBER, "a * b", _wrap("*"), _WRAPS),
-    _binary("div", "r[a] / r[b]", FLOAT, "a / b", "a / b"),
+    _direct(_binary("add", "r[a] + r[b]", NUMBER, "a + b", _wrap("+"), _WRAPS)),
+    _direct(_binary("sub", "r[a] - r[b]", NUMBER, "a - b", _wrap("-"), _WRAPS)),
+    _direct(_binary("mul", "r[a] * r[b]", NUMBER, "a * b", _wrap("*"), _WRAPS)),
+    _heavy(_binary("div", "r[a] / r[b]", FLOAT, "a / b", "a / b")),
     Opcode("fma", Form.POINTWISE, "r[d] <- fma(r[a], r[b], r[c])", FLOAT, ("T", "T", "T"), "T",
            "fn.fma(a, b, c)", "gi_fma_{t}(a, b, c)",
            note="One rounding. Only where a program asks for it: nothing contracts by itself."),
@@ -192,21 +205,22 @@ _TABLE: tuple[Opcode, ...] = (
     _binary("pow", "pow(r[a], r[b])", NUMBER,
             {"float": "np.power(a, b)", "int": "fn.pow_int(a, b)"}, "gi_pow_{t}(a, b)",
             "Integers wrap; a negative exponent gives 0, but for the bases 1 and -1.", exact=False),
-    _binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
+    _direct(_binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"},
-            "NaN if either is NaN; of two zeros the second."),
-    _binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
+            "NaN if either is NaN; of two zeros the second.")),
+    _direct(_binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"},
-            "NaN if either is NaN; of two zeros the second."),
+            "NaN if either is NaN; of two zeros the second.")),
     _unary("neg", "-r[a]", NUMBER, "-a", {"float": "-a", "int": "({T})(0 - ({U})a)"}, _WRAPS),
     _unary("abs", "|r[a]|", NUMBER, "np.abs(a)", "gi_abs_{t}(a)", _WRAPS),
     _unary("sign", "sign(r[a])", NUMBER, "fn.sign(a)", "({T})((a > 0) - (a < 0))", "0 for NaN."),
     _binary("copysign", "copysign(r[a], r[b])", FLOAT, "np.copysign(a, b)",
             "gi_copysign_{t}(a, b)", "The magnitude of r[a], the sign bit of r[b]."),
-    _unary("reciprocal", "1 / r[a]", FLOAT, "T(1) / a", "({T})1 / a"),
+    _heavy(_unary("reciprocal", "1 / r[a]", FLOAT, "T(1) / a", "({T})1 / a")),
     # Roots, powers, logarithms
-    _math("sqrt", exact=True),
-    _math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded.", exact=True),
+    _heavy(_math("sqrt", exact=True)),
+    _heavy(_math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded.",
+                 exact=True)),
     _binary("hypot", "hypot(r[a], r[b])", FLOAT, "np.hypot(a, b)", "gi_hypot_{t}(a, b)",
             "sqrt(r[a]**2 + r[b]**2) without overflow on the way; an infinity beats NaN.",
             exact=False),
@@ -245,14 +259,14 @@ _TABLE: tuple[Opcode, ...] = (
     _binary("shift_right", "r[a] >> r[b]", INT, "fn.shift_right(a, b)", "gi_shift_right_{t}(a, b)",
             "Arithmetic; a count below 0 or of the width and more gives the sign."),
     # Reductions over all reduced axes
-    _reduce("sum", "acc[d] + r[a]", NUMBER, "fn.sum(a, axes)", _wrap("+"), "0", _WRAPS),
-    _reduce("prod", "acc[d] * r[a]", NUMBER, "fn.prod(a, axes)", _wrap("*"), "1", _WRAPS),
-    _reduce("amax", "max(acc[d], r[a])", COMPUTE, "fn.amax(a, axes)",
+    _direct(_reduce("sum", "acc[d] + r[a]", NUMBER, "fn.sum(a, axes)", _wrap("+"), "0", _WRAPS)),
+    _direct(_reduce("prod", "acc[d] * r[a]", NUMBER, "fn.prod(a, axes)", _wrap("*"), "1", _WRAPS)),
+    _direct(_reduce("amax", "max(acc[d], r[a])", COMPUTE, "fn.amax(a, axes)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"}, _LOWEST,
-            "NaN if any is NaN."),
-    _reduce("amin", "min(acc[d], r[a])", COMPUTE, "fn.amin(a, axes)",
+            "NaN if any is NaN.")),
+    _direct(_reduce("amin", "min(acc[d], r[a])", COMPUTE, "fn.amin(a, axes)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"}, _HIGHEST,
-            "NaN if any is NaN."),
+            "NaN if any is NaN.")),
     _reduce("argmax", "(r[a], r[b]) if r[a] > acc[d]", COMPUTE, "fn.argmax(a, b, axes)",
             "gi_argmax_better_{t}(a, b)", _LOWEST, operands=("T", "i64"), result="i64",
             note="acc[d] is the index r[b] of the largest r[a]; NaN counts as largest; of equal "
@@ -265,9 +279,10 @@ _TABLE: tuple[Opcode, ...] = (
 
 
 def _number(table: Iterable[Opcode]) -> tuple[Opcode, ...]:
-    from dataclasses import replace
-
-    return tuple(replace(op, code=code) for code, op in enumerate(table))
+    return tuple(
+        replace(op, code=code, heavy=op.heavy or op.sets_error or not op.exact)
+        for code, op in enumerate(table)
+    )
 
 
 OPCODES: tuple[Opcode, ...] = _number(_TABLE)

@@ -113,6 +113,18 @@ class Program:
         forms = (Form.LOAD, Form.STORE)
         return frozenset(i.n for s in self.sections for i in s.instructions if i.op.form in forms)
 
+    @cached_property
+    def uniforms(self) -> dict[int, Instruction]:
+        """What defines the registers known at launch, in order: no slot and no position is needed
+        for constants, parameters, extents and what is computed from them."""
+        found: dict[int, Instruction] = {}
+        for i in (i for section in self.sections for i in section.instructions):
+            fixed = i.op.form in (Form.CONST, Form.PARAM) or i.op.name == "extent"
+            computed = i.op.form in (Form.POINTWISE, Form.CAST) and all(r in found for r in i.reads)
+            if i.writes is not None and (fixed or computed):
+                found[i.writes] = i
+        return found
+
     def encode(self) -> bytes:
         """The instructions of all sections, one after the other, in their 24-byte encoding."""
         return b"".join(i.encode() for s in self.sections for i in s.instructions)

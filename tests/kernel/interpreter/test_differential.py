@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from gint.host import backends
 from gint.isa import DType
 from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.numpy.functions import widen_bf16
@@ -30,7 +29,7 @@ from gint.program import (
     disassemble,
     verify,
 )
-from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous
+from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous, load
 from tests.strategies import INEXACT, Launch, launches, programs
 
 ULP = {"f32": 8, "f64": 2}
@@ -121,7 +120,7 @@ def test_prepared_launches_and_any_number_of_threads_give_the_same_bits(backend,
     verified = data.draw(programs())
     launch = data.draw(launches(verified.program))
     note(disassemble(verified.program))
-    kernel = backends.backend(backend).load(verified)
+    kernel = load(backend, verified)
     results = []
     for threads in (1, 2, 3, None):
         binding, placed = _bound(verified, launch)
@@ -161,7 +160,7 @@ scalar
 def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, cols, order):
     """And the error of pairwise sums of chunks: (64 + log2 n) eps times the sum of sizes."""
     verified = verify(assemble(LONG_SUM))
-    kernel = backends.backend(backend).load(verified)
+    kernel = load(backend, verified)
     layouts = (Layout(order), contiguous(1), contiguous(1))
     binding, (x, y, z) = bind(verified.program, (rows, cols), (), layouts, seed=1)
     x.array[...] = np.exp(np.random.default_rng(2).normal(0, 0.01, (rows, cols)))
@@ -176,7 +175,7 @@ def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, c
 
 
 def run(backend: str, verified: VerifiedProgram, binding: Binding) -> int:
-    return backends.backend(backend).load(verified).launch(binding)
+    return load(backend, verified).launch(binding)
 
 
 def tolerance(verified: VerifiedProgram, slot: int) -> int:
@@ -353,6 +352,27 @@ map
         )
         x.array[...] = 0
         assert run(backend, verified, binding) == error
+
+
+@pytest.mark.parametrize("section", ["scalar", "map"])
+def test_what_is_loaded_for_no_point_is_no_error(backend, section):
+    """A slot without axes is the same at every point, and is not loaded where there is none."""
+    verified = verify(assemble(f"""
+axis m parallel
+axis n reduced
+slot x i32 in ()
+slot y i32 out ({"m" if section == "scalar" else "m, n"})
+{section}
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""))  # fmt: skip
+    layouts = (contiguous(0), contiguous(len(verified.program.slots[1].axes)))
+    for extents in ((0, 3), (3, 0), (3, 2)):
+        binding, (x, _) = bind(verified.program, extents, (), layouts, 1)
+        x.array[...] = 0
+        rows = extents[0] if section == "scalar" else extents[0] * extents[1]
+        assert run(backend, verified, binding) == (DIVISION_BY_ZERO if rows else 0)
 
 
 def slots_of(placed: tuple[Placed, ...]) -> list[bytes]:

@@ -6,7 +6,8 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from gint.host.backends import Capabilities, Probe
 from gint.isa.generate import checksum
@@ -22,11 +23,14 @@ from gint.program import (
 
 from .loader import NativeMissingError, load_native
 
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
+
 try:
     _native: Any = load_native()
 except NativeMissingError as error:
     _native = None
-    _WHY_NOT = str(error)
+    _MISSING = Probe(False, error.reason, built=error.built, remedy=error.remedy)
 
 _SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
 
@@ -105,12 +109,12 @@ class CppBackend:
 
     def probe(self) -> Probe:
         if _native is None:
-            return Probe(False, _WHY_NOT)
+            return _MISSING
         if getattr(_native, "table_checksum", None) != checksum():
             return Probe(
                 False,
-                "the native module was built from another instruction table.\n"
-                "Build it again with `pip install -e .` in the checkout.",
+                "the native module was built from another instruction table.",
+                remedy="Build it again: python setup.py build_ext --inplace.",
             )
         isa = _native.instruction_set()
         if isa is None:
@@ -118,6 +122,12 @@ class CppBackend:
             return Probe(False, f"this CPU has none of the instruction sets built in: {built}")
         threads = _native.default_threads()
         return Probe(True, f"instruction set {isa}", f"{isa}, {threads} threads")
+
+    @cached_property
+    def quantized(self) -> QuantizedProducts | None:
+        from gint.kernel.quantized.cpp_products import CppProducts
+
+        return None if _native is None else CppProducts(_native)
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import sysconfig
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 _HERE = Path(__file__).parent
 _NATIVE = f"{__package__}._native"
+_SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")  # of modules for this very Python
 
 
 class NativeMissingError(ImportError):
-    """The C++ interpreter is not usable here; the message says why and what to do."""
+    """The C++ interpreter is not usable here; the message says why.
+
+    `remedy` says what to do. `built`: the module is there, and something else is missing.
+    """
+
+    def __init__(self, reason: str, remedy: str, built: bool) -> None:
+        super().__init__(f"{reason}\n{remedy}")
+        self.reason, self.remedy, self.built = reason, remedy, built
 
 
 def load_native() -> ModuleType:
@@ -27,7 +36,7 @@ def load_native() -> ModuleType:
     except ImportError as error:
         if "libgomp" in str(error) and _preload_torch_openmp():
             return import_module(_NATIVE)
-        raise NativeMissingError(_reason(error)) from error
+        raise _explain(error) from error
 
 
 def build_error() -> str | None:
@@ -36,18 +45,24 @@ def build_error() -> str | None:
     return path.read_text(encoding="utf-8").rstrip() if path.exists() else None
 
 
-def _reason(error: ImportError) -> str:
+def _explain(error: ImportError) -> NativeMissingError:
     if "libgomp" in str(error):
-        return (
-            "the OpenMP runtime libgomp.so.1 is missing.\n"
-            "Install it (Debian, Ubuntu: apt-get install libgomp1), or torch, which brings one."
+        return NativeMissingError(
+            "the OpenMP runtime libgomp.so.1 is missing.",
+            "Install it (Debian, Ubuntu: apt-get install libgomp1), or torch, which brings one.",
+            built=True,
         )
-    built = sorted(path.name for path in _HERE.glob("_native.*"))
-    if built:
-        return f"the native module cannot be loaded: {error} (present: {', '.join(built)})."
-    if build_error() is not None:
-        return "the C++ part could not be built at installation; `gint info` shows the error."
-    return "the native module is not built.\nBuild it with `pip install -e .` in the checkout."
+    remedy = "Build it: python setup.py build_ext --inplace (in cpp_ext/ of a checkout)."
+    present = sorted(path.name for path in _HERE.glob("_native.*"))
+    if present:
+        reason = f"the native module cannot be loaded: {error} (present: {', '.join(present)})."
+    elif build_error() is not None:
+        reason = "the C++ part could not be built at installation; `gint info` shows the error."
+        remedy = "Install gint again where there is a C++ compiler."
+    else:
+        reason = "the native module is not built."
+    ours = any(name.endswith(_SUFFIX) for name in present)
+    return NativeMissingError(reason, remedy, built=ours)
 
 
 def _preload_torch_openmp() -> bool:

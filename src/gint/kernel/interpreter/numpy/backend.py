@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gint.host.backends import Capabilities, Probe
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
 
-from .interpreter import run
+from .interpreter import last_reads, run
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 
 class NumpyKernel:
-    """A program on the NumPy interpreter; loading needs nothing but the verified program."""
+    """A program on the NumPy interpreter."""
 
     def __init__(self, verified: VerifiedProgram) -> None:
         self.verified = verified
+        self.unused = last_reads(verified.program)
 
     def launch(
         self, binding: Binding, stream: int | None = None, threads: int | None = None
     ) -> int:
         """Verify the binding and run, always on one thread; the error flag."""
         verify_binding(self.verified, binding)
-        return run(self.verified, binding)
+        return run(self.verified, binding, self.unused)
 
     def prepare(self, extents, params, slots) -> Callable[..., int]:
         def launch(*pointers: int) -> int:
@@ -40,6 +46,12 @@ class NumpyBackend:
         import numpy
 
         return Probe(True, f"NumPy {numpy.__version__}", "NumPy on the host")
+
+    @cached_property
+    def quantized(self) -> QuantizedProducts:
+        from gint.kernel.quantized.numpy_products import NumpyProducts
+
+        return NumpyProducts()
 
     def load(self, verified: VerifiedProgram) -> NumpyKernel:
         return NumpyKernel(verified)

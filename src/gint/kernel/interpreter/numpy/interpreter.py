@@ -5,7 +5,7 @@ Arrays have a dimension per axis of the program, of length 1 where the register 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
@@ -18,20 +18,56 @@ from .functions import Functions, narrow_bf16, widen_bf16
 from .memory import slot_view
 
 
-def run(verified: VerifiedProgram, binding: Binding) -> int:
-    """Run one launch; the error flag. The binding must have been verified."""
+def last_reads(program: Program) -> list[tuple[int, ...]]:
+    """Per instruction of all sections in turn, the registers that none after it reads."""
+    seen: set[int] = set()
+    found = []
+    for section in reversed(program.sections):
+        for i in reversed(section.instructions):
+            touched = {*i.reads, *(() if i.writes is None else (i.writes,))}
+            found.append(tuple(touched - seen))
+            seen |= touched
+    return found[::-1]
+
+
+def run(
+    verified: VerifiedProgram, binding: Binding, unused: list[tuple[int, ...]] | None = None
+) -> int:
+    """Run one launch; the error flag. The binding must have been verified.
+
+    Arrays are let go of as soon as they can be: `unused` is what `last_reads` says.
+    """
     launch = _Launch(verified.program, binding)
+    after = iter(last_reads(verified.program) if unused is None else unused)
     with np.errstate(all="ignore"):
         for section in verified.program.sections:
             empty = launch.has_no_point(section)
             for instruction in section.instructions:
                 before = launch.fn.error
                 launch.step(instruction)
-                # What is computed for no point is no error; what varies over nothing is computed
-                # once per launch in any case.
-                if empty and verified.varies.get(instruction.d):
+                # What is computed for no point is no error; what needs no point is known at launch.
+                if empty and instruction.d not in verified.program.uniforms:
                     launch.fn.error = before
+                for register in next(after):
+                    del launch.registers[register]
     return launch.fn.error
+
+
+def run_uniforms(
+    program: Program,
+    instructions: Iterable[Instruction],
+    extents: tuple[int, ...],
+    params: tuple[int | float, ...],
+) -> tuple[dict[int, np.ndarray], int]:
+    """Values of registers that need no slot, for interpreters that are told them; the error flag.
+
+    `instructions` compute with constants, parameters and extents alone.
+    """
+    launch = _Launch(program, Binding(extents, params, ()))
+    with np.errstate(all="ignore"):
+        for instruction in instructions:
+            launch.step(instruction)
+    return launch.registers, launch.fn.error
 
 
 class _Launch:

@@ -3,6 +3,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "simd_unit.h"
+
 namespace gint {
 
 namespace {

@@ -138,15 +138,4 @@ struct KernelTable {
     void (*stream_end)();
 };
 
-struct SimdUnit {
-    const char *name;
-    bool (*supported)();
-    const KernelTable *(*table)();
-};
-
-// The instruction sets built in, best first, and the first of them that this CPU has.
-const SimdUnit *simd_units(size_t *count);
-// Null where this CPU has none of them.
-const SimdUnit *simd_unit();
-
 } // namespace gint

@@ -11,6 +11,9 @@
 
 #include "kernel.h"
 #include "launch_type.h"
+#include "quantized_module.h"
+#include "simd_unit.h"
+#include "threads.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -179,4 +182,5 @@ NB_MODULE(_native, m) {
         .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
              "explain"_a);
+    add_quantized(m);
 }

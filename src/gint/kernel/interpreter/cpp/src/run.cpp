@@ -7,9 +7,9 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#include <pthread.h>
 #endif
 
+#include "threads.h"
 #include "worker.h"
 
 namespace gint {
@@ -20,18 +20,12 @@ namespace {
 constexpr double WORK_PER_THREAD = 400e3;
 
 #ifdef _OPENMP
-// After fork the child has none of libgomp's threads, but libgomp believes it has them and would
-// wait for them for ever. So a child process runs on one thread.
-bool is_forked_child = false;
-const int registered = pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; });
-
 int thread_count() { return omp_get_num_threads(); }
 int thread_number() { return omp_get_thread_num(); }
 void barrier() {
 #pragma omp barrier
 }
 #else
-constexpr bool is_forked_child = false;
 int thread_count() { return 1; }
 int thread_number() { return 0; }
 void barrier() {}
@@ -148,14 +142,6 @@ class SharedRun {
 
 } // namespace
 
-int default_threads() {
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
 Run::Run(std::shared_ptr<const Schedule> schedule, const Binding &binding)
     : s(std::move(schedule)), pool(s->pool) {
     for (const Schedule::Touched &touched : s->touched) {
@@ -180,8 +166,7 @@ int32_t Run::operator()(const uint64_t *pointers, int threads) const {
         base[k] = reinterpret_cast<char *>(pointers[s->touched[k].slot]) + offsets[k];
     const Addresses at{*s, base, pool.data()};
 
-    if (threads == 0) threads = default_threads();
-    if (is_forked_child) threads = 1;
+    threads = allowed_threads(threads);
     if (threads > s->work / WORK_PER_THREAD) threads = int(s->work / WORK_PER_THREAD);
     if (threads < 2) return pool_error | run_alone(at);
     if (s->shares_rows && s->parallel.total < threads) {

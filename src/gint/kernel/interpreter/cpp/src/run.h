@@ -26,7 +26,4 @@ class Run {
     int32_t pool_error = 0;
 };
 
-// OpenMP's own number of threads, which the calling thread may have set.
-int default_threads();
-
 } // namespace gint

@@ -1,21 +1,26 @@
 // Choosing the instruction set, once per process: the best one built in that this CPU has, or the
 // one named by GINT_CPP_ISA (for tests and comparisons).
-#include "kernel_table.h"
+#include "simd_unit.h"
 
 #include <cstdlib>
 #include <cstring>
 
-#define GINT_SIMD_UNIT(NAMESPACE, SUPPORTED)                                                       \
-    namespace gint::NAMESPACE {                                                                    \
+// A set that adds nothing to the interpreter's loops takes those of INTERPRETER.
+#define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
+    namespace gint::INTERPRETER {                                                                  \
     const KernelTable *table();                                                                    \
+    }                                                                                              \
+    namespace gint::NAMESPACE {                                                                    \
+    const QuantizedTable *quantized_table();                                                       \
     }
 #include "simd_units.inc"
 #undef GINT_SIMD_UNIT
 
 namespace gint {
 
-#define GINT_SIMD_UNIT(NAMESPACE, SUPPORTED)                                                       \
-    SimdUnit{#NAMESPACE, [] { return static_cast<bool>(SUPPORTED); }, NAMESPACE::table},
+#define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
+    SimdUnit{#NAMESPACE, [] { return static_cast<bool>(SUPPORTED); }, INTERPRETER::table,          \
+             NAMESPACE::quantized_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"
 };

@@ -1,0 +1,112 @@
+"""Quantised products: weights from memory by read bandwidth, many rows by NumPy's product.
+
+What is measured, and how, is in `airllm.measure.quantized`; here it is set in tables, with torch's
+and the bandwidth probe's way of reading added to those that an installation has.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from airllm import tensor_ops
+from airllm.measure import quantized as measure
+from airllm.measure.quantized import ManyRows, OneRow
+from airllm.measure.timing import medians
+from benchmarks import goals
+from benchmarks.bandwidth import reader
+from benchmarks.report import Report, Table, micros, ratio
+from benchmarks.settings import Settings, threads_in_effect
+from gint.demo.progress import progress
+
+OURS = {"prepared": "prepared", "bytes": "bytes", "float": "float x"}
+NOTE = (
+    "prepared: as prepare_q40 makes it; bytes: GGUF's; float x: prepared, x not rounded to 8 bits."
+)
+
+
+def run(settings: Settings) -> Report:
+    """Measure both formats at both sizes on the backend in effect, and report."""
+    threads = threads_in_effect()
+    seconds = 0.7 if settings.quick else 3.0
+    readers = _readers(threads)
+    cases = [(q, shape) for q in measure.QUANT_TYPES for shape in measure.SHAPES]
+    one, many = [], []
+    with progress("quantized", 2 * len(cases)) as step:
+        for quant_type, shape in cases:
+            step(f"{quant_type}, {shape[0]}x{shape[1]}, 1 row")
+            one.append(measure.one_row(quant_type, shape, seconds, threads, readers))
+            step(f"{quant_type}, {shape[0]}x{shape[1]}, {measure.ROWS} rows")
+            many.append(measure.many_rows(quant_type, shape, seconds=seconds))
+    return report_of(one, many, tensor_ops.get_backend())
+
+
+def _readers(threads: int) -> dict[str, Callable[[Any], Any]]:
+    """Ways to read, beside those of an installation: torch's, and the bandwidth probe's."""
+    readers: dict[str, Callable[[Any], Any]] = {}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        readers["torch"] = lambda data: torch.sum(torch.from_numpy(data.view(np.int32)))
+    if own := reader(threads):
+        readers["own loop"] = own
+    return readers
+
+
+def report_of(one: Sequence[OneRow], many: Sequence[ManyRows], backend: str) -> Report:
+    """Make the two tables, and verdicts where the backend is the one that the goals are for."""
+    worst = min((case.of_read() for case in one), default=math.nan)
+    q40 = min((c.over_numpy() for c in many if c.quant_type == "q40"), default=math.nan)
+    verdicts = [goals.QUANTIZED_READ.verdict(worst), goals.QUANTIZED_ROWS.verdict(q40)]
+    if backend != goals.TENSOR_OPS_BACKEND:
+        verdicts = []
+    return Report(
+        "quantized",
+        (_one_row_table(one), _many_rows_table(many)),
+        {
+            "backend": backend,
+            "one_row": [_data(c) for c in one],
+            "many_rows": [_data(c) for c in many],
+        },
+        (NOTE, *verdicts),
+    )
+
+
+def _one_row_table(cases: Sequence[OneRow]) -> Table:
+    headers = ["", "read", *(h for title in OURS.values() for h in (title, "/ read"))]
+    rows = []
+    for c in cases:
+        ours = (
+            text for n in OURS for text in (f"{c.bytes_per_s(n) / 1e9:.1f}", ratio(c.of_read(n)))
+        )
+        rows.append([_name(c), f"{c.read_bytes_per_s / 1e9:.1f}", *ours])
+    return Table("1 row, weights from memory, GB/s (median)", headers, rows)
+
+
+def _many_rows_table(cases: Sequence[ManyRows]) -> Table:
+    headers = ["", "NumPy", *(h for title in OURS.values() for h in (title, "NumPy /"))]
+    rows = []
+    for c in cases:
+        found = medians(c.seconds)
+        ours = (text for n in OURS for text in (micros(found[n] / 1000), ratio(c.over_numpy(n))))
+        rows.append([_name(c), micros(c.numpy_s / 1000), *ours])
+    return Table(
+        f"{measure.ROWS} rows, milliseconds (median), and NumPy's float32 product", headers, rows
+    )
+
+
+def _name(case: OneRow | ManyRows) -> str:
+    return f"{case.quant_type} {case.shape[0]}x{case.shape[1]}"
+
+
+def _data(case: OneRow | ManyRows) -> dict[str, Any]:
+    return {
+        "quant_type": case.quant_type,
+        "shape": case.shape,
+        "samples_s": case.seconds,
+        "medians_s": medians(case.seconds),
+    }

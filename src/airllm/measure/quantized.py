@@ -1,0 +1,180 @@
+"""How fast `matmul_quantized` is: one row by memory, many rows by NumPy's float32 product.
+
+The weights of one-row products come from memory: a ring of matrices larger than the last cache.
+Reading the same bytes, as fast as anything here can, is measured in turns with the products.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from airllm import tensor_ops as ops
+from gint.host import backends
+from gint.kernel.quantized import format_of
+
+from .timing import medians, take_turns
+
+#: (out, in): the square and the wide matrices of a 7-billion-parameter Llama.
+SHAPES = ((4096, 4096), (11008, 4096))
+QUANT_TYPES = ("q40", "q80")
+ROWS = 32
+_PREPARE = {"q40": ops.prepare_q40, "q80": ops.prepare_q80}
+
+#: Reads all of a contiguous array.
+Reader = Callable[[np.ndarray], Any]
+
+
+@dataclass(frozen=True)
+class OneRow:
+    """Products of one row with weights from memory; `seconds` holds samples by contender.
+
+    Contenders: "prepared", "bytes" (not prepared), "float" (prepared, activations not rounded),
+    and "read NAME" for every way to read.
+    """
+
+    quant_type: str
+    shape: tuple[int, int]
+    weight_bytes: int
+    seconds: dict[str, list[float]]
+
+    def bytes_per_s(self, contender: str) -> float:
+        return self.weight_bytes / medians(self.seconds)[contender]
+
+    @property
+    def read_bytes_per_s(self) -> float:
+        """By the fastest way."""
+        return max(self.bytes_per_s(name) for name in self.seconds if name.startswith("read "))
+
+    def of_read(self, contender: str = "prepared") -> float:
+        """Weight bytes per second over the bytes per second of reading."""
+        return self.bytes_per_s(contender) / self.read_bytes_per_s
+
+
+@dataclass(frozen=True)
+class ManyRows:
+    """Products of many rows. Contenders: as for one row, and "NumPy", the faster of two layouts."""
+
+    quant_type: str
+    shape: tuple[int, int]
+    rows: int
+    seconds: dict[str, list[float]]
+
+    def over_numpy(self, contender: str = "prepared") -> float:
+        """NumPy's time over the contender's."""
+        return self.numpy_s / medians(self.seconds)[contender]
+
+    @property
+    def numpy_s(self) -> float:
+        found = medians(self.seconds)
+        return min(seconds for name, seconds in found.items() if name.startswith("NumPy"))
+
+
+def one_row(
+    quant_type: str,
+    shape: tuple[int, int],
+    seconds: float = 2.0,
+    threads: int | None = None,
+    readers: Mapping[str, Reader] | None = None,
+) -> OneRow:
+    """Measure on the active backend; `readers` are further ways to read, `threads` is for ours."""
+    size = shape[0] * format_of(quant_type).row_bytes(shape[1])
+    count = max(4, -(-ring_bytes() // size))
+    ring = [_random_bytes(quant_type, shape, seed) for seed in range(count)]
+    prepared = [_PREPARE[quant_type](data, shape) for data in ring]
+    x = np.random.default_rng(0).standard_normal((1, shape[1])).astype(np.float32)
+    out = np.empty((1, shape[0]), np.float32)
+
+    def product(weights: list, first: int, **options: Any) -> Callable[[int], Any]:
+        def call(turn: int) -> None:
+            held = weights[(turn + first) % count]
+            ops.matmul_quantized(x, held, shape, quant_type, out=out, **options)
+
+        return call
+
+    def reading(reader: Reader, first: int) -> Callable[[int], Any]:
+        return lambda turn: reader(ring[(turn + first) % count])
+
+    # Who shares memory starts apart in the ring, so as to find it as cold as the others do.
+    ways = {**_readers(threads), **(readers or {})}
+    apart = count // (len(ways) + 1)
+    calls = {
+        "prepared": product(prepared, 0),
+        "bytes": product(ring, 0),
+        "float": product(prepared, count // 2, quantize_activations=False),
+    }
+    for n, (name, reader) in enumerate(ways.items()):
+        calls[f"read {name}"] = reading(reader, (n + 1) * apart)
+    return OneRow(quant_type, shape, size, take_turns(calls, seconds))
+
+
+def many_rows(
+    quant_type: str, shape: tuple[int, int], rows: int = ROWS, seconds: float = 2.0
+) -> ManyRows:
+    """Measure on the active backend."""
+    data = _random_bytes(quant_type, shape, 0)
+    prepared = _PREPARE[quant_type](data, shape)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, shape[1])).astype(np.float32)
+    weight = rng.standard_normal(shape, np.float32)
+    turned = np.ascontiguousarray(weight.T)
+    out = np.empty((rows, shape[0]), np.float32)
+
+    def product(weights: Any, **options: Any) -> Callable[[int], Any]:
+        fixed = {"out": out, **options}
+        return lambda turn: ops.matmul_quantized(x, weights, shape, quant_type, **fixed)
+
+    calls = {
+        "prepared": product(prepared),
+        "bytes": product(data),
+        "float": product(prepared, quantize_activations=False),
+        "NumPy, (out, in)": lambda turn: np.matmul(x, weight.T, out=out),
+        "NumPy, (in, out)": lambda turn: np.matmul(x, turned, out=out),
+    }
+    return ManyRows(quant_type, shape, rows, take_turns(calls, seconds))
+
+
+def ring_bytes() -> int:
+    """More than the last cache holds: four times what the system says, and 128 MiB at least."""
+    sizes = []
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = path.read_text(encoding="ascii").strip()
+        unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
+        sizes.append(int(text.rstrip("KMG")) * unit)
+    return max(128 << 20, 4 * max(sizes, default=0))
+
+
+def _random_bytes(quant_type: str, shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Blocks of random integers, all of one small scale."""
+    quantized = format_of(quant_type)
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 256, shape[0] * quantized.row_bytes(shape[1]), np.uint8)
+    blocks = data.reshape(-1, quantized.block_bytes)
+    blocks[:, :2] = np.array([1 / 64], np.float16).view(np.uint8)
+    return data.reshape(shape[0], -1)
+
+
+def _readers(threads: int | None) -> dict[str, Reader]:
+    """Ways to read memory that an installation has: NumPy's, and the C++ module's."""
+    count = threads or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(count)
+
+    def by_numpy(data: np.ndarray) -> None:
+        flat = data.reshape(-1)
+        words = flat[: flat.size // (8 * count) * 8 * count].view(np.uint64)
+        list(pool.map(np.bitwise_xor.reduce, np.split(words, count)))
+
+    readers: dict[str, Reader] = {"NumPy": by_numpy}
+    if backends.probe("cpp").usable:
+        from gint.kernel.interpreter.cpp.loader import load_native
+        from gint.kernel.quantized.cpp_products import read_all
+
+        native = load_native()
+        readers["gint"] = lambda data: read_all(native, data, threads or 0)
+    return readers

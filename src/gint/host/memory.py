@@ -1,0 +1,194 @@
+"""Memory for large results, used again once the caller has let go of it.
+
+Fresh memory costs more than the arithmetic that fills it (docs/performance.md). So large results
+come from a bounded pool: it keeps the memory it handed out, and hands it out again when nobody else
+holds it. Small results are the allocator's own business. Knows NumPy arrays; what memory of another
+kind is, its own `Entry` knows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
+from sys import getrefcount
+from threading import Lock
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+#: Results below this many bytes are not pooled; allocators reuse small memory themselves.
+POOLED_BYTES = 1 << 20
+#: Fresh memory of at least this size asks for huge pages.
+HUGE_BYTES = 1 << 22
+#: Results of one kind kept at most.
+_MAX_KEPT = 8
+
+
+class Entry(Protocol):
+    """A piece of memory, and how one sees that nobody else holds it."""
+
+    nbytes: int
+
+    def is_free(self) -> bool:
+        """Whether nobody but the entry holds the memory."""
+
+    def hand_out(self) -> Any | None:
+        """A result on the memory; None where it was replaced and cannot be used again."""
+
+
+class Pool:
+    """All memory kept, at most `limit` bytes of it.
+
+    A shelf lives as long as somebody refers to it or something lies on it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.bytes = limit, 0
+        self.shelves: WeakValueDictionary[tuple, Shelf] = WeakValueDictionary()
+        self.filled: dict[Shelf, None] = {}
+        #: Held while anything is added or dropped; handing out needs no lock.
+        self.lock = Lock()
+
+    def shelf(self, make: Callable[..., Entry], *key: Any) -> Shelf:
+        """The shelf of the entries that `make(*key)` makes."""
+        found = self.shelves.get((make, *key))
+        if found is None:
+            found = self.shelves[make, *key] = Shelf(self, make, key)
+        return found
+
+    def keep(self, shelf: Shelf, entry: Entry) -> None:
+        """Put an entry on a shelf if there is room, dropping what nobody uses if need be."""
+        with self.lock:
+            if len(shelf.kept) < _MAX_KEPT and self._make_room(entry.nbytes):
+                self.bytes += entry.nbytes
+                self.filled[shelf] = None
+                shelf.kept.append(entry)
+
+    def forget(self, entry: Entry) -> None:
+        """An entry taken off a shelf does not come back."""
+        with self.lock:
+            self.bytes -= entry.nbytes
+
+    def clear(self) -> None:
+        """Give back everything nobody uses."""
+        with self.lock:
+            for shelf in list(self.filled):
+                self._empty(shelf)
+
+    def _make_room(self, nbytes: int) -> bool:
+        if nbytes <= self.limit:
+            for shelf in list(self.filled):
+                if self.bytes + nbytes <= self.limit:
+                    break
+                self._empty(shelf)
+        return self.bytes + nbytes <= self.limit
+
+    def _empty(self, shelf: Shelf) -> None:
+        for entry in shelf.take_free():
+            self.bytes -= entry.nbytes
+        if not shelf.kept:
+            self.filled.pop(shelf, None)
+
+
+class Shelf:
+    """The kept entries of one kind. Calling it gives a result to fill."""
+
+    def __init__(self, pool: Pool, make: Callable[..., Entry], key: tuple) -> None:
+        self.pool, self.make, self.key = pool, make, key
+        self.kept: deque[Entry] = deque()
+
+    def __call__(self) -> Any:
+        for entry in self.take_free():
+            found = entry.hand_out()
+            if found is not None:
+                self.kept.append(entry)
+                return found
+            self.pool.forget(entry)
+        entry = self.make(*self.key)
+        # Handed out before it lies on the shelf: another thread may look at it at once.
+        found = entry.hand_out()
+        self.pool.keep(self, entry)
+        return found
+
+    def take_free(self) -> Iterator[Entry]:
+        """The entries nobody uses, each taken off the shelf before it is looked at: popleft is
+        atomic, so that two threads never see the same one."""
+        for _ in range(len(self.kept)):
+            try:
+                entry = self.kept.popleft()
+            except IndexError:
+                return
+            if entry.is_free():
+                yield entry
+            else:
+                self.kept.append(entry)
+
+
+class ArrayEntry:
+    """Bytes for a NumPy array. Arrays and views of it, of any depth, refer to these bytes."""
+
+    __slots__ = ("data", "dtype", "holders", "nbytes", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.data = np.empty(shape, dtype)
+        self.nbytes = self.data.nbytes
+        if self.nbytes >= HUGE_BYTES:
+            ask_for_huge_pages(self.data.ctypes.data, self.nbytes)
+        self.holders = self.count_holders()
+
+    def count_holders(self) -> int:
+        return getrefcount(self.data)
+
+    def is_free(self) -> bool:
+        return self.count_holders() == self.holders
+
+    def hand_out(self) -> np.ndarray:
+        return np.ndarray(self.shape, self.dtype, self.data)
+
+
+def _default_limit() -> int:
+    """A sixteenth of the machine's memory, at most a gibibyte."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        total = 4 << 30
+    return min(1 << 30, total // 16)
+
+
+POOL = Pool(_default_limit())
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array in C order, from the pool if it is large."""
+    count = dtype.itemsize
+    for length in shape:
+        count *= length
+    if count < POOLED_BYTES:
+        return np.empty(shape, dtype)
+    return POOL.shelf(ArrayEntry, shape, dtype)()
+
+
+@cache
+def _madvise() -> Any:
+    try:
+        return ctypes.CDLL(None, use_errno=True).madvise
+    except (OSError, AttributeError):
+        return None
+
+
+def ask_for_huge_pages(pointer: int, nbytes: int) -> None:
+    """Tell the kernel, where it listens, that the memory will be used as a whole."""
+    advice, call = getattr(mmap, "MADV_HUGEPAGE", None), _madvise()
+    if advice is None or call is None:
+        return
+    page = mmap.PAGESIZE
+    start = (pointer + page - 1) // page * page
+    length = (pointer + nbytes - start) // page * page
+    if length > 0:
+        call(ctypes.c_void_p(start), ctypes.c_size_t(length), advice)

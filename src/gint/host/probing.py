@@ -1,0 +1,139 @@
+"""Asking for devices in a process of its own: a broken driver may crash or hang it, not us.
+
+    python -m gint.host.probing MODULE KEY
+
+imports MODULE, calls its `probe_device()`, prints the Probe as JSON and leaves it in the user's
+cache, under KEY: what the answer depends on (drivers, packages). The same key is not asked again.
+
+A probe waits a second (GINT_PROBE_SECONDS). What takes longer, such as a first kernel build on a
+slow machine, goes on in the background for a while and leaves its answer for the next process.
+Standard library only. Does not know any driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, fields
+from importlib import import_module
+from pathlib import Path
+
+from .backends import Probe
+
+VARIABLE = "GINT_PROBE_SECONDS"
+_SECONDS = 1.0
+#: A probe that is not over by then ends itself.
+_BACKGROUND_SECONDS = 60
+#: For how long it is believed that a probe crashed or hangs: it may have been the machine's load.
+_DOUBTFUL_SECONDS = 600
+_unfinished: list[subprocess.Popen] = []
+
+
+def cache_directory() -> Path:
+    """Where answers are kept: gint/ in the user's cache directory."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "gint"
+
+
+def probe_in_subprocess(module: str, key: str) -> Probe:
+    """The answer of `module`'s probe_device(): the one kept under `key`, or asked for now."""
+    kept = _kept(module, key)
+    if kept is not None:
+        return kept
+    limit = _limit()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gint.host.probing", module, key],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        return Probe(False, f"no process could be started to ask for devices: {error}.")
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        _unfinished.append(process)
+        answer = Probe(
+            False,
+            f"asking for devices took more than {limit:g} s.",
+            remedy="It goes on in the background: try again in a minute. If that does not help, "
+            "a driver hangs; `clinfo` or `nvidia-smi` show which.",
+        )
+        return answer
+    return _answer(module, key, process.returncode, out, err)
+
+
+def _limit() -> float:
+    try:
+        return float(os.environ.get(VARIABLE, _SECONDS))
+    except ValueError:
+        return _SECONDS
+
+
+def _answer(module: str, key: str, status: int, out: str, err: str) -> Probe:
+    lines = out.strip().splitlines()
+    if status == 0 and lines:
+        return Probe(**json.loads(lines[-1]))
+    words = err.strip().splitlines()[-1:] or ["it said nothing"]
+    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed: {words[0]}"
+    answer = Probe(
+        False,
+        f"the process that asks for devices {how}.",
+        remedy="A driver is broken: remove or update the one installed last.",
+    )
+    _keep(module, key, answer, time.time() + _DOUBTFUL_SECONDS)
+    return answer
+
+
+def _file(module: str) -> Path:
+    return cache_directory() / f"probe-{module}.json"
+
+
+def _kept(module: str, key: str) -> Probe | None:
+    try:
+        kept = json.loads(_file(module).read_text())
+        if kept["key"] != key or (kept["until"] and kept["until"] < time.time()):
+            return None
+        return Probe(**{f.name: kept["probe"][f.name] for f in fields(Probe)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(module: str, key: str, answer: Probe, until: float) -> None:
+    """Without a cache directory that can be written, every process asks."""
+    path = _file(module)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(handle, "w") as file:
+            json.dump({"key": key, "until": until, "probe": asdict(answer)}, file)
+        os.replace(name, path)
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 2:
+        print("usage: python -m gint.host.probing MODULE KEY", file=sys.stderr)
+        return 2
+    module, key = argv
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a call that hangs in a driver, too
+        signal.alarm(_BACKGROUND_SECONDS)
+    answer = import_module(module).probe_device()
+    _keep(module, key, answer, 0)
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(asdict(answer)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    # The reader may be gone by now, and drivers that crash on the way out are none of our concern.
+    status = main(sys.argv[1:])
+    sys.stdout = None
+    os._exit(status)

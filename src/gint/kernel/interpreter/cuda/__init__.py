@@ -1,0 +1,1 @@
+"""The CUDA interpreter: the portable body as CUDA C++, through NVIDIA's own Python bindings."""

@@ -1,0 +1,248 @@
+"""The `cuda` backend: verified programs on NVIDIA GPUs, in the device form they share with opencl.
+
+Knows how a planned launch becomes calls of the driver. Does not know opcodes, torch or CuPy:
+pointers, a stream and a way to get scratch memory is all it is given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache, cached_property, partial
+from threading import Lock
+from typing import Any
+
+from gint.host.backends import Capabilities, Probe
+from gint.host.probing import probe_in_subprocess
+from gint.program import Binding, VerifiedProgram, verify_binding
+
+from ..device.kernel import DeviceKernel, Slots
+from ..device.plan import Plan
+from . import build, driver
+from .build import CudaBuild
+from .dense import matmul
+from .driver import Device, bindings, check, device
+from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
+
+#: Slots of portable/dialect.h's gi_slots.
+MAX_SLOTS = 64
+#: Prepared launches a kernel keeps for `launch`, which is not told that sizes come again.
+_MAX_KEPT = 64
+
+
+class CudaKernel:
+    """A program on the CUDA interpreter, for any device there is."""
+
+    def __init__(self, verified: VerifiedProgram, builds: dict[int, CudaBuild]) -> None:
+        self.verified, self.builds = verified, builds
+        self._on: dict[int, DeviceKernel] = {}
+        self._kept: OrderedDict[tuple, Callable[..., int]] = OrderedDict()
+
+    def launch(
+        self,
+        binding: Binding,
+        stream: int | None = None,
+        threads: int | None = None,
+        device: int | None = None,
+    ) -> int:
+        """Verify the binding and launch on `stream` of a device (default: NumPy's); does not wait.
+
+        The flag is what launches before this one are known to have left. Raises VerificationError,
+        and nothing has been launched then, CudaError and BuildError.
+        """
+        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+        # 0.0 and -0.0 are equal, and not the same parameter.
+        key = (binding.extents, repr(binding.params), slots, device)
+        ready = self._kept.pop(key, None)
+        if ready is None:
+            verify_binding(self.verified, binding)
+            ready = self.prepare(binding.extents, binding.params, slots, device=device)
+        self._kept[key] = ready
+        if len(self._kept) > _MAX_KEPT:
+            self._kept.popitem(last=False)
+        return ready(*(s.pointer for s in binding.slots), stream=stream or 0)
+
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: Slots,
+        threads: int | None = None,
+        device: int | None = None,
+    ) -> Callable[..., int]:
+        """Everything of a launch but the pointers: (storage bytes, offset, strides) per slot.
+
+        The result takes a pointer per slot, `stream=` and `scratch=`, which gives memory of so many
+        bytes for the time of the launch, as an object with a `data_ptr()`.
+        """
+        ordinal = driver.default_ordinal() if device is None else device
+        if ordinal not in self._on:
+            self._on[ordinal] = DeviceKernel(self.verified, _Device(ordinal, self.builds))
+        return self._on[ordinal].prepare(extents, params, slots)
+
+
+class _Device:
+    """Runs plans on one device (see device.kernel.Device)."""
+
+    def __init__(self, ordinal: int, builds: dict[int, CudaBuild]) -> None:
+        self.where, self.builds = device(ordinal), builds
+
+    def build_for(self, word_bits: int) -> CudaBuild:
+        return self.builds[word_bits]
+
+    def ready(self, made: Plan, build: Any, verified: VerifiedProgram) -> Callable[..., int]:
+        return Prepared(self.where, build, made, _may_fail(verified)).launch
+
+
+def _may_fail(verified: VerifiedProgram) -> bool:
+    code = (i for section in verified.program.sections for i in section.instructions)
+    return any(i.op.sets_error for i in code)
+
+
+class _Arguments:
+    """A kernel's arguments as the driver takes them: an array of their addresses."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.array = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
+        self.address = ctypes.addressof(self.array)
+
+
+class Prepared:
+    """The launches of one binding on one device, packed: a call sets pointers and launches.
+
+    The driver copies the arguments while it is called, so that one set of them serves all calls;
+    the lock is for threads, because the bindings let go of Python's while they call the driver.
+    """
+
+    def __init__(self, where: Device, build: CudaBuild, planned: Plan, may_fail: bool) -> None:
+        self.where = where
+        self.take_flag = flag_reader(where.ordinal) if may_fail else None
+        self.scratch_bytes, self.block = planned.scratch_bytes, build.block
+        self.lock = Lock()
+        self.slots = (ctypes.c_uint64 * MAX_SLOTS)()
+        self.scratch = ctypes.c_uint64()
+        self.records = CudaMemory(where).upload(planned.records)
+        self.calls: list[tuple[Any, int, _Arguments]] = []
+        for launch in planned.launches:
+            arguments = self._arguments(launch.kernel, launch.record_at)
+            function = kernels(where.ordinal, build)[launch.kernel]
+            self.calls.append((function, launch.groups, arguments))
+        #: With one device the context of a thread is right or missing, which the driver says.
+        self.has_neighbours = driver.device_count() > 1
+
+    def _arguments(self, kernel: str, record_at: int) -> _Arguments:
+        values: list[Any] = [
+            ctypes.c_uint64(self.records.pointer), ctypes.c_uint32(record_at), self.scratch,
+        ]  # fmt: skip
+        if kernel == "gint_run":
+            values += [ctypes.c_uint64(flag_pointer(self.where.ordinal)), self.slots]
+        return _Arguments(values)
+
+    def launch(
+        self, *pointers: int, stream: int = 0, scratch: Callable[[int], Any] | None = None
+    ) -> int:
+        """Launch on the stream; the error flag as far as it is known."""
+        memory = None
+        if self.scratch_bytes:
+            memory = (scratch or partial(Scratch, self.where, stream))(self.scratch_bytes)
+        with self.lock:
+            self.slots[: len(pointers)] = list(pointers)
+            if memory is not None:
+                self.scratch.value = memory.data_ptr()
+            error = self._enqueue(stream)
+        del memory  # used again by what comes later on the stream
+        if error:
+            raise driver.failure(error, self.where, "launching a kernel")
+        return self.take_flag() if self.take_flag else 0
+
+    def _enqueue(self, stream: int) -> Any:
+        if self.has_neighbours:
+            with self.where.current():
+                return self._launch_all(stream)
+        error = self._launch_all(stream)
+        if error and error.name == "CUDA_ERROR_INVALID_CONTEXT":
+            # A thread in which nobody has used CUDA yet.
+            with self.where.current():
+                return self._launch_all(stream)
+        return error
+
+    def _launch_all(self, stream: int) -> Any:
+        launch_kernel, block = bindings().cuLaunchKernel, self.block
+        for function, groups, arguments in self.calls:
+            (error,) = launch_kernel(
+                function, groups, 1, 1, block, 1, 1, 0, stream, arguments.address, 0
+            )
+            if error:
+                return error
+        return None
+
+
+@cache
+def kernels(ordinal: int, of: CudaBuild) -> dict[str, Any]:
+    """The kernels of a build on a device, loaded once per process."""
+    where, api = device(ordinal), bindings()
+    image = build.image_for(of, where.capability)
+    with where.current():
+        module = check(api.cuModuleLoadData(image), where, "loading the interpreter")
+        names = ("gint_run", "gint_combine")
+        return {
+            name: check(
+                api.cuModuleGetFunction(module, of.kernel(name).encode()), where, f"finding {name}"
+            )
+            for name in names
+        }
+
+
+class CudaBackend:
+    """Programs of 32-bit words run on the build `narrow`, others on `wide`."""
+
+    name = "cuda"
+    device = "cuda"
+    capabilities = Capabilities(max_slots=MAX_SLOTS)
+    matmul = staticmethod(matmul)
+
+    def __init__(self, narrow: CudaBuild = build.NARROW, wide: CudaBuild = build.WIDE) -> None:
+        self.builds = {32: narrow, 64: wide}
+
+    @cached_property
+    def memory(self) -> CudaMemory:
+        return CudaMemory()
+
+    def probe(self) -> Probe:
+        """Bindings, build, driver, device: the first that is missing is said."""
+        if not _is_installed():
+            return Probe(
+                False,
+                "NVIDIA's Python bindings (cuda-bindings) are not installed.",
+                built=False,
+                remedy="Install them: pip install 'gint[cuda]'.",
+            )
+        if not build.is_built() and not build.has_nvrtc():
+            stale = (
+                " for these sources (there is an older build)" if build.has_stale_build() else ""
+            )
+            return Probe(
+                False,
+                f"the CUDA interpreter is not built{stale}.",
+                built=False,
+                remedy="CudaBuild it: python setup.py build_cuda.",
+            )
+        if driver.is_running():
+            return driver.probe_device()
+        return probe_in_subprocess(driver.__name__, driver.state())
+
+    def load(self, verified: VerifiedProgram) -> CudaKernel:
+        return CudaKernel(verified, self.builds)
+
+
+def _is_installed() -> bool:
+    try:
+        return importlib.util.find_spec("cuda.bindings") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+BACKEND = CudaBackend()

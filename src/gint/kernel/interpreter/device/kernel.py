@@ -1,0 +1,152 @@
+"""`Kernel.launch` and `Kernel.prepare` for devices that can run a plan.
+
+A device is given as two functions: `build_for(word_bits)`, the build it runs programs of that width
+with, and `ready(plan, build, verified)`, which puts a plan's records where the device sees them and
+returns a function of the pointers that launches and returns the error flag. Every binding is
+verified before: bounds once per preparation, what depends on pointers at each call.
+
+What a call is given by name (a stream, say) goes to that function. Knows programs, bindings and
+plans. Does not know devices or memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.program.overlap import Region
+
+from .build import Build
+from .encoder import DeviceProgram, encode, word_bits
+from .plan import Plan, TooLargeError, plan
+
+#: Ways of sharing memory that one prepared launch remembers.
+_MAX_PROVEN = 16
+
+Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
+
+
+class Device(Protocol):
+    """What runs plans."""
+
+    def build_for(self, word_bits: int) -> Build:
+        """The build that programs of 32- or 64-bit words run with."""
+
+    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
+        """A function of one pointer per slot that launches; the error flag without `Plan.error`."""
+
+
+class DeviceKernel:
+    """A program in the device form, for one device."""
+
+    def __init__(self, verified: VerifiedProgram, device: Device) -> None:
+        self.verified, self.device = verified, device
+        self.word_bits = word_bits(verified)
+        self._encoded: dict[int, DeviceProgram] = {}
+
+    def launch(
+        self, binding: Binding, stream: int | None = None, threads: int | None = None
+    ) -> int:
+        """Verify the binding and run; the error flag. Raises VerificationError."""
+        verify_binding(self.verified, binding)
+        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+        run, error = self._ready(binding.extents, binding.params, slots)
+        return error | run(*(s.pointer for s in binding.slots))
+
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: Slots,
+        threads: int | None = None,
+    ) -> Callable[..., int]:
+        """A launch of everything but the pointers. Both raise VerificationError."""
+        self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
+        run, error = self._ready(extents, params, slots)
+        apart = Apart(self.verified, extents, slots)
+
+        def launch(*pointers: int, **how: Any) -> int:
+            if not apart(pointers):
+                self._verify(extents, params, slots, pointers)
+                apart.remember(pointers)
+            return error | run(*pointers, **how)
+
+        return launch
+
+    def _verify(self, extents, params, slots: Slots, pointers: tuple[int, ...]) -> None:
+        bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
+        verify_binding(self.verified, Binding(extents, params, tuple(bound)))
+
+    def _ready(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
+        try:
+            made, build = self._plan(self.word_bits, extents, params, slots)
+        except TooLargeError:
+            made, build = self._plan(64, extents, params, slots)
+        if not made.launches:
+            return _nothing, made.error
+        return self.device.ready(made, build, self.verified), made.error
+
+    def _plan(self, bits: int, extents, params, slots: Slots) -> tuple[Plan, Build]:
+        build = self.device.build_for(bits)
+        if bits not in self._encoded:
+            self._encoded[bits] = encode(self.verified, bits, build.registers)
+        return plan(self._encoded[bits], build, extents, params, slots), build
+
+
+def _nothing(*pointers: int, **how: Any) -> int:
+    return 0
+
+
+class Apart:
+    """Whether pointers are surely fit for a binding that was verified with others.
+
+    They are if aligned and what the slots cover shares no byte, or shares bytes as it did in a call
+    that was verified: the rest of what the verifier asks does not depend on the pointers. Only
+    slots that are touched count.
+    """
+
+    def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Slots) -> None:
+        p = verified.program
+        self.touched = []
+        for n, (slot, (_, offset, strides)) in enumerate(zip(p.slots, slots, strict=True)):
+            shape, size = tuple(extents[a] for a in slot.axes), slot.dtype.itemsize
+            if n in p.slots_used and 0 not in shape:
+                region = Region(offset * size, size, shape, tuple(s * size for s in strides))
+                self.touched.append((n, region.low, region.high, size, slot.access.writes))
+        #: The ways in which slots shared bytes in calls that were verified.
+        self.proven: set[tuple] = set()
+
+    def __call__(self, pointers: tuple[Any, ...]) -> bool:
+        spans = []
+        for n, low, high, itemsize, writes in self.touched:
+            pointer = pointers[n]
+            if pointer <= 0 or pointer % itemsize:
+                return False
+            spans.append((pointer + low, pointer + high, writes))
+        spans.sort()
+        # What is only read may share bytes; what is written must begin after all before it end.
+        end_of_all = end_of_written = 0
+        for start, end, writes in spans:
+            if start < (end_of_all if writes else end_of_written):
+                return bool(self.proven) and self._shared(pointers) in self.proven
+            end_of_all = max(end_of_all, end)
+            if writes:
+                end_of_written = max(end_of_written, end)
+        return True
+
+    def remember(self, pointers: tuple[Any, ...]) -> None:
+        """These have been verified."""
+        if len(self.proven) < _MAX_PROVEN:
+            self.proven.add(self._shared(pointers))
+
+    def _shared(self, pointers: tuple[Any, ...]) -> tuple:
+        """The slots that share bytes, and how far apart they are."""
+        found = []
+        for k, (n, low, high, _, writes) in enumerate(self.touched):
+            for m, other_low, other_high, _, other_writes in self.touched[:k]:
+                apart = pointers[m] - pointers[n]
+                meet = apart + other_low < high and low < apart + other_high
+                if meet and (writes or other_writes):
+                    found.append((n, m, apart))
+        return tuple(found)

@@ -1,0 +1,333 @@
+"""The launches of one binding: everything but the pointers.
+
+A *record* holds what a launch needs to know (gint.isa.device.RECORD has its fields). It says where
+the tables are, in words from its own start:
+
+    sections       4 words each: kind, start in the stream, accumulators (from the table's start),
+                   their number
+    accumulators   5 words each: code, thread word, row word, words, partial word
+    axes           3 words each, outer then inner, the fastest first: extent, magic, shift
+    slots          1 + rank words each: byte offset, bytes to step by along each axis
+    places         a word per program axis: which axis of the launch it is, -1 for none
+    code           4 x 32 bits a row
+
+Short rows: one launch, in which a group takes whole rows through all sections. Long rows of which
+there are few are *dealt*: every section is a launch of its own whose groups take chunks of a row,
+partial results go to scratch memory, gint_combine folds them in a fixed order, and what crosses
+sections is kept per row. A chunk is at most CHUNK_TILES tiles, so that a thread adds up few numbers
+one after the other. Knows records and scratch memory. Does not know pointers or devices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from gint.isa import Form
+from gint.isa.device import RECORD
+from gint.program import SectionKind
+
+from .build import Build
+from .encoder import KINDS, DeviceProgram
+from .layout import Axis, Layout, arrange
+from .uniforms import evaluate
+
+#: Tiles a thread folds one after the other before its sum is set aside.
+CHUNK_TILES = 32
+#: Groups that fill any device; with fewer, rows are dealt.
+ENOUGH_GROUPS = 512
+#: Tiles over all rows from which dealing is worth its launches.
+WORTH_DEALING = 16
+#: Groups of a launch that has scratch memory, which is per thread; each then takes several items.
+MAX_GROUPS_WITH_SCRATCH = 1024
+MAX_GROUPS = 1 << 20
+_INDEX32 = 2**31
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Kernel `gint_run` or `gint_combine`, its record's position (64-bit words), its groups."""
+
+    kernel: str
+    record_at: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A slot some point of the binding reads or writes: which bytes, from the storage's start.
+
+    `is_dense`: it covers all of them.
+    """
+
+    slot: int
+    storage_bytes: int
+    low: int
+    high: int
+    reads: bool
+    writes: bool
+    is_dense: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`records` are for the device; `launches` run in order on one scratch memory.
+
+    `error` is the flag of what was computed on the host; `may_fail` says whether the device can set
+    one.
+    """
+
+    layout: Layout
+    records: np.ndarray
+    launches: tuple[Launch, ...]
+    scratch_bytes: int
+    error: int
+    may_fail: bool
+    touched: tuple[Touched, ...]
+    slots_at: int = 0
+
+    def shifted(self, shifts: dict[int, int]) -> np.ndarray:
+        """The records for storages that begin `shifts[n]` bytes after the pointer of slot n."""
+        records = self.records.copy()
+        words = 1 + len(self.layout.axes)
+        for n, shift in shifts.items():
+            records[self.slots_at + n * words] += shift
+        return records
+
+
+class TooLargeError(ValueError):
+    """The binding needs positions of 64 bits: encode the program for words of that width."""
+
+
+def plan(
+    program: DeviceProgram,
+    build: Build,
+    extents: tuple[int, ...],
+    params: tuple[int | float, ...],
+    slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+) -> Plan:
+    """Plan launches; `slots` as `Kernel.prepare` has them: storage bytes, offset, strides.
+
+    Raises TooLargeError if `build` has 32-bit words and these do not suffice.
+    """
+    return _Planner(program, build, extents, params, slots).run()
+
+
+class _Planner:
+    def __init__(self, program, build, extents, params, slots) -> None:
+        self.program: DeviceProgram = program
+        self.build: Build = build
+        self.extents, self.params, self.slots = extents, params, slots
+        p = program.verified.program
+        sizes = [slot.dtype.itemsize for slot in p.slots]
+        self.layout = arrange(
+            self._axes(sizes), frozenset(p.reduced_axes), self._positions_read(),
+            [size if n in p.slots_used else 0 for n, size in enumerate(sizes)], build,
+        )  # fmt: skip
+        self.parts: list[np.ndarray] = []
+        self.words = 0
+
+    def _axes(self, sizes: list[int]) -> list[Axis]:
+        p = self.program.verified.program
+        steps = [[0] * len(p.slots) for _ in p.axes]
+        for n, (slot, (_, _, strides)) in enumerate(zip(p.slots, self.slots, strict=True)):
+            if n in p.slots_used:
+                for axis, stride in zip(slot.axes, strides, strict=True):
+                    steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
+        return [Axis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
+
+    def _positions_read(self) -> frozenset[int]:
+        code = (i for s in self.program.verified.program.sections for i in s.instructions)
+        return frozenset(i.n for i in code if i.op.form is Form.AXIS and i.op.name == "index")
+
+    def run(self) -> Plan:
+        program, layout = self.program, self.layout
+        values, error = evaluate(
+            program.verified.program, program.uniforms, self.extents, self.params
+        )
+        has_reduced = bool(program.verified.program.reduced_axes)
+        if not layout.rows or not (layout.points or has_reduced):
+            return Plan(layout, np.zeros(0, np.int64), (), 0, error, False, ())
+        if self.build.word_bits == 32:
+            self._check_positions()
+        self._tables(values)
+        launches, scratch = self._dealt() if self._is_dealt() else self._whole()
+        records = np.concatenate(self.parts)
+        word = self.build.word_bits // 8
+        code = (i for s in program.verified.program.sections for i in s.instructions)
+        return Plan(
+            layout, records, tuple(launches), scratch * word, error,
+            any(i.op.sets_error for i in code), self._touched(), self.at["SLOTS_AT"],
+        )  # fmt: skip
+
+    def _touched(self) -> tuple[Touched, ...]:
+        found = []
+        p = self.program.verified.program
+        for n, (slot, (size, offset, strides)) in enumerate(zip(p.slots, self.slots, strict=True)):
+            lengths = [self.extents[a] for a in slot.axes]
+            if n not in p.slots_used or 0 in lengths:
+                continue
+            item = slot.dtype.itemsize
+            spans = [(e - 1) * s for e, s in zip(lengths, strides, strict=True)]
+            low = (offset + sum(min(0, span) for span in spans)) * item
+            high = (offset + sum(max(0, span) for span in spans) + 1) * item
+            is_dense = high - low == prod(lengths) * item
+            found.append(
+                Touched(n, size, low, high, slot.access.reads, slot.access.writes, is_dense)
+            )
+        return tuple(found)
+
+    def _check_positions(self) -> None:
+        layout, build = self.layout, self.build
+        rows = layout.rows + build.block
+        points = layout.points + build.block * build.elements
+        steps = [s for axis in layout.axes for s in axis.steps]
+        if max(rows, points, *map(abs, steps), 0) >= _INDEX32:
+            raise TooLargeError
+
+    # --- Whole rows: one launch
+
+    def _is_reduction(self) -> bool:
+        return bool(self.program.verified.program.reduced_axes)
+
+    def _is_dealt(self) -> bool:
+        tiles = self.layout.tiles(self.build)
+        if not self._is_reduction():
+            return False
+        few = self.layout.groups < ENOUGH_GROUPS
+        return tiles > CHUNK_TILES**2 or (
+            few and tiles * self.layout.groups >= WORTH_DEALING and tiles > 1
+        )
+
+    def _whole(self) -> tuple[list[Launch], int]:
+        """One launch for everything; chunks of rows are dealt if nothing is reduced."""
+        program, layout, build = self.program, self.layout, self.build
+        tiles = layout.tiles(build)
+        if self._is_reduction():
+            chunk_tiles, dealt = CHUNK_TILES, 1
+            chunks = max(1, -(-tiles // chunk_tiles))
+        else:
+            most = MAX_GROUPS_WITH_SCRATCH if program.spills else MAX_GROUPS
+            chunk_tiles = max(1, -(-tiles * layout.groups // most))
+            chunks = dealt = -(-tiles // chunk_tiles)
+        items = layout.groups * dealt
+        scratch = program.spills or program.thread_words or program.row_words
+        groups = min(items, MAX_GROUPS_WITH_SCRATCH if scratch else MAX_GROUPS)
+        threads = groups * build.block
+        spill_words = program.spills * build.elements * threads
+        thread_at = spill_words
+        row_at = thread_at + program.thread_words * threads
+        record = self._record(
+            ITEMS=items, DEALT=dealt, CHUNK_TILES=chunk_tiles, CHUNKS=chunks,
+            FIRST_SECTION=0, LAST_SECTION=len(program.sections), THREADS=threads,
+            SPILL_AT=0, THREAD_AT=thread_at, ROW_AT=row_at, ROW_STRIDE=threads,
+        )  # fmt: skip
+        return [Launch("gint_run", record, groups)], row_at + program.row_words * threads
+
+    # --- Dealt rows: a launch per section
+
+    def _dealt(self) -> tuple[list[Launch], int]:
+        program, layout, build = self.program, self.layout, self.build
+        tiles = layout.tiles(build)
+        chunk_tiles = min(CHUNK_TILES, max(1, -(-tiles * layout.groups // ENOUGH_GROUPS)))
+        chunks = -(-tiles // chunk_tiles)
+        row_words = program.row_words * layout.rows
+        partial_words = program.partial_words * layout.rows * chunks
+        most = min(layout.groups * chunks, MAX_GROUPS_WITH_SCRATCH)
+        launches = []
+        for number, section in enumerate(program.sections):
+            is_scalar = section.kind is SectionKind.SCALAR
+            dealt = 1 if is_scalar else chunks
+            items = layout.groups * dealt
+            groups = min(items, most)
+            threads = groups * build.block
+            thread_at = row_words + partial_words
+            record = self._record(
+                ITEMS=items, DEALT=dealt, CHUNK_TILES=chunk_tiles, CHUNKS=chunks,
+                FIRST_SECTION=number, LAST_SECTION=number + 1, THREADS=threads,
+                THREAD_AT=thread_at, SPILL_AT=thread_at + program.thread_words * threads,
+                ROW_AT=0, ROW_STRIDE=layout.rows, ROW_SHARED=1, PARTIALS_AT=row_words,
+            )  # fmt: skip
+            launches.append(Launch("gint_run", record, groups))
+            if section.accumulators and dealt > 1:
+                combine = min(layout.rows, MAX_GROUPS_WITH_SCRATCH)
+                launches.append(Launch("gint_combine", record, combine))
+        per_thread = program.thread_words + program.spills * build.elements
+        return launches, row_words + partial_words + per_thread * most * build.block
+
+    # --- Records
+
+    def _append(self, words: np.ndarray) -> int:
+        """Append 64-bit words, an even number of them; where they begin."""
+        at = self.words
+        if len(words) % 2:
+            words = np.append(words, 0)
+        self.parts.append(words.astype(np.int64, copy=False))
+        self.words += len(words)
+        return at
+
+    def _tables(self, values: dict[int, int]) -> None:
+        """What all records of the binding share."""
+        program, layout = self.program, self.layout
+        code = program.code.copy()
+        for at, register in program.patches:
+            value = values[register]
+            code[at, 2:] = value & 0xFFFFFFFF, value >> 32
+        axes = layout.axes
+        sections: list[int] = []
+        accumulators: list[int] = []
+        for section in program.sections:
+            at = 4 * len(program.sections) + len(accumulators)
+            sections += (KINDS[section.kind], section.start, at, len(section.accumulators))
+            for a in section.accumulators:
+                accumulators += (a.code, a.thread, a.row, a.words, a.partial)
+        places = [-1] * len(self.extents)
+        for place, axis in enumerate(axes):
+            if len(axis.sources) == 1:
+                places[axis.sources[0]] = place
+        slots: list[int] = []
+        sizes = [slot.dtype.itemsize for slot in program.verified.program.slots]
+        for n, (_, offset, _) in enumerate(self.slots):
+            slots += (offset * sizes[n], *(axis.steps[n] for axis in axes))
+        divisors: list[int] = []
+        for axis in axes:
+            divisors += (axis.extent, *magic(axis.extent))
+        tables = {
+            "CODE_AT": np.ascontiguousarray(code).reshape(-1).view(np.int64),
+            "SECTIONS_AT": np.array(sections + accumulators, np.int64),
+            "SLOTS_AT": np.array(slots, np.int64),
+            "AXES_AT": np.array(divisors, np.int64),
+            "PLACES_AT": np.array(places, np.int64),
+        }
+        self.at = {name: self._append(table) for name, table in tables.items()}
+
+    def _record(self, **fields: int) -> int:
+        """Append a record; where it begins. Positions of tables count from there."""
+        layout, start = self.layout, self.words
+        fields |= {name: at - start for name, at in self.at.items()}
+        fields |= {
+            "ROWS": layout.rows,
+            "INNER": layout.points,
+            "LOG_ROWS": layout.log_rows,
+            "LOG_LANES": layout.log_lanes,
+            "ROWS_FASTEST": int(layout.rows_fastest),
+            "TILES": layout.tiles(self.build),
+            "SLOT_WORDS": 1 + len(layout.axes),
+            "OUTER_RANK": len(layout.outer),
+            "INNER_RANK": len(layout.inner),
+        }
+        head = np.zeros(len(RECORD) + len(RECORD) % 2, np.int64)
+        for name, value in fields.items():
+            head[RECORD.index(name)] = value
+        self._append(head)
+        return start
+
+
+def magic(divisor: int) -> tuple[int, int]:
+    """(m, s) with x // divisor == (mulhi(x, m) + x) >> s for x < 2**31; 32-bit m."""
+    if not 1 <= divisor < _INDEX32:
+        return 0, 0  # never divided by in 32 bits
+    shift = (divisor - 1).bit_length()
+    return ((1 << 32) * ((1 << shift) - divisor)) // divisor + 1, shift

@@ -1,0 +1,120 @@
+/* One spelling for OpenCL C 1.2 and CUDA C++ of what a kernel needs beyond arithmetic: address
+ * spaces, barriers, work-item numbers, slots.
+ *
+ * Build macros (device/build.py gives them):
+ * GI_WORD_BITS     32 or 64: the width of a register's element
+ * GI_ELEMENTS      elements a thread computes at a time, a power of two
+ * GI_REGISTERS     registers r0 r1 ... of a thread, 3 to GI_DEVICE_REGISTERS
+ * GI_BLOCK         threads of a work-group, a power of two
+ * GI_STEP          elements of a heavy operation computed at a time
+ * GI_ON_CPU        1 for a CPU: code that is small rather than unrolled */
+#ifndef GI_DIALECT_H
+#define GI_DIALECT_H
+
+#include "math_base.h"
+
+#if defined(__OPENCL_VERSION__)
+
+#pragma OPENCL FP_CONTRACT OFF
+#ifdef cl_khr_fp64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#endif
+
+typedef char int8_t;
+typedef uchar uint8_t;
+typedef short int16_t;
+typedef ushort uint16_t;
+typedef int int32_t;
+typedef uint uint32_t;
+typedef long int64_t;
+typedef ulong uint64_t;
+
+#define GI_GLOBAL __global
+#define GI_LOCAL __local
+#define GI_LOCAL_POINTER __local
+#define GI_KERNEL __kernel __attribute__((reqd_work_group_size(GI_BLOCK, 1, 1))) void
+#define GI_BARRIER_LOCAL() barrier(CLK_LOCAL_MEM_FENCE)
+#define GI_BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
+#define GI_THREAD() ((gi_u32)get_local_id(0))
+#define GI_GROUP() ((gi_u32)get_group_id(0))
+#define GI_GROUPS() ((gi_u32)get_num_groups(0))
+#define GI_SET_FLAG(flag, bits) atomic_or(flag, bits)
+#define GI_MUL_HI(a, b) mul_hi((gi_u32)(a), (gi_u32)(b))
+#define GI_CODE_AT(code, i) ((code)[i])
+#define GI_INLINE static inline
+#define GI_ROLL _Pragma("nounroll")
+#if GI_ON_CPU
+#define GI_SECTION static __attribute__((noinline))
+#else
+#define GI_SECTION static inline
+#endif
+
+/* OpenCL C 1.2 has no arrays of pointers to global memory in arguments: slots are 64 arguments. */
+#define GI_ROW_OF_SLOTS(X, d) X(d##0) X(d##1) X(d##2) X(d##3) X(d##4) X(d##5) X(d##6) X(d##7)
+#define GI_SLOT_NUMBERS(X)                                                                         \
+    GI_ROW_OF_SLOTS(X, 0)                                                                          \
+    GI_ROW_OF_SLOTS(X, 1)                                                                          \
+    GI_ROW_OF_SLOTS(X, 2)                                                                          \
+    GI_ROW_OF_SLOTS(X, 3)                                                                          \
+    GI_ROW_OF_SLOTS(X, 4)                                                                          \
+    GI_ROW_OF_SLOTS(X, 5)                                                                          \
+    GI_ROW_OF_SLOTS(X, 6)                                                                          \
+    GI_ROW_OF_SLOTS(X, 7)
+/* Numbers are octal. */
+#define GI_SLOT_ARGUMENT(d) , __global uchar *slot##d
+#define GI_SLOT_NAME(d) , slot##d
+#define GI_SLOT_CASE(d)                                                                            \
+    case 0##d:                                                                                     \
+        return slot##d;
+#define GI_SLOT_PARAMETERS GI_SLOT_NUMBERS(GI_SLOT_ARGUMENT)
+#define GI_SLOT_ARGUMENTS GI_SLOT_NUMBERS(GI_SLOT_NAME)
+
+static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
+    switch (n) { GI_SLOT_NUMBERS(GI_SLOT_CASE) }
+    return slot00;
+}
+#define GI_SLOT(n) gi_slot_pointer(n GI_SLOT_ARGUMENTS)
+
+#else /* CUDA C++ */
+
+#define GI_GLOBAL
+#define GI_LOCAL __shared__
+#define GI_LOCAL_POINTER
+/* GI_GROUPS_TOGETHER groups share a multiprocessor: with more threads in flight, and fewer registers
+ * for each, the latency of memory is hidden. */
+#ifndef GI_GROUPS_TOGETHER
+#define GI_GROUPS_TOGETHER 1
+#endif
+#define GI_KERNEL extern "C" __global__ void __launch_bounds__(GI_BLOCK, GI_GROUPS_TOGETHER)
+#define GI_BARRIER_LOCAL() __syncthreads()
+#define GI_BARRIER_GLOBAL() __syncthreads()
+#define GI_THREAD() ((gi_u32)threadIdx.x)
+#define GI_GROUP() ((gi_u32)blockIdx.x)
+#define GI_GROUPS() ((gi_u32)gridDim.x)
+#define GI_SET_FLAG(flag, bits) atomicOr(flag, bits)
+#define GI_MUL_HI(a, b) __umulhi(a, b)
+#define GI_CODE_AT(code, i) __ldg((code) + (i))
+#define GI_INLINE static __device__ __forceinline__
+#define GI_SECTION GI_INLINE
+#define GI_ROLL _Pragma("unroll 1")
+
+#define GI_SLOTS 64
+struct gi_slots {
+    gi_u8 *pointer[GI_SLOTS];
+};
+#define GI_SLOT_PARAMETERS , const gi_slots slots
+#define GI_SLOT_ARGUMENTS , slots
+#define GI_SLOT(n) (slots.pointer[n])
+
+#endif
+
+/* GPUs keep registers in registers only if every index is known: loops over elements are unrolled.
+ * On CPUs they are loops over arrays, which vectorise and build in a fraction of the time. */
+#if GI_ON_CPU
+#define GI_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define GI_UNROLL _Pragma("unroll")
+#endif
+#define GI_ALL_UNROLLED GI_UNROLL for (int e = 0; e < GI_ELEMENTS; e++)
+
+#endif

@@ -1,0 +1,81 @@
+"""Products with quantised matrices: our own kernels, beside the interpreters.
+
+A backend whose `quantized` is not None holds a `QuantizedProducts`. The NumPy one defines the
+meaning. No implementation ever writes the dequantised matrix to memory.
+
+    formats.py           the formats in one table; quantise and dequantise
+    numpy_products.py    the products in NumPy, for the backend `python`
+    cpp_products.py      those of the C++ module, for `cpp`; its sources are in src/
+    device_products.py   those of devices; the kernel is portable/products.h
+    opencl_products.py   ... on the device of `opencl`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .formats import FORMATS, QuantizedFormat, dequantize, format_of, quantize
+
+__all__ = [
+    "FORMATS",
+    "PreparedWeights",
+    "QuantizedFormat",
+    "QuantizedProducts",
+    "QuantizedWeights",
+    "dequantize",
+    "format_of",
+    "quantize",
+]
+
+
+@dataclass(frozen=True)
+class QuantizedWeights:
+    """A matrix of shape (out, in) as GGUF's bytes: contiguous uint8 of out * row_bytes(in)."""
+
+    data: np.ndarray
+    shape: tuple[int, int]
+    format: QuantizedFormat
+
+
+class PreparedWeights(Protocol):
+    """A matrix in a layout of a backend's own, made from its bytes, which it no longer needs."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def format(self) -> QuantizedFormat: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def products(self) -> QuantizedProducts:
+        """Whose layout it is."""
+
+    def unpack(self) -> QuantizedWeights:
+        """The bytes it was made from."""
+
+
+class QuantizedProducts(Protocol):
+    """What a backend offers for quantised matrices."""
+
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
+        """The weights in the layout that the products like best; an array of bytes is copied."""
+
+    def multiply(
+        self,
+        x: np.ndarray,
+        weights: QuantizedWeights | PreparedWeights,
+        out: np.ndarray,
+        quantize_activations: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        """out[i, o] <- sum over k of x[i, k] * weights[o, k], accumulated in float32.
+
+        `x` (rows, in) and `out` (rows, out) are float32 of any strides and do not overlap; prepared
+        weights are this backend's own. With `quantize_activations`, an implementation may round x
+        to 8 bits per block of 32: to the nearest multiple of the block's largest magnitude / 127.
+        A row that holds a value that is not finite is taken as it is. The result does not depend on
+        `threads`, the largest number of them (None: the backend's own).
+        """

@@ -1,0 +1,178 @@
+"""Quantised products on devices: the kernel of portable/products.h, on OpenCL or CUDA.
+
+Knows the layout of the device's weights and how the kernel is launched. A device is given as a few
+functions; how memory moves and kernels are built is theirs to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from gint.kernel.interpreter.device.build import PORTABLE
+
+from . import PreparedWeights, QuantizedProducts, QuantizedWeights
+from .formats import BLOCK, QuantizedFormat
+
+_LANES = 32
+#: Rows of x that share a weight read once: the builds there are.
+_TILES = (1, 8)
+KERNEL = "gint_quantized"
+_INCLUDE = re.compile(r'^#include "(.+?)"\n', re.MULTILINE)
+
+
+class Device(Protocol):
+    """Where products run."""
+
+    @property
+    def block(self) -> int:
+        """Threads of a group, a multiple of 32."""
+
+    def upload(self, array: np.ndarray) -> Any:
+        """A contiguous array in the device's memory."""
+
+    def allocate(self, nbytes: int) -> Any: ...
+
+    def download(self, memory: Any, array: np.ndarray) -> None:
+        """Into a contiguous array, when all that was launched is done."""
+
+    def launch(
+        self, defines: Mapping[str, int], groups: int, memory: list[Any], numbers: list[int]
+    ) -> None:
+        """KERNEL of `source()`, built with these macros, on memory and uint32 numbers."""
+
+
+class DeviceWeights:
+    """Weights interleaved by 32 output rows, in a device's memory."""
+
+    def __init__(self, products: DeviceProducts, weights: QuantizedWeights) -> None:
+        self.products: QuantizedProducts = products
+        self.shape, self.format = weights.shape, weights.format
+        scales, words = _interleave(weights)
+        self.layout = (scales.shape, words.shape)
+        self.nbytes = scales.nbytes + words.nbytes
+        self.device = products.device
+        self.scales, self.words = self.device.upload(scales), self.device.upload(words)
+
+    def unpack(self) -> QuantizedWeights:
+        """The bytes they were made from."""
+        scales, words = np.empty(self.layout[0], np.uint16), np.empty(self.layout[1], np.uint32)
+        self.device.download(self.scales, scales)
+        self.device.download(self.words, words)
+        data = np.empty((self.shape[0], self.format.row_bytes(self.shape[1])), np.uint8)
+        made = QuantizedWeights(data, self.shape, self.format)
+        _disentangle(scales, words, made)
+        return made
+
+    def __repr__(self) -> str:
+        return f"DeviceWeights(shape={self.shape}, {self.format.name})"
+
+
+class DeviceProducts:
+    """Float32 products of the dequantised weights; activations are never rounded."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> DeviceWeights:
+        """Interleave the weights and put them into the device's memory."""
+        return DeviceWeights(self, weights)
+
+    def multiply(
+        self,
+        x: np.ndarray,
+        weights: QuantizedWeights | PreparedWeights,
+        out: np.ndarray,
+        quantize_activations: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        """See QuantizedProducts. Weights that are not prepared are prepared for this product."""
+        outputs, inputs = weights.shape
+        if out.size == 0 or inputs == 0:
+            out[...] = 0
+            return
+        if isinstance(weights, QuantizedWeights):
+            weights = self.prepare(weights)
+        held: Any = weights
+        result = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+        rows = np.ascontiguousarray(x)
+        memory = self.device.allocate(result.nbytes)
+        tile = _TILES[len(rows) > 1]
+        groups = -(-outputs // _LANES) * -(-len(rows) // tile)
+        self.device.launch(
+            defines_of(held.format, tile, self.device.block),
+            groups,
+            [held.words, held.scales, self.device.upload(rows), memory],
+            [inputs // BLOCK, outputs, len(rows)],
+        )
+        self.device.download(memory, result)
+        if result is not out:
+            out[...] = result
+
+
+def defines_of(quantized: QuantizedFormat, rows: int, block: int) -> dict[str, int]:
+    """The macros of one build."""
+    return {"GI_BLOCK": block, "GI_ROWS": rows, "GI_QUADS": _quads(quantized)}
+
+
+@cache
+def source() -> str:
+    """products.h as one text without includes of files of ours."""
+    seen: set[str] = set()
+
+    def text_of(path: Path) -> str:
+        if path.name in seen:
+            return ""
+        seen.add(path.name)
+        text = path.read_text(encoding="utf-8")
+        return _INCLUDE.sub(lambda include: text_of(PORTABLE / include.group(1)), text)
+
+    return text_of(Path(__file__).parent / "portable" / "products.h")
+
+
+def _interleave(weights: QuantizedWeights) -> tuple[np.ndarray, np.ndarray]:
+    """(groups, blocks, lanes) of scales, (groups, blocks, quads, lanes) of words; zeros beyond."""
+    outputs, inputs = weights.shape
+    groups, blocks, quads = -(-outputs // _LANES), inputs // BLOCK, _quads(weights.format)
+    scales = np.zeros((groups, blocks, _LANES), np.uint16)
+    words = np.zeros((groups, blocks, quads, _LANES), np.uint32)
+    for first, lanes, rows in _groups(weights):
+        n = slice(first, first + len(rows))
+        _bytes_of(scales)[n, :, :lanes] = rows[..., :2].transpose(0, 2, 1, 3)
+        values = rows[..., 2:].reshape(len(rows), lanes, blocks, quads, 4)
+        _bytes_of(words)[n, ..., :lanes, :] = values.transpose(0, 2, 3, 1, 4)
+    return scales, words
+
+
+def _disentangle(scales: np.ndarray, words: np.ndarray, weights: QuantizedWeights) -> None:
+    """The other way, into the weights' bytes."""
+    for first, lanes, rows in _groups(weights):
+        n = slice(first, first + len(rows))
+        rows[..., :2] = _bytes_of(scales)[n, :, :lanes].transpose(0, 2, 1, 3)
+        values = _bytes_of(words)[n, ..., :lanes, :].transpose(0, 3, 1, 2, 4)
+        rows[..., 2:] = values.reshape(rows[..., 2:].shape)
+
+
+def _groups(weights: QuantizedWeights) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Whole groups, then the rest: (first group, lanes, (groups, lanes, blocks, block bytes))."""
+    outputs, inputs = weights.shape
+    blocks, whole = inputs // BLOCK, outputs // _LANES * _LANES
+    rows = weights.data.reshape(outputs, blocks, weights.format.block_bytes)
+    if whole:
+        yield 0, _LANES, rows[:whole].reshape(whole // _LANES, _LANES, *rows.shape[1:])
+    if whole < outputs:
+        yield whole // _LANES, outputs - whole, rows[None, whole:]
+
+
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    """With the bytes of an element as a last dimension."""
+    return array.view(np.uint8).reshape(*array.shape, array.itemsize)
+
+
+def _quads(quantized: QuantizedFormat) -> int:
+    return (quantized.block_bytes - 2) // 4

@@ -1,0 +1,134 @@
+"""What operations refuse, in which words, and that nothing has been written then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airllm import tensor_ops as ops
+
+
+def f32(*shape):
+    return np.ones(shape, np.float32)
+
+
+WRONG = [
+    (lambda: ops.rms_norm(f32(2, 3), f32(4)), r"weight has the shape \(4,\) and needs \(3,\)"),
+    (lambda: ops.rms_norm(f32(2, 3), f32(1, 3)), r"weight has the shape \(1, 3\) and needs"),
+    (lambda: ops.rms_norm(f32(), f32()), r"x has the shape \(\), 0 dimensions, and needs at least"),
+    (lambda: ops.layer_norm(f32(2, 3), bias=f32(2)), r"bias has the shape \(2,\) and needs \(3,\)"),
+    (lambda: ops.softmax(f32()), "x has the shape"),
+    (lambda: ops.softmax(f32(2, 3), 2), r"axis 2 does not exist: x has the shape \(2, 3\)"),
+    (lambda: ops.gelu(f32(2), "erf"), "approximate must be 'tanh' or 'none', not 'erf'"),
+    (lambda: ops.silu(f32(2, 3), out=f32(3, 2)), r"out has the shape \(3, 2\) and needs \(2, 3\)"),
+    (
+        lambda: ops.matmul_f32(f32(2, 3), f32(4, 5)),
+        r"weight has the shape \(4, 5\) and needs \(3, 5\), \(in, out\): x has the shape \(2, 3\)",
+    ),
+    (lambda: ops.matmul_f32(f32(2, 3), f32(3)), r"weight has the shape \(3,\), 1 dim.* needs 2"),
+    (lambda: ops.feed_forward(f32(2, 3), f32(3, 4), f32(4, 3), f32(3, 5)), "w3 has the shape"),
+    (lambda: ops.feed_forward(f32(2, 3), f32(3, 4), f32(5, 3), f32(3, 4)), "w2 has the shape"),
+    (
+        lambda: ops.feed_forward(f32(2, 3), f32(3, 4), f32(4, 3), f32(3, 4), "tanh"),
+        "activation must be one of 'silu', 'gelu', 'relu', not 'tanh'",
+    ),
+    (lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 3), "head_dim must be even"),
+    (lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 0), "head_dim must be even"),
+    (lambda: ops.apply_rope(f32(2, 9), f32(2, 8), 0, 4), r"q .* multiple of head_dim, 4"),
+    (lambda: ops.apply_rope(f32(2, 8), f32(3, 8), 0, 4), r"k has the shape \(3,\) and needs"),
+    (
+        lambda: ops.apply_rope(f32(2, 8), f32(2, 8), np.arange(3), 4),
+        r"pos has the shape \(3,\) and needs \(2,\), one position for each row of q",
+    ),
+    (lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 4, rope_theta=0), "rope_theta must be pos"),
+    (
+        lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 4, scaling={"rope_type": "yarn"}),
+        "scaling must be None or .*llama3",
+    ),
+    (lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 3, 2), "multiple of n_kv"),
+    (lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 0, 1), "at least 1"),
+    (lambda: ops.multi_head_attention(f32(2, 9), f32(3, 8), f32(3, 8), 2, 2), "multiple of n_head"),
+    (
+        lambda: ops.multi_head_attention(f32(2, 8), f32(3, 4), f32(3, 8), 2, 2),
+        r"k has the shape \(3, 4\) and needs \(3, 8\)",
+    ),
+    (lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(4, 8), 2, 2), "v has the shape"),
+    (
+        lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 2, 2, f32(3, 2)),
+        r"mask has the shape \(3, 2\) and needs \(2, 3\)",
+    ),
+    (
+        lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 2, 2, "sliding"),
+        "mask must be an array, 'causal' or None, not 'sliding'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), WRONG)
+def test_sizes_and_values_that_do_not_match(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: ops.silu([1.0, 2.0]), "x must be an array, not list"),
+        (lambda: ops.silu(1.0), "x must be an array, not float"),
+        (lambda: ops.silu(np.ones(2)), "x holds float64; float32, float16 and bfloat16 are acc"),
+        (lambda: ops.silu(np.ones(2, np.int32)), "x holds int32"),
+        (lambda: ops.silu(np.ones(2, np.uint16)), "x holds uint16"),
+        (lambda: ops.silu(np.ma.ones(2, np.float32)), r"x is a masked array: pass x.filled"),
+        (lambda: ops.rms_norm(f32(2), np.ones(2)), "weight holds float64"),
+        (lambda: ops.silu(f32(2), out=np.ones(2, np.float16)), "out holds f16; the result is f32"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0.5, 4), "pos must be an integer"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), f32(1), 4), "pos holds float32"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4.0), "float"),
+        (
+            lambda: ops.multi_head_attention(
+                f32(1, 4), f32(1, 4), f32(1, 4), 1, 1, np.ones((1, 1))
+            ),
+            "mask holds float64",
+        ),
+    ],
+)
+def test_types_that_are_not_taken(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_an_array_that_cannot_be_written_is_no_out():
+    out = f32(3)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        ops.silu(f32(3), out=out)
+    raw = np.zeros(13, np.uint8)
+    with pytest.raises(ValueError, match="out is not aligned"):
+        ops.silu(f32(3), out=raw[1:].view(np.float32))
+    assert not raw.any()
+
+
+def test_an_out_that_overlaps_what_is_read_is_refused():
+    x = f32(4, 4)
+    before = x.copy()
+    with pytest.raises(ValueError, match="out shares memory with x"):
+        ops.matmul_f32(x, f32(4, 4), out=x)
+    with pytest.raises(ValueError, match=r"overlap|share"):
+        ops.silu(x[:-1], out=x[1:])
+    np.testing.assert_array_equal(x, before)
+
+
+def test_out_is_untouched_by_a_call_that_is_refused():
+    out = f32(2, 3)
+    with pytest.raises(ValueError, match="weight"):
+        ops.rms_norm(f32(2, 3), f32(4), out=out)
+    np.testing.assert_array_equal(out, f32(2, 3))
+
+
+def test_other_byte_order_and_unaligned_memory_are_read():
+    x = np.arange(6, dtype=np.float32)
+    expected = ops.silu(x)
+    np.testing.assert_array_equal(ops.silu(x.astype(">f4")), expected)
+    raw = np.zeros(25, np.uint8)
+    raw[1:].view(np.float32)[:] = x
+    np.testing.assert_array_equal(ops.silu(raw[1:].view(np.float32)), expected)

@@ -1,0 +1,50 @@
+"""A CUDA driver without a GPU (see driver.cpp): builds it. LD_LIBRARY_PATH=FOLDER then uses it.
+
+python -m tests.kernel.interpreter.cuda.rehearsal.driver FOLDER
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from gint.kernel.interpreter.cuda import build
+
+HERE = Path(__file__).parent
+#: Hidden: what is loaded later (NVRTC) must not meet our symbols.
+FLAGS = ("-std=c++20", "-O1", "-w", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden",
+         f"-I{HERE}")  # fmt: skip
+
+
+def build_driver(folder: Path) -> dict[str, str]:
+    """`libcuda.so.1` in `folder`, and the environment that makes a process use it. Raises
+    CalledProcessError with what the compiler said."""
+    objects = []
+    for made in build.BUILDS:
+        source = folder / f"kernels-{made.word_bits}.cpp"
+        text = build.text_of(made) + (HERE / "kernels.cpp").read_text(encoding="utf-8")
+        source.write_text('#include "cuda_on_host.h"\n' + text, encoding="utf-8")
+        objects.append(source.with_suffix(".o"))
+        _run("g++", *FLAGS, "-c", str(source), "-o", str(objects[-1]))
+    _run("g++", *FLAGS, "-shared", str(HERE / "driver.cpp"), *map(str, objects), "-ldl",
+         "-o", str(folder / "libcuda.so.1"))  # fmt: skip
+    environment = {"LD_LIBRARY_PATH": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    _pretend_built(folder / "cache")
+    return environment
+
+
+def _pretend_built(cache: Path) -> None:
+    """Something to load where NVRTC's builds are kept; NVRTC itself wants a real driver."""
+    folder = cache / build.cache_folder().relative_to(build.cache_folder().parent.parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in build.BUILDS:
+        (folder / build.cached_path(made, "sm_90").name).write_bytes(b"for rehearsal")
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    print(*(f"{k}={v}" for k, v in build_driver(Path(sys.argv[1])).items()))

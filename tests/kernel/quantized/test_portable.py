@@ -1,0 +1,52 @@
+"""The loops that no instruction set of this machine is built with: plain C++, as NEON gets it."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gint.kernel.quantized import FORMATS
+from tests.kernel.interpreter.cpp.math_loops import FLAGS, ROOT, compiler
+from tests.kernel.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
+
+pytestmark = pytest.mark.checkout
+SOURCES = ROOT / "src/gint/kernel/quantized/src"
+INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    if compiler() is None:
+        pytest.skip("no C++ compiler (looked for $CXX, g++, clang++, c++)")
+    path = tmp_path_factory.mktemp("portable") / "portable_loops.so"
+    include = [SOURCES, INTERPRETERS / "portable", INTERPRETERS / "cpp/src"]
+    units = [
+        Path(__file__).with_name("portable_loops.cpp"),
+        SOURCES / "kernels_quantized.cpp",
+        SOURCES / "quantized.cpp",
+        INTERPRETERS / "cpp/src/threads.cpp",
+    ]
+    options = ["-Wno-unknown-pragmas", "-DGINT_SIMD_NAMESPACE=simd_portable", "-shared", "-fPIC"]
+    command = [compiler(), *FLAGS, *options, *[f"-I{folder}" for folder in include]]
+    subprocess.run([*command, *map(str, units), "-o", str(path)], check=True)
+    return ctypes.CDLL(str(path))
+
+
+@pytest.mark.parametrize("quantized", FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("shape", [(1, 1, 32), (1, 17, 96), (3, 16, 1024), (15, 33, 64)], ids=str)
+def test_products(library, quantized, shape):
+    rows, outputs, inputs = shape
+    weights, x = weights_of(quantized, outputs, inputs), floats(rows, inputs)
+    w = values_of(weights)
+    for rounded, bound in ((True, bound_8_bits), (False, bound_f32)):
+        out = np.full((rows, outputs), np.nan, np.float32)
+        library.multiply(
+            quantized.code, *map(ctypes.c_size_t, (outputs, inputs)),
+            ctypes.c_void_p(weights.data.ctypes.data), ctypes.c_size_t(rows),
+            *(ctypes.c_void_p(a.ctypes.data) for a in (x, out)), rounded,
+        )  # fmt: skip
+        assert np.all(np.abs(out - x.astype(np.float64) @ w.T) <= bound(x, w))
