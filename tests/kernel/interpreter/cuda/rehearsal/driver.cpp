@@ -10,6 +10,7 @@
  *   GINT_REHEARSAL_MEMORY=1000000     bytes a device has (default 1 GiB)
  *   GINT_REHEARSAL_FAIL=cuInit:100    a function that answers with this code
  *   GINT_REHEARSAL_FAULT=1            every launch faults; the context is broken afterwards
+ *   GINT_REHEARSAL_SKIP=1             launches do nothing: what is left is Python's and the bindings'
  *   GINT_REHEARSAL_SLEEP=5            cuInit takes so many seconds */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -261,10 +262,13 @@ Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, un
                       unsigned by, unsigned bz, unsigned, Handle, void **parameters, void **) {
     IN_CONTEXT(cuLaunchKernel)
     if (!gx || gy != 1 || gz != 1 || !bx || bx > 1024 || by != 1 || bz != 1) return INVALID;
-    if (number("GINT_REHEARSAL_FAULT", 0)) {
+    static const bool fault = number("GINT_REHEARSAL_FAULT", 0);
+    if (fault) {
         current()->broken = true;
         return OK; /* as a GPU: the fault shows later */
     }
+    static const bool skip = number("GINT_REHEARSAL_SKIP", 0);
+    if (skip) return OK;
     kernel = (void (*)(void **))function;
     arguments = parameters;
     gridDim = {gx, 1, 1};
