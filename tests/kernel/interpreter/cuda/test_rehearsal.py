@@ -4,11 +4,13 @@ import re
 
 import pytest
 
+from gint.kernel.interpreter.cuda import build
+
 pytestmark = [pytest.mark.checkout]
 
 SUITE = (
     "tests/kernel/interpreter/test_differential.py", "tests/program/test_fuzz.py",
-    "tests/host/test_executor.py",
+    "tests/host/test_executor.py", "tests/kernel/quantized/test_products.py",
 )  # fmt: skip
 
 START = """
@@ -75,7 +77,7 @@ def test_no_device(rehearsal):
     out = rehearsal(START + "print(BACKEND.probe())", DEVICES=0)
     assert "usable=False" in out
     assert "there is no CUDA device" in out
-    assert "built=True" in out
+    assert f"built={build.is_built()}" in out
 
 
 def test_a_driver_that_does_not_start(rehearsal):

@@ -239,6 +239,7 @@ def test_without_float64_the_interpreter_builds_and_f64_goes_elsewhere(device, m
 
     monkeypatch.setattr(device, "has_float64", False)
     monkeypatch.setattr(device, "_programs", {})
+    monkeypatch.setattr(device, "_kernels", {})
     assert "f64" not in BACKEND.capabilities.types
     binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
     x.array[...] = 3

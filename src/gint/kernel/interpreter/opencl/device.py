@@ -18,6 +18,8 @@ from .errors import OpenclError, in_words
 
 VARIABLE = "GINT_OPENCL_DEVICE"
 _VERSION = (1, 2)
+#: Of the arguments of gint_run: records, record_at, scratch and the error flag come before.
+FIRST_SLOT = 4
 
 
 class NoDeviceError(Exception):
@@ -114,6 +116,7 @@ class OpenDevice:
         self.is_cpu = is_cpu(device)
         self.build_seconds: dict[Build, float] = {}
         self._programs: dict[Build, Any] = {}
+        self._kernels: dict[tuple[Build, str], Any] = {}
         self._scratch: Any = None
 
     def build_for(self, word_bits: int) -> Build:
@@ -124,7 +127,7 @@ class OpenDevice:
         return Build(word_bits, elements=elements, block=block, on_cpu=self.is_cpu)
 
     def kernel(self, build: Build, name: str) -> Any:
-        """The kernel gint_run or gint_combine, a new object: its arguments are its own."""
+        """The kernel gint_run or gint_combine. Arguments are its state: set them holding `lock`."""
         import pyopencl as cl
 
         with self.lock, in_words(self.name, "the interpreter was built for it"):
@@ -133,7 +136,14 @@ class OpenDevice:
                 program = cl.Program(self.context, source())
                 self._programs[build] = program.build(self._options(build))
                 self.build_seconds[build] = time.perf_counter() - start
-            return cl.Kernel(self._programs[build], build.kernel(name))
+            if (build, name) not in self._kernels:
+                kernel = cl.Kernel(self._programs[build], build.kernel(name))
+                self._kernels[build, name] = kernel
+                if name == "gint_run":
+                    kernel.set_arg(3, self.error_word)
+                    for slot in range(FIRST_SLOT, kernel.num_args):
+                        kernel.set_arg(slot, None)
+            return self._kernels[build, name]
 
     def _options(self, build: Build) -> list[str]:
         import pyopencl as cl

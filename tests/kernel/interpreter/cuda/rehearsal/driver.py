@@ -21,9 +21,10 @@ def build_driver(folder: Path) -> dict[str, str]:
     """`libcuda.so.1` in `folder`, and the environment that makes a process use it. Raises
     CalledProcessError with what the compiler said."""
     objects = []
-    for made in build.BUILDS:
-        source = folder / f"kernels-{made.word_bits}.cpp"
-        text = build.text_of(made) + (HERE / "kernels.cpp").read_text(encoding="utf-8")
+    for made in build.UNITS:
+        source = folder / f"{made.stem}.cpp"
+        names = "products.cpp" if made is build.PRODUCTS else "kernels.cpp"
+        text = build.text_of(made) + (HERE / names).read_text(encoding="utf-8")
         source.write_text('#include "cuda_on_host.h"\n' + text, encoding="utf-8")
         objects.append(source.with_suffix(".o"))
         _run("g++", *FLAGS, "-c", str(source), "-o", str(objects[-1]))
@@ -38,7 +39,7 @@ def _pretend_built(cache: Path) -> None:
     """Something to load where NVRTC's builds are kept; NVRTC itself wants a real driver."""
     folder = cache / build.cache_folder().relative_to(build.cache_folder().parent.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    for made in build.BUILDS:
+    for made in build.UNITS:
         (folder / build.cached_path(made, "sm_90").name).write_bytes(b"for rehearsal")
 
 

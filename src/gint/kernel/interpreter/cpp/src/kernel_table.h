@@ -105,7 +105,7 @@ constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, size_t last_block);
 
 struct ChainKernels {
-    size_t block; // elements that a chain works on at once
+    unsigned block_log2; // elements that a chain works on at once; 0: none for this type
     ChainRun run;
     ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar; null where it is not built
     // Two links at once; null where the pair is not built. Its second argument's link is not looked
@@ -122,7 +122,7 @@ struct KernelTable {
     ApplyFn cast[GI_TYPE_COUNT][GI_TYPE_COUNT];       // [to][from]
     ApplyFn widen[GI_TYPE_COUNT];                     // a storage-only type to f32
     ApplyFn narrow[GI_TYPE_COUNT];                    // f32 to a storage-only type
-    ChainKernels chain[GI_TYPE_COUNT];                // f32 and f64; elsewhere `block` is 0
+    ChainKernels chain[GI_TYPE_COUNT];                // f32 and f64; elsewhere empty
     Reduction reduce[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     IndexReduction reduce_index[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     // By log2 of the element size:

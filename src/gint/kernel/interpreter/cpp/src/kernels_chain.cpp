@@ -243,7 +243,7 @@ template <class T> ChainKernels make() {
     k.run = run<T>;
     k.store = erase<T>(store<T>);
     k.store_stream = erase<T>(store_stream<T>);
-    k.block = 8 * REGISTER / sizeof(T);
+    k.block_log2 = __builtin_ctz(8 * REGISTER / sizeof(T));
     add_binary<T, CHAIN_ADD>(k), add_binary<T, CHAIN_SUB>(k), add_binary<T, CHAIN_SUB_FROM>(k);
     add_binary<T, CHAIN_MUL>(k), add_binary<T, CHAIN_DIV>(k), add_binary<T, CHAIN_DIV_INTO>(k);
     add_binary<T, CHAIN_MAX>(k), add_binary<T, CHAIN_MAX_OF>(k);

@@ -132,7 +132,7 @@ struct Schedule {
     std::vector<std::pair<uint16_t, size_t>> param_at; // parameter -> offset in the pool
 
     struct Touched {
-        uint16_t slot;
+        uint16_t slot, place;
         uint8_t size;              // of an element
         int64_t strides[MAX_AXES]; // in bytes, per axis of the layout
     };

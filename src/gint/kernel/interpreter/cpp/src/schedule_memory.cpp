@@ -135,7 +135,7 @@ void Scheduler::plan_prefetches() {
     for (SectionPlan &s : out.sections) {
         s.pauses = uint32_t(s.steps.size());
         for (const ChainPlan &chain : s.chains)
-            s.pauses += uint32_t(size_t(elements(tile)) / k.chain[chain.type].block);
+            s.pauses += uint32_t(size_t(elements(tile)) >> k.chain[chain.type].block_log2);
         s.pauses = std::max(s.pauses, 1u);
     }
 }

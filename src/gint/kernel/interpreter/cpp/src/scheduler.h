@@ -116,7 +116,7 @@ class Scheduler {
         if (slot_place[slot] == NONE) {
             const size_t size = type_size(p.slots[slot].type);
             slot_place[slot] = add_place(Place::SLOT, size, out.touched.size());
-            Schedule::Touched touched{slot, uint8_t(size), {}};
+            Schedule::Touched touched{slot, slot_place[slot], uint8_t(size), {}};
             for (int a = 0; a < out.layout.rank; a++)
                 touched.strides[a] = out.layout.strides[slot][a] * int64_t(size);
             out.touched.push_back(touched);

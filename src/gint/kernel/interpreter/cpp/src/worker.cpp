@@ -61,6 +61,7 @@ Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool
 void Worker::run_blocks(int64_t first, int64_t last) {
     if (first >= last) return;
     set_position(s.parallel, first);
+    if (is_one_tile()) return run_rows(last - first);
     for (int64_t block = first; block < last; block++) {
         point_at_block();
         for (const SectionPlan &section : s.sections) {
@@ -76,6 +77,35 @@ void Worker::run_blocks(int64_t first, int64_t last) {
     }
 }
 
+// The same where a row is one tile. Many rows are short: what does not change from row to row, or
+// from section to section, is done once.
+void Worker::run_rows(int64_t rows) {
+    const Layout &l = s.layout;
+    const bool edges = (l.axis_a >= 0 && !l.reduced[l.axis_a]) ||
+                       (l.axis_b >= 0 && !l.reduced[l.axis_b]); // are some tiles smaller?
+    size_t tile[4], one[4];
+    for (const SectionPlan &section : s.sections)
+        for (uint16_t p : section.kept) place[p] = frame + s.places[p].at;
+    for (int64_t row = 0; row < rows; row++) {
+        point_at_block();
+        for (size_t k = 0; k < s.touched.size(); k++) place[s.touched[k].place] = block_base[k];
+        if (row == 0 || edges) {
+            measure_tile(true);
+            std::copy(count, count + 4, one);
+            measure_tile(false);
+            std::copy(count, count + 4, tile);
+        }
+        for (const SectionPlan &section : s.sections) {
+            const bool scalar = section.kind == SectionKind::SCALAR;
+            std::copy(scalar ? one : tile, (scalar ? one : tile) + 4, count);
+            ahead_count = 0;
+            if (!section.prefetches.empty()) look_ahead(section);
+            run_steps(section);
+        }
+        advance(s.parallel);
+    }
+}
+
 void Worker::enter_block(int64_t block) {
     set_position(s.parallel, block);
     point_at_block();
@@ -83,7 +113,7 @@ void Worker::enter_block(int64_t block) {
 
 void Worker::run_scalar(const SectionPlan &section) {
     ahead_count = 0;
-    if (!is_one_tile()) set_position(s.reduced, 0);
+    set_position(s.reduced, 0);
     measure_tile(true);
     point_at_tile(section);
     run_steps(section);
@@ -92,12 +122,6 @@ void Worker::run_scalar(const SectionPlan &section) {
 void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
     if (first >= last) return;
     kept_elements = 0;
-    if (is_one_tile()) {
-        measure_tile(false);
-        point_at_tile(section);
-        look_ahead(section);
-        return run_steps(section);
-    }
     set_position(s.reduced, first);
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
@@ -152,11 +176,10 @@ void Worker::point_at_block() {
 }
 
 void Worker::point_at_tile(const SectionPlan &section) {
-    const int rank = is_one_tile() ? 0 : s.reduced.rank;
     for (uint16_t p : section.slots) {
         const size_t k = s.places[p].at;
         char *at = block_base[k];
-        for (int a = 0; a < rank; a++)
+        for (int a = 0; a < s.reduced.rank; a++)
             at += position[s.reduced.axis[a]] * s.touched[k].strides[s.reduced.axis[a]];
         place[p] = at;
     }
@@ -251,9 +274,9 @@ void Worker::run_steps(const SectionPlan &section) {
 
 void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
     const ChainKernels &k = s.kernels->chain[chain.type];
-    const size_t done = n / k.block * k.block;
+    const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
     const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
-    run_blocks_of(chain, n / k.block, {stream ? k.store_stream : k.store, d});
+    run_blocks_of(chain, blocks, {stream ? k.store_stream : k.store, d});
     if (done != n) run_rest_of(chain, done, n, d + done * type_size(chain.type));
 }
 
@@ -270,9 +293,9 @@ void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc
         acc.fold.rows(1, n, result, scratch);
     } else {
         alignas(64) char lanes[FOLD_BYTES];
-        const size_t done = n / k.block * k.block;
+        const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
         chain.fold->begin(lanes);
-        run_blocks_of(chain, n / k.block, {chain.fold->link, lanes});
+        run_blocks_of(chain, blocks, {chain.fold->link, lanes});
         if (done != n) {
             run_rest_of(chain, done, n, scratch);
             chain.fold->add(n - done, lanes, scratch);
@@ -396,7 +419,7 @@ const char *Worker::total(const Accumulator &acc, const Carry &carry, const int6
 }
 
 void Worker::close_accumulators(const SectionPlan &section) {
-    if (section.accumulators.empty() || is_one_tile()) return;
+    if (section.accumulators.empty()) return;
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
         const Accumulator &acc = section.accumulators[k];

@@ -52,6 +52,7 @@ class Worker {
     int ahead_count = 0;
     size_t ahead_bytes = 0; // per pause
 
+    void run_rows(int64_t rows);
     // Then nothing is to be combined: a reduction's tile is folded to its result.
     bool is_one_tile() const { return s.reduced.total == 1; }
     void look_ahead(const SectionPlan &section);
