@@ -154,10 +154,8 @@ def _targets(architectures: Sequence[str]) -> list[str]:
 def image_for(build: Unit, capability: tuple[int, int]) -> bytes:
     """What the driver is to load for a build: nvcc's, or NVRTC's for this capability, made now if
     it has not been before. Raises BuildError."""
-    try:
-        return fatbin_path(build).read_bytes()
-    except OSError:
-        return build_for(build, capability)
+    fatbin = find_fatbin(build)
+    return build_for(build, capability) if fatbin is None else fatbin.read_bytes()
 
 
 def build_for(build: Unit, capability: tuple[int, int]) -> bytes:
@@ -260,12 +258,18 @@ def cache_folder() -> Path:
 
 
 def fatbin_path(build: Unit, folder: Path = HERE) -> Path:
-    """Where nvcc's build of these very sources is, if it has been made."""
+    """Where nvcc's build of these very sources is put."""
     return folder / f"{build.stem}-{key(build)}.fatbin"
 
 
+def find_fatbin(build: Unit) -> Path | None:
+    """nvcc's build, beside this file or in the user's cache; None where there is none."""
+    paths = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
+    return next((path for path in paths if path.exists()), None)
+
+
 def is_built() -> bool:
-    return all(fatbin_path(build).exists() for build in UNITS)
+    return all(find_fatbin(build) is not None for build in UNITS)
 
 
 def has_stale_build() -> bool:

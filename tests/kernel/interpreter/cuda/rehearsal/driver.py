@@ -36,11 +36,11 @@ def build_driver(folder: Path) -> dict[str, str]:
 
 
 def _pretend_built(cache: Path) -> None:
-    """Something to load where NVRTC's builds are kept; NVRTC itself wants a real driver."""
+    """Something to load, in the place of nvcc's builds; NVRTC itself wants a real driver."""
     folder = cache / build.cache_folder().relative_to(build.cache_folder().parent.parent)
     folder.mkdir(parents=True, exist_ok=True)
     for made in build.UNITS:
-        (folder / build.cached_path(made, "sm_90").name).write_bytes(b"for rehearsal")
+        build.fatbin_path(made, folder).write_bytes(b"for rehearsal")
 
 
 def _run(*command: str) -> None:
