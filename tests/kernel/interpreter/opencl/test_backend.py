@@ -16,7 +16,7 @@ from gint.host import backends
 from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.program import Binding, SlotBinding, VerificationError, assemble, disassemble, verify
 from tests.kernel.interpreter.test_differential import check
-from tests.memory import bind, contiguous
+from tests.memory import Layout, bind, contiguous
 from tests.strategies import launches, programs
 
 pytest.importorskip("pyopencl")
@@ -29,6 +29,17 @@ slot y f32 out (n)
 map
   load.f32 r[0] <- s[x]
   mul.f32 r[1] <- r[0] * r[0]
+  store.f32 s[y] <- r[1]
+"""
+SUM = """
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+scalar
   store.f32 s[y] <- r[1]
 """
 DIVIDE = """
@@ -128,6 +139,21 @@ def test_an_error_flag_is_of_its_own_launch():
     assert (y.array == 1).all()
 
 
+def test_launches_of_one_layout_differ_in_parameters_even_in_the_sign_of_zero():
+    run = kernel("""
+axis n parallel
+slot y f64 out (n)
+param p f64
+map
+  param.f64 r[0] <- p[p]
+  store.f64 s[y] <- r[0]
+""")
+    for value in (0.0, -0.0, 1.5):
+        binding, (y,) = bind(run.verified.program, (5,), (value,), (contiguous(1),), 1)
+        assert run.launch(binding) == 0
+        assert y.array.tobytes() == np.full(5, value).tobytes()
+
+
 def test_threads_launch_one_kernel_on_their_own_data():
     prepared = kernel(SQUARE).prepare((5000,), (), ((20000, 0, (1,)), (20000, 0, (1,))))
     wrong = []
@@ -149,14 +175,18 @@ def test_threads_launch_one_kernel_on_their_own_data():
 
 FORK = """
 import os, sys
+from functools import cache
 import numpy as np
 from gint.host import executor
 from gint.program import assemble
 from gint.kernel.interpreter.opencl.errors import OpenclError
 TEXT = '''{text}'''
 x = np.arange(100, dtype=np.float32)
+@cache
+def square():
+    return executor.load(assemble(TEXT), "opencl")
 def squares():
-    return executor.run(assemble(TEXT), "opencl", x=x)[0]
+    return square()(x=x)[0]
 if sys.argv[1] == "after":
     squares()
 child = os.fork()
@@ -181,6 +211,21 @@ def test_a_forked_process_says_that_opencl_does_not_survive(when, status):
         timeout=200,
     )
     assert done.returncode == status
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_dealt_rows_have_the_same_bits_each_time(order):
+    """Rows long enough for many groups: whatever order these end in."""
+    run = kernel(SUM)
+    binding, (x, y) = bind(
+        run.verified.program, (3, 200_000), (), (Layout(order), contiguous(1)), 1
+    )
+    x.array[...] = np.random.default_rng(3).normal(0, 1, (3, 200_000))
+    results = set()
+    for _ in range(5):
+        assert run.launch(binding) == 0
+        results.add(y.array.tobytes())
+    assert len(results) == 1
 
 
 def test_memory_that_is_not_there_is_told_with_the_device_and_a_way_out(device, monkeypatch):

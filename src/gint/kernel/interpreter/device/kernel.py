@@ -11,6 +11,7 @@ plans. Does not know devices or memory.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ from .plan import Plan, TooLargeError, plan
 
 #: Ways of sharing memory that one prepared launch remembers.
 _MAX_PROVEN = 16
+
+#: Layouts whose plans a kernel keeps for launches that were not prepared, the latest.
+_RECENT = 16
 
 Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
 
@@ -44,6 +48,7 @@ class DeviceKernel:
         self.verified, self.device = verified, device
         self.word_bits = word_bits(verified)
         self._encoded: dict[int, DeviceProgram] = {}
+        self._recent: OrderedDict[tuple, tuple[Callable[..., int], int]] = OrderedDict()
 
     def launch(
         self, binding: Binding, stream: int | None = None, threads: int | None = None
@@ -51,7 +56,13 @@ class DeviceKernel:
         """Verify the binding and run; the error flag. Raises VerificationError."""
         verify_binding(self.verified, binding)
         slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        run, error = self._ready(binding.extents, binding.params, slots)
+        key = (binding.extents, repr(binding.params), slots)  # 0.0 and -0.0 are not the same
+        if (found := self._recent.get(key)) is None:
+            found = self._ready(binding.extents, binding.params, slots)
+            self._recent[key] = found
+            while len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+        run, error = found
         return error | run(*(s.pointer for s in binding.slots))
 
     def prepare(

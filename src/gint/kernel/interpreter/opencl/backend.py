@@ -5,6 +5,7 @@ Does not know opcodes or tensors: encoding and planning are gint.kernel.interpre
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from .probe import probe as ask
 
 if TYPE_CHECKING:
     from gint.kernel.quantized import QuantizedProducts
+
 
 def open_here() -> OpenDevice:
     """This process's device: that which the probe found to run kernels. Raises OpenclError."""
@@ -80,6 +82,8 @@ class ReadyLaunch:
 
     def __call__(self, *pointers: int) -> int:
         """Launch and wait; the error flag."""
+        if os.getpid() != self.device.pid:
+            open_here()  # says that the device did not survive the fork
         with self.device.lock, in_words(self.device.name, "a program ran"):
             return self._launch(pointers)
 

@@ -103,7 +103,7 @@ class OpenDevice:
     def __init__(self, device: Any) -> None:
         import pyopencl as cl
 
-        self.device, self.name = device, describe(device)
+        self.device, self.name, self.pid = device, describe(device), os.getpid()
         self.lock = threading.RLock()
         with in_words(self.name, "it was opened"):
             self.context = cl.Context([device])
