@@ -349,7 +349,7 @@ void Worker::begin_accumulators(const SectionPlan &section) {
 void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
     const size_t kept = count[acc.shape];
     const size_t folded = count[acc.operand_shape] / kept;
-    const bool one_tile = is_one_tile();
+    const bool one_tile = is_one_tile(), fresh = one_tile || carry.in_group == 0;
     char *to = one_tile && !acc.has_index ? place[acc.result] : frame + acc.partial_at;
     const char *from = place[step.a];
     if (acc.has_index) {
@@ -359,12 +359,12 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
         if (acc.by_rows)
             acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
         else
-            acc.fold_index.cols(folded, kept, to, to_index, from, from_index, carry.in_group == 0);
+            acc.fold_index.cols(folded, kept, to, to_index, from, from_index, fresh);
     } else if (acc.by_rows) {
         acc.fold.rows(kept, folded, to, from);
     } else {
         const ptrdiff_t stride = step.row_stride ? step.row_stride : ptrdiff_t(kept);
-        acc.fold.cols(folded, kept, to, from, stride, carry.in_group == 0);
+        acc.fold.cols(folded, kept, to, from, stride, fresh);
     }
     if (!one_tile && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
 }
