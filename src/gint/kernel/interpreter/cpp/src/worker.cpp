@@ -293,7 +293,11 @@ void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc
         acc.fold.rows(1, n, result, scratch);
     } else {
         alignas(64) char lanes[FOLD_BYTES];
-        const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
+        // What does not fill a block starts at the first lane: a block may be less than all lanes.
+        const size_t lanes_each = FOLD_BYTES / type_size(chain.type);
+        size_t blocks = n >> k.block_log2;
+        while (blocks << k.block_log2 & (lanes_each - 1)) blocks--;
+        const size_t done = blocks << k.block_log2;
         chain.fold->begin(lanes);
         run_blocks_of(chain, blocks, {chain.fold->link, lanes});
         if (done != n) {
