@@ -199,21 +199,19 @@ FITS = {
     "ATAN": Fit(
         lambda x: (mp.atan(x) - x) / x**3, lambda x: x**3 / mp.atan(x), mpf("0.001"), mpf(1), 9, 2
     ),
-    # tanh(x) = x + x^3 q(x^2), sinh(x) = x + x^3 q(x^2)
-    "TANH": Fit(
-        lambda x: (mp.tanh(x) - x) / x**3,
-        lambda x: x**3 / mp.tanh(x),
-        mpf("0.001"),
-        mpf("0.626"),
-        5,
-        2,
-    ),
+    # sinh(x) = x + x^3 q(x^2)
     "SINH": Fit(
         lambda x: (mp.sinh(x) - x) / x**3, lambda x: x**3 / mp.sinh(x), mpf("0.001"), mpf(1), 4, 2
     ),
-    # erf(x) = x + x q(x^2) up to 1; log2(erfc(x)) = q(x) on [1, 4], where 1 - 2^q is wanted
+    # erf(x) = x + x q(x^2) up to 1; log2(erfc(x)) = x q(x) up to 4, where 1 - 2^(x q) is wanted
     "ERF": Fit(lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), mpf("0.001"), mpf(1), 7, 2),
-    "ERF_TAIL": Fit(lambda x: mp.log(mp.erfc(x), 2), lambda x: mp.erfc(x), mpf(1), mpf(4), 7),
+    "ERF_LOG": Fit(
+        lambda x: mp.log(mp.erfc(x), 2) / x,
+        lambda x: LN2 * mp.erfc(x) * x / mp.erf(x),
+        mpf("0.0005"),
+        mpf("3.95"),
+        9,
+    ),
     # (1 + 2x) exp(x^2) erfc(x) = q((x - 2) / (x + 2)), x from 0.46 to 10.5
     "ERFC": Fit(erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf("-0.63"), mpf("0.681"), 10),
     # float64: exp(r) = 1 + r + r^2 q(r); log(m) = 2s + s^3 q(s^2), s = (m - 1)/(m + 1)

@@ -22,7 +22,8 @@ GI_GENERIC gi_f gi_exp_reduce(gi_f x, float bias, gi_f *r) {
 }
 
 /* (exp(r) - 1) / r, |r| <= ln(2)/2 (EXP). By Horner's scheme, as all that is written for vectors:
- * the fewest operations; the loops keep several vectors on the way, so a long chain costs nothing. */
+ * the fewest operations; the loops keep several vectors on the way, so a long chain costs nothing.
+ */
 GI_GENERIC gi_f gi_exp_slope(gi_f r) {
     gi_f q = gi_muladd(r, 0x1.6ba480p-10f, 0x1.122a70p-7f);
     q = gi_muladd(q, r, 0x1.5556f0p-5f);

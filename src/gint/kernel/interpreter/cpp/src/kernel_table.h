@@ -88,15 +88,15 @@ struct ChainArgument {
     const void *operand;
 };
 
-// The end of a chain that is one row of a reduction: partial results in lanes, combined in the order
-// that Reduction::rows has.
+// The end of a chain that is one row of a reduction: partial results in lanes, combined in the
+// order that Reduction::rows has.
 struct ChainFold {
     ChainLink link; // its operand: the lanes, of FOLD_BYTES; null where there is none
     void (*begin)(void *lanes);
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
-    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay in
-    // registers.
+    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay
+    // in registers.
     void (*squares)(size_t n, void *d, const void *s, const void *shift);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes

@@ -18,8 +18,7 @@ namespace {
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \
-        template <class W>                                                                         \
-        [[gnu::always_inline]] static inline auto wide(W a) -> decltype(EXPR) {                    \
+        template <class W> [[gnu::always_inline]] static inline auto wide(W a) -> decltype(EXPR) { \
             return EXPR;                                                                           \
         }                                                                                          \
         using First = A;                                                                           \

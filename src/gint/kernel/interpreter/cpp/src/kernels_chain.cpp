@@ -153,7 +153,8 @@ void elementary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f
 template <ChainOp OP>
 void run_elementary_times(const ChainArgument *at, size_t first, size_t last) {
     constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
-    auto *x = static_cast<const float *>(at[0].operand), *y = static_cast<const float *>(at[2].operand);
+    auto *x = static_cast<const float *>(at[0].operand),
+         *y = static_cast<const float *>(at[2].operand);
     auto *d = static_cast<float *>(const_cast<void *>(at[3].operand));
     for (size_t i = first * 2 * COUNT; i < last * 2 * COUNT; i += COUNT)
         put(d + i, function<OP>(load(x + i)) * load(y + i));

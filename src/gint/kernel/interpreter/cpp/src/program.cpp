@@ -80,7 +80,8 @@ Held busiest(const Program &p, const Section &section) {
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = p.code[section.first + i];
         const uint16_t reads[] = {in.a, in.b, in.c};
-        for (int k = 0; k < operand_count(in); k++) last[reads[k]] = i, uses[reads[k]]++;
+        for (int k = 0; k < operand_count(in); k++)
+            if (last[reads[k]] != i || !uses[reads[k]]) last[reads[k]] = i, uses[reads[k]]++;
     }
     uint32_t slots = 0;
     Held live{}, most{};

@@ -51,9 +51,9 @@ struct Program {
     std::vector<uint8_t> register_types;
     AxisSet indexed = 0; // axes whose position is read
     AxisSet reduced_set = 0;
-    bool has_reduction = false;     // any reduce section
-    // Of the busiest section, for tile sizes: what it moves or holds at once, and what of it lies in
-    // memory from one step to a later one.
+    bool has_reduction = false; // any reduce section
+    // Of the busiest section, for tile sizes: what it moves or holds at once, and what of it lies
+    // in memory from one step to a later one.
     uint32_t bytes_per_element = 4, bytes_between = 4;
 
     // Checks what decoding relies on and fills the derived fields; throws std::invalid_argument.

@@ -54,9 +54,6 @@ struct Prefetch {
     uint16_t place;
     uint8_t shape, size_log2;
     int64_t distance;
-    // From a cache the core fetches by itself, once it has seen where a row goes: only the beginning
-    // is asked for, all at once.
-    bool beginning;
 };
 
 // Arithmetic in vector registers: from `start`, through the links.
@@ -71,7 +68,7 @@ struct ChainPlan {
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     std::vector<Link> links;
-    ChainRun run;        // of whole blocks
+    ChainRun run; // of whole blocks
     uint8_t type;
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;

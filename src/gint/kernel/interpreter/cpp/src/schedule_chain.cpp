@@ -193,9 +193,9 @@ bool Scheduler::fold_chain(const Instruction &in, uint32_t accumulator) {
     open.ending.clear();
     open.plan.fold = &fold;
     const auto &links = open.plan.links;
-    open.plan.squares = links.back().op == CHAIN_SQUARE &&
-                        (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
-                                               links[0].scalar));
+    open.plan.squares =
+        links.back().op == CHAIN_SQUARE &&
+        (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB && links[0].scalar));
     add_chain(Step::CHAIN_FOLD, uint16_t(accumulator));
     return true;
 }

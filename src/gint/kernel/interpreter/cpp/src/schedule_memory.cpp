@@ -5,7 +5,6 @@ namespace gint {
 namespace {
 constexpr double STREAM_BYTES = 24 << 20;  // outputs from here on go past the caches
 constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
-constexpr double BEGINNING_BYTES = 512 << 10; // and from here on not from a core's own cache
 } // namespace
 
 // A slot of the compute type without gaps is read in place: its load is no step at all. Bools are
@@ -119,7 +118,7 @@ void Scheduler::plan_prefetches() {
         double bytes = double(type_size(p.slots[slot].type));
         for (int a = 0; a < out.layout.rank; a++)
             if (out.layout.strides[slot][a]) bytes *= double(out.layout.extent[a]);
-        if (p.slots[slot].stored || bytes < BEGINNING_BYTES || !(shape & COLS) ||
+        if (p.slots[slot].stored || bytes < PREFETCH_BYTES || !(shape & COLS) ||
             out.touched[k].strides[axis] == 0 || !is_packed(out.layout, slot, shape))
             continue;
         for (size_t n = out.sections.size(); n-- > 0;) {
@@ -128,7 +127,7 @@ void Scheduler::plan_prefetches() {
             if (at == s.slots.end() && s.kind != SectionKind::MAP) continue;
             if (at == s.slots.end()) s.slots.push_back(slot_place[slot]);
             s.prefetches.push_back({slot_place[slot], shape, out.places[slot_place[slot]].size_log2,
-                                    out.touched[k].strides[axis] * step, bytes < PREFETCH_BYTES});
+                                    out.touched[k].strides[axis] * step});
             break;
         }
     }

@@ -1,5 +1,6 @@
-// The making of a schedule, in one pass over the sections. This file holds what concerns values,
-// schedule_memory.cpp slots and accumulators, schedule_chain.cpp chains.
+// The making of a schedule, in one pass over the sections: schedule_section.cpp has the sections,
+// schedule_value.cpp the instructions in them, schedule_memory.cpp slots and accumulators,
+// schedule_chain.cpp chains. This file holds what they share.
 #pragma once
 
 #include <algorithm>
@@ -134,163 +135,16 @@ class Scheduler {
         return add_place(Place::CONSTANT, size, at);
     }
 
-    // Grids and lasting places
-
-    void make_grids() {
-        for (int a = 0; a < out.layout.rank; a++) {
-            Grid &grid = out.layout.reduced[a] ? out.reduced : out.parallel;
-            const int64_t step = a == out.layout.axis_a   ? out.layout.rows
-                                 : a == out.layout.axis_b ? out.layout.cols
-                                                          : 1;
-            grid.axis[grid.rank] = a;
-            grid.step[grid.rank] = step;
-            grid.count[grid.rank] = (out.layout.extent[a] + step - 1) / step;
-            grid.total *= grid.count[grid.rank++];
-        }
-        const Layout &l = out.layout;
-        const bool line = l.axis_b >= 0 && l.reduced[l.axis_b];
-        const bool rows = l.axis_a >= 0 && l.reduced[l.axis_a];
-        // Powers of two, so that chunks are whole branches of the tree that one worker would build.
-        if (!line)
-            while (out.tiles_per_group * 2 * (rows ? l.rows : 1) <= 16) out.tiles_per_group *= 2;
-        out.tiles_per_chunk = 16;
-    }
-
-    void place_lasting_registers() {
-        for (size_t s = 0; s < p.sections.size(); s++)
-            for (uint32_t i = 0; i < p.sections[s].count; i++) {
-                const Instruction &in = p.code[p.sections[s].first + i];
-                if (in.op == GI_OP_STORE) continue;
-                const Value &v = facts.values[in.d];
-                if (!is_reduction(in.op) && (!v.outlives || v.constant)) continue;
-                const size_t size = type_size(p.register_types[in.d]);
-                state[in.d].place =
-                    add_place(Place::FRAME, size, allocate(elements(v.shape) * size));
-            }
-        out.shared_bytes = out.frame_bytes;
-    }
-
-    void place_kept_rows() {
-        if (scratch != NONE) out.places[scratch].at = allocate(out.places[scratch].at);
-        int64_t row = elements(tile);
-        row *= out.reduced.total;
-        for (auto &[number, place] : kept) {
-            (void)number;
-            out.places[place].at = allocate(row << out.places[place].size_log2);
-        }
-    }
-
-    // Sections
-
-    void emit_section(const Section &s) {
-        out.sections.emplace_back();
-        plan = &out.sections.back();
-        plan->kind = s.kind;
-        section = &s;
-        if (s.kind == SectionKind::REDUCE)
-            for (uint32_t i = 0; i < s.count; i++)
-                if (is_reduction(p.code[s.first + i].op)) add_accumulator(p.code[s.first + i]);
-        // Temporaries of all sections share one area behind what has been allocated so far; the
-        // accumulators of later sections go behind it.
-        spare.clear();
-        temporaries_end = out.frame_bytes;
-        stored_early.assign(s.count, false);
-        scan_section();
-        uint32_t accumulator = 0;
-        for (uint32_t i = 0; i < s.count; i++) {
-            if (!facts.roles[s.first + i].needed) continue;
-            const Instruction &in = p.code[s.first + i];
-            if (is_reduction(in.op))
-                emit_reduce(in, accumulator++);
-            else
-                emit(in, i);
-            if (!open.active || open.last != i) release_dead(in, i);
-        }
-        close_chain();
-        for (uint32_t i = 0; i < s.count; i++) forget(p.code[s.first + i]);
-        out.frame_bytes = temporaries_end;
-        count_work();
-    }
-
-    void scan_section() {
-        loads.clear();
-        stores.clear();
-        first_register = ~0u;
-        uint32_t last_register = 0;
-        for (uint32_t i = 0; i < section->count; i++) {
-            const uint16_t d = p.code[section->first + i].d;
-            if (d == NO_REGISTER) continue;
-            first_register = std::min<uint32_t>(first_register, d);
-            last_register = std::max<uint32_t>(last_register, d);
-        }
-        store_of.assign(first_register > last_register ? 0 : last_register - first_register + 1,
-                        -1);
-        for (uint32_t i = 0; i < section->count; i++) {
-            const uint32_t at = section->first + i;
-            const Instruction &in = p.code[at];
-            if (!facts.roles[at].needed || facts.roles[at].reads_kept) continue;
-            const uint16_t reads[] = {in.a, in.b, in.c};
-            for (int o = 0; o < operand_count(in); o++) {
-                state[reads[o]].last_use = i;
-                state[reads[o]].uses++;
-            }
-            if (in.op == GI_OP_LOAD) loads.push_back(i);
-            if (in.op != GI_OP_STORE) continue;
-            stores.push_back(i);
-            const uint32_t r = in.a - first_register;
-            if (r < store_of.size() && store_of[r] < 0) store_of[r] = int(i);
-        }
-    }
-
-    // Expansions, and places of slots read in place, hold within one section only.
-    void forget(const Instruction &in) {
-        const uint16_t registers[] = {in.d, in.a, in.b, in.c};
-        for (uint16_t r : registers) {
-            if (r == NO_REGISTER) continue;
-            std::fill(std::begin(state[r].expanded), std::end(state[r].expanded), NONE);
-            state[r].in_place = false;
-            state[r].uses = 0;
-        }
-    }
-
-    void release_dead(const Instruction &in, uint32_t at) {
-        if (facts.roles[section->first + at].reads_kept) return;
-        const uint16_t reads[] = {in.a, in.b, in.c};
-        for (int o = 0; o < operand_count(in); o++)
-            if (state[reads[o]].last_use == at) release(reads[o]);
-    }
-
-    void release(uint16_t r) {
-        State &s = state[r];
-        if (s.owned) {
-            give_back(s.place);
-            s.owned = false;
-        }
-        for (uint16_t &place : s.expanded) {
-            if (place != NONE) give_back(place);
-            place = NONE;
-        }
-    }
-
-    void count_work() {
-        double cost = 0;
-        for (const Step &step : plan->steps)
-            if (step.shape == tile) cost += step.kind == Step::APPLY ? 0 : 2;
-        for (uint32_t i = 0; i < section->count; i++) {
-            const uint32_t at = section->first + i;
-            if (!facts.roles[at].needed || facts.roles[at].reads_kept) continue;
-            const Instruction &in = p.code[at];
-            const uint16_t r = in.op == GI_OP_STORE ? in.a : in.d;
-            if (in.op == GI_OP_STORE || is_reduction(in.op) || facts.values[r].shape == tile)
-                cost += op_cost(in) + (in.op == GI_OP_LOAD || in.op == GI_OP_STORE);
-        }
-        plan->cost = cost;
-        double points = 1;
-        for (int a = 0; a < out.layout.rank; a++)
-            if (section->kind != SectionKind::SCALAR || !out.layout.reduced[a])
-                points *= double(out.layout.extent[a]);
-        out.work += cost * points;
-    }
+    // schedule_section.cpp
+    void make_grids();
+    void place_lasting_registers();
+    void place_kept_rows();
+    void emit_section(const Section &s);
+    void scan_section();
+    void forget(const Instruction &in);
+    void release_dead(const Instruction &in, uint32_t at);
+    void release(uint16_t r);
+    void count_work();
 
     // Steps
 
@@ -314,150 +168,17 @@ class Scheduler {
         return step;
     }
 
-    // A register's place in `shape`, expanded once where it varies over less.
-    uint16_t operand(uint16_t r, uint8_t shape) {
-        const uint8_t own = facts.values[r].shape;
-        State &s = state[r];
-        if (own == shape) return s.place;
-        if (s.expanded[shape] != NONE) return s.expanded[shape];
-        const size_t size = type_size(p.register_types[r]);
-        const uint16_t place = temporary(shape, size);
-        expand(r, own, shape, size, place);
-        return s.expanded[shape] = place;
-    }
-
-    void expand(uint16_t r, uint8_t own, uint8_t shape, size_t size, uint16_t place) {
-        const Step::Kind kind = own == UNIFORM ? Step::FILL
-                                : own == ROWS  ? Step::REPEAT_ROWS
-                                               : Step::REPEAT_COLS;
-        add(kind, shape, size, place, state[r].place);
-    }
-
-    void emit(const Instruction &in, uint32_t at) {
-        const Role &role = facts.roles[section->first + at];
-        if (in.op == GI_OP_STORE) return emit_store(in, at);
-        if (facts.values[in.d].constant) return emit_constant(in);
-        if (role.reads_kept) {
-            state[in.d].place = kept_place(in, role);
-            return;
-        }
-        if (in.op == GI_OP_LOAD) return emit_load(in, at);
-        if (in.op == GI_OP_INDEX) {
-            close_chain();
-            const uint8_t shape = facts.values[in.d].shape;
-            Step &step = add(Step::IOTA, shape, 8, result(in, at), 0);
-            step.n = uint16_t(out.layout.from_program[in.n]);
-            return;
-        }
-        if (in.op != GI_OP_CAST && chain(in, at)) return;
-        close_chain();
-        emit_apply(in, at);
-    }
-
-    uint16_t kept_place(const Instruction &in, const Role &role) {
-        auto [entry, fresh] = kept.try_emplace(role.number, NONE);
-        if (fresh) entry->second = add_place(Place::KEPT, type_size(p.register_types[in.d]), 0);
-        auto &list = plan->kept;
-        if (std::find(list.begin(), list.end(), entry->second) == list.end())
-            list.push_back(entry->second);
-        return entry->second;
-    }
-
-    // Where the result of an instruction goes: a place that outlives the section, the kept row, the
-    // output itself, or a temporary; the first of these that applies.
-    uint16_t result(const Instruction &in, uint32_t at) {
-        State &s = state[in.d];
-        const Value &v = facts.values[in.d];
-        const Role &role = facts.roles[section->first + at];
-        if (v.outlives) return s.place;
-        if (role.writes_kept) return s.place = kept_place(in, role);
-        const int store = direct_store(in, at);
-        if (store >= 0) {
-            stored_early[store] = true;
-            return s.place = place_of_slot(p.code[section->first + store].n);
-        }
-        const size_t size = type_size(p.register_types[in.d]);
-        if (in.op != GI_OP_LOAD && in.op != GI_OP_INDEX) reuse_operands(in, at, v.shape, size);
-        s.owned = true;
-        return s.place = temporary(v.shape, size);
-    }
-
-    // Operands that end here and have the result's shape and size may lend it their place.
-    void reuse_operands(const Instruction &in, uint32_t at, uint8_t shape, size_t size) {
-        const uint16_t reads[] = {in.a, in.b, in.c};
-        for (int o = 0; o < operand_count(in); o++) {
-            const uint16_t r = reads[o];
-            if (state[r].last_use == at && state[r].owned && facts.values[r].shape == shape &&
-                type_size(p.register_types[r]) == size) {
-                give_back(state[r].place);
-                state[r].owned = false;
-            }
-        }
-    }
-
-    // Constants: computed once per launch, into a pool all workers read.
-
-    void emit_constant(const Instruction &in) {
-        const uint8_t type = p.register_types[in.d];
-        const size_t size = type_size(type);
-        uint64_t bits = 0;
-        State &s = state[in.d];
-        if (in.op == GI_OP_CONST) {
-            bits = immediate(in);
-        } else if (in.op == GI_OP_EXTENT) {
-            bits = uint64_t(binding.extents[in.n]);
-        }
-        s.place = constant_place(&bits, size);
-        if (in.op == GI_OP_PARAM) {
-            out.param_at.emplace_back(in.n, out.places[s.place].at);
-        } else if (operand_count(in) > 0) {
-            const uint16_t b = operand_count(in) > 1 ? in.b : in.a;
-            const uint16_t c = operand_count(in) > 2 ? in.c : in.a;
-            out.prologue.push_back(make_apply(function(in, 0), UNIFORM, s.place, state[in.a].place,
-                                              state[b].place, state[c].place));
-        }
-    }
-
-    static uint64_t immediate(const Instruction &in) {
-        uint64_t bits = uint64_t(in.imm);
-        double value;
-        std::memcpy(&value, &in.imm, 8);
-        if (in.type == GI_f32) {
-            const float narrow = float(value);
-            bits = 0;
-            std::memcpy(&bits, &narrow, 4);
-        } else if (in.type == GI_bool) {
-            bits = in.imm != 0;
-        }
-        return bits; // little-endian: narrow integers are the first bytes
-    }
-
-    ApplyFn function(const Instruction &in, unsigned scalars) const {
-        if (in.op == GI_OP_CAST) {
-            const uint8_t from = p.register_types[in.a];
-            return scalars ? nullptr : k.cast[in.type][from];
-        }
-        return k.apply[in.op][in.type][scalars];
-    }
-
-    void emit_apply(const Instruction &in, uint32_t at) {
-        const uint8_t shape = facts.values[in.d].shape;
-        const int count = operand_count(in);
-        const uint16_t reads[] = {in.a, in.b, in.c};
-        unsigned scalars = 0;
-        for (int o = 0; o < count; o++)
-            if (shape != UNIFORM && facts.values[reads[o]].shape == UNIFORM) scalars |= 1u << o;
-        // Rare variants are not built: then a scalar is expanded, the first one that helps.
-        unsigned variant = scalars;
-        while (!function(in, variant)) variant = (variant - 1) & scalars;
-        uint16_t places[3] = {0, 0, 0};
-        for (int o = 0; o < count; o++)
-            places[o] = variant >> o & 1 ? state[reads[o]].place : operand(reads[o], shape);
-        for (int o = count; o < 3; o++) places[o] = places[0];
-        const uint16_t d = result(in, at);
-        plan->steps.push_back(
-            make_apply(function(in, variant), shape, d, places[0], places[1], places[2]));
-    }
+    // schedule_value.cpp
+    uint16_t operand(uint16_t r, uint8_t shape);
+    void expand(uint16_t r, uint8_t own, uint8_t shape, size_t size, uint16_t place);
+    void emit(const Instruction &in, uint32_t at);
+    uint16_t kept_place(const Instruction &in, const Role &role);
+    uint16_t result(const Instruction &in, uint32_t at);
+    void reuse_operands(const Instruction &in, uint32_t at, uint8_t shape, size_t size);
+    void emit_constant(const Instruction &in);
+    static uint64_t immediate(const Instruction &in);
+    ApplyFn function(const Instruction &in, unsigned scalars) const;
+    void emit_apply(const Instruction &in, uint32_t at);
 
     // schedule_chain.cpp
     bool chain(const Instruction &in, uint32_t at);
