@@ -21,32 +21,34 @@ GI_GENERIC gi_f gi_exp_reduce(gi_f x, float bias, gi_f *r) {
     return shifted;
 }
 
-/* (exp(r) - 1) / r, |r| <= ln(2)/2 (EXP). By Horner's scheme, as all that is written for vectors:
- * the fewest operations; the loops keep several vectors on the way, so a long chain costs nothing.
- */
-GI_GENERIC gi_f gi_exp_slope(gi_f r) {
+/* exp(r) = 1 + r + r^2 q(r), |r| <= ln(2)/2 (EXP). By Horner's scheme, as all that is written for
+ * vectors: the fewest operations; the loops keep several vectors on the way, so that a long chain
+ * costs nothing. */
+GI_GENERIC gi_f gi_exp_q(gi_f r) {
     gi_f q = gi_muladd(r, 0x1.6ba480p-10f, 0x1.122a70p-7f);
     q = gi_muladd(q, r, 0x1.5556f0p-5f);
     q = gi_muladd(q, r, 0x1.5554aep-3f);
-    q = gi_muladd(q, r, 0x1.fffffep-2f);
-    return gi_muladd(q, r, 1.0f);
+    return gi_muladd(q, r, 0x1.fffffep-2f);
 }
 
-/* exp(r) - 1 */
-GI_GENERIC gi_f gi_exp_p(gi_f r) { return gi_exp_slope(r) * r; }
+/* exp(r) and exp(r) - 1 */
+GI_GENERIC gi_f gi_exp_of_rest(gi_f r) {
+    return gi_muladd(gi_muladd(gi_exp_q(r), r, 1.0f), r, 1.0f);
+}
+GI_GENERIC gi_f gi_exp_p(gi_f r) { return gi_muladd(gi_exp_q(r) * r, r, r); }
 
 /* exp is 0 and infinity beyond */
 GI_GENERIC gi_f gi_exp_clamp(gi_f x) { return gi_at_most(106.0f, gi_at_least(-106.0f, x)); }
 
 GI_GENERIC gi_f gi_exp_f32(gi_f x) {
     gi_f r, shifted = gi_exp_reduce(gi_exp_clamp(x), 254.0f, &r);
-    return gi_scale(gi_muladd(gi_exp_slope(r), r, 1.0f), shifted);
+    return gi_scale(gi_exp_of_rest(r), shifted);
 }
 
 /* exp(x) / 2, which overflows later */
 GI_GENERIC gi_f gi_half_exp(gi_f x) {
     gi_f r, shifted = gi_exp_reduce(gi_exp_clamp(x), 253.0f, &r);
-    return gi_scale(gi_muladd(gi_exp_slope(r), r, 1.0f), shifted);
+    return gi_scale(gi_exp_of_rest(r), shifted);
 }
 
 /* As gi_exp_reduce for 2^x: n = rint(x), *r <- x - n. */
