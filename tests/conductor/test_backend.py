@@ -488,3 +488,17 @@ def test_without_a_backend_for_its_device_everything_is_left_to_eager(monkeypatc
     assert made.backend == ""
     assert all("not built here" in r.reason for r in made.fallbacks)
     selection._say_once.cache_clear()
+
+
+def test_a_type_the_device_does_not_compute_in_is_left_to_eager(monkeypatch) -> None:
+    from gint.host import backends
+
+    cpp = backends.backend("cpp")
+    without = backends.Capabilities(types=backends.ALL_TYPES - {"f64"})
+    monkeypatch.setattr(type(cpp), "capabilities", without)
+    (made,) = assert_like_eager(lambda x: x * 2 + 1, {}, torch.randn(4, dtype=torch.float64))
+    assert made.programs == 0
+    assert all("does not compute in torch.float64" in r.reason for r in made.fallbacks)
+    # A parameter is f64 and known at launch: the host computes with it.
+    (made,) = assert_like_eager(lambda x, a: x * a, {}, torch.randn(4), 0.3)
+    assert (made.programs, made.fallbacks) == (1, ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gint.host import backends
 from gint.host.executor import load, run, view_of
 from gint.host.frontend import Builder
 from gint.program import VerificationError, assemble
@@ -247,3 +248,22 @@ def test_a_binding_of_a_view_spans_just_the_view():
     assert view.storage_bytes == 4 * (32 + 3)
     empty = view_of(np.zeros((6, 0), np.float32)[::-1])
     assert empty.storage_bytes == 0
+
+
+def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch):
+    cpp = backends.backend("cpp")
+    without = backends.Capabilities(types=backends.ALL_TYPES - {"f64"})
+    monkeypatch.setattr(type(cpp), "capabilities", without)
+    if not backends.probe("cpp").usable:
+        pytest.skip(backends.probe("cpp").reason)
+    scale = Builder("scale")
+    n = scale.parallel("n")
+    x = scale.input("x", "f32", n)
+    scale.output("y", "f32", (n,), x * scale.cast(scale.param("by", "f64"), "f32"))
+    (y,) = load(scale.build(), "cpp")(x=np.ones(3, np.float32), by=2.5)
+    np.testing.assert_array_equal(y, np.full(3, 2.5, np.float32))
+    wide = Builder("wide")
+    n = wide.parallel("n")
+    wide.output("y", "f64", (n,), wide.input("x", "f64", n))
+    with pytest.raises(ValueError, match="wide computes in f64, which the backend 'cpp' does not"):
+        load(wide.build(), "cpp")

@@ -77,8 +77,9 @@ class GintCompiler:
         self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
     ) -> GintCompiledSubgraph:
         bring_numbers(module.graph, device)
-        graph = Graph.read(module.graph, device, unusable)
-        partition = self._partition(graph, backend)
+        can = backend.capabilities if backend else Capabilities()
+        graph = Graph.read(module.graph, device, unusable, can.types)
+        partition = self._partition(graph, can)
         units = partition.units
         name = backend.name if backend else ""
         kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
@@ -90,11 +91,11 @@ class GintCompiler:
         log.debug("%d programs, %d units", record.programs, len(units))
         return GintCompiledSubgraph(function, record)
 
-    def _partition(self, graph: Graph, backend: Backend | None) -> Partition:
-        can = backend.capabilities if backend else Capabilities()
+    def _partition(self, graph: Graph, can: Capabilities) -> Partition:
         wanted = self.options.max_tensors
         limit = can.max_slots if wanted is None else min(wanted, can.max_slots)
-        return GraphPartitioner(limit, self.options.check, can.max_registers).partition(graph)
+        partitioner = GraphPartitioner(limit, self.options.check, can.max_registers, can.types)
+        return partitioner.partition(graph)
 
 
 def device_of(graph: fx.Graph) -> str:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 
+from gint.host.backends import ALL_TYPES
+
 from . import lowering
 from .dtypes import gint_dtype
 from .externs import is_extern
@@ -97,12 +99,17 @@ class Graph:
     kinds: dict[fx.Node, NodeKind] = field(default_factory=dict)
     refusals: dict[fx.Node, Refusal] = field(default_factory=dict)
 
+    types: frozenset[str] = ALL_TYPES
+
     @classmethod
-    def read(cls, graph: fx.Graph, device: str, usable: str | None) -> Graph:
-        """`usable` is why no program can run at all here, or None."""
-        made = cls(graph, device)
+    def read(
+        cls, graph: fx.Graph, device: str, unusable: str | None, types: frozenset[str] = ALL_TYPES
+    ) -> Graph:
+        """`unusable` is why no program can run at all here, or None; `types` are those that
+        programs can compute in."""
+        made = cls(graph, device, types=types)
         for node in graph.nodes:
-            made.kinds[node] = made._kind(node, usable)
+            made.kinds[node] = made._kind(node, unusable)
         return made
 
     def _kind(self, node: fx.Node, unusable: str | None) -> NodeKind:
@@ -156,8 +163,11 @@ class Graph:
         tensors += [v for v in (value if isinstance(value, (tuple, list)) else [value])
                     if isinstance(v, torch.Tensor)]  # fmt: skip
         for t in tensors:
-            if gint_dtype(t.dtype) is None:
+            found = gint_dtype(t.dtype)
+            if found is None:
                 return f"no data type for {t.dtype}"
+            if found.name not in self.types:
+                return f"the device does not compute in {t.dtype}"
             if t.device.type != self.device:
                 return f"a tensor on {t.device}, where programs run on {self.device}"
             if t.device != tensors[0].device:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from gint.host.backends import ALL_TYPES
+
 from .cost import worth_storing
 from .emitter import BlockedError, Emitted, UnfitError, emit
 from .graph import Graph, NodeKind
@@ -43,15 +45,19 @@ class _Restart(Exception):
 class GraphPartitioner:
     """Partitions an FX graph into programs within a backend's constraints, and the nodes between.
 
-    `max_tensors` bounds the tensor slots of one program, `max_registers` its registers; the
-    conductor passes what the backend can. `check` re-raises exceptions of lowering rules that are
-    bugs rather than refusals.
+    `max_tensors` bounds the tensor slots of one program, `max_registers` its registers, `types`
+    what it computes in; the conductor passes what the backend can. `check` re-raises exceptions of
+    lowering rules that are bugs rather than refusals.
     """
 
     def __init__(
-        self, max_tensors: int = 8, check: bool = False, max_registers: int = 4096
+        self,
+        max_tensors: int = 8,
+        check: bool = False,
+        max_registers: int = 4096,
+        types: frozenset[str] = ALL_TYPES,
     ) -> None:
-        self.max_tensors, self.max_registers = max_tensors, max_registers
+        self.max_tensors, self.max_registers, self.types = max_tensors, max_registers, types
         self.check = check
 
     def partition(self, graph: Graph) -> Partition:
@@ -142,6 +148,8 @@ class _Partition:
         registers = emitted.verified.program.register_count
         if registers > self.limits.max_registers:
             raise UnfitError(f"{registers} registers; the backend has {self.limits.max_registers}")
+        if missing := emitted.verified.program.computed_types - self.limits.types:
+            raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
         return emitted
 
     def _emit_alone(self, node: fx.Node) -> Emitted:

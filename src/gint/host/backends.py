@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,13 +36,17 @@ class Probe:
     cpu_only: bool = False
 
 
+#: The names of all types a program may compute in.
+ALL_TYPES = frozenset(t.name for t in DTYPES)
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """The bounds a program must keep to run on a backend."""
 
     max_slots: int = 64
     max_registers: int = 4096
-    types: frozenset[str] = field(default_factory=lambda: frozenset(t.name for t in DTYPES))
+    types: frozenset[str] = ALL_TYPES
 
 
 class Kernel(Protocol):

@@ -330,7 +330,7 @@ def _check_capabilities(program: Program, backend: Backend) -> None:
             raise ValueError(
                 f"{program.name} has {found} {what}; the backend {backend.name!r} takes {most}."
             )
-    types = {i.type.name for section in program.sections for i in section.instructions}
+    types = program.computed_types
     if types - can.types:
         raise ValueError(
             f"{program.name} computes in {min(types - can.types)}, which the backend "

@@ -125,6 +125,13 @@ class Program:
                 found[i.writes] = i
         return found
 
+    @cached_property
+    def computed_types(self) -> frozenset[str]:
+        """The types of what is computed for the points of the axes: what is known at launch is the
+        host's to compute, on a backend that lacks a type."""
+        code = (i for section in self.sections for i in section.instructions)
+        return frozenset(i.type.name for i in code if i.writes not in self.uniforms)
+
     def encode(self) -> bytes:
         """The instructions of all sections, one after the other, in their 24-byte encoding."""
         return b"".join(i.encode() for s in self.sections for i in s.instructions)
