@@ -183,7 +183,7 @@ def build_native(env):
 
 def install_gint(env):
     """Entry points and metadata; the native module is in place already."""
-    key = digest(["pyproject.toml", "src/gint/__init__.py"], ROOT)
+    key = digest(["pyproject.toml", "src/gint/__init__.py", "scripts/gint_build.py"], ROOT)
     if env.is_done("gint", key):
         return
     settings = "--config-settings=gint.native=done"

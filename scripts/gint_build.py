@@ -14,7 +14,9 @@ compilers, gint itself.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -85,7 +87,36 @@ def build_editable(
     config = dict(config_settings or {})
     if config.pop("gint.native", "") != "done":
         build_inplace(config)
-    return skbuild.build_editable(wheel_directory, config)
+    name = skbuild.build_editable(wheel_directory, config)
+    _keep_paths_only(Path(wheel_directory) / name)
+    return name
+
+
+def _keep_paths_only(wheel: Path) -> None:
+    """Leave of an editable wheel the line that puts `src/` on the path.
+
+    scikit-build-core adds an import hook, for rebuilding at import, which we do not ask for; it
+    would find this checkout's packages where PYTHONPATH or another checkout's setup.py name others.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    for name in [n for n in files if n.startswith("_editable_")]:
+        lines = files.pop(name).decode().splitlines()
+        if name.endswith(".pth"):
+            paths = dict.fromkeys(line for line in lines if not line.startswith("import "))
+            files[name] = "".join(f"{path}\n" for path in paths).encode()
+    record = next(name for name in files if name.endswith(".dist-info/RECORD"))
+    rows = [f"{name},{_hash(data)},{len(data)}" for name, data in files.items() if name != record]
+    files[record] = "\n".join([*rows, f"{record},,", ""]).encode()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def _hash(data: bytes) -> str:
+    """As a wheel's RECORD has it."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest())
+    return f"sha256={digest.decode().rstrip('=')}"
 
 
 def build_inplace(config_settings: Config = None) -> Path | None:
