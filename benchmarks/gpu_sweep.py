@@ -37,7 +37,12 @@ def variants(quick: bool) -> list[CudaBuild]:
         # As many registers as elements in flight need at least, and a warp's worth of threads.
         if not 256 <= threads <= 1536 or 65_536 // threads < elements * (registers + 1):
             continue
-        found.append(CudaBuild(32, elements, registers, block, 1, together))
+        found.append(
+            CudaBuild(
+                elements=elements, registers=registers, block=block, step=1,
+                groups_together=together,
+            )
+        )  # fmt: skip
     return list(dict.fromkeys(found))
 
 

@@ -1,7 +1,7 @@
 """Quantised products: weights from memory by read bandwidth, many rows by NumPy's product.
 
-What is measured, and how, is in `airllm.measure.quantized`; here it is set in tables, with torch's
-and the bandwidth probe's way of reading added to those that an installation has.
+What is measured, and how, is in quantized_products.py; here it is set in tables, with torch's and
+the bandwidth probe's way of reading added to those that an installation has.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from airllm import tensor_ops
-from airllm.measure import quantized as measure
-from airllm.measure.quantized import ManyRows, OneRow
-from airllm.measure.timing import medians
 from benchmarks import goals
+from benchmarks import quantized_products as measure
 from benchmarks.bandwidth import reader
+from benchmarks.quantized_products import ManyRows, OneRow
 from benchmarks.report import Report, Table, micros, ratio
 from benchmarks.settings import Settings, threads_in_effect
+from benchmarks.turns import medians
 from gint.demo.progress import progress
 
 OURS = {"prepared": "prepared", "bytes": "bytes", "float": "float x"}

@@ -13,7 +13,7 @@ import sys
 
 MINIMUM = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("torch", "test", "bench", "dev")
+EXTRAS = ("torch", "opencl", "test", "bench", "dev")
 NETWORK_SIGNS = (
     "No matching distribution",
     "ResolutionImpossible",  # no candidate at all for a package that constraints.txt pins
@@ -192,8 +192,8 @@ def install_gint(env):
 
 
 def install_wheel(env, wheel):
-    """The built wheel and what its tests need, nothing of torch."""
-    found, _ = requirements(["test"])
+    """The built wheel and what its tests need, OpenCL too, nothing of torch."""
+    found, _ = requirements(["opencl", "test"])
     key = digest(["pyproject.toml", "constraints.txt"])
     if not env.is_done("dependencies", key):
         env.pip_install(["--constraint", "constraints.txt"] + found)

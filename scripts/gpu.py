@@ -6,7 +6,7 @@ does not need it runs. The last thing printed is a short table; the exit status 
 step that was asked for has run and passed.
 
     python3 scripts/gpu.py                        everything
-    python3 scripts/gpu.py --only build,suite     some of: build, suite, sweep, kernels; first the device
+    python3 scripts/gpu.py --only build,suite     some of these steps, the device first
     python3 scripts/gpu.py --quick                fewer samples and variants
     python3 scripts/gpu.py --out FOLDER           where the JSON files go (out/gpu)
 

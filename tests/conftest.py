@@ -18,6 +18,8 @@ from gint.host import backends, registry
 _PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes")
 _MISSING = [name for name in _PACKAGES if find_spec(name) is None]
 _REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
+# A device's first kernel build may take longer than a user is kept waiting for a probe.
+os.environ.setdefault("GINT_PROBE_SECONDS", "60")
 #: The backend of CUDA tensors.
 _GPU = registry.HOME["cuda"]
 
@@ -40,12 +42,22 @@ if "hypothesis" not in _MISSING:
 )
 def backend(request: pytest.FixtureRequest) -> str:
     """The name of each backend in turn; skips those not usable here, unless GINT_REQUIRE has it."""
-    name: str = request.param
+    _need(request.param)
+    return request.param
+
+
+def _need(name: str) -> None:
     answer = backends.probe(name)
     if not answer.usable:
         report = pytest.fail if name in _REQUIRED else pytest.skip
         report(f"backend {name!r}: {answer.reason}")
-    return name
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked with the name of a backend need it."""
+    for name in registry.names():
+        if item.get_closest_marker(name):
+            _need(name)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ def test_builds_are_compared_once_each_with_the_one_that_is_shipped():
         builds = gpu_sweep.variants(quick)
         assert builds[0] == NARROW
         assert len(set(builds)) == len(builds)
+        assert {1, 2, 3} <= {b.groups_together for b in builds}
     assert 20 < len(builds) < 80
 
 

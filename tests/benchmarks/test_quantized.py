@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from airllm.measure.quantized import ManyRows, OneRow
 from benchmarks import quantized
+from benchmarks.quantized_products import ManyRows, OneRow
 
 pytestmark = [pytest.mark.checkout, pytest.mark.torch]
 

@@ -78,8 +78,10 @@ def build_opencl(options: argparse.Namespace) -> None:
     """
     if importlib.util.find_spec("pyopencl") is None:
         raise CommandError("pyopencl is not installed: pip install pyopencl.")
-    from gint.host import backends
+    from gint.host import backends, probing
 
+    # Whoever builds waits for a driver's first compilation.
+    os.environ.setdefault(probing.VARIABLE, "60")
     print(capabilities.devices_of("opencl"), flush=True)
     answer = backends.probe("opencl")
     if not answer.usable:

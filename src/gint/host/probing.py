@@ -60,13 +60,12 @@ def probe_in_subprocess(module: str, key: str) -> Probe:
         out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         _unfinished.append(process)
-        answer = Probe(
+        return Probe(
             False,
             f"asking for devices took more than {limit:g} s.",
             remedy="It goes on in the background: try again in a minute. If that does not help, "
             "a driver hangs; `clinfo` or `nvidia-smi` show which.",
         )
-        return answer
     return _answer(module, key, process.returncode, out, err)
 
 

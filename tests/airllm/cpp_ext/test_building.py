@@ -6,11 +6,15 @@ import hashlib
 import os
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from airllm.cpp_ext import building
+from airllm.cpp_ext.commands import CommandError
 from gint.host import backends
+from gint.host.backends import Probe
 from tests.airllm.cpp_ext.trees import Tree
 
 pytestmark = pytest.mark.checkout
@@ -94,6 +98,18 @@ def test_what_cannot_be_built_says_what_is_missing(tree, tmp_path, command):
     done = tree.run(*python, **nothing)
     assert (done.status, done.out) == (1, "")
     assert done.err.splitlines()[-1].startswith("setup.py: ")
+
+
+def test_build_cuda_says_where_the_backend_cannot_be_used_yet(monkeypatch, capsys):
+    answer = Probe(False, "there is no device.", remedy="Plug one in.")
+    monkeypatch.setattr(backends, "probe", lambda name: answer)
+    monkeypatch.setattr("gint.kernel.interpreter.cuda.build.main", lambda arguments: 0)
+    building.build_cuda(Namespace())
+    said = "It cannot be used here yet: there is no device. Plug one in.\n"
+    assert capsys.readouterr().out == said
+    monkeypatch.setattr("gint.kernel.interpreter.cuda.build.main", lambda arguments: 1)
+    with pytest.raises(CommandError, match="was not built"):
+        building.build_cuda(Namespace())
 
 
 @pytest.mark.opencl

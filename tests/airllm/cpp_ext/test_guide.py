@@ -282,6 +282,15 @@ def test_force_mode_failures(guide, name):
     assert guide.python(GET_BACKEND).fine() == "cpp\n"
 
 
+def test_force_mode_failures_with_cuda_itself(tree):
+    """No stand-in: the copy has no build, and the devices are hidden."""
+    assert tree.setup("configure_backend", "--backend=cuda", "--force").status == 0
+    fact, ways, module = import_error(tree)
+    assert fact == "No module named 'tensor_ops_cuda'"
+    assert "python setup.py build_cuda" in ways
+    assert module == "tensor_ops_cuda"
+
+
 def test_force_mode_failures_with_a_backend_that_is_built(guide):
     stand_in(guide, "cuda", NO_DEVICE)
     type_in(guide, CD + "python setup.py configure_backend --backend=cuda --force")

@@ -8,6 +8,7 @@ meaning. No implementation ever writes the dequantised matrix to memory.
     cpp_products.py      those of the C++ module, for `cpp`; its sources are in src/
     device_products.py   those of devices; the kernel is portable/products.h
     opencl_products.py   ... on the device of `opencl`
+    cuda_products.py     ... on that of `cuda`
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ functions; how memory moves and kernels are built is theirs to know.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,21 +19,37 @@ import numpy as np
 from gint.kernel.interpreter.device.build import PORTABLE
 
 from . import PreparedWeights, QuantizedProducts, QuantizedWeights
-from .formats import BLOCK, QuantizedFormat
+from .formats import BLOCK, FORMATS, QuantizedFormat
 
 _LANES = 32
-#: Rows of x that share a weight read once: the builds there are.
+#: Rows of x that share a weight read once: there is a kernel for each.
 _TILES = (1, 8)
-KERNEL = "gint_quantized"
 _INCLUDE = re.compile(r'^#include "(.+?)"\n', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ProductsBuild:
+    """One compilation of portable/products.h, all kernels; `block` is a multiple of 32."""
+
+    block: int = 128
+    stem: str = "quantized"
+
+    @property
+    def defines(self) -> dict[str, int]:
+        """The macros the source is compiled with."""
+        return {"GI_BLOCK": self.block, "GI_GROUPS_TOGETHER": 1}
+
+    @property
+    def text(self) -> str:
+        return _source()
 
 
 class Device(Protocol):
     """Where products run."""
 
     @property
-    def block(self) -> int:
-        """Threads of a group, a multiple of 32."""
+    def build(self) -> ProductsBuild:
+        """What it is that `launch` launches."""
 
     def upload(self, array: np.ndarray) -> Any:
         """A contiguous array in the device's memory."""
@@ -41,10 +59,8 @@ class Device(Protocol):
     def download(self, memory: Any, array: np.ndarray) -> None:
         """Into a contiguous array, when all that was launched is done."""
 
-    def launch(
-        self, defines: Mapping[str, int], groups: int, memory: list[Any], numbers: list[int]
-    ) -> None:
-        """KERNEL of `source()`, built with these macros, on memory and uint32 numbers."""
+    def launch(self, kernel: str, groups: int, memory: list[Any], numbers: list[int]) -> None:
+        """A kernel of the build, on memory and uint32 numbers."""
 
 
 class DeviceWeights:
@@ -105,7 +121,7 @@ class DeviceProducts:
         tile = _TILES[len(rows) > 1]
         groups = -(-outputs // _LANES) * -(-len(rows) // tile)
         self.device.launch(
-            defines_of(held.format, tile, self.device.block),
+            kernel_of(held.format, tile),
             groups,
             [held.words, held.scales, self.device.upload(rows), memory],
             [inputs // BLOCK, outputs, len(rows)],
@@ -115,24 +131,32 @@ class DeviceProducts:
             out[...] = result
 
 
-def defines_of(quantized: QuantizedFormat, rows: int, block: int) -> dict[str, int]:
-    """The macros of one build."""
-    return {"GI_BLOCK": block, "GI_ROWS": rows, "GI_QUADS": _quads(quantized)}
+def kernel_of(quantized: QuantizedFormat, rows: int) -> str:
+    """The name of the kernel for `rows` rows of x, 1 or 8."""
+    return f"gint_quantized_{_quads(quantized)}_{rows}"
 
 
 @cache
-def source() -> str:
-    """products.h as one text without includes of files of ours."""
-    seen: set[str] = set()
+def _source() -> str:
+    """All kernels as one text without includes of files of ours."""
+    seen: set[Path] = set()
 
     def text_of(path: Path) -> str:
-        if path.name in seen:
+        if path in seen:
             return ""
-        seen.add(path.name)
+        if path.parent == PORTABLE:
+            seen.add(path)
         text = path.read_text(encoding="utf-8")
         return _INCLUDE.sub(lambda include: text_of(PORTABLE / include.group(1)), text)
 
-    return text_of(Path(__file__).parent / "portable" / "products.h")
+    parts = []
+    for quantized, rows in product(FORMATS, _TILES):
+        quads = _quads(quantized)
+        macros = {"ROWS": rows, "QUADS": quads, "VARIANT(name)": f"name##_{quads}_{rows}"}
+        parts += [f"#define GI_{macro} {value}\n" for macro, value in macros.items()]
+        parts.append(text_of(Path(__file__).parent / "portable" / "products.h"))
+        parts += [f"#undef GI_{macro.removesuffix('(name)')}\n" for macro in macros]
+    return "".join(parts)
 
 
 def _interleave(weights: QuantizedWeights) -> tuple[np.ndarray, np.ndarray]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gint.kernel.interpreter.opencl.backend import open_here
 
-from .device_products import KERNEL, DeviceProducts, source
+from .device_products import DeviceProducts, ProductsBuild
 
 
 class OpenclDevice:
     """The backend's device and queue (see device_products.Device)."""
 
     def __init__(self) -> None:
-        self._kernels: dict[tuple, Any] = {}
+        self._kernels: dict[tuple[Any, str], Any] = {}
 
     @property
-    def block(self) -> int:
-        return min(128, open_here().device.max_work_group_size // 32 * 32)
+    def build(self) -> ProductsBuild:
+        return ProductsBuild(min(128, open_here().device.max_work_group_size // 32 * 32))
 
     def upload(self, array: np.ndarray) -> Any:
         import pyopencl as cl
@@ -43,27 +42,25 @@ class OpenclDevice:
             with device.lock:
                 cl.enqueue_copy(device.queue, array, memory, is_blocking=True)
 
-    def launch(
-        self, defines: Mapping[str, int], groups: int, memory: list[Any], numbers: list[int]
-    ) -> None:
+    def launch(self, kernel: str, groups: int, memory: list[Any], numbers: list[int]) -> None:
         import pyopencl as cl
 
-        device = open_here()
+        device, block = open_here(), self.build.block
         with device.lock:
-            kernel = self._kernel(device, defines)
-            kernel.set_args(*memory, *map(np.uint32, numbers))
-            block = defines["GI_BLOCK"]
-            cl.enqueue_nd_range_kernel(device.queue, kernel, (groups * block,), (block,))
+            found = self._kernel(device, kernel)
+            found.set_args(*memory, *map(np.uint32, numbers))
+            cl.enqueue_nd_range_kernel(device.queue, found, (groups * block,), (block,))
 
-    def _kernel(self, device: Any, defines: Mapping[str, int]) -> Any:
+    def _kernel(self, device: Any, name: str) -> Any:
         import pyopencl as cl
 
-        key = (device, *defines.items())
-        if key not in self._kernels:
-            options = ["-cl-std=CL1.2", *(f"-D{name}={value}" for name, value in defines.items())]
-            program = cl.Program(device.context, source()).build(options)
-            self._kernels[key] = cl.Kernel(program, KERNEL)
-        return self._kernels[key]
+        if (device, name) not in self._kernels:
+            build = self.build
+            options = ["-cl-std=CL1.2", *(f"-D{k}={v}" for k, v in build.defines.items())]
+            program = cl.Program(device.context, build.text).build(options)
+            for kernel in program.all_kernels():
+                self._kernels[device, kernel.function_name] = kernel
+        return self._kernels[device, name]
 
 
 PRODUCTS = DeviceProducts(OpenclDevice())

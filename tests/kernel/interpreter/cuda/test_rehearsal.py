@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.checkout]
 
 SUITE = (
     "tests/kernel/interpreter/test_differential.py", "tests/program/test_fuzz.py",
-    "tests/host/test_executor.py",
+    "tests/host/test_executor.py", "tests/kernel/quantized/test_products.py",
 )  # fmt: skip
 
 START = """

@@ -10,9 +10,10 @@ import ctypes
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gint.host.backends import Capabilities, Probe
 from gint.host.probing import probe_in_subprocess
@@ -25,6 +26,9 @@ from .build import CudaBuild
 from .dense import matmul
 from .driver import Device, bindings, check, device
 from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
+
+if TYPE_CHECKING:
+    from gint.kernel.quantized import QuantizedProducts
 
 #: Slots of portable/dialect.h's gi_slots.
 MAX_SLOTS = 64
@@ -211,6 +215,12 @@ class CudaBackend:
     def memory(self) -> CudaMemory:
         return CudaMemory()
 
+    @property
+    def quantized(self) -> QuantizedProducts:
+        from gint.kernel.quantized.cuda_products import PRODUCTS
+
+        return PRODUCTS
+
     def probe(self) -> Probe:
         """Bindings, build, driver, device: the first that is missing is said."""
         if not _is_installed():
@@ -228,11 +238,16 @@ class CudaBackend:
                 False,
                 f"the CUDA interpreter is not built{stale}.",
                 built=False,
-                remedy="CudaBuild it: python setup.py build_cuda.",
+                remedy="Build it: python setup.py build_cuda.",
             )
         if driver.is_running():
-            return driver.probe_device()
-        return probe_in_subprocess(driver.__name__, driver.state())
+            answer = driver.probe_device()
+        else:
+            answer = probe_in_subprocess(driver.__name__, driver.state())
+        if not answer.usable and not build.is_built():
+            # NVRTC could build it for a device; without one nothing has been built.
+            return replace(answer, built=False)
+        return answer
 
     def load(self, verified: VerifiedProgram) -> CudaKernel:
         return CudaKernel(verified, self.builds)

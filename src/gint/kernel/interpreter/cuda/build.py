@@ -4,9 +4,10 @@ there is no nvcc, once for the device at hand.
     python -m gint.kernel.interpreter.cuda.build            all architectures, and what each uses
     python -m gint.kernel.interpreter.cuda.build sm_90      one of them
 
-There are two binaries, for registers of 32 and of 64 bits; the second is loaded when a program asks
-for it. Each is called after the digest of what it was built from, so that nothing stale is ever
-loaded. Knows the device source and the compilers. Does not know the driver.
+There are three binaries: the interpreter for registers of 32 and of 64 bits, and the quantised
+products. Each is loaded when something asks for it, and called after the digest of what it was
+built from, so that nothing stale is ever loaded. Knows the device sources and the compilers. Does
+not know the driver.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from gint.host.probing import cache_directory
+from gint.kernel.quantized.device_products import ProductsBuild
 
 from ..device.build import Build, source
 
@@ -44,11 +46,27 @@ class CudaBuild(Build):
     def defines(self) -> dict[str, int]:
         return {**super().defines, "GI_GROUPS_TOGETHER": self.groups_together}
 
+    @property
+    def stem(self) -> str:
+        """What files of this build are called after."""
+        return f"interpreter-{self.word_bits}"
+
+    @property
+    def text(self) -> str:
+        """The source, to be compiled with the macros `defines`."""
+        return source()
+
+
+#: Anything to be compiled: `defines`, `text` and `stem`.
+Unit = CudaBuild | ProductsBuild
+
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
 NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=2)
 WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
+PRODUCTS = ProductsBuild()
+UNITS: tuple[Unit, ...] = (*BUILDS, PRODUCTS)
 #: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 OLDEST_NVCC = (12, 8)
@@ -87,24 +105,24 @@ def build_fatbin(
     with tempfile.TemporaryDirectory() as place:
         with ThreadPoolExecutor() as pool:
             made = list(
-                pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), BUILDS)
+                pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), UNITS)
             )
-        paths = tuple(fatbin_path(build, folder) for build in BUILDS)
+        paths = tuple(fatbin_path(build, folder) for build in UNITS)
         for path, (fatbin, _) in zip(paths, made, strict=True):
             _put(fatbin, path)
-    for stale in set(folder.glob("interpreter-*.fatbin")) - set(paths):
+    for stale in set(folder.glob("*.fatbin")) - set(paths):
         stale.unlink()
     return paths, tuple(r for _, used in made for r in used)
 
 
 def compile_nvcc(
-    nvcc: Path, build: CudaBuild, architectures: Sequence[str], folder: Path
+    nvcc: Path, build: Unit, architectures: Sequence[str], folder: Path
 ) -> tuple[bytes, tuple[Resources, ...]]:
     """One build as a fatbin, and what its kernels use. Raises BuildError."""
-    main = folder / f"interpreter-{build.word_bits}.cu"
+    main = folder / f"{build.stem}.cu"
     main.write_text(text_of(build), encoding="utf-8")
     made = main.with_suffix(".fatbin")
-    threads = max(1, (os.cpu_count() or 1) // len(BUILDS))
+    threads = max(1, (os.cpu_count() or 1) // len(UNITS))
     command = [
         str(nvcc), "--fatbin", "-O3", "-w", *options(nvcc_version(nvcc)), "-Xptxas", "-v",
         "--threads", str(threads), *_targets(architectures), "-o", str(made), str(main),
@@ -120,10 +138,10 @@ def options(version: tuple[int, int]) -> list[str]:
     return [*OPTIONS, JUMP_TABLES] if version >= (13, 0) else list(OPTIONS)
 
 
-def text_of(build: CudaBuild) -> str:
-    """The source of one build: its numbers, then the device interpreter."""
+def text_of(build: Unit) -> str:
+    """All of the source of one build: its numbers first."""
     numbers = [f"#define {name} {value}\n" for name, value in build.defines.items()]
-    return "".join(numbers) + source()
+    return "".join(numbers) + build.text
 
 
 def _targets(architectures: Sequence[str]) -> list[str]:
@@ -133,16 +151,14 @@ def _targets(architectures: Sequence[str]) -> list[str]:
     return [*flags, f"-gencode=arch=compute_{newest},code=compute_{newest}"]
 
 
-def image_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
+def image_for(build: Unit, capability: tuple[int, int]) -> bytes:
     """What the driver is to load for a build: nvcc's, or NVRTC's for this capability, made now if
     it has not been before. Raises BuildError."""
-    try:
-        return fatbin_path(build).read_bytes()
-    except OSError:
-        return build_for(build, capability)
+    fatbin = find_fatbin(build)
+    return build_for(build, capability) if fatbin is None else fatbin.read_bytes()
 
 
-def build_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
+def build_for(build: Unit, capability: tuple[int, int]) -> bytes:
     """Machine code for one compute capability by NVRTC, from the user's cache where it has been
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
@@ -156,10 +172,10 @@ def build_for(build: CudaBuild, capability: tuple[int, int]) -> bytes:
     return code
 
 
-def cached_path(build: CudaBuild, architecture: str) -> Path:
+def cached_path(build: Unit, architecture: str) -> Path:
     """Where this NVRTC's build for an architecture is kept."""
     version = ".".join(map(str, _nvrtc_version()))
-    name = f"interpreter-{build.word_bits}-{key(build)}-{architecture}-nvrtc{version}.cubin"
+    name = f"{build.stem}-{key(build)}-{architecture}-nvrtc{version}.cubin"
     return cache_folder() / name
 
 
@@ -241,22 +257,28 @@ def cache_folder() -> Path:
     return cache_directory() / "cuda"
 
 
-def fatbin_path(build: CudaBuild, folder: Path = HERE) -> Path:
-    """Where nvcc's build of these very sources is, if it has been made."""
-    return folder / f"interpreter-{build.word_bits}-{key(build)}.fatbin"
+def fatbin_path(build: Unit, folder: Path = HERE) -> Path:
+    """Where nvcc's build of these very sources is put."""
+    return folder / f"{build.stem}-{key(build)}.fatbin"
+
+
+def find_fatbin(build: Unit) -> Path | None:
+    """nvcc's build, beside this file or in the user's cache; None where there is none."""
+    paths = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
+    return next((path for path in paths if path.exists()), None)
 
 
 def is_built() -> bool:
-    return all(fatbin_path(build).exists() for build in BUILDS)
+    return all(find_fatbin(build) is not None for build in UNITS)
 
 
 def has_stale_build() -> bool:
     """Whether there is a build of other sources."""
-    return not is_built() and any(HERE.glob("interpreter-*.fatbin"))
+    return not is_built() and any(HERE.glob("*.fatbin"))
 
 
 @cache
-def key(build: CudaBuild) -> str:
+def key(build: Unit) -> str:
     """The digest of the source, which holds the instruction table's checksum, and the options."""
     made_of = f"{OPTIONS}{JUMP_TABLES}{text_of(build)}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:16]

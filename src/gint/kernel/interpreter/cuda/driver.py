@@ -21,6 +21,7 @@ from gint.host.backends import Probe
 #: The oldest compute capability the interpreter is built for (Turing).
 OLDEST = (7, 5)
 
+_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 #: After one of these nothing can run in the context any more; CUDA calls them sticky.
 _STICKY = (
     "CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_LAUNCH_TIMEOUT",
@@ -175,7 +176,7 @@ def default_ordinal() -> int:
 def is_running() -> bool:
     """Whether this process uses the driver already: then asking it is safe and quick."""
     try:
-        ctypes.CDLL("libcuda.so.1", mode=os.RTLD_NOLOAD)
+        ctypes.CDLL(_LIBRARY, mode=os.RTLD_NOLOAD)
     except (OSError, AttributeError):
         return False
     error, _ = bindings().cuDeviceGetCount()
@@ -185,6 +186,10 @@ def is_running() -> bool:
 def probe_device() -> Probe:
     """Asks the driver: is there a device, and is it new enough? Raises nothing."""
     try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return Probe(False, f"no NVIDIA driver is installed: there is no {_LIBRARY}.")
+    try:
         driver = bindings()
         (error,) = driver.cuInit(0)
         if error:
@@ -192,7 +197,7 @@ def probe_device() -> Probe:
         found = [device(n) for n in range(device_count())]
         names = [f"{d.name} (sm_{d.capability[0]}{d.capability[1]})" for d in found]
     except Exception as error:  # whatever the bindings or the driver come up with
-        return Probe(False, f"no NVIDIA driver is installed: {_first_line(error)}")
+        return Probe(False, f"the CUDA driver cannot be used: {_first_line(error)}")
     if not found:
         return Probe(False, "there is no CUDA device (CUDA_VISIBLE_DEVICES hides devices)")
     if not any(d.capability >= OLDEST for d in found):

@@ -78,9 +78,8 @@ class Allocator:
                 self.pinned[fold.d] = _FIRST + len(self.pinned)
             else:
                 self.folded_at[fold.d] = self._new_spills(fold.op.inputs)
-        self.held: dict[int, int | None] = {
-            k: None for k in range(_FIRST + len(self.pinned), registers)
-        }
+        free = range(_FIRST + len(self.pinned), registers)
+        self.held: dict[int, int | None] = dict.fromkeys(free)
 
     # --- Accumulators
 
@@ -114,6 +113,13 @@ class Allocator:
     # --- Instructions
 
     def instruction(self, at: int, i: Instruction) -> None:
+        """Emit the section's instruction number `at`."""
+        self._emit(at, i)
+        for r in i.reads:
+            if self._next_use(r, at) == _NEVER:
+                self._release(r)
+
+    def _emit(self, at: int, i: Instruction) -> None:
         form = i.op.form
         if form is Form.LOAD:
             if self._load_ahead(at, i):
@@ -220,7 +226,8 @@ class Allocator:
         return next((k for k, held in self.held.items() if held == value), None)
 
     def _next_use(self, value: int | None, at: int) -> int:
-        return next((use for use in self.uses.get(value, ()) if use > at), _NEVER)
+        uses = () if value is None else self.uses.get(value, ())
+        return next((use for use in uses if use > at), _NEVER)
 
     def _stage(self, value: int, place: int) -> None:
         """rPLACE <- value; acc stays."""
@@ -259,30 +266,42 @@ class Allocator:
         """
         since = at if since is None else since
         value, use = self.acc, self._next_use(self.acc, since)
-        known = value is None or value in self.uniforms or value in self.rows
-        if known or use == _NEVER or value in self.spilled or self._register(value) is not None:
+        if value is None or use == _NEVER or self._is_kept(value):
             return
-        for k, held in self.held.items():
-            if self._next_use(held, since) == _NEVER and held not in keep:
-                self._release(held)
-                self.stream.emit(f"PUT_{k}")
-                self.held[k] = value
-                return
-        away = [k for k, held in self.held.items() if held not in keep]
-        k = max(away, key=lambda k: self._next_use(self.held[k], since), default=None)
-        if k is None or self._next_use(self.held[k], since) <= use:
+        free = [k for k, v in self.held.items() if self._next_use(v, since) == _NEVER]
+        k = next((k for k in free if self.held[k] not in keep), None)
+        if k is None:
+            k = self._make_room(since, use, keep)
+        if k is None:
             self.spilled[value] = self._new_spills(1)
             self.stream.emit("PUT_SPILL", self.spilled[value])
             return
-        victim = self.held[k]
-        if victim not in self.spilled:
-            self.spilled[victim] = self._new_spills(1)
-            self.stream.emit(f"SPILL_{k}", self.spilled[victim])
+        self._release(self.held[k])
         self.stream.emit(f"PUT_{k}")
         self.held[k] = value
 
+    def _is_kept(self, value: int) -> bool:
+        """Whether `value` is, or can be had, elsewhere than in acc."""
+        known = value in self.uniforms or value in self.rows or value in self.spilled
+        return known or self._register(value) is not None
+
+    def _make_room(self, since: int, use: int, keep: tuple[int, ...]) -> int | None:
+        """A register whose value, needed after `use`, has gone to a spill, or None."""
+        away = {
+            k: v for k, v in self.held.items()
+            if v is not None and v not in keep and self._next_use(v, since) > use
+        }  # fmt: skip
+        if not away:
+            return None
+        k = max(away, key=lambda k: self._next_use(away[k], since))
+        if away[k] not in self.spilled:
+            self.spilled[away[k]] = self._new_spills(1)
+            self.stream.emit(f"SPILL_{k}", self.spilled[away[k]])
+        self.held[k] = None
+        return k
+
     def _release(self, value: int | None) -> None:
-        if value in self.spilled:
+        if value is not None and value in self.spilled:
             self.free_spills.append(self.spilled.pop(value))
 
     def _new_spills(self, count: int) -> int:

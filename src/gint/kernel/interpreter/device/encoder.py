@@ -84,13 +84,36 @@ def _instructions(program: Program) -> list[Instruction]:
 
 
 def encode(verified: VerifiedProgram, bits: int, registers: int) -> DeviceProgram:
-    """The device form for words of `bits` bits and `registers` registers a thread."""
-    return _Encoder(verified, bits, registers).run()
+    """The device form for words of `bits` bits and `registers` registers a thread.
+
+    Loads stay where they are, early ones wait for memory together, unless values then do not fit
+    the registers and loading late keeps more of them there.
+    """
+    early = _Encoder(verified, bits, registers, late=False).run()
+    if not early.spills:
+        return early
+    late = _Encoder(verified, bits, registers, late=True).run()
+    return min(early, late, key=lambda program: program.spills)
+
+
+def load_late(code: list[Instruction]) -> list[Instruction]:
+    """The same section with every load just before its first use, but after no store it preceded:
+    slots may share memory."""
+    done: list[Instruction] = []
+    waiting: dict[int, Instruction] = {}
+    for i in code:
+        if i.op.form is Form.LOAD:
+            waiting[i.d] = i
+            continue
+        wanted = list(waiting) if i.op.form is Form.STORE else i.reads
+        done += [waiting.pop(r) for r in wanted if r in waiting]
+        done.append(i)
+    return done + list(waiting.values())
 
 
 class _Encoder:
-    def __init__(self, verified: VerifiedProgram, bits: int, registers: int) -> None:
-        self.verified, self.bits, self.registers = verified, bits, registers
+    def __init__(self, verified: VerifiedProgram, bits: int, registers: int, late: bool) -> None:
+        self.verified, self.bits, self.registers, self.late = verified, bits, registers, late
         program = verified.program
         self.uniforms = program.uniforms
         self.stream = Stream()
@@ -116,6 +139,7 @@ class _Encoder:
     def _section(self, section: Section, later: set[int]) -> None:
         stream, start = self.stream, self.stream.length
         code = [i for i in section.instructions if i.writes not in self.uniforms]
+        code = load_late(code) if self.late else code
         folds = [i for i in code if i.op.form is Form.REDUCE]
         allocator = Allocator(
             stream, code, self.uniforms, dict(self.rows), self.verified.types, self.registers, folds
@@ -156,4 +180,3 @@ class _Encoder:
         first = self.row_words
         self.row_words += words
         return first
-

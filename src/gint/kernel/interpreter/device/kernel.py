@@ -11,7 +11,8 @@ plans. Does not know devices or memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
@@ -23,6 +24,9 @@ from .plan import Plan, TooLargeError, plan
 
 #: Ways of sharing memory that one prepared launch remembers.
 _MAX_PROVEN = 16
+
+#: Layouts whose plans a kernel keeps for launches that were not prepared, the latest.
+_RECENT = 16
 
 Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
 
@@ -44,6 +48,7 @@ class DeviceKernel:
         self.verified, self.device = verified, device
         self.word_bits = word_bits(verified)
         self._encoded: dict[int, DeviceProgram] = {}
+        self._recent: OrderedDict[tuple, tuple[Callable[..., int], int]] = OrderedDict()
 
     def launch(
         self, binding: Binding, stream: int | None = None, threads: int | None = None
@@ -51,7 +56,13 @@ class DeviceKernel:
         """Verify the binding and run; the error flag. Raises VerificationError."""
         verify_binding(self.verified, binding)
         slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        run, error = self._ready(binding.extents, binding.params, slots)
+        key = (binding.extents, repr(binding.params), slots)  # 0.0 and -0.0 are not the same
+        if (found := self._recent.get(key)) is None:
+            found = self._ready(binding.extents, binding.params, slots)
+            self._recent[key] = found
+            while len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+        run, error = found
         return error | run(*(s.pointer for s in binding.slots))
 
     def prepare(
@@ -114,26 +125,41 @@ class Apart:
             if n in p.slots_used and 0 not in shape:
                 region = Region(offset * size, size, shape, tuple(s * size for s in strides))
                 self.touched.append((n, region.low, region.high, size, slot.access.writes))
+        self.is_aligned, self.is_apart = self._written_out(len(slots))
         #: The ways in which slots shared bytes in calls that were verified.
         self.proven: set[tuple] = set()
 
     def __call__(self, pointers: tuple[Any, ...]) -> bool:
-        spans = []
-        for n, low, high, itemsize, writes in self.touched:
-            pointer = pointers[n]
-            if pointer <= 0 or pointer % itemsize:
-                return False
-            spans.append((pointer + low, pointer + high, writes))
-        spans.sort()
-        # What is only read may share bytes; what is written must begin after all before it end.
-        end_of_all = end_of_written = 0
-        for start, end, writes in spans:
-            if start < (end_of_all if writes else end_of_written):
-                return bool(self.proven) and self._shared(pointers) in self.proven
-            end_of_all = max(end_of_all, end)
-            if writes:
-                end_of_written = max(end_of_written, end)
-        return True
+        if self.is_apart(*pointers):
+            return True
+        return bool(self.proven) and self.is_aligned(*pointers) and (
+            self._shared(pointers) in self.proven
+        )  # fmt: skip
+
+    def _written_out(self, count: int) -> tuple[Callable[..., bool], Callable[..., bool]]:
+        """The tests as expressions, since every launch makes them:
+
+        lambda p0, p1: p0 > 0 and p1 > 0 and not (p0 | p1) & 3 and not -4096 < p1 - p0 < 4096
+        """
+        names = ", ".join(f"p{n}" for n in range(count))
+        aligned = [f"p{n} > 0" for n, *_ in self.touched]
+        for size in sorted({size for *_, size, _ in self.touched} - {1}):
+            together = " | ".join(f"p{n}" for n, *_, s, _ in self.touched if s == size)
+            aligned.append(f"not ({together}) & {size - 1}")
+        apart = [
+            f"not {low - other_high} < p{m} - p{n} < {high - other_low}"
+            for n, low, high, m, other_low, other_high in self._pairs()
+        ]
+        texts = (" and ".join(tests or ["True"]) for tests in (aligned, aligned + apart))
+        is_aligned, is_apart = (eval(f"lambda {names}: {text}") for text in texts)
+        return is_aligned, is_apart
+
+    def _pairs(self) -> Iterator[tuple[int, int, int, int, int, int]]:
+        """Pairs of slots that must not share bytes: one of them is written."""
+        for k, (n, low, high, _, writes) in enumerate(self.touched):
+            for m, other_low, other_high, _, other_writes in self.touched[:k]:
+                if writes or other_writes:
+                    yield n, low, high, m, other_low, other_high
 
     def remember(self, pointers: tuple[Any, ...]) -> None:
         """These have been verified."""
@@ -142,11 +168,8 @@ class Apart:
 
     def _shared(self, pointers: tuple[Any, ...]) -> tuple:
         """The slots that share bytes, and how far apart they are."""
-        found = []
-        for k, (n, low, high, _, writes) in enumerate(self.touched):
-            for m, other_low, other_high, _, other_writes in self.touched[:k]:
-                apart = pointers[m] - pointers[n]
-                meet = apart + other_low < high and low < apart + other_high
-                if meet and (writes or other_writes):
-                    found.append((n, m, apart))
-        return tuple(found)
+        return tuple(
+            (n, m, pointers[m] - pointers[n])
+            for n, low, high, m, other_low, other_high in self._pairs()
+            if low - other_high < pointers[m] - pointers[n] < high - other_low
+        )

@@ -121,10 +121,10 @@ class _Planner:
         self.build: Build = build
         self.extents, self.params, self.slots = extents, params, slots
         p = program.verified.program
+        self.touched = self._touched()
         sizes = [slot.dtype.itemsize for slot in p.slots]
         self.layout = arrange(
-            self._axes(sizes), frozenset(p.reduced_axes), self._positions_read(),
-            [size if n in p.slots_used else 0 for n, size in enumerate(sizes)], build,
+            self._axes(sizes), frozenset(p.reduced_axes), self._positions_read(), sizes, build,
         )  # fmt: skip
         self.parts: list[np.ndarray] = []
         self.words = 0
@@ -132,10 +132,9 @@ class _Planner:
     def _axes(self, sizes: list[int]) -> list[Axis]:
         p = self.program.verified.program
         steps = [[0] * len(p.slots) for _ in p.axes]
-        for n, (slot, (_, _, strides)) in enumerate(zip(p.slots, self.slots, strict=True)):
-            if n in p.slots_used:
-                for axis, stride in zip(slot.axes, strides, strict=True):
-                    steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
+        for n in (t.slot for t in self.touched):
+            for axis, stride in zip(p.slots[n].axes, self.slots[n][2], strict=True):
+                steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
         return [Axis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
 
     def _positions_read(self) -> frozenset[int]:
@@ -159,7 +158,7 @@ class _Planner:
         code = (i for s in program.verified.program.sections for i in s.instructions)
         return Plan(
             layout, records, tuple(launches), scratch * word, error,
-            any(i.op.sets_error for i in code), self._touched(), self.at["SLOTS_AT"],
+            any(i.op.sets_error for i in code), self.touched, self.at["SLOTS_AT"],
         )  # fmt: skip
 
     def _touched(self) -> tuple[Touched, ...]:
@@ -289,11 +288,14 @@ class _Planner:
                 places[axis.sources[0]] = place
         slots: list[int] = []
         sizes = [slot.dtype.itemsize for slot in program.verified.program.slots]
+        touched = {t.slot for t in self.touched}
         for n, (_, offset, _) in enumerate(self.slots):
-            slots += (offset * sizes[n], *(axis.steps[n] for axis in axes))
+            start = offset * sizes[n] if n in touched else 0
+            slots += (start, *(axis.steps[n] for axis in axes))
         divisors: list[int] = []
         for axis in axes:
-            divisors += (axis.extent, *magic(axis.extent))
+            # Nothing is touched along an axis of length 0, but a scalar section divides by it.
+            divisors += (max(axis.extent, 1), *magic(axis.extent))
         tables = {
             "CODE_AT": np.ascontiguousarray(code).reshape(-1).view(np.int64),
             "SECTIONS_AT": np.array(sections + accumulators, np.int64),

@@ -5,6 +5,7 @@ Does not know opcodes or tensors: encoding and planning are gint.kernel.interpre
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,15 +18,13 @@ from gint.kernel.interpreter.device.kernel import DeviceKernel
 from gint.kernel.interpreter.device.plan import Plan
 from gint.program import VerifiedProgram
 
-from .device import OpenDevice, open_device
+from .device import FIRST_SLOT, OpenDevice, open_device
 from .errors import in_words
 from .memory import HostMemory, regions
 from .probe import probe as ask
 
 if TYPE_CHECKING:
     from gint.kernel.quantized import QuantizedProducts
-
-_FIRST_SLOT = 4  # after records, record_at, scratch, error
 
 
 def open_here() -> OpenDevice:
@@ -54,7 +53,7 @@ class OpenclDevice:
 
 
 class ReadyLaunch:
-    """A plan on a device: all arguments set but the slots. Several threads may call it."""
+    """A plan on a device, its records there. Several threads may call it."""
 
     def __init__(self, memory: HostMemory, made: Plan, build: Build) -> None:
         import pyopencl as cl
@@ -64,16 +63,15 @@ class ReadyLaunch:
         start = {t.slot: 0 if device.shares_memory else t.low for t in made.touched}
         self.start, self.flags = start, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
         self.records = self._upload({n: -low for n, low in start.items() if low})
-        self.runs, self.steps = [], []
-        for launch in made.launches:
-            kernel = device.kernel(build, launch.kernel)
-            kernel.set_arg(1, np.uint32(launch.record_at))
-            if launch.kernel == "gint_run":
-                kernel.set_arg(3, device.error_word)
-                for slot in range(_FIRST_SLOT, kernel.num_args):
-                    kernel.set_arg(slot, None)
-                self.runs.append(kernel)
-            self.steps.append((kernel, (launch.groups * build.block,)))
+        self.steps = [
+            (
+                device.kernel(build, launch.kernel),
+                np.uint32(launch.record_at),
+                (launch.groups * build.block,),
+            )
+            for launch in made.launches
+        ]
+        self.run = device.kernel(build, "gint_run")
 
     def _upload(self, shifts: dict[int, int]):
         import pyopencl as cl
@@ -84,6 +82,8 @@ class ReadyLaunch:
 
     def __call__(self, *pointers: int) -> int:
         """Launch and wait; the error flag."""
+        if os.getpid() != self.device.pid:
+            open_here()  # says that the device did not survive the fork
         with self.device.lock, in_words(self.device.name, "a program ran"):
             return self._launch(pointers)
 
@@ -101,22 +101,21 @@ class ReadyLaunch:
                 first = pointers[n] - region.start
                 if first + self.start[n]:
                     shifts[n] = first
-                for kernel in self.runs:
-                    kernel.set_arg(_FIRST_SLOT + n, buffer)
+                self.run.set_arg(FIRST_SLOT + n, buffer)
         records = self._upload(shifts) if shifts else self.records
         scratch = self.device.scratch(self.made.scratch_bytes) if self.made.scratch_bytes else None
-        for kernel, size in self.steps:
+        for kernel, record_at, size in self.steps:
             kernel.set_arg(0, records)
+            kernel.set_arg(1, record_at)
             kernel.set_arg(2, scratch)
             cl.enqueue_nd_range_kernel(queue, kernel, size, self.block)
         for region, buffer in bound:
             if region.writes:
                 self.memory.give_back(region, buffer)
-        return self._error() if self.made.may_fail else self._finish()
-
-    def _finish(self) -> int:
-        self.device.queue.finish()
-        return 0
+        queue.finish()
+        for t in self.made.touched:  # the next launch must not see buffers of this one
+            self.run.set_arg(FIRST_SLOT + t.slot, None)
+        return self._error() if self.made.may_fail else 0
 
     def _error(self) -> int:
         """Of this launch; cleared for the next."""

@@ -18,6 +18,8 @@ from .errors import OpenclError, in_words
 
 VARIABLE = "GINT_OPENCL_DEVICE"
 _VERSION = (1, 2)
+#: Of the arguments of gint_run: records, record_at, scratch and the error flag come before.
+FIRST_SLOT = 4
 
 
 class NoDeviceError(Exception):
@@ -37,9 +39,7 @@ def candidates(wanted: str | None = None) -> list[tuple[str, Any]]:
         platforms = cl.get_platforms()
     except cl.Error as error:
         raise NoDeviceError(f"there is no OpenCL platform: {error}") from None
-    found = [
-        (f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))
-    ]
+    found = [(f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))]
     if not found:
         names = ", ".join(p.name.strip() for p in platforms) or "none there"
         raise NoDeviceError(f"no OpenCL platform has a device: {names}")
@@ -69,7 +69,9 @@ def _devices(platform: Any) -> list[Any]:
 
 
 def _matches(wanted: str, number: str, name: str) -> bool:
-    return not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    return (
+        not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
+    )
 
 
 def _rank(device: Any) -> int:
@@ -101,7 +103,7 @@ class OpenDevice:
     def __init__(self, device: Any) -> None:
         import pyopencl as cl
 
-        self.device, self.name = device, describe(device)
+        self.device, self.name, self.pid = device, describe(device), os.getpid()
         self.lock = threading.RLock()
         with in_words(self.name, "it was opened"):
             self.context = cl.Context([device])
@@ -114,6 +116,7 @@ class OpenDevice:
         self.is_cpu = is_cpu(device)
         self.build_seconds: dict[Build, float] = {}
         self._programs: dict[Build, Any] = {}
+        self._kernels: dict[tuple[Build, str], Any] = {}
         self._scratch: Any = None
 
     def build_for(self, word_bits: int) -> Build:
@@ -124,7 +127,7 @@ class OpenDevice:
         return Build(word_bits, elements=elements, block=block, on_cpu=self.is_cpu)
 
     def kernel(self, build: Build, name: str) -> Any:
-        """The kernel gint_run or gint_combine, a new object: its arguments are its own."""
+        """The kernel gint_run or gint_combine. Arguments are its state: set them holding `lock`."""
         import pyopencl as cl
 
         with self.lock, in_words(self.name, "the interpreter was built for it"):
@@ -133,7 +136,14 @@ class OpenDevice:
                 program = cl.Program(self.context, source())
                 self._programs[build] = program.build(self._options(build))
                 self.build_seconds[build] = time.perf_counter() - start
-            return cl.Kernel(self._programs[build], build.kernel(name))
+            if (build, name) not in self._kernels:
+                kernel = cl.Kernel(self._programs[build], build.kernel(name))
+                self._kernels[build, name] = kernel
+                if name == "gint_run":
+                    kernel.set_arg(3, self.error_word)
+                    for slot in range(FIRST_SLOT, kernel.num_args):
+                        kernel.set_arg(slot, None)
+            return self._kernels[build, name]
 
     def _options(self, build: Build) -> list[str]:
         import pyopencl as cl
@@ -141,6 +151,8 @@ class OpenDevice:
         options = ["-cl-std=CL1.2", *(f"-D{k}={v}" for k, v in build.defines.items())]
         if not self.has_float64:
             options.append("-DGI_HAS_F64=0")
+        if self.device.single_fp_config & cl.device_fp_config.FMA:
+            options.append("-DGI_HAS_FMA=1")
         if self.device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             options.append("-cl-fp32-correctly-rounded-divide-sqrt")
         return options
@@ -177,9 +189,9 @@ def open_device(number: str = "") -> OpenDevice:
     with _opening:
         if _forked_while_open:
             raise OpenclError(
-                "This process was forked from one that had opened an OpenCL device, and OpenCL does "
-                'not survive that.\nStart it by multiprocessing\'s "spawn" or "forkserver", or use '
-                "another backend in it."
+                "This process was forked from one that had opened an OpenCL device, and OpenCL "
+                "does not survive that.\nStart it by the `spawn` or `forkserver` method of "
+                "multiprocessing, or use another backend in it."
             )
         if _open is None:
             try:

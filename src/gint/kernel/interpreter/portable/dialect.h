@@ -80,8 +80,8 @@ static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
 #define GI_GLOBAL
 #define GI_LOCAL __shared__
 #define GI_LOCAL_POINTER
-/* GI_GROUPS_TOGETHER groups share a multiprocessor: with more threads in flight, and fewer registers
- * for each, the latency of memory is hidden. */
+/* GI_GROUPS_TOGETHER groups share a multiprocessor: with more threads in flight, and fewer
+ * registers for each, the latency of memory is hidden. */
 #ifndef GI_GROUPS_TOGETHER
 #define GI_GROUPS_TOGETHER 1
 #endif

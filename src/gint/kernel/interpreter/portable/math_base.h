@@ -40,7 +40,8 @@ typedef ulong gi_u64;
 #define GI_TRUNCF(x) trunc(x)
 #define GI_FMODF(x, y) fmod(x, y)
 #define GI_TRUNC(x) trunc(x)
-#ifdef FP_FAST_FMAF
+/* GI_HAS_FMA: the device has CL_FP_FMA. PoCL has it and does not define FP_FAST_FMAF. */
+#if defined(FP_FAST_FMAF) || GI_HAS_FMA
 #define GI_FMAF(a, b, c) fma(a, b, c)
 #else
 #define GI_FMAF(a, b, c) ((a) * (b) + (c))

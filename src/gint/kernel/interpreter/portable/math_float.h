@@ -36,6 +36,11 @@ GI_FN float gi_hypot_f32(float a, float b) {
     return infinite ? GI_INF_F32 : r;
 }
 GI_FN double gi_hypot_f64(double a, double b) { return hypot(a, b); }
+#else
+GI_FN float gi_hypot_f32(float a, float b) {
+    int infinite = (gi_abs_f32(a) == GI_INF_F32) | (gi_abs_f32(b) == GI_INF_F32);
+    return infinite ? GI_INF_F32 : hypot(a, b);
+}
 #endif
 /* 0 for zeros and NaN */
 GI_FN float gi_sign_f32(float x) { return (float)((x > 0.0f) - (x < 0.0f)); }

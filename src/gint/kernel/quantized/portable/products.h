@@ -1,5 +1,5 @@
-/* Quantised products on devices, as OpenCL C 1.2 and CUDA C++: one kernel, compiled once per format
- * and number of rows.
+/* Quantised products on devices, as OpenCL C 1.2 and CUDA C++: a kernel per format and number of
+ * rows. This text is included once for each.
  *
  * A group of GI_BLOCK threads makes 32 columns of out for GI_ROWS rows of x. Weights are
  * interleaved by 32 output rows (lanes), so that neighbouring threads read neighbouring words; the
@@ -9,7 +9,8 @@
  *   scales  float16 [groups][blocks][32 lanes]
  *   words   4 bytes [groups][blocks][GI_QUADS][32 lanes]; as in GGUF's blocks
  *
- * Macros: GI_BLOCK (a multiple of 32), GI_ROWS, GI_QUADS (4: nibbles, Q40; 8: bytes, Q80). */
+ * Macros: GI_BLOCK (a multiple of 32) for all; for each GI_ROWS, GI_QUADS (4: nibbles, Q40; 8:
+ * bytes, Q80) and GI_VARIANT(name), a name of its own. */
 #include "dialect.h"
 #include "half.h"
 
@@ -24,8 +25,8 @@
 
 /* sum[row] <- sum[row] + the products of the lowest 4 bits (or all 8) of 4 bytes with x[row][0..4)
  */
-GI_INLINE void gi_add_quad(float *sum, gi_u32 bytes, float scale, GI_GLOBAL const float *x,
-                           const gi_u32 *row_at) {
+GI_INLINE void GI_VARIANT(gi_add_quad)(float *sum, gi_u32 bytes, float scale,
+                                       GI_GLOBAL const float *x, const gi_u32 *row_at) {
 #if GI_QUADS == 4
     float a = scale * ((int)(bytes & 15) - 8), b = scale * ((int)(bytes >> 8 & 15) - 8);
     float c = scale * ((int)(bytes >> 16 & 15) - 8), d = scale * ((int)(bytes >> 24 & 15) - 8);
@@ -42,9 +43,9 @@ GI_INLINE void gi_add_quad(float *sum, gi_u32 bytes, float scale, GI_GLOBAL cons
     }
 }
 
-GI_KERNEL gint_quantized(GI_GLOBAL const gi_u32 *words, GI_GLOBAL const gi_u16 *scales,
-                         GI_GLOBAL const float *x, GI_GLOBAL float *out, gi_u32 blocks,
-                         gi_u32 outputs, gi_u32 rows) {
+GI_KERNEL GI_VARIANT(gint_quantized)(GI_GLOBAL const gi_u32 *words, GI_GLOBAL const gi_u16 *scales,
+                                     GI_GLOBAL const float *x, GI_GLOBAL float *out, gi_u32 blocks,
+                                     gi_u32 outputs, gi_u32 rows) {
     GI_LOCAL float parts[GI_TURNS][GI_ROWS][GI_LANES];
     const gi_u32 lane = GI_THREAD() % GI_LANES, turn = GI_THREAD() / GI_LANES;
     const gi_u32 groups = (outputs + GI_LANES - 1) / GI_LANES;
@@ -63,9 +64,9 @@ GI_KERNEL gint_quantized(GI_GLOBAL const gi_u32 *words, GI_GLOBAL const gi_u16 *
         GI_GLOBAL const float *values = x + block * 32;
         _Pragma("unroll") for (int quad = 0; quad < GI_QUADS; quad++) {
             gi_u32 bytes = quads[quad * GI_LANES];
-            gi_add_quad(sum, bytes, scale, values + quad * 4, row_at);
+            GI_VARIANT(gi_add_quad)(sum, bytes, scale, values + quad * 4, row_at);
 #if GI_QUADS == 4
-            gi_add_quad(sum, bytes >> 4, scale, values + 16 + quad * 4, row_at);
+            GI_VARIANT(gi_add_quad)(sum, bytes >> 4, scale, values + 16 + quad * 4, row_at);
 #endif
         }
     }

@@ -178,15 +178,15 @@ bool quantize(size_t blocks, size_t rows, size_t row, int32_t excess, uint8_t *t
         memcpy(&most, &largest, sizeof most);
         const float scale = most / 127, inverse = largest ? 127 / most : 0;
         int8_t values[BLOCK];
-        int32_t sum = 0;
+        uint32_t sum = 0; // unsigned: whatever NaN becomes here is not used, and may wrap
         for (size_t i = 0; i < BLOCK; i++) {
             const float shifted = x[i] * inverse + 0x1.8p23f; // the integer is in the low bits
-            int32_t value;
+            uint32_t value;
             memcpy(&value, &shifted, sizeof value);
             value -= 0x4b400000;
             values[i] = int8_t(value), sum += value;
         }
-        sum *= -excess;
+        sum *= uint32_t(-excess);
         memcpy(tile + row * BLOCK, values, BLOCK);
         memcpy(tile + rows * BLOCK + row * 4, &scale, sizeof scale);
         memcpy(tile + rows * (BLOCK + 4) + row * 4, &sum, sizeof sum);
@@ -220,7 +220,7 @@ void pack(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size
     constexpr size_t BYTES = QUANTIZED_FACTS[Format::FORMAT].block;
     constexpr size_t ROW_BLOCK = QUANTIZED_FACTS[Format::FORMAT].row_block;
     constexpr size_t PAIR = PAIR_SCALES + 2 * BYTES;
-    if (lanes < LANES || blocks % 2) memset(group, 0, (blocks + 1) / 2 * PAIR);
+    if (blocks && (lanes < LANES || blocks % 2)) memset(group, 0, (blocks + 1) / 2 * PAIR);
     for (size_t block = 0; block < blocks; block++, rows += ROW_BLOCK) {
         uint8_t *pair = group + block / 2 * PAIR;
         uint8_t *scales = pair + block % 2 * LANES * 2;

@@ -21,6 +21,9 @@ struct uint3 {
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
 extern uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 void __syncthreads();

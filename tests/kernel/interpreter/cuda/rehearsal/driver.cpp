@@ -10,8 +10,10 @@
  *   GINT_REHEARSAL_MEMORY=1000000     bytes a device has (default 1 GiB)
  *   GINT_REHEARSAL_FAIL=cuInit:100    a function that answers with this code
  *   GINT_REHEARSAL_FAULT=1            every launch faults; the context is broken afterwards
- *   GINT_REHEARSAL_SLEEP=5            cuInit takes so many seconds */
+ *   GINT_REHEARSAL_SKIP=1             launches do nothing: what is left is Python's and the
+ * bindings' GINT_REHEARSAL_SLEEP=5            cuInit takes so many seconds */
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,8 @@ enum {
     INVALID_DEVICE = 101,
     INVALID_CONTEXT = 201,
     NOT_FOUND = 500,
-    ILLEGAL_ADDRESS = 700
+    ILLEGAL_ADDRESS = 700,
+    LAUNCH_FAILED = 719,
 };
 
 static long number(const char *name, long otherwise) {
@@ -97,6 +100,31 @@ static void run_fiber() {
 
 void __syncthreads() { swapcontext(&fibers[running].context, &scheduler); }
 
+/* A trap in a kernel ends the launch, with an error of its own, so that the test that met it can be
+ * made smaller. A GPU would not trap on a division by zero: it computes something. */
+static bool trapped;
+
+static void trap(int) {
+    trapped = true;
+    setcontext(&scheduler);
+}
+
+struct Traps {
+    struct sigaction before[2];
+    Traps() {
+        struct sigaction mine = {};
+        mine.sa_handler = trap;
+        mine.sa_flags = SA_NODEFER;
+        sigaction(SIGFPE, &mine, &before[0]);
+        sigaction(SIGSEGV, &mine, &before[1]);
+        trapped = false;
+    }
+    ~Traps() {
+        sigaction(SIGFPE, &before[0], nullptr);
+        sigaction(SIGSEGV, &before[1], nullptr);
+    }
+};
+
 /* False where some threads of a block left while others waited at a barrier. */
 static bool run_block() {
     unsigned count = blockDim.x, left = count;
@@ -116,6 +144,7 @@ static bool run_block() {
         for (running = 0; running < count; running++) {
             threadIdx = {running, 0, 0};
             swapcontext(&scheduler, &fibers[running].context);
+            if (trapped) return false;
             gone += fibers[running].done;
         }
         if (gone && gone != count) return false;
@@ -261,17 +290,23 @@ Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, un
                       unsigned by, unsigned bz, unsigned, Handle, void **parameters, void **) {
     IN_CONTEXT(cuLaunchKernel)
     if (!gx || gy != 1 || gz != 1 || !bx || bx > 1024 || by != 1 || bz != 1) return INVALID;
-    if (number("GINT_REHEARSAL_FAULT", 0)) {
+    static const bool fault = number("GINT_REHEARSAL_FAULT", 0);
+    if (fault) {
         current()->broken = true;
         return OK; /* as a GPU: the fault shows later */
     }
+    static const bool skip = number("GINT_REHEARSAL_SKIP", 0);
+    if (skip) return OK;
+    Traps traps;
     kernel = (void (*)(void **))function;
     arguments = parameters;
     gridDim = {gx, 1, 1};
     blockDim = {bx, 1, 1};
     for (unsigned block = 0; block < gx; block++) {
         blockIdx = {block, 0, 0};
-        if (!run_block()) return current()->broken = true, OK;
+        if (run_block()) continue;
+        if (trapped) return LAUNCH_FAILED;
+        return current()->broken = true, OK;
     }
     return OK;
 }

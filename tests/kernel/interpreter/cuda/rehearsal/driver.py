@@ -13,7 +13,7 @@ from gint.kernel.interpreter.cuda import build
 
 HERE = Path(__file__).parent
 #: Hidden: what is loaded later (NVRTC) must not meet our symbols.
-FLAGS = ("-std=c++20", "-O1", "-w", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden",
+FLAGS = ("-std=c++20", "-O1", "-g", "-w", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden",
          f"-I{HERE}")  # fmt: skip
 
 
@@ -21,9 +21,10 @@ def build_driver(folder: Path) -> dict[str, str]:
     """`libcuda.so.1` in `folder`, and the environment that makes a process use it. Raises
     CalledProcessError with what the compiler said."""
     objects = []
-    for made in build.BUILDS:
-        source = folder / f"kernels-{made.word_bits}.cpp"
-        text = build.text_of(made) + (HERE / "kernels.cpp").read_text(encoding="utf-8")
+    for made in build.UNITS:
+        source = folder / f"{made.stem}.cpp"
+        names = "products.cpp" if made is build.PRODUCTS else "kernels.cpp"
+        text = build.text_of(made) + (HERE / names).read_text(encoding="utf-8")
         source.write_text('#include "cuda_on_host.h"\n' + text, encoding="utf-8")
         objects.append(source.with_suffix(".o"))
         _run("g++", *FLAGS, "-c", str(source), "-o", str(objects[-1]))
@@ -35,11 +36,11 @@ def build_driver(folder: Path) -> dict[str, str]:
 
 
 def _pretend_built(cache: Path) -> None:
-    """Something to load where NVRTC's builds are kept; NVRTC itself wants a real driver."""
+    """Something to load, in the place of nvcc's builds; NVRTC itself wants a real driver."""
     folder = cache / build.cache_folder().relative_to(build.cache_folder().parent.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    for made in build.BUILDS:
-        (folder / build.cached_path(made, "sm_90").name).write_bytes(b"for rehearsal")
+    for made in build.UNITS:
+        build.fatbin_path(made, folder).write_bytes(b"for rehearsal")
 
 
 def _run(*command: str) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from airllm import tensor_ops
-from airllm.measure import quantized as measure
-from airllm.measure.timing import medians, take_turns
+from benchmarks import quantized_products as measure
+from benchmarks.turns import medians, take_turns
 
 
 def test_turns_are_taken():

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from airllm import tensor_ops as ops
+from benchmarks.turns import medians, take_turns
 from gint.host import backends
 from gint.kernel.quantized import format_of
-
-from .timing import medians, take_turns
 
 #: (out, in): the square and the wide matrices of a 7-billion-parameter Llama.
 SHAPES = ((4096, 4096), (11008, 4096))

@@ -1,0 +1,83 @@
+"""Probes in a process of their own: answers are kept, crashes and hangs are words."""
+
+import sys
+import time
+
+import pytest
+
+from gint.host import probing
+from gint.host.probing import probe_in_subprocess
+
+ANSWER = "from gint.host.backends import Probe\ndef probe_device(): return Probe(True, 'fine', 'x')"
+CRASH = "import os, signal\ndef probe_device(): os.kill(os.getpid(), signal.SIGSEGV)"
+RAISE = "def probe_device(): raise RuntimeError('the driver is of another version')"
+HANG = "import time\ndef probe_device(): time.sleep(5)"
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Makes a module of the text given; answers are kept apart from the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(text: str) -> str:
+        (tmp_path / "asked.py").write_text(text)
+        return "asked"
+
+    return make
+
+
+def test_an_answer_is_kept_until_the_key_changes(module, monkeypatch):
+    name = module(ANSWER)
+    assert probe_in_subprocess(name, "1").description == "x"
+    module(RAISE)
+    assert probe_in_subprocess(name, "1").usable
+    assert not probe_in_subprocess(name, "2").usable
+
+
+def test_a_crash_is_an_answer_that_names_the_signal_and_is_asked_again_later(module, monkeypatch):
+    name = module(CRASH)
+    answer = probe_in_subprocess(name, "1")
+    assert not answer.usable
+    assert "SIGSEGV" in answer.reason
+    assert "driver" in answer.remedy
+    module(ANSWER)
+    assert not probe_in_subprocess(name, "1").usable
+    monkeypatch.setattr(probing.time, "time", lambda now=time.time: now() + 3600)
+    assert probe_in_subprocess(name, "1").usable
+
+
+def test_an_exception_is_told(module):
+    assert "another version" in probe_in_subprocess(module(RAISE), "1").reason
+
+
+def test_a_hang_takes_no_longer_than_the_limit(module, monkeypatch):
+    monkeypatch.setenv("GINT_PROBE_SECONDS", "0.5")
+    start = time.monotonic()
+    answer = probe_in_subprocess(module(HANG), "1")
+    assert time.monotonic() - start < 3
+    assert not answer.usable
+    assert "0.5 s" in answer.reason
+    for process in probing._unfinished:
+        process.kill()
+        process.wait()
+
+
+def test_a_slow_answer_is_there_for_the_next_process(module, monkeypatch):
+    name = module("import time; time.sleep(1)\n" + ANSWER)
+    monkeypatch.setenv("GINT_PROBE_SECONDS", "0.2")
+    assert not probe_in_subprocess(name, "1").usable
+    probing._unfinished.pop().wait(60)
+    assert probe_in_subprocess(name, "1").usable
+
+
+def test_a_broken_file_of_answers_is_asked_anew(module):
+    name = module(ANSWER)
+    probe_in_subprocess(name, "1")
+    probing._file(name).write_text("{")
+    assert probe_in_subprocess(name, "1").usable
+
+
+def test_without_a_python_to_start_there_is_no_answer(module, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert "no process could be started" in probe_in_subprocess(module(ANSWER), "1").reason

@@ -1,0 +1,293 @@
+"""What only `opencl` does: memory in place or copied, errors in words, threads, forks, builds.
+
+That it computes what NumPy does is tested in test_differential.py, as for every backend."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from gint.host import backends
+from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
+from gint.program import Binding, SlotBinding, VerificationError, assemble, disassemble, verify
+from tests.kernel.interpreter.test_differential import check
+from tests.memory import Layout, bind, contiguous
+from tests.strategies import launches, programs
+
+pytest.importorskip("pyopencl")
+pytestmark = pytest.mark.opencl
+
+SQUARE = """
+axis n parallel
+slot x f32 in (n)
+slot y f32 out (n)
+map
+  load.f32 r[0] <- s[x]
+  mul.f32 r[1] <- r[0] * r[0]
+  store.f32 s[y] <- r[1]
+"""
+SUM = """
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+scalar
+  store.f32 s[y] <- r[1]
+"""
+DIVIDE = """
+axis n parallel
+slot x i32 in (n)
+slot y i32 out (n)
+map
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""
+
+
+@pytest.fixture
+def device():
+    from gint.kernel.interpreter.opencl.backend import open_here
+
+    return open_here()
+
+
+def kernel(text):
+    return backends.backend("opencl").load(verify(assemble(text)))
+
+
+def test_shared_memory_is_used_in_place(device):
+    import pyopencl as cl
+
+    from gint.kernel.interpreter.opencl.backend import BACKEND
+    from gint.kernel.interpreter.opencl.memory import Region
+
+    if not device.shares_memory:
+        pytest.skip(f"{device.name} has memory of its own")
+    data = np.arange(1000, dtype=np.float32)
+    start = data.ctypes.data
+    region = Region(start, start + data.nbytes, True, True, (0,))
+    buffer = BACKEND._device.memory().buffer(region)
+    assert buffer.flags & cl.mem_flags.USE_HOST_PTR
+    mapped, _ = cl.enqueue_map_buffer(
+        device.queue, buffer, cl.map_flags.READ, 0, (1000,), np.float32
+    )
+    assert mapped.ctypes.data == start
+    mapped.base.release(device.queue)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_a_device_with_memory_of_its_own_gets_copies(data):
+    from gint.kernel.interpreter.opencl.backend import open_here
+
+    device = open_here()
+    verified = data.draw(programs())
+    launch = data.draw(launches(verified.program))
+    note(disassemble(verified.program))
+    shares = device.shares_memory
+    device.shares_memory = False
+    try:
+        check("opencl", verified, launch)
+    finally:
+        device.shares_memory = shares
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_slots_that_share_a_storage_in_part_see_one_memory(device, monkeypatch, shares):
+    """x and y in storages that overlap, their elements apart or the same."""
+    monkeypatch.setattr(device, "shares_memory", shares and device.shares_memory)
+    whole = np.arange(3000, dtype=np.float32)
+    start = whole.ctypes.data
+    run = kernel(SQUARE)
+    x = SlotBinding(start, 2000 * 4, 0, (1,))
+    y = SlotBinding(start + 1000 * 4, 2000 * 4, 1000, (1,))
+    assert run.launch(Binding((1000,), (), (x, y))) == 0
+    np.testing.assert_array_equal(whole[:2000], np.arange(2000))
+    np.testing.assert_array_equal(whole[2000:], np.arange(1000.0) ** 2)
+    prepared = run.prepare((1000,), (), ((4000, 0, (1,)), (4000, 0, (1,))))
+    assert prepared(start, start) == 0
+    np.testing.assert_array_equal(whole[:1000], np.arange(1000.0) ** 2)
+
+
+def test_a_prepared_launch_refuses_pointers_that_overlap(device):
+    whole = np.zeros(3000, np.float32)
+    start = whole.ctypes.data
+    prepared = kernel(SQUARE).prepare((1000,), (), ((4000, 0, (1,)), (4000, 0, (1,))))
+    with pytest.raises(VerificationError, match="overlaps"):
+        prepared(start, start + 400)
+    with pytest.raises(VerificationError, match="multiple"):
+        prepared(start, start + 4001)
+
+
+def test_an_error_flag_is_of_its_own_launch():
+    run = kernel(DIVIDE)
+    binding, (x, y) = bind(run.verified.program, (100,), (), (contiguous(1),) * 2, 1)
+    x.array[...] = 1
+    x.array[50] = 0
+    assert run.launch(binding) == DIVISION_BY_ZERO
+    x.array[50] = 5
+    assert run.launch(binding) == 0
+    assert (y.array == 1).all()
+
+
+def test_launches_of_one_layout_differ_in_parameters_even_in_the_sign_of_zero():
+    run = kernel("""
+axis n parallel
+slot y f64 out (n)
+param p f64
+map
+  param.f64 r[0] <- p[p]
+  store.f64 s[y] <- r[0]
+""")
+    for value in (0.0, -0.0, 1.5):
+        binding, (y,) = bind(run.verified.program, (5,), (value,), (contiguous(1),), 1)
+        assert run.launch(binding) == 0
+        assert y.array.tobytes() == np.full(5, value).tobytes()
+
+
+def test_threads_launch_one_kernel_on_their_own_data():
+    prepared = kernel(SQUARE).prepare((5000,), (), ((20000, 0, (1,)), (20000, 0, (1,))))
+    wrong = []
+
+    def work(seed):
+        for k in range(20):
+            x = np.full(5000, seed * 100 + k, np.float32)
+            y = np.zeros_like(x)
+            if prepared(x.ctypes.data, y.ctypes.data) or (y != x * x).any():
+                wrong.append((seed, k))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+FORK = """
+import os, sys
+from functools import cache
+import numpy as np
+from gint.host import executor
+from gint.program import assemble
+from gint.kernel.interpreter.opencl.errors import OpenclError
+TEXT = '''{text}'''
+x = np.arange(100, dtype=np.float32)
+@cache
+def square():
+    return executor.load(assemble(TEXT), "opencl")
+def squares():
+    return square()(x=x)[0]
+if sys.argv[1] == "after":
+    squares()
+child = os.fork()
+if child == 0:
+    try:
+        status = 0 if (squares() == x * x).all() else 3
+    except OpenclError as error:
+        status = 7 if "forked" in str(error) else 4
+    os._exit(status)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert (squares() == x * x).all()
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(("when", "status"), [("after", 7), ("before", 0)])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_says_that_opencl_does_not_survive(when, status):
+    done = subprocess.run(
+        [sys.executable, "-c", FORK.format(text=SQUARE), when],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        timeout=200,
+    )
+    assert done.returncode == status
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_dealt_rows_have_the_same_bits_each_time(order):
+    """Rows long enough for many groups: whatever order these end in."""
+    run = kernel(SUM)
+    binding, (x, y) = bind(
+        run.verified.program, (3, 200_000), (), (Layout(order), contiguous(1)), 1
+    )
+    x.array[...] = np.random.default_rng(3).normal(0, 1, (3, 200_000))
+    results = set()
+    for _ in range(5):
+        assert run.launch(binding) == 0
+        results.add(y.array.tobytes())
+    assert len(results) == 1
+
+
+def test_memory_that_is_not_there_is_told_with_the_device_and_a_way_out(device, monkeypatch):
+    import pyopencl as cl
+
+    from gint.kernel.interpreter.opencl.errors import OpenclMemoryError, in_words
+
+    with (
+        pytest.raises(OpenclMemoryError, match="no memory left for 5 bytes") as caught,
+        in_words(device.name, "5 bytes"),
+    ):
+        raise cl.MemoryError("clCreateBuffer", cl.status_code.OUT_OF_RESOURCES, "")
+    assert device.name in str(caught.value)
+    assert "another backend" in str(caught.value)
+
+
+def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeypatch):
+    from gint.kernel.interpreter.device.build import Build
+    from gint.kernel.interpreter.opencl import device as module
+    from gint.kernel.interpreter.opencl.errors import OpenclError
+
+    monkeypatch.setattr(module, "source", lambda: "__kernel void gint_run_32() { oops }")
+    with pytest.raises(OpenclError, match="built for it") as caught:
+        device.kernel(Build(32, elements=4, block=8), "gint_run")
+    assert device.name in str(caught.value)
+    assert "oops" in str(caught.value)
+    binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
+    x.array[...] = 3
+    assert kernel(SQUARE).launch(binding) == 0
+    assert (y.array == 9).all()
+
+
+BUILD_SECONDS = """
+from gint.host import executor
+from gint.program import assemble
+from gint.kernel.interpreter.opencl.backend import BACKEND, open_here
+import numpy as np
+executor.run(assemble('''{text}'''), "opencl", x=np.ones(5, np.float32))
+print(*open_here().build_seconds.values())
+"""
+
+
+def test_a_second_process_does_not_build_again():
+    """pyopencl keeps binaries; the build of this session's first test took several seconds."""
+    command = [sys.executable, "-c", BUILD_SECONDS.format(text=SQUARE)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    seconds = [
+        float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert min(seconds) < 2
+
+
+def test_without_float64_the_interpreter_builds_and_f64_goes_elsewhere(device, monkeypatch):
+    from gint.kernel.interpreter.opencl.backend import BACKEND
+
+    monkeypatch.setattr(device, "has_float64", False)
+    monkeypatch.setattr(device, "_programs", {})
+    monkeypatch.setattr(device, "_kernels", {})
+    assert "f64" not in BACKEND.capabilities.types
+    binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
+    x.array[...] = 3
+    assert kernel(SQUARE).launch(binding) == 0
+    assert (y.array == 9).all()
+    device.kernel(device.build_for(64), "gint_run")
