@@ -3,8 +3,8 @@
     python -m benchmarks.launches [rows cols]     microseconds, the least of many
 
 `scaled` (x * 1.5) reads and writes the same bytes, `sum` reads them: what the memory allows that
-the arrays fit in. The pages a process happens to get make a fifth of difference: run it more than once.
-For work on the interpreter itself; `gint bench` is for claims.
+the arrays fit in. The pages a process happens to get make a fifth of difference: run it more than
+once. For work on the interpreter itself; `gint bench` is for claims.
 """
 
 from __future__ import annotations
