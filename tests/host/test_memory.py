@@ -59,6 +59,7 @@ def test_results_are_c_ordered_writable_and_aligned():
     assert a.flags.aligned
     assert (a.shape, a.dtype) == (SHAPE, F32)
     assert a.nbytes >= POOLED_BYTES
+    assert address(a) % 4096 == 2048
 
 
 def test_the_limit_holds_and_clear_gives_back(pool):

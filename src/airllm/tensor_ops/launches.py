@@ -11,6 +11,7 @@ from functools import cache
 
 from gint.host.executor import Executable, load, view_of
 from gint.host.frontend import Builder
+from gint.host.memory import address
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerifiedProgram
 
@@ -46,14 +47,14 @@ def run(
         return
     key = (
         backend.name, record, choices, params,
-        *[(a.shape, a.strides, o.type) for a, o in zip(arrays, operands, strict=True)],
+        *[a.shape for a in arrays], *[a.strides for a in arrays], *[o.type for o in operands],
     )  # fmt: skip
     bound = _bound.get(key)
     if bound is None:
         if len(_bound) >= _MAX_BOUND:
             _bound.clear()
         bound = _bound[key] = _bind(record, operands, trailing, params, choices)
-    flag = bound(*[a.__array_interface__["data"][0] for a in arrays])
+    flag = bound(*map(address, arrays))
     if flag:
         raise_for(flag)
 

@@ -33,6 +33,7 @@ from gint.program import (
 )
 
 from .backends import Backend, Kernel, memory_of
+from .memory import address
 from .selection import select
 
 #: Names of element types as NumPy (and ml_dtypes) and torch have them -> ours.
@@ -91,7 +92,7 @@ def _view_of_array(a: np.ndarray) -> TensorView:
     name = TYPE_NAMES.get(a.dtype.name, "bf16")
     strides = tuple(s // a.itemsize for s in a.strides)
     back, count = _span(a.shape, strides)
-    low = a.__array_interface__["data"][0] - back * a.itemsize
+    low = address(a) - back * a.itemsize
     return TensorView(
         name, a.shape, strides, back, low, count * a.itemsize, "cpu", bool(a.flags.writeable)
     )

@@ -9,6 +9,7 @@ kind is, its own `Entry` knows.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 from collections import deque
@@ -21,10 +22,16 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from gint.kernel.interpreter.cpp.loader import load_native
+
 #: Results below this many bytes are not pooled; allocators reuse small memory themselves.
 POOLED_BYTES = 1 << 20
 #: Fresh memory of at least this size asks for huge pages.
 HUGE_BYTES = 1 << 22
+#: Where arrays begin: at a cache line, so that no vector that is stored straddles two, in the middle
+#: of a page. NumPy's own large arrays begin near the start of one, and a store that equals a load in
+#: the last 12 bits of its address makes the load wait.
+_PAGE, _BEGIN = 4096, 2048
 #: Results of one kind kept at most.
 _MAX_KEPT = 8
 
@@ -132,14 +139,17 @@ class Shelf:
 class ArrayEntry:
     """Bytes for a NumPy array. Arrays and views of it, of any depth, refer to these bytes."""
 
-    __slots__ = ("data", "dtype", "holders", "nbytes", "shape")
+    __slots__ = ("data", "dtype", "holders", "nbytes", "offset", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.shape, self.dtype = shape, dtype
-        self.data = np.empty(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        self.data = np.empty(size + _PAGE, np.uint8)
         self.nbytes = self.data.nbytes
-        if self.nbytes >= HUGE_BYTES:
-            ask_for_huge_pages(self.data.ctypes.data, self.nbytes)
+        address = self.data.ctypes.data
+        self.offset = (_BEGIN - address) % _PAGE
+        if size >= HUGE_BYTES:
+            ask_for_huge_pages(address, self.nbytes)
         self.holders = self.count_holders()
 
     def count_holders(self) -> int:
@@ -149,7 +159,7 @@ class ArrayEntry:
         return self.count_holders() == self.holders
 
     def hand_out(self) -> np.ndarray:
-        return np.ndarray(self.shape, self.dtype, self.data)
+        return np.ndarray(self.shape, self.dtype, self.data, self.offset)
 
 
 def _default_limit() -> int:
@@ -172,6 +182,21 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if count < POOLED_BYTES:
         return np.empty(shape, dtype)
     return POOL.shelf(ArrayEntry, shape, dtype)()
+
+
+def _by_interface(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _address() -> Callable[[np.ndarray], int]:
+    try:
+        return load_native().address
+    except (ImportError, AttributeError):  # not built, or from other sources
+        return _by_interface
+
+
+#: Where the first element of an array lies.
+address: Callable[[np.ndarray], int] = _address()
 
 
 @cache

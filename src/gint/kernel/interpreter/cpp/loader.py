@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 _HERE = Path(__file__).parent
 _NATIVE = f"{__package__}._native"
+_SPINS = "GOMP_SPINCOUNT"
+#: Some tens of microseconds: longer than between two operations, shorter than a product.
+_SPIN_COUNT = "3000"
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")  # of modules for this very Python
 
 
@@ -31,12 +37,30 @@ class NativeMissingError(ImportError):
 
 def load_native() -> ModuleType:
     """The module `_native`; raises NativeMissingError. One OpenMP runtime serves it and torch."""
-    try:
-        return import_module(_NATIVE)
-    except ImportError as error:
-        if "libgomp" in str(error) and _preload_torch_openmp():
+    with _short_waits():
+        try:
             return import_module(_NATIVE)
-        raise _explain(error) from error
+        except ImportError as error:
+            if "libgomp" in str(error) and _preload_torch_openmp():
+                return import_module(_NATIVE)
+            raise _explain(error) from error
+
+
+@contextmanager
+def _short_waits() -> Iterator[None]:
+    """For a libgomp that is loaded inside, unless the user has said how its threads wait.
+
+    By default they spin for milliseconds after every parallel region, on the cores that the
+    threads of NumPy's BLAS need next (docs/performance.md). libgomp reads its settings once.
+    """
+    if not os.environ.keys().isdisjoint((_SPINS, "OMP_WAIT_POLICY")):
+        yield
+        return
+    os.environ[_SPINS] = _SPIN_COUNT
+    try:
+        yield
+    finally:
+        os.environ.pop(_SPINS, None)
 
 
 def build_error() -> str | None:
