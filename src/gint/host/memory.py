@@ -28,9 +28,9 @@ from gint.kernel.interpreter.cpp.loader import load_native
 POOLED_BYTES = 1 << 20
 #: Fresh memory of at least this size asks for huge pages.
 HUGE_BYTES = 1 << 22
-#: Where arrays begin: at a cache line, so that no vector that is stored straddles two, in the middle
-#: of a page. NumPy's own large arrays begin near the start of one, and a store that equals a load in
-#: the last 12 bits of its address makes the load wait.
+#: Where arrays begin: at a cache line, so that no vector that is stored straddles two, and in the
+#: middle of a page. NumPy's large arrays begin near the start of one, and a load waits for a store
+#: that equals it in the last 12 bits of the address.
 _PAGE, _BEGIN = 4096, 2048
 #: Results of one kind kept at most.
 _MAX_KEPT = 8
