@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gint import __version__
+from gint.host.configuration import ConfigurationError
 
 # command -> (module with main(arguments) -> int or None, help)
 _COMMANDS = {
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return import_module(_COMMANDS[options.command][0]).main(options.rest) or 0
     except ModuleNotFoundError as error:
         return _fail(_missing(options.command, error))
+    except (ImportError, ConfigurationError) as error:  # what is configured cannot be had
+        return _fail(str(error))
     except BrokenPipeError:  # the reader has seen enough (`gint info | head`)
         sys.stdout = None  # nothing is left to flush at exit
         return 0

@@ -1,5 +1,6 @@
 """The `gint` command."""
 
+import os
 import subprocess
 import sys
 
@@ -43,3 +44,17 @@ def test_import_is_light():
     """`import gint` and its command line load no NumPy and no torch."""
     code = "import gint.cli, sys; print({'numpy', 'torch'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+@pytest.mark.checkout
+def test_a_backend_that_cannot_be_had_is_a_sentence(tmp_path):
+    broken = tmp_path / "backend.json"
+    broken.write_text('{"force_backend": "gpu"}')
+    command = [sys.executable, "-m", "gint.cli", "bench", "tensor_ops", "--quick"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "GINT_BACKEND_CONFIG": str(broken)},
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "force_backend cannot be 'gpu'" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -7,6 +7,7 @@ its bits (uint16). torch is recognised by what it offers; only CuPy is imported,
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -147,6 +148,22 @@ def check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...], why:
     """Raises ValueError naming the argument, the shape it has and the shape it needs."""
     if found != wanted:
         raise ValueError(f"{name} has the shape {found} and needs {wanted}{why}.")
+
+
+def whole(name: str, value: Any) -> int:
+    """An argument that is an integer. Raises TypeError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}.") from None
+
+
+def number(name: str, value: Any) -> float:
+    """An argument that is a real number. Raises TypeError."""
+    try:
+        return float(value.__float__())  # float() itself would read strings
+    except (AttributeError, TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {value!r}.") from None
 
 
 def check_rank(name: str, operand: Operand, least: int, most: int | None = None) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from gint.host.frontend import Builder, Value
 
-from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view
+from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view, whole
 from .launches import run
 from .linear import product, store
 
@@ -111,7 +110,7 @@ def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: st
 
 def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int) -> int:
     for name, count in (("n_heads", n_heads), ("n_kv_heads", n_kv_heads)):
-        if operator.index(count) < 1:
+        if whole(name, count) < 1:
             raise ValueError(f"{name} must be at least 1, not {count}.")
     if n_heads % n_kv_heads:
         raise ValueError(f"n_heads, {n_heads}, must be a multiple of n_kv_heads, {n_kv_heads}.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from gint.host.frontend import Builder, Value
 
-from .arrays import Operand, check_rank, check_shape, take, take_out
+from .arrays import Operand, check_rank, check_shape, number, take, take_out, whole
 from .launches import run
 
 
@@ -23,11 +23,11 @@ def rms_norm(x: Any, weight: Any, eps: float = 1e-6, *, out: Any = None) -> Any:
     Returns an array like x. Raises TypeError for other types, ValueError for shapes that do not
     match. Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
     """
-    x, weight = take("x", x), take("weight", weight)
+    x, weight, eps = take("x", x), take("weight", weight), number("eps", eps)
     _check_rows(x, weight=weight)
     y = take_out(out, x.shape, x)
     if y.array.size:
-        run(_rms_norm, (x, weight, y), (1, 1, 1), (float(eps),))
+        run(_rms_norm, (x, weight, y), (1, 1, 1), (eps,))
     return y.result()
 
 
@@ -53,7 +53,7 @@ def layer_norm(
     Returns an array like x. Raises TypeError for other types, ValueError for shapes that do not
     match. Source: Ba, Kiros and Hinton 2016, "Layer Normalization".
     """
-    x = take("x", x)
+    x, eps = take("x", x), number("eps", eps)
     given = {
         name: take(name, value)
         for name, value in (("weight", weight), ("bias", bias))
@@ -63,7 +63,7 @@ def layer_norm(
     y = take_out(out, x.shape, x)
     if y.array.size:
         operands = (x, *given.values(), y)
-        run(_layer_norm, operands, (1,) * len(operands), (float(eps),), tuple(given))
+        run(_layer_norm, operands, (1,) * len(operands), (eps,), tuple(given))
     return y.result()
 
 
@@ -91,7 +91,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     Returns an array like x. Raises TypeError for other types, ValueError for an axis that x does
     not have. A row that holds NaN or +inf, or nothing but -inf, gives NaN, as NumPy has it.
     """
-    x = take("x", x)
+    x, axis = take("x", x), whole("axis", axis)
     check_rank("x", x, 1)
     if not -x.array.ndim <= axis < x.array.ndim:
         raise ValueError(f"axis {axis} does not exist: x has the shape {x.shape}.")

@@ -11,7 +11,18 @@ import numpy as np
 
 from gint.host.frontend import Builder
 
-from .arrays import Operand, beside, check_rank, check_shape, on_host, take, take_out, view
+from .arrays import (
+    Operand,
+    beside,
+    check_rank,
+    check_shape,
+    number,
+    on_host,
+    take,
+    take_out,
+    view,
+    whole,
+)
 from .launches import run
 
 #: What `scaling` of type "llama3" must say, as in a Hugging Face configuration.
@@ -40,6 +51,8 @@ def apply_rope(
     """
     q, k = take("q", q), take("k", k)
     half = _half(head_dim)
+    if out is not None and not (isinstance(out, (tuple, list)) and len(out) == 2):
+        raise TypeError("out must be a pair, the arrays for q's and k's results.")
     for name, rows in (("q", q), ("k", k)):
         check_rank(name, rows, 2)
         if rows.shape[-1] % head_dim:
@@ -79,7 +92,7 @@ def _pairs(x: Operand, half: int, interleaved: bool) -> list[Operand]:
 
 
 def _half(head_dim: int) -> int:
-    if operator.index(head_dim) <= 0 or head_dim % 2:
+    if whole("head_dim", head_dim) <= 0 or head_dim % 2:
         raise ValueError(f"head_dim must be even and at least 2, not {head_dim}.")
     return head_dim // 2
 
@@ -100,7 +113,7 @@ def _positions(pos: Any, rows: int) -> np.ndarray:
 
 def _frequencies(half: int, theta: float, scaling: Mapping[str, Any] | None) -> np.ndarray:
     """Radians per position, (half,)."""
-    if not theta > 0:
+    if not number("rope_theta", theta) > 0:
         raise ValueError(f"rope_theta must be positive, not {theta}.")
     frequencies = float(theta) ** (-np.arange(half) / half)
     if scaling is None:

@@ -83,7 +83,16 @@ def test_sizes_and_values_that_do_not_match(call, words):
         (lambda: ops.silu(f32(2), out=np.ones(2, np.float16)), "out holds f16; the result is f32"),
         (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0.5, 4), "pos must be an integer"),
         (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), f32(1), 4), "pos holds float32"),
-        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4.0), "float"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4.0), "head_dim must be an integer"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, "x"), "rope_theta must be a number"),
+        (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, out=f32(1, 4)), "out must be a pair"),
+        (lambda: ops.rms_norm(f32(2), f32(2), "1e-6"), "eps must be a number, not '1e-6'"),
+        (lambda: ops.layer_norm(f32(2), eps=None), "eps must be a number, not None"),
+        (lambda: ops.softmax(f32(2), 1.5), "axis must be an integer, not 1.5"),
+        (
+            lambda: ops.multi_head_attention(f32(1, 4), f32(1, 4), f32(1, 4), "2", 1),
+            "n_heads must be an integer, not '2'",
+        ),
         (
             lambda: ops.multi_head_attention(
                 f32(1, 4), f32(1, 4), f32(1, 4), 1, 1, np.ones((1, 1))
