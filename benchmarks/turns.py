@@ -1,7 +1,12 @@
-"""Calls that take turns on a clock, so that a drift of the machine meets them alike."""
+"""Calls that take turns on a clock, so that a drift of the machine meets them alike.
+
+In a new order every turn: what a call finds in the caches, and whether the second thread is still
+awake, depends on the call before it.
+"""
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +21,10 @@ def take_turns(
     """Seconds of every call, turn after turn, until `seconds` have gone by."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
     turn, end = -warm_up, time.perf_counter() + seconds
+    order, shuffle = list(calls.items()), random.Random(0).shuffle
     while turn < least or time.perf_counter() < end:
-        for name, call in calls.items():
+        shuffle(order)
+        for name, call in order:
             start = time.perf_counter()
             call(turn)
             taken = time.perf_counter() - start

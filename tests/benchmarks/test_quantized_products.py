@@ -8,15 +8,17 @@ from benchmarks import quantized_products as measure
 from benchmarks.turns import medians, take_turns
 
 
-def test_turns_are_taken():
+def test_turns_are_taken_in_ever_new_orders():
     order = []
     calls = {
         "a": lambda turn: order.append(("a", turn)),
         "b": lambda turn: order.append(("b", turn)),
     }
-    samples = take_turns(calls, seconds=0, least=2, warm_up=1)
-    assert order == [(name, turn) for turn in (-1, 0, 1) for name in "ab"]
-    assert {name: len(values) for name, values in samples.items()} == {"a": 2, "b": 2}
+    samples = take_turns(calls, seconds=0, least=9, warm_up=1)
+    assert [turn for _, turn in order] == [turn for turn in range(-1, 9) for _ in "ab"]
+    turns = {order[n][0] + order[n + 1][0] for n in range(0, len(order), 2)}
+    assert turns == {"ab", "ba"}
+    assert {name: len(values) for name, values in samples.items()} == {"a": 9, "b": 9}
     assert medians({"a": [1.0, 5.0, 2.0]}) == {"a": 2.0}
 
 

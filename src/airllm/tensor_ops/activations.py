@@ -10,8 +10,10 @@ from gint.host.frontend import Builder, Value
 
 from .arrays import Operand, take, take_out
 from .launches import run
+from .recall import recalled
 
 
+@recalled
 def silu(x: Any, *, out: Any = None) -> Any:
     """x / (1 + exp(-x)).
 
@@ -24,6 +26,7 @@ def silu(x: Any, *, out: Any = None) -> Any:
     return _activate(x, out, "silu")
 
 
+@recalled
 def gelu(x: Any, approximate: str = "tanh", *, out: Any = None) -> Any:
     """x times the normal distribution's cumulative function.
 

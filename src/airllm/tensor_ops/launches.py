@@ -17,6 +17,7 @@ from gint.program import VerifiedProgram
 
 from .arrays import Operand
 from .backend import active
+from .recall import note_launch
 
 #: Bound launches kept, one for each combination of operation, layouts and numbers met.
 _MAX_BOUND = 256
@@ -54,9 +55,10 @@ def run(
         if len(_bound) >= _MAX_BOUND:
             _bound.clear()
         bound = _bound[key] = _bind(record, operands, trailing, params, choices)
-    flag = bound(*map(address, arrays))
+    flag = bound(*arrays)
     if flag:
         raise_for(flag)
+    note_launch(bound, arrays)
 
 
 def _run_there(
@@ -91,11 +93,11 @@ def _bind(
     prepared = _executable(verified, active().name).kernel.prepare(
         tuple(extents), params, tuple(slots)
     )
-    # A pointer of NumPy's is that of the first element, a storage's that of its lowest byte.
-    if not any(v.offset for v in views):
-        return prepared
+    # An array begins at its first element, a storage at its lowest byte.
     shifts = [v.offset * o.array.itemsize for o, v in zip(operands, views, strict=True)]
-    return lambda *pointers: prepared(*(p - s for p, s in zip(pointers, shifts, strict=True)))
+    if not any(shifts) and getattr(prepared, "takes_arrays", False):
+        return prepared
+    return lambda *arrays: prepared(*(address(a) - s for a, s in zip(arrays, shifts, strict=True)))
 
 
 def _merge(

@@ -10,8 +10,10 @@ from gint.host.frontend import Builder, Value
 
 from .arrays import Operand, check_rank, check_shape, number, take, take_out, whole
 from .launches import run
+from .recall import recalled
 
 
+@recalled
 def rms_norm(x: Any, weight: Any, eps: float = 1e-6, *, out: Any = None) -> Any:
     """x / sqrt(mean(x**2) + eps) * weight, over the last dimension.
 
@@ -39,6 +41,7 @@ def _rms_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None
     b.output("y", types[2], (*lead, n), x * scale * weight)
 
 
+@recalled
 def layer_norm(
     x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, *, out: Any = None
 ) -> Any:
@@ -81,6 +84,7 @@ def _layer_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], *give
     b.output("y", types[-1], (*lead, n), y)
 
 
+@recalled
 def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     """exp(x - max(x)) / sum(exp(x - max(x))), over one dimension.
 

@@ -43,6 +43,7 @@ from .arrays import (
 )
 from .backend import active
 from .linear import refuse_overlap, store
+from .recall import note_launch, recalled
 
 _Q40, _Q80 = format_of("q40"), format_of("q80")
 
@@ -124,6 +125,7 @@ def prepare_q80(data: Any, weight_shape: tuple[int, int]) -> PreparedWeights:
     return _prepare(data, weight_shape, _Q80)
 
 
+@recalled
 def matmul_quantized(
     x: Any,
     weight_data: Any,
@@ -172,6 +174,14 @@ def matmul_quantized(
         products = weights.products
     if y.array.size:
         _multiply(products, x, weights, y, quantize_activations)
+        if x.type == "f32" and y.array.flags.c_contiguous:
+            note_launch(
+                lambda x, weights, y: products.multiply(
+                    _as_matrix(x), weights, _as_matrix(y), quantize_activations
+                ),
+                (x.array, weights, y.array),
+                result_apart=True,
+            )
     return y.result()
 
 
@@ -182,17 +192,18 @@ def _multiply(
     y: Operand,
     quantize_activations: bool,
 ) -> None:
-    outputs, inputs = weights.shape
-    rows = on_host(x.float32())
+    rows = _as_matrix(on_host(x.float32()))
     direct = y.type == "f32" and isinstance(y.array, np.ndarray) and y.array.flags.c_contiguous
     values = y.array if direct else empty(y.shape, np.dtype("f4"))
-    if rows.ndim == 2:
-        products.multiply(rows, weights, values, quantize_activations)
-    else:
-        rows = rows.reshape(math.prod(x.shape[:-1]), inputs)
-        products.multiply(rows, weights, values.reshape(-1, outputs), quantize_activations)
+    products.multiply(rows, weights, _as_matrix(values), quantize_activations)
     if not direct:
         store(y, beside(values, y.array))
+
+
+def _as_matrix(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 2:
+        return array
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def _quantize(w: Any, quantized: QuantizedFormat) -> Any:

@@ -73,8 +73,9 @@ class Kernel(Protocol):
     ) -> Callable[..., int]:
         """Everything of a launch but the pointers: storage bytes, offset and strides per slot.
 
-        The result takes a pointer per slot and returns the error flag. With memory of its own, a
-        backend takes `device=` here, and the result `stream=`.
+        The result takes a pointer per slot and returns the error flag; where it has a true
+        attribute `takes_arrays`, also an array whose first element lies where the storage begins.
+        With memory of its own, a backend takes `device=` here, and the result `stream=`.
         """
 
 

@@ -14,7 +14,7 @@ import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from sys import getrefcount
 from threading import Lock
 from typing import Any, Protocol
@@ -110,7 +110,15 @@ class Shelf:
         self.kept: deque[Entry] = deque()
 
     def __call__(self) -> Any:
-        for entry in self.take_free():
+        # The one used last is tried first: the caches still hold it, and mostly it is free.
+        for _ in range(len(self.kept)):
+            try:
+                entry = self.kept.pop()
+            except IndexError:
+                break
+            if not entry.is_free():
+                self.kept.appendleft(entry)
+                continue
             found = entry.hand_out()
             if found is not None:
                 self.kept.append(entry)
@@ -123,8 +131,8 @@ class Shelf:
         return found
 
     def take_free(self) -> Iterator[Entry]:
-        """The entries nobody uses, each taken off the shelf before it is looked at: popleft is
-        atomic, so that two threads never see the same one."""
+        """The entries nobody uses, each taken off the shelf before it is looked at: pop and popleft
+        are atomic, so that two threads never see the same one."""
         for _ in range(len(self.kept)):
             try:
                 entry = self.kept.popleft()
@@ -139,27 +147,21 @@ class Shelf:
 class ArrayEntry:
     """Bytes for a NumPy array. Arrays and views of it, of any depth, refer to these bytes."""
 
-    __slots__ = ("data", "dtype", "holders", "nbytes", "offset", "shape")
+    __slots__ = ("array", "data", "hand_out", "holders", "nbytes")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.shape, self.dtype = shape, dtype
         size = math.prod(shape) * dtype.itemsize
         self.data = np.empty(size + _PAGE, np.uint8)
         self.nbytes = self.data.nbytes
         address = self.data.ctypes.data
-        self.offset = (_BEGIN - address) % _PAGE
         if size >= HUGE_BYTES:
             ask_for_huge_pages(address, self.nbytes)
-        self.holders = self.count_holders()
-
-    def count_holders(self) -> int:
-        return getrefcount(self.data)
+        self.array = np.ndarray(shape, dtype, self.data, (_BEGIN - address) % _PAGE)
+        self.hand_out = self.array.view
+        self.holders = getrefcount(self.data)
 
     def is_free(self) -> bool:
-        return self.count_holders() == self.holders
-
-    def hand_out(self) -> np.ndarray:
-        return np.ndarray(self.shape, self.dtype, self.data, self.offset)
+        return getrefcount(self.data) == self.holders
 
 
 def _default_limit() -> int:
@@ -174,14 +176,16 @@ def _default_limit() -> int:
 POOL = Pool(_default_limit())
 
 
+def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray]:
+    """What makes uninitialised arrays in C order, from the pool if they are large."""
+    if math.prod(shape) * dtype.itemsize < POOLED_BYTES:
+        return partial(np.empty, shape, dtype)
+    return POOL.shelf(ArrayEntry, shape, dtype)
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised array in C order, from the pool if it is large."""
-    count = dtype.itemsize
-    for length in shape:
-        count *= length
-    if count < POOLED_BYTES:
-        return np.empty(shape, dtype)
-    return POOL.shelf(ArrayEntry, shape, dtype)()
+    return maker(shape, dtype)()
 
 
 def _by_interface(array: np.ndarray) -> int:

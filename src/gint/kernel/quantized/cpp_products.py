@@ -22,6 +22,8 @@ class PackedWeights:
     ) -> None:
         self.products: QuantizedProducts = products
         self.native, self.shape, self.format = native, shape, format
+        #: Products with weights of the same key are made in the same way (airllm's recall.py).
+        self.recall_key = f"{format.name} {shape}".encode()
 
     @property
     def nbytes(self) -> int:
@@ -64,18 +66,13 @@ class CppProducts:
         rows, or whether the weights are packed.
         """
         held = weights.native if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
-        rows = x if _has_packed_rows(x) else np.ascontiguousarray(x)
-        result = out if _has_packed_rows(out) else np.empty(out.shape, out.dtype)
-        code, threads = weights.format.code, threads or 0
-        self._native.quantized_multiply(
-            held, code, weights.shape, rows, result, quantize_activations, threads
-        )
-        if result is not out:
-            out[...] = result
-
-
-def _has_packed_rows(matrix: np.ndarray) -> bool:
-    return matrix.flags.c_contiguous or matrix.strides[1] == matrix.itemsize
+        how = weights.format.code, weights.shape
+        options = quantize_activations, threads or 0
+        if self._native.quantized_multiply(held, *how, x, out, *options):
+            return
+        result = np.empty(out.shape, out.dtype)
+        self._native.quantized_multiply(held, *how, np.ascontiguousarray(x), result, *options)
+        out[...] = result
 
 
 def read_all(native: Any, memory: np.ndarray, threads: int) -> int:

@@ -4,6 +4,8 @@
 #include <new>
 #include <structmember.h>
 
+#include "arrays.h"
+
 namespace gint {
 
 namespace {
@@ -20,6 +22,10 @@ PyTypeObject *launch_type = nullptr;
 
 bool read_pointers(PyObject *const *arguments, size_t count, uint64_t *pointers) {
     for (size_t n = 0; n < count; n++) {
+        if (is_array(arguments[n])) {
+            pointers[n] = Array(arguments[n]).address();
+            continue;
+        }
         pointers[n] = PyLong_AsUnsignedLongLong(arguments[n]);
         if (pointers[n] == ~0ull && PyErr_Occurred()) {
             if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return false;
@@ -38,8 +44,12 @@ std::optional<int32_t> run_released(const Launch &launch, const uint64_t *pointe
     return result;
 }
 
-PyObject *refuse(LaunchObject *self, PyObject *const *arguments, size_t count) {
-    PyObject *nothing = PyObject_Vectorcall(self->explain, arguments, count, nullptr);
+PyObject *refuse(LaunchObject *self, const uint64_t *pointers, size_t count) {
+    PyObject *arguments = PyTuple_New(Py_ssize_t(count));
+    for (size_t n = 0; arguments && n < count; n++)
+        PyTuple_SET_ITEM(arguments, n, PyLong_FromUnsignedLongLong(pointers[n]));
+    PyObject *nothing = arguments ? PyObject_CallObject(self->explain, arguments) : nullptr;
+    Py_XDECREF(arguments);
     Py_XDECREF(nothing);
     if (nothing) PyErr_SetString(PyExc_RuntimeError, "The launch was refused without a reason.");
     return nullptr;
@@ -50,8 +60,8 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
     const size_t count = size_t(PyVectorcall_NARGS(flags));
     const size_t wanted = self->launch->slot_count();
     if (count != wanted || (names && PyTuple_GET_SIZE(names))) {
-        PyErr_Format(PyExc_TypeError, "A launch takes one pointer per slot, %zu, not %zu.", wanted,
-                     count);
+        PyErr_Format(PyExc_TypeError, "A launch takes one pointer or array per slot, %zu, not %zu.",
+                     wanted, count);
         return nullptr;
     }
     constexpr size_t FEW = 16;
@@ -61,7 +71,7 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
         uint64_t *pointers = count > FEW ? many.data() : few;
         if (!read_pointers(arguments, count, pointers)) return nullptr;
         const std::optional<int32_t> flag = run_released(*self->launch, pointers);
-        if (!flag) return refuse(self, arguments, count);
+        if (!flag) return refuse(self, pointers, count);
         if (*flag & OUT_OF_MEMORY) return PyErr_NoMemory();
         return PyLong_FromLong(*flag);
     } catch (const std::bad_alloc &) {
@@ -86,8 +96,9 @@ PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
     {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char *>("launch(pointer, pointer, ...) -> error flag\n\n"
-                                   "A verified launch; one pointer to a storage per slot.")},
+    {Py_tp_doc, const_cast<char *>("launch(pointer or array, ...) -> error flag\n\n"
+                                   "A verified launch. One argument per slot: a pointer to its "
+                                   "storage, or an array whose first element lies there.")},
     {0, nullptr},
 };
 PyType_Spec spec = {
@@ -99,6 +110,8 @@ PyType_Spec spec = {
 bool add_launch_type(PyObject *module) {
     launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
     return launch_type &&
+           PyObject_SetAttrString(reinterpret_cast<PyObject *>(launch_type), "takes_arrays",
+                                  Py_True) == 0 &&
            PyModule_AddObjectRef(module, "Launch", reinterpret_cast<PyObject *>(launch_type)) == 0;
 }
 

@@ -9,9 +9,11 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "arrays.h"
 #include "kernel.h"
 #include "launch_type.h"
 #include "quantized_module.h"
+#include "recall.h"
 #include "simd_unit.h"
 #include "threads.h"
 
@@ -151,11 +153,8 @@ nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb
 
 // Where the first element of an array lies: NumPy's own ways take a microsecond and more.
 uintptr_t first_element(nb::handle array) {
-    Py_buffer view;
-    if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_STRIDES)) throw nb::python_error();
-    const auto found = reinterpret_cast<uintptr_t>(view.buf);
-    PyBuffer_Release(&view);
-    return found;
+    if (!is_array(array.ptr())) throw nb::type_error("Only a NumPy array has an address.");
+    return Array(array.ptr()).address();
 }
 
 } // namespace
@@ -180,7 +179,7 @@ NB_MODULE(_native, m) {
     m.def("address", &first_element, "array"_a);
     m.attr("table_checksum") = GI_TABLE_CHECKSUM;
 
-    if (!add_launch_type(m.ptr())) throw nb::python_error();
+    if (!load_arrays() || !add_launch_type(m.ptr())) throw nb::python_error();
     nb::class_<Kernel>(m, "Kernel")
         .def("__init__",
              [](Kernel *self, const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
@@ -193,4 +192,5 @@ NB_MODULE(_native, m) {
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
              "explain"_a);
     add_quantized(m);
+    add_recall(m);
 }

@@ -1,0 +1,128 @@
+"""Calls made before, carried out again without checking anything twice.
+
+What an operation checks, allocates and launches depends on the layouts of its arrays and on its
+other arguments, not on the elements. So the first call with some layouts goes the long way, which
+is watched, and the next ones cost a look-up in native code. The long way touches hundreds of
+objects, which a large operation has driven out of the caches by the next (docs/performance.md).
+
+Knows arrays, launches and results. Does not know what operations compute or check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from threading import local
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from gint.host import memory
+from gint.kernel.interpreter.cpp.loader import load_native
+from gint.kernel.interpreter.errors import raise_for
+
+from .backend import active
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Work that was done: `launch(*operands)` does it again with others of the same layouts.
+
+    Operands are arrays and prepared weights; the launch returns the error flag, or None.
+    `result_apart`: it does not see for itself that the last operand, its result, shares no memory
+    with the others.
+    """
+
+    launch: Callable[..., int | None]
+    operands: Sequence[Any]
+    result_apart: bool
+
+
+class _Watch(local):
+    seen: list[Launch] | None = None
+
+
+_watch = _Watch()
+
+
+def note_launch(
+    launch: Callable[..., int | None], operands: Sequence[Any], result_apart: bool = False
+) -> None:
+    """Whoever launches tells of it here."""
+    if _watch.seen is not None:
+        _watch.seen.append(Launch(launch, operands, result_apart))
+
+
+@contextmanager
+def _watched() -> Iterator[list[Launch]]:
+    """What this thread launches inside."""
+    before, _watch.seen = _watch.seen, []
+    try:
+        yield _watch.seen
+    finally:
+        _watch.seen = before
+
+
+def recalled(operation: Callable[P, R]) -> Callable[P, R]:
+    """The operation, which remembers calls on NumPy arrays that came down to one launch."""
+    recall = _new_recall()
+    if recall is None:
+        return operation
+
+    @wraps(operation)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        found = recall(active(), args, kwargs)
+        if found is not None:
+            return found
+        with _watched() as launches:
+            result = operation(*args, **kwargs)
+        if len(launches) == 1:
+            _remember(recall, launches[0], args, kwargs, result)
+        return result
+
+    return call
+
+
+def _new_recall() -> Any:
+    try:
+        return load_native().Recall(raise_for)
+    except (ImportError, AttributeError):  # not built, or from other sources
+        return None
+
+
+def _remember(recall: Any, launch: Launch, args: tuple, kwargs: dict, result: Any) -> None:
+    """Nothing where the launch used anything but the arguments and results: a copy, say."""
+    key = recall.key(active(), args, kwargs)
+    if key is None:
+        return
+    arguments = [a for a in (*args, *kwargs.values()) if hasattr(a, "recall_key") or _is_array(a)]
+    results = result if isinstance(result, tuple) else (result,)
+    new = [r for r in results if not any(r is a for a in arguments)]
+    # Of arrays that begin at one address the first counts: the key says which ones do.
+    places = {_place(r): -1 - n for n, r in enumerate(new)}
+    places |= {_place(arguments[n]): n for n in reversed(range(len(arguments)))}
+    operands = [_place(o) for o in launch.operands]
+    if places.keys() >= set(operands):
+        recall.remember(
+            key,
+            launch.launch,
+            [places[o] for o in operands],
+            [memory.maker(r.shape, r.dtype) for r in new],
+            [places[_place(r)] for r in results],
+            isinstance(result, tuple),
+            launch.result_apart,
+        )
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def _place(value: Any) -> int:
+    """Where an array begins; of anything else, which object it is."""
+    return memory.address(value) if _is_array(value) else id(value)
