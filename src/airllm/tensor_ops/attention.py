@@ -133,17 +133,28 @@ def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int
     return d
 
 
+def _kind_of(mask: Any) -> str:
+    """What an array is as a mask, by its type; bfloat16, say, cannot be looked at as it is."""
+    dtype = getattr(mask, "dtype", None)
+    if dtype is None:  # DLPack knows
+        dtype = view("mask", mask).dtype
+    name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    if name not in ("bool", "float32", "float16", "bfloat16"):
+        raise TypeError(
+            f"mask holds {name}; bool (True keeps), and float32, float16 and bfloat16 (added to "
+            f"the scores) are accepted."
+        )
+    return "bool" if name == "bool" else "float"
+
+
 def _mask(mask: Any, n_heads: int, seq: int, kv_seq: int) -> tuple[str | None, Any]:
     """What kind of mask it is, and (1 or n_heads, seq, kv_seq) values."""
     if mask is None or isinstance(mask, str):
         if mask not in (None, CAUSAL):
             raise ValueError(f"mask must be an array, 'causal' or None, not {mask!r}.")
         return mask, None
-    values = view("mask", mask)
-    if values.dtype == np.bool_:
-        kind = "bool"
-    else:
-        kind, values = "float", take("mask", mask).float32()
+    kind = _kind_of(mask)
+    values = view("mask", mask) if kind == "bool" else take("mask", mask).float32()
     wanted = (n_heads, seq, kv_seq) if values.ndim == 3 else (seq, kv_seq)
     check_shape("mask", values.shape, wanted)
     return kind, values if values.ndim == 3 else values[None]

@@ -127,6 +127,12 @@ def test_sizes_and_values_that_do_not_match(call, words):
             ),
             "mask holds float64",
         ),
+        (
+            lambda: ops.multi_head_attention(
+                f32(1, 4), f32(1, 4), f32(1, 4), 1, 1, np.ones(1, int)
+            ),
+            r"mask holds int64; bool \(True keeps\), and float32",
+        ),
     ],
 )
 def test_types_that_are_not_taken(call, words):
