@@ -71,6 +71,7 @@ def test_keys_left_out_have_their_defaults_and_the_order_of_keys_is_kept(file):
         ("[" * 100000, "nested too deeply|is not JSON"),
         ("[]", "expected a JSON object, found a list"),
         ("null", "found null"),
+        ("1" * 5000, "holds a number too long"),
         ('{"prefered_backend": "cpp"}', "unknown key 'prefered_backend'. Allowed: preferred_b"),
         ('{"preferred_backend": "gpu"}', "cannot be 'gpu'. Allowed: auto, cuda, opencl, cpp, py"),
         ('{"preferred_backend": null}', "preferred_backend cannot be None"),
@@ -147,10 +148,19 @@ def test_where_it_lies(monkeypatch, tmp_path):
     assert is_checkout(sources)
     assert locate() == Location(sources / "airllm" / "cpp_ext" / "backend.json")
     monkeypatch.setenv("GINT_BACKEND_CONFIG", "mine.json")
-    assert locate() == Location(Path("mine.json"), required=True)
+    assert locate() == Location(Path("mine.json").absolute(), required=True)
 
 
 def test_needs_the_standard_library_only():
     code = "import sys, gint.host.configuration as c; c.read(c.Location(c.Path('/nonexistent')))\n"
     code += "print({'numpy', 'platformdirs', 'torch'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_a_named_file_stays_the_same_when_the_folder_changes(monkeypatch, tmp_path):
+    (tmp_path / "there").mkdir()
+    monkeypatch.setenv("GINT_BACKEND_CONFIG", "stays-the-same.json")
+    monkeypatch.chdir(tmp_path)
+    assert locate() == Location(tmp_path / "stays-the-same.json", required=True)
+    monkeypatch.chdir(tmp_path / "there")
+    assert locate() == Location(tmp_path / "stays-the-same.json", required=True)

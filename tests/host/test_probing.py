@@ -14,6 +14,9 @@ RAISE = "def probe_device(): raise RuntimeError('the driver is of another versio
 HANG = "import time\ndef probe_device(): time.sleep(5)"
 
 
+REFUSE = "from gint.host.backends import Probe\ndef probe_device(): return Probe(False, 'no.')"
+
+
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """Makes a module of the text given; answers are kept apart from the user's."""
@@ -35,16 +38,34 @@ def test_an_answer_is_kept_until_the_key_changes(module, monkeypatch):
     assert not probe_in_subprocess(name, "2").usable
 
 
-def test_a_crash_is_an_answer_that_names_the_signal_and_is_asked_again_later(module, monkeypatch):
-    name = module(CRASH)
-    answer = probe_in_subprocess(name, "1")
-    assert not answer.usable
-    assert "SIGSEGV" in answer.reason
-    assert "driver" in answer.remedy
+@pytest.mark.parametrize("text", [CRASH, REFUSE])
+def test_what_is_not_usable_is_asked_again_later(module, monkeypatch, text):
+    name = module(text)
+    assert not probe_in_subprocess(name, "1").usable
     module(ANSWER)
     assert not probe_in_subprocess(name, "1").usable
     monkeypatch.setattr(probing.time, "time", lambda now=time.time: now() + 3600)
     assert probe_in_subprocess(name, "1").usable
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "-1", "x", ""])
+def test_a_limit_that_is_none(module, monkeypatch, text):
+    monkeypatch.setenv("GINT_PROBE_SECONDS", text)
+    assert 1 <= probing._limit() <= 60
+
+
+def test_the_folder_it_starts_in_hides_no_module(module, monkeypatch, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "json.py").write_text("raise SystemExit('the wrong json')")
+    monkeypatch.chdir(tmp_path / "here")
+    assert probe_in_subprocess(module(ANSWER), "1").usable
+
+
+def test_a_crash_is_an_answer_that_names_the_signal(module):
+    answer = probe_in_subprocess(module(CRASH), "1")
+    assert not answer.usable
+    assert "SIGSEGV" in answer.reason
+    assert "driver" in answer.remedy
 
 
 def test_an_exception_is_told(module):

@@ -24,12 +24,16 @@ def import_tensor_ops() -> ModuleType:
     """Import with the backend that is configured; where one is forced that is not there, any."""
     # Only needed where gint is not installed: the packages lie two folders up.
     sys.path[:] = [str(HERE.parents[1]), *(p for p in sys.path if Path(p).resolve() != HERE)]
+    from gint.host.configuration import ConfigurationError
+
     try:
         from airllm import tensor_ops
     except ModuleNotFoundError as error:
         sys.exit(f"backend_examples.py: this needs {error.name}: pip install {error.name}.")
+    except ConfigurationError as error:  # a file or a name to correct
+        sys.exit(f"backend_examples.py: {error}")
     except ImportError as error:
-        print(f"The configuration cannot be met:\n  {error}".replace("\n", "\n  "))
+        print(f"The configuration cannot be met:\n{error}".replace("\n", "\n  "))
         print("The examples go on with GINT_BACKEND=auto, for this run alone.\n")
         os.environ["GINT_BACKEND"] = "auto"
         from airllm import tensor_ops

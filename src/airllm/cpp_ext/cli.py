@@ -27,10 +27,10 @@ _COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line."""
+    """An ArgumentParser whose errors are one line, with the usage at its end."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, " ".join(f"{self.prog}: {message} ({self.format_usage()}".split()) + ")\n")
 
 
 def main(arguments: Sequence[str], program: str) -> int:
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str], program: str) -> int:
     configuration cannot be used.
     """
     parser = _parser(program)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command is None:
         parser.print_help()
         return 0
@@ -67,11 +69,14 @@ def _parser(program: str) -> _Parser:
         allow_abbrev=False,
         description="Configure, build and check the backends of airllm.tensor_ops.",
     )
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     added = {
         name: commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, (_, text) in _COMMANDS.items()
     }
+    for command in added.values():
+        command.set_defaults(parser=command)  # whose usage the errors show
     _add_configure_options(added["configure_backend"])
     added["build_ext"].add_argument(
         "--inplace", action="store_true", required=True, help="into the checkout: the only way"

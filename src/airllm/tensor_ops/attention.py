@@ -11,7 +11,7 @@ from gint.host.frontend import Builder, Value
 
 from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view, whole
 from .launches import run
-from .linear import product, store
+from .linear import product, refuse_overlap, store
 
 #: Scores held at a time, unless one query's are more: 16 MiB of float32.
 _SCORES = 1 << 22
@@ -28,20 +28,25 @@ def multi_head_attention(
     k, v        (kv_seq, n_kv_heads * d); n_heads / n_kv_heads heads in a row share one
     mask        (seq, kv_seq) or (n_heads, seq, kv_seq), float: added to the scores; bool: True
                 keeps; "causal": query i sees the keys up to i + kv_seq - seq; None
-    out         (seq, n_heads * d) of q's type, for the result
+    out         (seq, n_heads * d) of q's type, for the result; must not share memory with the rest
 
-    Returns (seq, n_heads * d), an array like q. A query whose mask keeps no key gives zeros.
+    Returns (seq, n_heads * d), an array like q. A query to which a mask leaves no key, or only
+    scores of -inf, gives zeros.
     Memory beside the result grows with kv_seq and not with seq * kv_seq. Raises TypeError for
     other types, ValueError for shapes that do not match. Sources: Vaswani et al. 2017, "Attention
     Is All You Need"; Ainslie et al. 2023, "GQA".
     """
     q, k, v = take("q", q), take("k", k), take("v", v)
+    n_heads, n_kv_heads = whole("n_heads", n_heads), whole("n_kv_heads", n_kv_heads)
     d = _head_size(q, k, v, n_heads, n_kv_heads)
     (seq, _), kv_seq = q.shape, k.shape[0]
     kind, bias = _mask(mask, n_heads, seq, kv_seq)
     if kind == CAUSAL and seq == 1 and kv_seq:
         kind = None  # the last query sees all keys
     y = take_out(out, q.shape, q)
+    if out is not None:  # a block of rows is written before the next one is read
+        read = {"q": q, "k": k, "v": v} | ({} if bias is None else {"mask": Operand(bias, "f32")})
+        refuse_overlap(y, **read)
     if y.array.size == 0:
         return y.result()
     group = n_heads // n_kv_heads
@@ -110,7 +115,7 @@ def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: st
 
 def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int) -> int:
     for name, count in (("n_heads", n_heads), ("n_kv_heads", n_kv_heads)):
-        if whole(name, count) < 1:
+        if count < 1:
             raise ValueError(f"{name} must be at least 1, not {count}.")
     if n_heads % n_kv_heads:
         raise ValueError(f"n_heads, {n_heads}, must be a multiple of n_kv_heads, {n_kv_heads}.")
@@ -128,17 +133,28 @@ def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int
     return d
 
 
+def _kind_of(mask: Any) -> str:
+    """What an array is as a mask, by its type; bfloat16, say, cannot be looked at as it is."""
+    dtype = getattr(mask, "dtype", None)
+    if dtype is None:  # DLPack knows
+        dtype = view("mask", mask).dtype
+    name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    if name not in ("bool", "float32", "float16", "bfloat16"):
+        raise TypeError(
+            f"mask holds {name}; bool (True keeps), and float32, float16 and bfloat16 (added to "
+            f"the scores) are accepted."
+        )
+    return "bool" if name == "bool" else "float"
+
+
 def _mask(mask: Any, n_heads: int, seq: int, kv_seq: int) -> tuple[str | None, Any]:
     """What kind of mask it is, and (1 or n_heads, seq, kv_seq) values."""
     if mask is None or isinstance(mask, str):
         if mask not in (None, CAUSAL):
             raise ValueError(f"mask must be an array, 'causal' or None, not {mask!r}.")
         return mask, None
-    values = view("mask", mask)
-    if values.dtype == np.bool_:
-        kind = "bool"
-    else:
-        kind, values = "float", take("mask", mask).float32()
+    kind = _kind_of(mask)
+    values = view("mask", mask) if kind == "bool" else take("mask", mask).float32()
     wanted = (n_heads, seq, kv_seq) if values.ndim == 3 else (seq, kv_seq)
     check_shape("mask", values.shape, wanted)
     return kind, values if values.ndim == 3 else values[None]

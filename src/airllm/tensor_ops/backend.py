@@ -76,6 +76,8 @@ def get_backend_info() -> dict[str, Any]:
     backend = active()
     reasons = selection.explain(_CHOICE)
     if backend is not _CHOICE.backend:
+        elsewhere = _CHOICE.backend.name  # type: ignore[union-attr]
+        reasons[elsewhere] = reasons[elsewhere].replace("taken:", "taken outside of use_backend:")
         reasons[backend.name] = "taken: use_backend asks for it"
     return {
         "backend": backend.name,

@@ -54,7 +54,7 @@ def feed_forward(
     shapes that do not match or another activation. Source: Shazeer 2020, "GLU Variants Improve
     Transformer".
     """
-    if activation not in _ACTIVATIONS:
+    if activation not in tuple(_ACTIVATIONS):
         allowed = ", ".join(map(repr, _ACTIVATIONS))
         raise ValueError(f"activation must be one of {allowed}, not {activation!r}.")
     x, w1, w2, w3 = take("x", x), take("w1", w1), take("w2", w2), take("w3", w3)
@@ -95,11 +95,21 @@ def store(result: Operand, values: Any) -> None:
         run(_convert, (Operand(values, "f32"), result), (0, 0))
 
 
-def refuse_overlap(y: Operand, **operands: Operand) -> None:
-    """Raises ValueError where a result would be written over what it is computed from."""
+def refuse_overlap(y: Operand, out: str = "out", **operands: Operand) -> None:
+    """Raises ValueError where the result called `out` would be written over what is still read."""
     for name, operand in operands.items():
-        if np.may_share_memory(y.array, operand.array):
-            raise ValueError(f"out shares memory with {name}; a product needs memory of its own.")
+        if _share_memory(y.array, operand.array):
+            raise ValueError(f"{out} shares memory with {name}; it needs memory of its own.")
+
+
+def _share_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays have an element's memory in common; True where that is hard to tell."""
+    if isinstance(a, np.ndarray) != isinstance(b, np.ndarray):
+        return False  # one lies on a GPU
+    try:
+        return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]  # stubs
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _convert(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:

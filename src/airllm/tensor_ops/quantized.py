@@ -108,7 +108,8 @@ def prepare_q40(data: Any, weight_shape: tuple[int, int]) -> PreparedWeights:
     weight_shape  (out, in); `in` a multiple of 32
 
     Returns an opaque object, accepted wherever the bytes are. It is a copy, as large as `data`
-    (`nbytes`), and products with it run on the backend that made it. Raises as `dequantize_q40`.
+    (`nbytes`), belongs to this process (save or send the bytes), and products with it run on the
+    backend that made it. Raises as `dequantize_q40`.
     """
     return _prepare(data, weight_shape, _Q40)
 
@@ -120,7 +121,8 @@ def prepare_q80(data: Any, weight_shape: tuple[int, int]) -> PreparedWeights:
     weight_shape  (out, in); `in` a multiple of 32
 
     Returns an opaque object, accepted wherever the bytes are. It is a copy, as large as `data`
-    (`nbytes`), and products with it run on the backend that made it. Raises as `dequantize_q80`.
+    (`nbytes`), belongs to this process (save or send the bytes), and products with it run on the
+    backend that made it. Raises as `dequantize_q80`.
     """
     return _prepare(data, weight_shape, _Q80)
 
@@ -160,6 +162,8 @@ def matmul_quantized(
     x = take("x", x)
     check_rank("x", x, 1)
     shape, quantized = _matrix_shape(weight_shape), format_of(quant_type)
+    if not isinstance(quantize_activations, (bool, np.bool_)):
+        raise TypeError(f"quantize_activations must be a bool, not {quantize_activations!r}.")
     weights = _weights("weight_data", weight_data, shape, quantized)
     if x.shape[-1] != shape[1]:
         check_shape("x", x.shape, (*x.shape[:-1], shape[1]), f", as weight_shape is {shape}")
@@ -173,11 +177,12 @@ def matmul_quantized(
     else:
         products = weights.products
     if y.array.size:
-        _multiply(products, x, weights, y, quantize_activations)
+        rounds = bool(quantize_activations)
+        _multiply(products, x, weights, y, rounds)
         if x.type == "f32" and y.array.flags.c_contiguous:
             note_launch(
                 lambda x, weights, y: products.multiply(
-                    _as_matrix(x), weights, _as_matrix(y), quantize_activations
+                    _as_matrix(x), weights, _as_matrix(y), rounds
                 ),
                 (x.array, weights, y.array),
                 result_apart=True,
@@ -241,7 +246,7 @@ def _weights(
 ) -> QuantizedWeights | PreparedWeights:
     """The argument called `name`, checked against the shape and format that it should have."""
     if hasattr(data, "unpack"):
-        if data.format is not quantized:
+        if data.format != quantized:
             raise ValueError(f"{name} was prepared as {data.format.name}, not {quantized.name}.")
         check_shape(name, data.shape, shape)
         return data

@@ -24,6 +24,7 @@ from .arrays import (
     whole,
 )
 from .launches import run
+from .linear import refuse_overlap
 
 #: What `scaling` of type "llama3" must say, as in a Hugging Face configuration.
 _LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
@@ -43,13 +44,14 @@ def apply_rope(
                  False: values (i, i + head_dim / 2), as in Hugging Face's code.
     scaling      None, or Llama 3.1's: {"rope_type": "llama3", "factor": 8.0, "low_freq_factor":
                  1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-    out          (q's, k's) arrays for the results; may be q and k
+    out          (q's, k's) arrays for the results; may be q and k, in this order
 
     Returns (q, k), arrays like them. Angles are computed in float64. Raises TypeError for other
     types, ValueError for shapes and values that do not match. Source: Su et al. 2021, "RoFormer";
     the frequency scaling is that of Llama 3.1's reference implementation.
     """
     q, k = take("q", q), take("k", k)
+    head_dim = whole("head_dim", head_dim)
     half = _half(head_dim)
     if out is not None and not (isinstance(out, (tuple, list)) and len(out) == 2):
         raise TypeError("out must be a pair, the arrays for q's and k's results.")
@@ -65,6 +67,9 @@ def apply_rope(
     frequencies = _frequencies(half, rope_theta, scaling)
     outs = (None, None) if out is None else out
     results = [take_out(o, x.shape, x) for o, x in zip(outs, (q, k), strict=True)]
+    if out is not None:  # q's result is written before k is read
+        refuse_overlap(results[0], "out[0]", k=k)
+        refuse_overlap(results[1], "out[1]", **{"out[0]": results[0]})
     angles = positions[:, None] * frequencies
     tables = [beside(f(angles).astype(np.float32)[:, None], q.array) for f in (np.cos, np.sin)]
     for x, y in zip((q, k), results, strict=True):
@@ -92,7 +97,7 @@ def _pairs(x: Operand, half: int, interleaved: bool) -> list[Operand]:
 
 
 def _half(head_dim: int) -> int:
-    if whole("head_dim", head_dim) <= 0 or head_dim % 2:
+    if head_dim <= 0 or head_dim % 2:
         raise ValueError(f"head_dim must be even and at least 2, not {head_dim}.")
     return head_dim // 2
 
@@ -118,6 +123,8 @@ def _frequencies(half: int, theta: float, scaling: Mapping[str, Any] | None) -> 
     frequencies = float(theta) ** (-np.arange(half) / half)
     if scaling is None:
         return frequencies
+    if not isinstance(scaling, Mapping):
+        raise TypeError(f"scaling must be None or a mapping, not {scaling!r}.")
     kind = scaling.get("rope_type", scaling.get("type"))
     missing = [name for name in _LLAMA3 if name not in scaling]
     if kind != "llama3" or missing:
@@ -125,7 +132,12 @@ def _frequencies(half: int, theta: float, scaling: Mapping[str, Any] | None) -> 
             f"scaling must be None or {{'rope_type': 'llama3', {', '.join(_LLAMA3)}}}, "
             f"not {dict(scaling)!r}."
         )
-    factor, low, high, trained = (float(scaling[name]) for name in _LLAMA3)
+    factor, low, high, trained = (number(f"scaling's {name}", scaling[name]) for name in _LLAMA3)
+    if not (factor > 0 and trained > 0 and 0 <= low < high):
+        raise ValueError(
+            f"scaling needs {_LLAMA3[0]} and {_LLAMA3[3]} above 0, and {_LLAMA3[2]} above "
+            f"{_LLAMA3[1]}, not {dict(scaling)!r}."
+        )
     # Waves longer than the trained length / low are stretched, those shorter than / high are not.
     share = (trained * frequencies / (2 * math.pi) - low) / (high - low)
     share = np.clip(share, 0, 1)

@@ -77,12 +77,18 @@ class Location:
 def locate() -> Location:
     """The file in effect: $GINT_BACKEND_CONFIG, a checkout's own, or the user's."""
     if named := os.environ.get(FILE_VARIABLE):
-        return Location(Path(named), required=True)
+        return _named(named)
     if is_checkout(SOURCES):
         return Location(SOURCES / "airllm" / "cpp_ext" / "backend.json")
     import platformdirs
 
     return Location(platformdirs.user_config_path("gint") / "backend.json")
+
+
+@cache
+def _named(file: str) -> Location:
+    """Absolute from the first time on: a program may go to another folder."""
+    return Location(Path(file).absolute(), required=True)
 
 
 def is_checkout(sources: Path) -> bool:
@@ -182,6 +188,8 @@ def _parse(location: Location) -> tuple[Configuration, list[str]]:
         raise ConfigurationError(f"{path} is nested too deeply for a configuration.") from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    except ValueError:  # json's own, for an integer of thousands of digits
+        raise ConfigurationError(f"{path} holds a number too long for a configuration.") from None
 
 
 def _from_json(raw: object) -> Configuration:

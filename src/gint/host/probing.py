@@ -3,7 +3,8 @@
     python -m gint.host.probing MODULE KEY
 
 imports MODULE, calls its `probe_device()`, prints the Probe as JSON and leaves it in the user's
-cache, under KEY: what the answer depends on (drivers, packages). The same key is not asked again.
+cache, under KEY: what the answer depends on (drivers, packages). What is usable is not asked again
+under the same key, what is not after ten minutes.
 
 A probe waits a second (GINT_PROBE_SECONDS). What takes longer, such as a first kernel build on a
 slow machine, goes on in the background for a while and leaves its answer for the next process.
@@ -30,7 +31,7 @@ VARIABLE = "GINT_PROBE_SECONDS"
 _SECONDS = 1.0
 #: A probe that is not over by then ends itself.
 _BACKGROUND_SECONDS = 60
-#: For how long it is believed that a probe crashed or hangs: it may have been the machine's load.
+#: For how long a refusal or a crash is believed: it may have been the machine's load, a full disk.
 _DOUBTFUL_SECONDS = 600
 _unfinished: list[subprocess.Popen] = []
 
@@ -49,7 +50,7 @@ def probe_in_subprocess(module: str, key: str) -> Probe:
     limit = _limit()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gint.host.probing", module, key],
+            [sys.executable, "-P", "-m", "gint.host.probing", module, key],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
@@ -71,9 +72,10 @@ def probe_in_subprocess(module: str, key: str) -> Probe:
 
 def _limit() -> float:
     try:
-        return float(os.environ.get(VARIABLE, _SECONDS))
+        seconds = float(os.environ.get(VARIABLE, _SECONDS))
     except ValueError:
         return _SECONDS
+    return min(seconds, _BACKGROUND_SECONDS) if seconds >= 0 else _SECONDS
 
 
 def _answer(module: str, key: str, status: int, out: str, err: str) -> Probe:
@@ -125,7 +127,7 @@ def main(argv: list[str]) -> int:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a call that hangs in a driver, too
         signal.alarm(_BACKGROUND_SECONDS)
     answer = import_module(module).probe_device()
-    _keep(module, key, answer, 0)
+    _keep(module, key, answer, 0 if answer.usable else time.time() + _DOUBTFUL_SECONDS)
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(asdict(answer)), flush=True)
     return 0

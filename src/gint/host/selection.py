@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from . import backends, configuration, registry
 from .backends import Backend, Probe
-from .configuration import AUTO, BACKEND_VARIABLE, Configuration
+from .configuration import AUTO, BACKEND_VARIABLE, Configuration, ConfigurationError
 from .registry import HOME, LAST_RESORT, names
 
 _BY_DEFAULT = "the first usable in the default priority"
@@ -48,11 +48,17 @@ class Choice:
 def demanded(name: str | None = None) -> tuple[str, str] | None:
     """The backend that must be taken and who says so: the argument, the environment or the file.
 
-    Raises ValueError for an unknown name, ConfigurationError for a file that cannot be used.
+    Raises ValueError for an unknown name, ConfigurationError (a ValueError) for one in the
+    environment, or a file that cannot be used.
     """
     if name and name != AUTO:
         found = name, "it is asked for by name"
     elif (named := os.environ.get(BACKEND_VARIABLE)) and named != AUTO:
+        if named not in names():
+            raise ConfigurationError(
+                f"{BACKEND_VARIABLE} asks for what is no backend: {named!r}. "
+                f"Allowed: {', '.join([AUTO, *names()])}."
+            )
         found = named, f"{BACKEND_VARIABLE} asks for it"
     elif not named and (forced := configuration.current().force_backend):
         found = forced, "force_backend asks for it"

@@ -95,7 +95,7 @@ def test_all_of_it_at_once_and_shorter_lists(tree):
         (("--backend=tpu",), "cannot be 'tpu'. Allowed: auto, cuda, opencl, cpp, python."),
         (("--backend=CPP",), "cannot be 'CPP'"),
         (("--backend=",), "cannot be ''. Allowed: auto"),
-        (("--backend",), "expected one argument"),
+        (("--backend",), "expected one argument (usage: setup.py configure_backend [-h] [--show]"),
         (("--priority=cpp,tpu",), "cannot be 'tpu'. Allowed: cuda, opencl, cpp, python."),
         (("--priority=auto",), "cannot be 'auto'"),
         (("--priority=cpp,cuda,cpp",), "names 'cpp' twice"),
@@ -105,7 +105,7 @@ def test_all_of_it_at_once_and_shorter_lists(tree):
         (("--backend=cpp", "--priority=tpu"), "cannot be 'tpu'"),
         (("--backend=tpu\nx",), r"cannot be 'tpu\nx'"),
         (("--back=cpp",), "unrecognized arguments: --back=cpp"),
-        (("cpp",), "unrecognized arguments: cpp"),
+        (("cpp",), "unrecognized arguments: cpp (usage: setup.py configure_backend [-h] [--show]"),
     ],
 )
 def test_mistakes_are_one_line_and_the_file_is_untouched(tree, options, words):

@@ -24,6 +24,13 @@ def test_the_examples_where_the_configuration_cannot_be_met(tree):
     assert "\ndecoder layer " in said
 
 
+@pytest.mark.parametrize("script", ["backend_examples.py", "benchmark.py"])
+def test_a_configuration_to_correct_is_a_sentence(tree, script):
+    done = tree.run(sys.executable, script, GINT_BACKEND="CPP")
+    assert (done.status, done.out) == (1, "")
+    assert f"{script}: GINT_BACKEND asks for what is no backend: 'CPP'. Allowed: auto" in done.err
+
+
 @pytest.mark.slow
 def test_benchmarking_as_the_guide_has_it(tree):
     """Configure, benchmark; configure another, benchmark; compare."""

@@ -12,6 +12,14 @@ def f32(*shape):
     return np.ones(shape, np.float32)
 
 
+HIGH = "high_freq_factor"
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    HIGH: 4.0,
+    "original_max_position_embeddings": 8192,
+}
 WRONG = [
     (lambda: ops.rms_norm(f32(2, 3), f32(4)), r"weight has the shape \(4,\) and needs \(3,\)"),
     (lambda: ops.rms_norm(f32(2, 3), f32(1, 3)), r"weight has the shape \(1, 3\) and needs"),
@@ -44,6 +52,18 @@ WRONG = [
     (
         lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 4, scaling={"rope_type": "yarn"}),
         "scaling must be None or .*llama3",
+    ),
+    (
+        lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 4, scaling=LLAMA3 | {"factor": 0}),
+        "scaling needs factor and original_max_position_embeddings above 0",
+    ),
+    (
+        lambda: ops.apply_rope(f32(2, 8), f32(2, 8), 0, 4, scaling=LLAMA3 | {HIGH: 1.0}),
+        "high_freq_factor above low_freq_factor",
+    ),
+    (
+        lambda: ops.feed_forward(f32(2, 3), f32(3, 4), f32(4, 3), f32(3, 4), []),
+        r"activation must be one of .*, not \[\]",
     ),
     (lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 3, 2), "multiple of n_kv"),
     (lambda: ops.multi_head_attention(f32(2, 8), f32(3, 8), f32(3, 8), 0, 1), "at least 1"),
@@ -86,6 +106,14 @@ def test_sizes_and_values_that_do_not_match(call, words):
         (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4.0), "head_dim must be an integer"),
         (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, "x"), "rope_theta must be a number"),
         (lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, out=f32(1, 4)), "out must be a pair"),
+        (
+            lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, scaling="llama3"),
+            "scaling must be None or a mapping, not 'llama3'",
+        ),
+        (
+            lambda: ops.apply_rope(f32(1, 4), f32(1, 4), 0, 4, scaling=LLAMA3 | {"factor": "8"}),
+            "scaling's factor must be a number, not '8'",
+        ),
         (lambda: ops.rms_norm(f32(2), f32(2), "1e-6"), "eps must be a number, not '1e-6'"),
         (lambda: ops.layer_norm(f32(2), eps=None), "eps must be a number, not None"),
         (lambda: ops.softmax(f32(2), 1.5), "axis must be an integer, not 1.5"),
@@ -98,6 +126,12 @@ def test_sizes_and_values_that_do_not_match(call, words):
                 f32(1, 4), f32(1, 4), f32(1, 4), 1, 1, np.ones((1, 1))
             ),
             "mask holds float64",
+        ),
+        (
+            lambda: ops.multi_head_attention(
+                f32(1, 4), f32(1, 4), f32(1, 4), 1, 1, np.ones(1, int)
+            ),
+            r"mask holds int64; bool \(True keeps\), and float32",
         ),
     ],
 )
@@ -125,6 +159,37 @@ def test_an_out_that_overlaps_what_is_read_is_refused():
     with pytest.raises(ValueError, match=r"overlap|share"):
         ops.silu(x[:-1], out=x[1:])
     np.testing.assert_array_equal(x, before)
+
+
+def test_attention_writes_over_nothing_that_it_reads():
+    """Blocks of rows that follow would read what the first wrote."""
+    given = {"q": f32(4, 4), "k": f32(4, 4), "v": f32(4, 4), "mask": f32(4, 4)}
+    for name, out in given.items():
+        with pytest.raises(ValueError, match=f"out shares memory with {name}"):
+            ops.multi_head_attention(**given, n_heads=1, n_kv_heads=1, out=out)
+    rows = f32(5, 4)
+    with pytest.raises(ValueError, match="out shares memory with q"):
+        ops.multi_head_attention(rows[:4], f32(4, 4), f32(4, 4), 1, 1, out=rows[1:])
+
+
+def test_rope_results_do_not_meet():
+    q, k = f32(2, 4), f32(2, 4)
+    with pytest.raises(ValueError, match=r"out\[0\] shares memory with k"):
+        ops.apply_rope(q, k, 0, 4, out=(k, q))
+    with pytest.raises(ValueError, match=r"out\[1\] shares memory with out\[0\]"):
+        ops.apply_rope(q, k, 0, 4, out=(q, q))
+    np.testing.assert_array_equal((q, k), f32(2, 2, 4))
+
+
+def test_neighbours_in_one_array_share_no_memory():
+    """Columns of a fused projection: their bounds overlap, their elements do not."""
+    both = np.random.default_rng(0).standard_normal((3, 8), np.float32)
+    q, k = both[:, :4], both[:, 4:]
+    expected = ops.apply_rope(q.copy(), k.copy(), 1, 4)
+    ops.apply_rope(q, k, 1, 4, out=(q, k))
+    np.testing.assert_array_equal((q, k), expected)
+    ops.matmul_f32(q, np.eye(4, dtype=np.float32), out=k)
+    np.testing.assert_array_equal(k, q)
 
 
 def test_out_is_untouched_by_a_call_that_is_refused():

@@ -47,6 +47,8 @@ def test_use_backend_holds_inside_and_in_this_thread_only():
         assert tensor_ops.get_backend() == "python"
         reasons = tensor_ops.get_backend_info()["reasons"]
         assert reasons["python"] == "taken: use_backend asks for it"
+        if before != "python":
+            assert reasons[before].startswith("taken outside of use_backend: ")
         thread = threading.Thread(target=lambda: seen.append(tensor_ops.get_backend()))
         thread.start()
         thread.join()

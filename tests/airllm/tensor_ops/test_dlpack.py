@@ -57,6 +57,9 @@ def test_a_torch_mask_and_torch_positions():
     keep = torch.ones(3, 3, dtype=torch.bool).tril()
     found = ops.multi_head_attention(x, x, x, 1, 1, keep)
     assert torch.equal(found, ops.multi_head_attention(x, x, x, 1, 1, "causal"))
+    added = torch.zeros(3, 3).masked_fill(~keep, -torch.inf)
+    for mask in (added, added.half(), added.bfloat16()):
+        assert torch.equal(found, ops.multi_head_attention(x, x, x, 1, 1, mask))
     assert torch.equal(
         ops.apply_rope(x, x, torch.arange(3), 4)[0], ops.apply_rope(x, x, torch.tensor(0), 4)[0]
     )
@@ -101,6 +104,8 @@ def test_any_producer_comes_back_as_what_it_was():
     x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
     found = ops.softmax(Producer(x))
     assert type(found) is Producer
+    keep = Producer(np.ones((3, 3), np.bool_))
+    assert type(ops.multi_head_attention(Producer(x), x, x, 1, 1, keep)) is Producer
     np.testing.assert_array_equal(found.array, ops.softmax(x))
     with pytest.raises(TypeError, match="x holds float64"):
         ops.softmax(Producer(x.astype(np.float64)))

@@ -305,3 +305,11 @@ def test_attention_needs_memory_for_a_block_only(monkeypatch):
     tracemalloc.stop()
     scores = 8 * 2048 * 2048 * 4
     assert peak < scores / 8
+
+
+def test_numbers_of_heads_are_pythons_whatever_they_came_as():
+    x = floats((2, 64 * 64))
+    found = tensor_ops.multi_head_attention(x, x, x, np.int8(64), np.int8(64))
+    np.testing.assert_array_equal(found, tensor_ops.multi_head_attention(x, x, x, 64, 64))
+    q = tensor_ops.apply_rope(x, x, 1, np.uint8(128))[0]
+    np.testing.assert_array_equal(q, tensor_ops.apply_rope(x, x, 1, 128)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import ml_dtypes
 import numpy as np
@@ -192,6 +193,11 @@ WRONG = [
         lambda x: ops.matmul_quantized(x[0, 0, ...], DATA, (4, 64), "q40"),
         r"x has .* \(\)",
     ),
+    (
+        TypeError,
+        lambda x: ops.matmul_quantized(x, DATA, (4, 64), "q40", quantize_activations="no"),
+        "quantize_activations must be a bool, not 'no'",
+    ),
     (TypeError, lambda x: ops.matmul_quantized(x > 0, DATA, (4, 64), "q40"), "x holds bool"),
     (TypeError, lambda x: ops.matmul_quantized(x, DATA, (4, 6.4), "q40"), "weight_shape is"),
     (
@@ -221,3 +227,11 @@ WRONG = [
 def test_what_is_refused(error, call, words):
     with pytest.raises(error, match=words):
         call(np.ones((2, 64), np.float32))
+
+
+@types
+def test_prepared_weights_copied_by_pickle_are_of_their_format(quant_type):
+    with ops.use_backend("python"):
+        prepared = PREPARE[quant_type](QUANTIZE[quant_type](floats(4, 64)), (4, 64))
+    again = pickle.loads(pickle.dumps(prepared))
+    assert ops.matmul_quantized(floats(2, 64), again, (4, 64), quant_type).shape == (2, 4)
