@@ -43,6 +43,8 @@ def show(report: Report) -> None:
     from rich.table import Table as RichTable
 
     console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(soft_wrap=False, width=160)  # a file has room for whole headers
     for table in report.tables:
         drawn = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
         for i, header in enumerate(table.headers):

@@ -140,8 +140,25 @@ def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
         raise ValueError("out is read-only.")
     if isinstance(out, np.ndarray) and out.size and not np.may_share_memory(found.array, out):
         raise ValueError("out is not aligned, or not in this machine's byte order.")
+    if _is_torch(out) and out.is_neg():
+        raise ValueError("out is a view that negates lazily; pass a tensor of its own.")
+    if not _lies_apart(found.array):
+        raise ValueError(f"out has elements that share memory: strides {found.array.strides}.")
     found.restore = lambda _: out
     return found
+
+
+def _lies_apart(array: Any) -> bool:
+    """Whether each dimension steps over all that the ones with smaller steps reach."""
+    if array.size == 0:
+        return True
+    reach = array.itemsize
+    steps = [abs(step) for step in array.strides]
+    for step, length in sorted(zip(steps, array.shape, strict=True)):
+        if length > 1 and step < reach:
+            return False
+        reach += (length - 1) * step
+    return True
 
 
 def check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...], why: str = "") -> None:
@@ -153,7 +170,7 @@ def check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...], why:
 def whole(name: str, value: Any) -> int:
     """An argument that is an integer. Raises TypeError."""
     try:
-        return operator.index(value)
+        return int(operator.index(value))  # of True, too
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {value!r}.") from None
 
@@ -209,12 +226,17 @@ def _take_torch(name: str, t: Any) -> Operand:
 def _array_of_torch(name: str, t: Any, as_type: Any = None) -> Any:
     if t.requires_grad:
         raise TypeError(f"{name} requires grad, which is lost here: pass {name}.detach().")
+    if t.is_nested:
+        raise TypeError(f"{name} is a nested tensor; pass its tensors one by one.")
     if str(t.layout) != "torch.strided":
         raise TypeError(f"{name} is a tensor of layout {t.layout}; pass {name}.to_dense().")
     _check_device(name, t.device.type, t.device)
     t = t.resolve_neg().detach()
     t = t if as_type is None else t.view(as_type)
-    return t.numpy() if t.device.type == "cpu" else _cupy(name).from_dlpack(t)
+    try:
+        return t.numpy() if t.device.type == "cpu" else _cupy(name).from_dlpack(t)
+    except (RuntimeError, TypeError) as error:
+        raise TypeError(f"{name} holds {t.dtype}, which NumPy has not: {error}") from error
 
 
 def _from_dlpack(name: str, producer: Any) -> Any:

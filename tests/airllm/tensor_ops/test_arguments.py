@@ -206,3 +206,18 @@ def test_other_byte_order_and_unaligned_memory_are_read():
     raw = np.zeros(25, np.uint8)
     raw[1:].view(np.float32)[:] = x
     np.testing.assert_array_equal(ops.silu(raw[1:].view(np.float32)), expected)
+
+
+def test_an_out_whose_elements_share_memory_is_refused():
+    spread = np.lib.stride_tricks.as_strided
+    for out in (
+        spread(np.zeros(4, "f4"), (3, 4), (0, 4)),
+        spread(np.zeros(9, "f4"), (3, 4), (4, 4)),
+    ):
+        with pytest.raises(ValueError, match="share memory: strides"):
+            ops.matmul_f32(np.ones((3, 6), "f4"), np.ones((6, 4), "f4"), out=out)
+    turned, column = np.zeros((4, 3), "f4").T, spread(np.zeros(3, "f4"), (3, 1), (4, 0))
+    for out in (turned, column):
+        x = np.ones(out.shape, "f4")
+        assert ops.silu(x, out=out) is out
+        np.testing.assert_array_equal(out, ops.silu(x))

@@ -109,3 +109,14 @@ def test_any_producer_comes_back_as_what_it_was():
     np.testing.assert_array_equal(found.array, ops.softmax(x))
     with pytest.raises(TypeError, match="x holds float64"):
         ops.softmax(Producer(x.astype(np.float64)))
+
+
+def test_tensors_that_numpy_cannot_show_are_refused_by_name():
+    negated = torch.randn(3, dtype=torch.complex64).conj().imag
+    with pytest.raises(ValueError, match="out is a view that negates lazily"):
+        ops.silu(torch.ones(3), out=negated)
+    blocks = torch.zeros(72, dtype=torch.bfloat16)
+    with pytest.raises(TypeError, match=r"weight_data holds torch\.bfloat16"):
+        ops.matmul_quantized(np.ones((3, 32), "f4"), blocks, (4, 32), "q40")
+    with pytest.raises(TypeError, match="x is a nested tensor"):
+        ops.silu(torch.nested.nested_tensor([torch.ones(2)], layout=torch.jagged))

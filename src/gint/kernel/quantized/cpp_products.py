@@ -36,6 +36,9 @@ class PackedWeights:
         self.native.unpack(data)
         return QuantizedWeights(data, self.shape, self.format)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("Prepared weights belong to their process; pickle unpack().data instead.")
+
     def __repr__(self) -> str:
         return f"PackedWeights(shape={self.shape}, {self.format.name})"
 
