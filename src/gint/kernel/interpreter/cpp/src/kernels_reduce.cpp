@@ -216,16 +216,22 @@ void fold_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t 
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);
     size_t i = 0;
-    if (fresh) {
+    const auto four = [=](size_t j, const T *s0) {
+        const T *s2 = s0 + 2 * stride;
+        return F::apply(F::apply(s0[j], s0[j + stride]), F::apply(s2[j], s2[j + stride]));
+    };
+    if (fresh && rows >= 4) {
+#pragma GCC ivdep
+        for (size_t j = 0; j < cols; j++) r[j] = four(j, s);
+        i = 4;
+    } else if (fresh) {
         for (size_t j = 0; j < cols; j++) r[j] = s[j];
         i = 1;
     }
     for (; i + 4 <= rows; i += 4) {
-        const T *s0 = s + ptrdiff_t(i) * stride, *s1 = s0 + stride, *s2 = s1 + stride,
-                *s3 = s2 + stride;
+        const T *s0 = s + ptrdiff_t(i) * stride;
 #pragma GCC ivdep
-        for (size_t j = 0; j < cols; j++)
-            r[j] = F::apply(r[j], F::apply(F::apply(s0[j], s1[j]), F::apply(s2[j], s3[j])));
+        for (size_t j = 0; j < cols; j++) r[j] = F::apply(r[j], four(j, s0));
     }
     for (; i < rows; i++) {
         const T *s0 = s + ptrdiff_t(i) * stride;

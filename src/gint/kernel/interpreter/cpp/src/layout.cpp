@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t L1_BYTES = 24 * 1024; // of the 32 KiB there are
 constexpr int64_t LONG_LINE = 256;      // from here on a tile is one line: rows cost nothing
 constexpr int64_t TRANSPOSE_SIDE = 64;  // long enough lines on both sides for TLB and memory
+constexpr int64_t LINES_TOGETHER = 16;  // folded column by column before partial results are
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -151,7 +152,7 @@ class Planner {
         if (layout.extent[b] < LONG_LINE)
             choose_rows(elements);
         else if (!layout.reduced[b] && p.has_reduction)
-            spread_columns();
+            choose_columns();
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
@@ -198,15 +199,49 @@ class Planner {
         return (extent + pieces - 1) / pieces;
     }
 
-    // Columns reduced side by side: pieces small enough that several workers find one.
-    void spread_columns() {
-        double parallel = 1;
+    // Columns reduced side by side. Memory is read best in whole lines, so workers rather share the
+    // lines than the columns; where lines are few, or are gone through more than once, each takes
+    // its columns.
+    void choose_columns() {
+        double parallel = 1, lines = 1;
         for (int a = 0; a < layout.rank; a++)
-            if (!layout.reduced[a] && a != layout.axis_b) parallel *= double(layout.extent[a]);
-        if (parallel >= 8) return;
+            if (layout.reduced[a])
+                lines *= double(layout.extent[a]);
+            else if (a != layout.axis_b)
+                parallel *= double(layout.extent[a]);
+        const bool once = passes() == 1;
+        if (once && folds_what_it_loads()) take_lines_together();
+        if (parallel >= 8 || (once && lines >= 2 * CHUNK_LINES)) return;
         const int64_t piece =
             std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
         layout.cols = std::min(layout.cols, piece);
+    }
+
+    int passes() const {
+        int count = 0;
+        for (const Section &section : p.sections) count += section.kind != SectionKind::SCALAR;
+        return count;
+    }
+
+    // Then lines are folded where they lie, and only the result needs room in the first cache.
+    bool folds_what_it_loads() const {
+        for (const Section &section : p.sections) {
+            if (section.kind != SectionKind::REDUCE) continue;
+            for (uint32_t i = section.first; i < section.first + section.count; i++) {
+                const Instruction &in = p.code[i];
+                const bool plain =
+                    in.op == GI_OP_LOAD && !is_storage_only(in.type) && in.type != GI_bool;
+                if (!plain && (!is_reduction(in.op) || is_index_reduction(in.op))) return false;
+            }
+        }
+        return true;
+    }
+
+    void take_lines_together() {
+        for (int a = 0; a < layout.rank; a++)
+            if (layout.reduced[a]) layout.axis_a = a; // the innermost
+        if (layout.axis_a < 0) return;
+        layout.rows = std::clamp<int64_t>(layout.extent[layout.axis_a], 1, LINES_TOGETHER);
     }
 };
 
@@ -216,6 +251,10 @@ int64_t Layout::points() const {
     int64_t count = 1;
     for (int a = 0; a < rank; a++) count *= extent[a];
     return count;
+}
+
+bool Layout::folds_long_lines() const {
+    return axis_b >= 0 && !reduced[axis_b] && cols >= LONG_LINE && (axis_a < 0 || reduced[axis_a]);
 }
 
 Layout plan_layout(const Program &program, const Binding &binding) {

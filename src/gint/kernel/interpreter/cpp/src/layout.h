@@ -8,6 +8,9 @@
 
 namespace gint {
 
+// Lines that workers who share a reduction of columns take at a time; a power of two.
+constexpr int64_t CHUNK_LINES = 64;
+
 // Axes of the program with extent 1 are dropped, adjacent ones whose strides agree in every slot
 // are merged, and both kinds are ordered by memory: outermost first.
 struct Layout {
@@ -22,6 +25,8 @@ struct Layout {
     int64_t rows = 1, cols = 1;
 
     int64_t points() const;
+    // Are whole lines, or tiles of them, folded down their columns?
+    bool folds_long_lines() const;
     bool is_transposing = false; // some slot runs fastest along axis_a
 };
 

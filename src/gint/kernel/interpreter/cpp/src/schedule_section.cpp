@@ -21,6 +21,9 @@ void Scheduler::make_grids() {
     if (!line)
         while (out.tiles_per_group * 2 * (rows ? l.rows : 1) <= 16) out.tiles_per_group *= 2;
     out.tiles_per_chunk = 16;
+    if (!l.folds_long_lines()) return;
+    out.tiles_per_chunk = out.tiles_per_group;
+    while (out.tiles_per_chunk * 2 * (rows ? l.rows : 1) <= CHUNK_LINES) out.tiles_per_chunk *= 2;
 }
 
 void Scheduler::place_lasting_registers() {
