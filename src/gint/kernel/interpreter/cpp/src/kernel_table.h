@@ -24,6 +24,9 @@ enum ScalarOperand : unsigned { SCALAR_A = 1, SCALAR_B = 2, SCALAR_C = 4 };
 using GatherFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
                           ptrdiff_t col_stride);
 using ScatterFn = GatherFn; // d is strided, s packed
+// d[x * d_stride + y] <- s[y * s_stride + x] for x < rows, y < cols
+using TransposeFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
+                             ptrdiff_t s_stride);
 
 // Folds packed rows: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
@@ -128,6 +131,7 @@ struct KernelTable {
     // By log2 of the element size:
     GatherFn gather[4];
     ScatterFn scatter[4];
+    TransposeFn transpose[4];
     void (*fill)(size_t size_log2, size_t n, void *d, const void *s); // d[i] <- s[0]
     // d[i, j] <- s[i]: a value per row, repeated along the row
     void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);

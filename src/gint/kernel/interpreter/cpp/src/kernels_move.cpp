@@ -59,6 +59,20 @@ void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, p
             d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] = s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
 }
 
+// Most lines are a few registers long: not worth the call that memcpy is.
+inline void copy_line(void *dv, const void *sv, size_t bytes) {
+    typedef char Line __attribute__((vector_size(64)));
+    auto *d = static_cast<char *>(dv);
+    auto *s = static_cast<const char *>(sv);
+    size_t i = 0;
+    for (; i + sizeof(Line) <= bytes; i += sizeof(Line)) {
+        Line line;
+        memcpy(&line, s + i, sizeof line);
+        memcpy(d + i, &line, sizeof line);
+    }
+    if (i < bytes) memcpy(d + i, s + i, bytes - i);
+}
+
 template <class T>
 void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
     auto *d = static_cast<T *>(dv);
@@ -66,7 +80,7 @@ void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, pt
     if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
     for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
         if (sb == 1)
-            memcpy(d, s, cols * sizeof(T));
+            copy_line(d, s, cols * sizeof(T));
         else
             for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
     }
@@ -79,10 +93,16 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
     for (size_t i = 0; i < rows; i++, d += da, s += cols) {
         if (db == 1)
-            memcpy(d, s, cols * sizeof(T));
+            copy_line(d, s, cols * sizeof(T));
         else
             for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
     }
+}
+
+template <class T>
+void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
+                      ptrdiff_t s_stride) {
+    transpose<T>(rows, cols, static_cast<T *>(d), d_stride, static_cast<const T *>(s), s_stride);
 }
 
 template <class T> void fill_with(size_t n, void *dv, const void *sv) {
@@ -169,13 +189,16 @@ void stream_end() {
 #endif
 }
 
+template <class T> void add_moves(KernelTable &t) {
+    constexpr int SIZE = __builtin_ctz(sizeof(T));
+    t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
+    t.transpose[SIZE] = transpose_memory<T>;
+}
+
 } // namespace
 
 void fill_moves(KernelTable &t) {
-    t.gather[0] = gather<uint8_t>, t.scatter[0] = scatter<uint8_t>;
-    t.gather[1] = gather<uint16_t>, t.scatter[1] = scatter<uint16_t>;
-    t.gather[2] = gather<uint32_t>, t.scatter[2] = scatter<uint32_t>;
-    t.gather[3] = gather<uint64_t>, t.scatter[3] = scatter<uint64_t>;
+    add_moves<uint8_t>(t), add_moves<uint16_t>(t), add_moves<uint32_t>(t), add_moves<uint64_t>(t);
     t.fill = fill;
     t.repeat_each = repeat_each;
     t.iota = iota;

@@ -25,6 +25,7 @@ struct Step {
         APPLY,       // p[d] <- apply(p[a], p[b], p[c])
         GATHER,      // p[d] <- the tile at p[a] with strides
         SCATTER,     // the tile at p[d] with strides <- p[a]
+        TRANSPOSE,   // the tile at p[d] <- the tile at p[a], each packed along the other's strides
         COPY,        // p[d] <- p[a]
         STREAM,      // the same past the caches
         STREAM_ROWS, // the lines at p[d], row_stride apart, <- p[a], past the caches
@@ -39,12 +40,16 @@ struct Step {
     uint8_t shape;     // of the result
     uint8_t size_log2; // of an element moved
     uint16_t d, a, b, c;
-    uint16_t n; // accumulator or chain; axis of IOTA
+    uint16_t
+        n; // accumulator or chain; axis of IOTA; TRANSPOSE: do the lines of p[d] run along rows
     union {
         ApplyFn apply;
         GatherFn move;
+        TransposeFn transpose;
     };
-    int64_t row_stride, col_stride; // in elements, of moves and of a strided operand of REDUCE
+    // In elements, of moves and of a strided operand of REDUCE; TRANSPOSE: between lines of p[d],
+    // of p[a].
+    int64_t row_stride, col_stride;
 };
 
 // What the next block of the parallel grid will read from a slot, `distance` bytes on. Asked for

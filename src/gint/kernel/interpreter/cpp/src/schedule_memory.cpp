@@ -13,6 +13,7 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     const Value &v = facts.values[in.d];
     const bool keeps = facts.roles[section->first + at].writes_kept;
     const bool packed = is_packed(out.layout, in.n, v.shape);
+    if (v.shape == tile && !v.outlives && !keeps && move(in, at)) return;
     const uint16_t source = place_of_slot(in.n);
     State &s = state[in.d];
     if (is_storage_only(in.type) || in.type == GI_bool) {
@@ -42,6 +43,63 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
         add(Step::COPY, v.shape, type_size(in.type), d, source);
     else
         add_move(Step::GATHER, v.shape, in.n, d, source);
+}
+
+// What is loaded only to be stored goes straight from slot to slot: with its axes exchanged, or as
+// bits that need no conversion there and back.
+bool Scheduler::move(const Instruction &in, uint32_t at) {
+    const int found = store_of[in.d - first_register];
+    if (found < 0 || uint32_t(found) < at) return false;
+    const Instruction &store = p.code[section->first + found];
+    if (!is_moved_alone(in, store)) return false;
+    if (!transpose(in.n, store.n) && !(is_storage_only(in.type) && copy(in.n, store.n)))
+        return false;
+    return stored_early[found] = true;
+}
+
+bool Scheduler::transpose(uint16_t source, uint16_t target) {
+    if (tile != FULL) return false;
+    const Layout &l = out.layout;
+    const auto &from = l.strides[source], &to = l.strides[target];
+    const bool along_b = from[l.axis_a] == 1 && to[l.axis_b] == 1;
+    const bool along_a = from[l.axis_b] == 1 && to[l.axis_a] == 1;
+    if (along_a == along_b) return false;
+    close_chain();
+    const size_t size = type_size(p.slots[source].type);
+    const uint16_t d = place_of_slot(target);
+    Step &step = add(Step::TRANSPOSE, FULL, size, d, place_of_slot(source));
+    step.transpose = k.transpose[log2_size(size)];
+    step.n = along_a;
+    step.row_stride = to[along_b ? l.axis_a : l.axis_b];
+    step.col_stride = from[along_b ? l.axis_b : l.axis_a];
+    return true;
+}
+
+bool Scheduler::copy(uint16_t source, uint16_t target) {
+    const bool from_packed = is_packed(out.layout, source, tile);
+    const bool to_packed = is_packed(out.layout, target, tile);
+    if (!from_packed && !to_packed) return false;
+    close_chain();
+    const uint16_t d = place_of_slot(target), a = place_of_slot(source);
+    if (from_packed && to_packed)
+        add(Step::COPY, tile, type_size(p.slots[source].type), d, a);
+    else if (to_packed)
+        add_move(Step::GATHER, tile, source, d, a);
+    else
+        add_move(Step::SCATTER, tile, target, d, a);
+    return true;
+}
+
+// Is the load for this store alone, and does nothing else in the section touch what is stored?
+bool Scheduler::is_moved_alone(const Instruction &load, const Instruction &store) const {
+    if (load.type != store.type || load.type == GI_bool || state[load.d].uses != 1 ||
+        is_streamed(store.n) || shape_of(out.layout, varies_of_slot(out.layout, store.n)) != tile)
+        return false;
+    const auto touches = [&](uint32_t i) {
+        return groups[p.code[section->first + i].n] == groups[store.n];
+    };
+    return std::count_if(stores.begin(), stores.end(), touches) == 1 &&
+           std::none_of(loads.begin(), loads.end(), touches);
 }
 
 // Does a store to the same elements come before the last use of what `load` reads?

@@ -199,6 +199,10 @@ class Scheduler {
     void emit_store(const Instruction &in, uint32_t at);
     void emit_reduce(const Instruction &in, uint32_t accumulator);
     void add_accumulator(const Instruction &in);
+    bool move(const Instruction &in, uint32_t at);
+    bool transpose(uint16_t source, uint16_t target);
+    bool copy(uint16_t source, uint16_t target);
+    bool is_moved_alone(const Instruction &load, const Instruction &store) const;
     int direct_store(const Instruction &in, uint32_t at) const;
     bool is_overwritten(const Instruction &load, uint32_t at) const;
     bool only_folded(uint16_t r) const;

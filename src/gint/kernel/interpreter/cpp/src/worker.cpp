@@ -216,6 +216,10 @@ void Worker::run_steps(const SectionPlan &section) {
             step.move(full ? count[ROWS] : 1, full ? count[COLS] : n, d, a, step.row_stride,
                       step.col_stride);
             break;
+        case Step::TRANSPOSE:
+            step.transpose(count[step.n ? COLS : ROWS], count[step.n ? ROWS : COLS], d,
+                           step.row_stride, a, step.col_stride);
+            break;
         case Step::COPY:
             std::memcpy(d, a, n << step.size_log2);
             break;

@@ -1,0 +1,63 @@
+"""What is only loaded and stored goes from slot to slot: every layout, every size of element."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from gint.host.executor import load
+from gint.host.frontend import Builder
+from tests.kernel.interpreter.cpp.test_interpreter import launch
+
+pytestmark = pytest.mark.cpp
+
+TYPES = {"f32": "f4", "f64": "f8", "f16": "f2", "bf16": "u2", "i8": "i1", "i32": "i4", "bool": "?"}
+
+
+def copies(t, rank, order):
+    b = Builder("copy")
+    axes = [b.parallel(f"d{n}") for n in range(rank)]
+    x = b.input("x", t, *axes)
+    b.output("y", t, tuple(axes[n] for n in order), x)
+    return b.build()
+
+
+@pytest.mark.parametrize("t", TYPES)
+@pytest.mark.parametrize("shape", [(64, 64), (65, 130), (300, 17), (1, 5), (3, 40, 70), (5, 9, 64)])
+def test_permutations(t, shape):
+    raw = np.random.default_rng(3).integers(0, 2 if t == "bool" else 120, (2, *shape))
+    memory = np.ascontiguousarray(raw.astype(TYPES[t]).repeat(2, axis=-1))
+    for x in (
+        memory[0, ..., : shape[-1]],
+        memory[1, ..., ::2],
+        memory[0, ..., shape[-1] - 1 :: -1],
+    ):
+        x = x[..., : shape[-1]]
+        for order in itertools.permutations(range(len(shape))):
+            program = copies(t, len(shape), order)
+            (y,), flag = launch(load(program, "cpp"), {"x": x}, shape)
+            assert flag == 0
+            np.testing.assert_array_equal(y, x.transpose(order))
+
+
+def test_bits_of_half_precision_are_kept():
+    """Also those of a NaN that a conversion would change."""
+    bits = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    for t, x in (("f16", bits.view(np.float16)), ("bf16", bits)):
+        for order in ((0, 1), (1, 0)):
+            (y,), _ = launch(load(copies(t, 2, order), "cpp"), {"x": x}, (256, 256))
+            np.testing.assert_array_equal(y.view(np.uint16), bits.transpose(order))
+
+
+def test_a_slot_that_is_also_read_is_stored_in_its_turn():
+    """The transposed load must not go to a slot whose old value another instruction needs."""
+    b = Builder("exchange")
+    i, j = b.parallel("i"), b.parallel("j")
+    x, y = b.input("x", "f32", i, j), b.input("y", "f32", j, i)
+    b.output("z", "f32", (j, i), x)
+    b.output("w", "f32", (i, j), y)
+    inputs = {"x": np.arange(6400, dtype=np.float32).reshape(64, 100)}
+    inputs["y"] = -inputs["x"].reshape(100, 64)
+    (z, w), _ = launch(load(b.build(), "cpp"), inputs, (64, 100))
+    np.testing.assert_array_equal(z, inputs["x"].T)
+    np.testing.assert_array_equal(w, inputs["y"].T)
