@@ -147,3 +147,13 @@ def test_a_lambda_needs_a_name():
 
 def test_a_number_can_be_stored(b):
     assert _code(b, 1.5, "bf16") == ["const.f32 r[0] <- 1.5", "store.bf16 s[out] <- r[0]"]
+
+
+def test_a_store_rounds_by_itself():
+    b = Builder("round")
+    i = b.parallel("i")
+    x = b.input("x", "f32", i)
+    b.output("y", "f16", (i,), b.round_f16(x))
+    b.output("z", "bf16", (i,), b.round_f16(x))
+    text = disassemble(b.build().program)
+    assert text.count("round_f16") == 1  # z's: another type is another rounding

@@ -173,7 +173,10 @@ class Builder:
                 f"Slot {s.name!r} is {s.dtype} and takes {s.dtype.compute}, not {value.type}. "
                 f"Use cast(value, '{s.dtype.compute}')."
             )
-        self.stores.append(Store(slot, value.node, s.dtype, frozenset(s.axes)))
+        node = value.node
+        if node.op.name == f"round_{s.dtype}":  # as the store does
+            (node,) = node.operands
+        self.stores.append(Store(slot, node, s.dtype, frozenset(s.axes)))
 
     def _slot_number(self, name: str) -> int:
         names = [s.name for s in self.slots]

@@ -56,22 +56,24 @@ struct IndexReduction {
 
 // Chains of arithmetic in vector registers (kernels_chain.cpp). x is the accumulator, y an operand.
 enum ChainOp : uint8_t {
-    CHAIN_ADD,      // x + y
-    CHAIN_SUB,      // x - y
-    CHAIN_SUB_FROM, // y - x
-    CHAIN_MUL,      // x * y
-    CHAIN_DIV,      // x / y
-    CHAIN_DIV_INTO, // y / x
-    CHAIN_MAX,      // maximum(x, y)
-    CHAIN_MAX_OF,   // maximum(y, x)
-    CHAIN_MIN,      // minimum(x, y)
-    CHAIN_MIN_OF,   // minimum(y, x)
-    CHAIN_NEG,      // -x
-    CHAIN_ABS,      // |x|
-    CHAIN_SQUARE,   // x * x
-    CHAIN_TWICE,    // x + x
-    CHAIN_KEEP,     // x, and y <- x
-    CHAIN_EXP,      // from here on f32 alone
+    CHAIN_ADD,       // x + y
+    CHAIN_SUB,       // x - y
+    CHAIN_SUB_FROM,  // y - x
+    CHAIN_MUL,       // x * y
+    CHAIN_DIV,       // x / y
+    CHAIN_DIV_INTO,  // y / x
+    CHAIN_MAX,       // maximum(x, y)
+    CHAIN_MAX_OF,    // maximum(y, x)
+    CHAIN_MIN,       // minimum(x, y)
+    CHAIN_MIN_OF,    // minimum(y, x)
+    CHAIN_NEG,       // -x
+    CHAIN_ABS,       // |x|
+    CHAIN_SQUARE,    // x * x
+    CHAIN_TWICE,     // x + x
+    CHAIN_KEEP,      // x, and y <- x
+    CHAIN_ROUND_F16, // from here on f32 alone: to the nearest of the type
+    CHAIN_ROUND_BF16,
+    CHAIN_EXP,
     CHAIN_EXP2,
     CHAIN_EXPM1,
     CHAIN_SIGMOID,
@@ -81,6 +83,15 @@ enum ChainOp : uint8_t {
     CHAIN_RSQRT,
     CHAIN_RECIPROCAL,
     CHAIN_OPS,
+};
+
+// How an operand, the start or the result of a chain lies in memory.
+enum ChainForm : uint8_t {
+    CHAIN_PACKED, // elements of the chain's type
+    CHAIN_SCALAR, // one for all; operands only
+    CHAIN_F16,    // elements of another type; with f32 alone
+    CHAIN_BF16,
+    CHAIN_FORMS
 };
 
 using ChainLink = void (*)(); // in truth a function of vector registers
@@ -109,14 +120,15 @@ using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, si
 
 struct ChainKernels {
     unsigned block_log2; // elements that a chain works on at once; 0: none for this type
-    ChainRun run;
-    ChainLink link[CHAIN_OPS][2]; // [][1]: the operand is a scalar; null where it is not built
-    // Two links at once; null where the pair is not built. Its second argument's link is not looked
-    // at.
+    // By the form of the start, of the operand, of the result; null where one is not built.
+    ChainRun run[CHAIN_FORMS];
+    ChainLink link[CHAIN_OPS][CHAIN_FORMS];
+    ChainLink store[CHAIN_FORMS], store_stream;
+    // Two links at once, of packed operands and scalars; null where the pair is not built. Its
+    // second argument's link is not looked at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
     // A whole chain of two links and a plain store, as one loop; null where it is not built.
     ChainRun run_pair[CHAIN_OPS][2][CHAIN_OPS][2];
-    ChainLink store, store_stream;
     ChainFold fold[GI_OPCODE_COUNT];
 };
 

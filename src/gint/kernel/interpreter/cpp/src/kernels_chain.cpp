@@ -3,6 +3,7 @@
 // Eight registers hold a block of elements, the accumulator. Every link of a chain is a function
 // that takes the accumulator in registers, combines it with one operand, and jumps to the next
 // link: one load per operation and no store, where a loop per instruction needs two and one.
+#include "half_vectors.h"
 #include "kernels.h"
 #include "numeric.h"
 #include "vectors.h"
@@ -48,25 +49,36 @@ template <class T, ChainOp OP> inline V<T> change(V<T> x) {
         return (V<T>)((Bits)x & Types<T>::MAGNITUDE);
     else if constexpr (OP == CHAIN_SQUARE)
         return x * x;
+    else if constexpr (OP == CHAIN_ROUND_F16)
+        return Half<GI_f16>::widen(Half<GI_f16>::narrow(x));
+    else if constexpr (OP == CHAIN_ROUND_BF16)
+        return Half<GI_bf16>::widen(Half<GI_bf16>::narrow(x));
     else
         return x + x;
 }
 
-// What a link combines with: packed elements, or a scalar broadcast once per block.
-template <class T, bool SCALAR> struct Operand;
-template <class T> struct Operand<T, false> {
+constexpr uint8_t half_type(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
+
+// What a link combines with: elements, or a scalar broadcast once per block.
+template <class T, ChainForm FORM> struct Operand {
+    const char *p;
+    Operand(const void *operand, ptrdiff_t offset)
+        : p(static_cast<const char *>(operand) + offset / 2) {}
+    V<T> operator[](int n) const { return Half<half_type(FORM)>::widen(load_halves(p, n)); }
+};
+template <class T> struct Operand<T, CHAIN_PACKED> {
     const char *p;
     Operand(const void *operand, ptrdiff_t offset)
         : p(static_cast<const char *>(operand) + offset) {}
     V<T> operator[](int n) const { return load<T>(p, n); }
 };
-template <class T> struct Operand<T, true> {
+template <class T> struct Operand<T, CHAIN_SCALAR> {
     V<T> value;
     Operand(const void *operand, ptrdiff_t) : value(broadcast<T>(operand)) {}
     V<T> operator[](int) const { return value; }
 };
 
-template <class T, ChainOp OP, bool S>
+template <class T, ChainOp OP, ChainForm S>
 void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
             ptrdiff_t offset) {
     const Operand<T, S> y(at->operand, offset);
@@ -77,7 +89,7 @@ void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, cons
 }
 
 // Two links in one jump, for the commonest operations.
-template <class T, ChainOp OP1, bool S1, ChainOp OP2, bool S2>
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
 void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
           ptrdiff_t offset) {
     const Operand<T, S1> y(at[0].operand, offset);
@@ -89,9 +101,9 @@ void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const 
 }
 
 // The same where nothing else is to be done: a loop, no jumps.
-template <class T, ChainOp OP1, bool S1, ChainOp OP2, bool S2>
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
 void run_pair(const ChainArgument *at, size_t first, size_t last) {
-    const Operand<T, false> x(at[0].operand, 0);
+    const Operand<T, CHAIN_PACKED> x(at[0].operand, 0);
     const Operand<T, S1> y(at[1].operand, 0);
     const Operand<T, S2> z(at[2].operand, 0);
     auto *d = const_cast<void *>(at[3].operand);
@@ -168,6 +180,17 @@ void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const
     put<T>(p, 4, e), put<T>(p, 5, f), put<T>(p, 6, g), put<T>(p, 7, h);
 }
 
+template <ChainForm FORM>
+void store_halves(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
+                  const ChainArgument *at, ptrdiff_t offset) {
+    using To = Half<half_type(FORM)>;
+    char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset / 2;
+    put_halves(p, 0, To::narrow(a)), put_halves(p, 1, To::narrow(b));
+    put_halves(p, 2, To::narrow(c)), put_halves(p, 3, To::narrow(d));
+    put_halves(p, 4, To::narrow(e)), put_halves(p, 5, To::narrow(f));
+    put_halves(p, 6, To::narrow(g)), put_halves(p, 7, To::narrow(h));
+}
+
 template <class T>
 void keep(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
           ptrdiff_t offset) {
@@ -199,50 +222,51 @@ void store_stream(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h
 }
 
 // The first argument is the operand the accumulator starts from.
-template <class T> void run(const ChainArgument *at, size_t first, size_t last) {
+template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t first, size_t last) {
     for (size_t k = first; k < last; k++) {
         const ptrdiff_t offset = ptrdiff_t(k) * 8 * REGISTER;
-        const char *p = static_cast<const char *>(at->operand) + offset;
-        reinterpret_cast<Link<T>>(at[1].link)(load<T>(p, 0), load<T>(p, 1), load<T>(p, 2),
-                                              load<T>(p, 3), load<T>(p, 4), load<T>(p, 5),
-                                              load<T>(p, 6), load<T>(p, 7), at + 1, offset);
+        const Operand<T, FORM> x(at->operand, offset);
+        reinterpret_cast<Link<T>>(at[1].link)(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7],
+                                              at + 1, offset);
     }
 }
 
 template <class T, ChainOp OP> void add_binary(ChainKernels &k) {
-    k.link[OP][0] = erase<T>(binary<T, OP, false>);
-    k.link[OP][1] = erase<T>(binary<T, OP, true>);
+    k.link[OP][CHAIN_PACKED] = erase<T>(binary<T, OP, CHAIN_PACKED>);
+    k.link[OP][CHAIN_SCALAR] = erase<T>(binary<T, OP, CHAIN_SCALAR>);
+    if constexpr (sizeof(T) == sizeof(float)) {
+        k.link[OP][CHAIN_F16] = erase<T>(binary<T, OP, CHAIN_F16>);
+        k.link[OP][CHAIN_BF16] = erase<T>(binary<T, OP, CHAIN_BF16>);
+    }
 }
 template <class T, ChainOp OP> void add_unary(ChainKernels &k) {
-    k.link[OP][0] = erase<T>(unary<T, OP>);
+    k.link[OP][CHAIN_PACKED] = erase<T>(unary<T, OP>);
 }
 
 template <ChainOp OP> void add_elementary(ChainKernels &k) {
-    k.link[OP][0] = erase<float>(elementary<OP>);
+    k.link[OP][CHAIN_PACKED] = erase<float>(elementary<OP>);
 }
 
-template <class T, ChainOp OP1, ChainOp OP2> void add_pair(ChainKernels &k) {
-    k.pair[OP1][0][OP2][0] = erase<T>(pair<T, OP1, false, OP2, false>);
-    k.pair[OP1][0][OP2][1] = erase<T>(pair<T, OP1, false, OP2, true>);
-    k.pair[OP1][1][OP2][0] = erase<T>(pair<T, OP1, true, OP2, false>);
-    k.pair[OP1][1][OP2][1] = erase<T>(pair<T, OP1, true, OP2, true>);
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
+void add_pair(ChainKernels &k) {
+    k.pair[OP1][S1][OP2][S2] = erase<T>(pair<T, OP1, S1, OP2, S2>);
+    k.run_pair[OP1][S1][OP2][S2] = run_pair<T, OP1, S1, OP2, S2>;
 }
-template <class T, ChainOp OP1, ChainOp OP2> void add_pair_runs(ChainKernels &k) {
-    k.run_pair[OP1][0][OP2][0] = run_pair<T, OP1, false, OP2, false>;
-    k.run_pair[OP1][0][OP2][1] = run_pair<T, OP1, false, OP2, true>;
-    k.run_pair[OP1][1][OP2][0] = run_pair<T, OP1, true, OP2, false>;
-    k.run_pair[OP1][1][OP2][1] = run_pair<T, OP1, true, OP2, true>;
+template <class T, ChainOp OP1, ChainOp OP2> void add_pairs(ChainKernels &k) {
+    add_pair<T, OP1, CHAIN_PACKED, OP2, CHAIN_PACKED>(k);
+    add_pair<T, OP1, CHAIN_PACKED, OP2, CHAIN_SCALAR>(k);
+    add_pair<T, OP1, CHAIN_SCALAR, OP2, CHAIN_PACKED>(k);
+    add_pair<T, OP1, CHAIN_SCALAR, OP2, CHAIN_SCALAR>(k);
 }
 template <class T, ChainOp OP> void add_pairs(ChainKernels &k) {
-    add_pair<T, OP, CHAIN_ADD>(k), add_pair<T, OP, CHAIN_SUB>(k), add_pair<T, OP, CHAIN_MUL>(k);
-    add_pair_runs<T, OP, CHAIN_ADD>(k), add_pair_runs<T, OP, CHAIN_SUB>(k);
-    add_pair_runs<T, OP, CHAIN_MUL>(k);
+    add_pairs<T, OP, CHAIN_ADD>(k), add_pairs<T, OP, CHAIN_SUB>(k);
+    add_pairs<T, OP, CHAIN_MUL>(k);
 }
 
 template <class T> ChainKernels make() {
     ChainKernels k{};
-    k.run = run<T>;
-    k.store = erase<T>(store<T>);
+    k.run[CHAIN_PACKED] = run<T, CHAIN_PACKED>;
+    k.store[CHAIN_PACKED] = erase<T>(store<T>);
     k.store_stream = erase<T>(store_stream<T>);
     k.block_log2 = __builtin_ctz(8 * REGISTER / sizeof(T));
     add_binary<T, CHAIN_ADD>(k), add_binary<T, CHAIN_SUB>(k), add_binary<T, CHAIN_SUB_FROM>(k);
@@ -251,21 +275,30 @@ template <class T> ChainKernels make() {
     add_binary<T, CHAIN_MIN>(k), add_binary<T, CHAIN_MIN_OF>(k);
     add_unary<T, CHAIN_NEG>(k), add_unary<T, CHAIN_ABS>(k);
     add_unary<T, CHAIN_SQUARE>(k), add_unary<T, CHAIN_TWICE>(k);
-    k.link[CHAIN_KEEP][0] = erase<T>(keep<T>);
+    k.link[CHAIN_KEEP][CHAIN_PACKED] = erase<T>(keep<T>);
     add_pairs<T, CHAIN_ADD>(k), add_pairs<T, CHAIN_SUB>(k), add_pairs<T, CHAIN_MUL>(k);
     return k;
+}
+
+template <ChainForm FORM> void add_halves(ChainKernels &k) {
+    k.run[FORM] = run<float, FORM>;
+    k.store[FORM] = erase<float>(store_halves<FORM>);
 }
 
 } // namespace
 
 void fill_chains(KernelTable &t) {
     ChainKernels &k = t.chain[GI_f32] = make<float>();
+    add_halves<CHAIN_F16>(k), add_halves<CHAIN_BF16>(k);
+    add_unary<float, CHAIN_ROUND_F16>(k), add_unary<float, CHAIN_ROUND_BF16>(k);
     add_elementary<CHAIN_EXP>(k), add_elementary<CHAIN_EXP2>(k), add_elementary<CHAIN_EXPM1>(k);
     add_elementary<CHAIN_SIGMOID>(k), add_elementary<CHAIN_TANH>(k), add_elementary<CHAIN_ERF>(k);
     add_elementary<CHAIN_SQRT>(k), add_elementary<CHAIN_RSQRT>(k);
     add_elementary<CHAIN_RECIPROCAL>(k);
-    k.pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = erase<float>(elementary_times<CHAIN_SIGMOID>);
-    k.run_pair[CHAIN_SIGMOID][0][CHAIN_MUL][0] = run_elementary_times<CHAIN_SIGMOID>;
+    k.pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
+        erase<float>(elementary_times<CHAIN_SIGMOID>);
+    k.run_pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
+        run_elementary_times<CHAIN_SIGMOID>;
     t.chain[GI_f64] = make<double>();
 }
 

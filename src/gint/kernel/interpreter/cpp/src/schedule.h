@@ -61,6 +61,9 @@ struct Prefetch {
     int64_t distance;
 };
 
+// A block of a chain in any instruction set; a chain's scratch holds two.
+constexpr size_t BLOCK_BYTES = 512;
+
 // Arithmetic in vector registers: from `start`, through the links.
 struct ChainPlan {
     struct Link {
@@ -69,7 +72,7 @@ struct ChainPlan {
                           // CHAIN_KEEP none
         uint16_t operand; // place, if any
         ChainOp op;
-        bool scalar;                // the operand is one value
+        ChainForm form;             // of the operand
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     std::vector<Link> links;
@@ -77,6 +80,7 @@ struct ChainPlan {
     uint8_t type;
     bool streamed; // the result goes past the caches
     uint16_t start, scratch;
+    ChainForm start_form, result_form;
     const ChainFold *fold; // the result is not stored but folded; or null
     bool squares;          // and the links are those of ChainFold::squares
 };

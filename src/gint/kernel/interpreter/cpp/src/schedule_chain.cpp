@@ -8,7 +8,6 @@ namespace gint {
 namespace {
 
 constexpr size_t LONGEST_CHAIN = 30;
-constexpr size_t SCRATCH_BYTES = 512; // a block of any instruction set
 
 // The link for an instruction whose accumulator is operand `acc`; CHAIN_OPS where there is none.
 ChainOp chain_op(const Instruction &in, int acc) {
@@ -31,6 +30,10 @@ ChainOp chain_op(const Instruction &in, int acc) {
         return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
     case GI_OP_MINIMUM:
         return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
+    case GI_OP_ROUND_F16:
+        return CHAIN_ROUND_F16;
+    case GI_OP_ROUND_BF16:
+        return CHAIN_ROUND_BF16;
     case GI_OP_EXP:
         return CHAIN_EXP;
     case GI_OP_EXP2:
@@ -68,7 +71,7 @@ bool Scheduler::chain(const Instruction &in, uint32_t at) {
         open.active = true;
         open.plan = {};
         open.plan.type = in.type;
-        open.plan.start = operand(acc == 0 ? in.a : in.b, tile);
+        open.plan.start = chain_operand(acc == 0 ? in.a : in.b, open.plan.start_form);
     } else {
         keep_on_the_way();
     }
@@ -107,6 +110,13 @@ void Scheduler::keep_on_the_way() {
     open.plan.links.push_back(link);
 }
 
+// Where an operand of a chain lies, and how: halves are taken as they are.
+uint16_t Scheduler::chain_operand(uint16_t r, ChainForm &form) {
+    const bool halves = state[r].form != CHAIN_PACKED && facts.values[r].shape == tile;
+    form = halves ? state[r].form : CHAIN_PACKED;
+    return halves ? state[r].place : operand(r, tile);
+}
+
 ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
     ChainPlan::Link link{};
     const ChainOp op = chain_op(in, acc);
@@ -116,28 +126,37 @@ ChainPlan::Link Scheduler::make_link(const Instruction &in, int acc) {
     unsigned variant = 0;
     if (binary) {
         const uint16_t other = acc == 0 ? in.b : in.a;
-        link.scalar = facts.values[other].shape == UNIFORM;
-        if (link.scalar) variant = acc == 0 ? SCALAR_B : SCALAR_A;
-        link.operand = link.scalar ? state[other].place : operand(other, tile);
+        if (facts.values[other].shape == UNIFORM) {
+            link.form = CHAIN_SCALAR;
+            link.operand = state[other].place;
+            variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        } else {
+            link.operand = chain_operand(other, link.form);
+        }
     }
     link.op = op;
-    link.link = k.chain[in.type].link[op][link.scalar];
+    link.link = k.chain[in.type].link[op][link.form];
     link.one = function(in, variant);
     return link;
 }
 
 ChainRun Scheduler::run_of(const ChainPlan &chain) const {
     const ChainKernels &kernels = k.chain[chain.type];
-    if (chain.links.size() != 2 || chain.streamed || chain.fold) return kernels.run;
+    const ChainRun any = kernels.run[chain.start_form];
+    if (chain.links.size() != 2 || chain.streamed || chain.fold || chain.start_form ||
+        chain.result_form)
+        return any;
     const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
-    const ChainRun both = kernels.run_pair[one.op][one.scalar][two.op][two.scalar];
-    return both ? both : kernels.run;
+    if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) return any;
+    const ChainRun both = kernels.run_pair[one.op][one.form][two.op][two.form];
+    return both ? both : any;
 }
 
 void Scheduler::join_pairs(ChainPlan &chain) const {
     for (size_t i = 0; i + 1 < chain.links.size(); i++) {
         ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
-        const ChainLink both = k.chain[chain.type].pair[one.op][one.scalar][two.op][two.scalar];
+        if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) continue;
+        const ChainLink both = k.chain[chain.type].pair[one.op][one.form][two.op][two.form];
         if (both) one.link = both, i++;
     }
 }
@@ -147,29 +166,37 @@ void Scheduler::close_chain() {
     finish_chain(NO_PLACE, false);
 }
 
+// One operation on floats in memory needs no chain: its own loop does it.
+bool Scheduler::is_one_loop(const ChainPlan &chain) const {
+    const ChainPlan::Link &l = chain.links[0];
+    return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
+           l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
+}
+
 // The chain's step, to a slot or to where results go.
-void Scheduler::finish_chain(uint16_t slot, bool streamed) {
+void Scheduler::finish_chain(uint16_t slot, bool streamed, ChainForm form) {
     open.active = false;
+    open.plan.streamed = streamed;
+    open.plan.result_form = form;
     // Blocks are read before they are written: an operand that ends here may lend its place.
     for (uint16_t r : open.ending) release(r);
     open.ending.clear();
     const Instruction &last = p.code[section->first + open.last];
     const uint16_t d = slot != NO_PLACE ? slot : result(last, open.last);
-    if (open.plan.links.size() == 1 && !streamed) {
+    if (is_one_loop(open.plan)) {
         const ChainPlan::Link &l = open.plan.links[0];
         const uint16_t a = l.acc_first ? open.plan.start : l.operand;
         const uint16_t b = l.acc_second ? open.plan.start : l.operand;
         plan->steps.push_back(make_apply(l.one, tile, d, a, b, b));
         return;
     }
-    open.plan.streamed = streamed;
     add_chain(Step::CHAIN, d);
 }
 
 void Scheduler::add_chain(Step::Kind kind, uint16_t d) {
     open.plan.run = run_of(open.plan);
     join_pairs(open.plan);
-    if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, SCRATCH_BYTES);
+    if (scratch == NO_PLACE) scratch = add_place(Place::SCRATCH, 1, 2 * BLOCK_BYTES);
     open.plan.scratch = scratch;
     Step &step = add(kind, tile, type_size(open.plan.type), d, open.plan.start);
     step.n = uint16_t(plan->chains.size());
@@ -193,9 +220,9 @@ bool Scheduler::fold_chain(const Instruction &in, uint32_t accumulator) {
     open.ending.clear();
     open.plan.fold = &fold;
     const auto &links = open.plan.links;
-    open.plan.squares =
-        links.back().op == CHAIN_SQUARE &&
-        (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB && links[0].scalar));
+    open.plan.squares = links.back().op == CHAIN_SQUARE && !open.plan.start_form &&
+                        (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
+                                               links[0].form == CHAIN_SCALAR));
     add_chain(Step::CHAIN_FOLD, uint16_t(accumulator));
     return true;
 }

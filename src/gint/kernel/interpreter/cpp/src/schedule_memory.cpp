@@ -15,7 +15,14 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
     const bool packed = is_packed(out.layout, in.n, v.shape);
     if (v.shape == tile && !v.outlives && !keeps && move(in, at)) return;
     const uint16_t source = place_of_slot(in.n);
+    const bool stays = !v.outlives && !keeps && !is_overwritten(in, at);
     State &s = state[in.d];
+    if (is_storage_only(in.type) && stays && packed && v.shape == tile && tile != UNIFORM) {
+        s.place = source;
+        s.in_place = true;
+        s.form = form_of(in.type);
+        return;
+    }
     if (is_storage_only(in.type) || in.type == GI_bool) {
         const ApplyFn convert = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
         close_chain();
@@ -30,7 +37,6 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
         if (!packed) give_back(packed_source);
         return;
     }
-    const bool stays = !v.outlives && !keeps && !is_overwritten(in, at);
     if (stays && (packed || only_folded(in.d))) {
         s.place = source;
         s.in_place = true;
@@ -203,9 +209,9 @@ void Scheduler::emit_store(const Instruction &in, uint32_t at) {
     const size_t size = type_size(in.type);
     const uint16_t d = place_of_slot(in.n);
     const uint8_t own = facts.values[in.a].shape;
-    const bool ends_chain = open.active && p.code[section->first + open.last].d == in.a;
-    if (ends_chain && packed && own == shape && is_streamed(in.n) && state[in.a].uses == 1 &&
-        !facts.roles[section->first + open.last].writes_kept && !facts.values[in.a].outlives) {
+    if (ends_chain(in, shape, packed) && is_storage_only(in.type))
+        return finish_chain(d, false, form_of(in.type));
+    if (ends_chain(in, shape, packed) && is_streamed(in.n)) {
         out.streams = true;
         return finish_chain(d, true);
     }
@@ -234,6 +240,15 @@ void Scheduler::emit_store(const Instruction &in, uint32_t at) {
         const uint16_t a = operand(in.a, shape);
         add_move(streamed ? Step::STREAM_ROWS : Step::SCATTER, shape, in.n, d, a);
     }
+}
+
+// Is what the store writes the open chain's result, and nobody else's?
+bool Scheduler::ends_chain(const Instruction &store, uint8_t shape, bool packed) const {
+    if (!open.active || !packed) return false;
+    const uint32_t last = section->first + open.last;
+    return p.code[last].d == store.a && facts.values[store.a].shape == shape &&
+           state[store.a].uses == 1 && !facts.roles[last].writes_kept &&
+           !facts.values[store.a].outlives;
 }
 
 void Scheduler::add_move(Step::Kind kind, uint8_t shape, size_t slot, uint16_t d, uint16_t a) {

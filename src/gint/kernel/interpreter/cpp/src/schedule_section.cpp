@@ -115,6 +115,7 @@ void Scheduler::forget(const Instruction &in) {
         if (r == NO_REGISTER) continue;
         std::fill(std::begin(state[r].expanded), std::end(state[r].expanded), NONE);
         state[r].in_place = false;
+        state[r].form = CHAIN_PACKED;
         state[r].uses = 0;
     }
 }

@@ -7,12 +7,26 @@ namespace gint {
 uint16_t Scheduler::operand(uint16_t r, uint8_t shape) {
     const uint8_t own = facts.values[r].shape;
     State &s = state[r];
+    if (s.form != CHAIN_PACKED) widen(r);
     if (own == shape) return s.place;
     if (s.expanded[shape] != NONE) return s.expanded[shape];
     const size_t size = type_size(p.register_types[r]);
     const uint16_t place = temporary(shape, size);
     expand(r, own, shape, size, place);
     return s.expanded[shape] = place;
+}
+
+// Halves in place become floats of their own.
+void Scheduler::widen(uint16_t r) {
+    State &s = state[r];
+    const uint8_t type = s.form == CHAIN_F16 ? GI_f16 : GI_bf16;
+    const uint16_t source = s.place, place = temporary(facts.values[r].shape, sizeof(float));
+    plan->steps.push_back(
+        make_apply(k.widen[type], facts.values[r].shape, place, source, source, source));
+    s.place = place;
+    s.owned = true;
+    s.in_place = false;
+    s.form = CHAIN_PACKED;
 }
 
 void Scheduler::expand(uint16_t r, uint8_t own, uint8_t shape, size_t size, uint16_t place) {

@@ -14,6 +14,11 @@ namespace gint {
 
 constexpr size_t LINE = 64; // of the caches, in bytes
 
+// How elements of a type lie in memory, seen by a chain.
+inline ChainForm form_of(uint8_t type) {
+    return type == GI_f16 ? CHAIN_F16 : type == GI_bf16 ? CHAIN_BF16 : CHAIN_PACKED;
+}
+
 inline size_t whole_lines(size_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
 
 class Scheduler {
@@ -47,6 +52,7 @@ class Scheduler {
         uint16_t expanded[4] = {NONE, NONE, NONE, NONE}; // in larger ones
         bool owned = false;                              // a temporary to give back
         bool in_place = false;                           // lies in a slot
+        ChainForm form = CHAIN_PACKED;                   // there; halves are widened where needed
         int64_t row_stride = 0;                          // a strided operand of a reduction
         uint32_t last_use = 0, uses = 0;                 // in this section
     };
@@ -170,6 +176,7 @@ class Scheduler {
 
     // schedule_value.cpp
     uint16_t operand(uint16_t r, uint8_t shape);
+    void widen(uint16_t r);
     void expand(uint16_t r, uint8_t own, uint8_t shape, size_t size, uint16_t place);
     void emit(const Instruction &in, uint32_t at);
     uint16_t kept_place(const Instruction &in, const Role &role);
@@ -183,13 +190,15 @@ class Scheduler {
     // schedule_chain.cpp
     bool chain(const Instruction &in, uint32_t at);
     int extends_chain(const Instruction &in) const;
+    uint16_t chain_operand(uint16_t r, ChainForm &form);
     ChainPlan::Link make_link(const Instruction &in, int acc);
     bool is_chainable(const Instruction &in, int acc) const;
     void keep_on_the_way();
     ChainRun run_of(const ChainPlan &chain) const;
     void join_pairs(ChainPlan &chain) const;
     void close_chain();
-    void finish_chain(uint16_t slot, bool streamed);
+    bool is_one_loop(const ChainPlan &chain) const;
+    void finish_chain(uint16_t slot, bool streamed, ChainForm form = CHAIN_PACKED);
     void add_chain(Step::Kind kind, uint16_t d);
     bool fold_chain(const Instruction &in, uint32_t accumulator);
 
@@ -197,6 +206,7 @@ class Scheduler {
     void plan_prefetches();
     void emit_load(const Instruction &in, uint32_t at);
     void emit_store(const Instruction &in, uint32_t at);
+    bool ends_chain(const Instruction &store, uint8_t shape, bool packed) const;
     void emit_reduce(const Instruction &in, uint32_t accumulator);
     void add_accumulator(const Instruction &in);
     bool move(const Instruction &in, uint32_t at);

@@ -25,6 +25,8 @@ struct Arena {
 };
 thread_local Arena arena;
 
+uint8_t type_of(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
+
 } // namespace
 
 Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool)
@@ -264,8 +266,14 @@ void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
     const ChainKernels &k = s.kernels->chain[chain.type];
     const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
     const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
-    run_blocks_of(chain, blocks, {stream ? k.store_stream : k.store, d});
-    if (done != n) run_rest_of(chain, done, n, d + done * type_size(chain.type));
+    run_blocks_of(chain, blocks, {stream ? k.store_stream : k.store[chain.result_form], d});
+    if (done == n) return;
+    if (chain.result_form == CHAIN_PACKED)
+        return run_rest_of(chain, done, n, d + done * type_size(chain.type));
+    char *rest = place[chain.scratch];
+    run_rest_of(chain, done, n, rest);
+    const uint8_t type = type_of(chain.result_form);
+    s.kernels->narrow[type](n - done, d + done * type_size(type), rest, rest, rest, &error);
 }
 
 void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
@@ -316,11 +324,13 @@ void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument 
 // What does not fill a block goes link by link: elements from `first` on, to d.
 void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d) {
     const size_t at = first * type_size(chain.type), count = chain.links.size();
-    char *scratch = place[chain.scratch];
+    char *scratch = place[chain.scratch], *other = scratch + BLOCK_BYTES;
     const char *acc = place[chain.start] + at;
+    if (chain.start_form) acc = widen(chain.start_form, place[chain.start], first, n, scratch);
     for (size_t i = 0; i < count; i++) {
         const ChainPlan::Link &l = chain.links[i];
-        char *y = place[l.operand] + (l.scalar ? 0 : at);
+        char *y = place[l.operand] + (l.form == CHAIN_SCALAR ? 0 : at);
+        if (l.form > CHAIN_SCALAR) y = widen(l.form, place[l.operand], first, n, other);
         if (l.op == CHAIN_KEEP) {
             std::memcpy(y, acc, (n - first) * type_size(chain.type));
             continue;
@@ -330,6 +340,14 @@ void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d
         acc = to;
     }
     if (acc != d && n != first) std::memcpy(d, acc, (n - first) * type_size(chain.type));
+}
+
+// Halves from the first to the nth, at most a block of them, as floats.
+char *Worker::widen(ChainForm form, const char *from, size_t first, size_t n, char *to) {
+    const uint8_t type = type_of(form);
+    const char *source = from + first * type_size(type);
+    s.kernels->widen[type](n - first, to, source, source, source, &error);
+    return to;
 }
 
 void Worker::copy_shared(const Worker &other) { std::memcpy(frame, other.frame, s.shared_bytes); }

@@ -66,6 +66,7 @@ class Worker {
     void run_chain(const ChainPlan &chain, size_t n, char *d);
     void fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry);
     void run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end);
+    char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
     void run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
     void push(const Accumulator &acc, Carry &carry);
