@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
@@ -31,7 +32,7 @@ QUICK = ((8, 4, 256, 1), (8, 4, 256, 2), (8, 4, 256, 3), (16, 4, 128, 3), (4, 4,
 
 def variants(quick: bool) -> list[CudaBuild]:
     """The builds to compare, the one that is shipped first."""
-    found = [NARROW]
+    found = [NARROW, replace(NARROW, looks_ahead=not NARROW.looks_ahead)]
     for elements, registers, block, together in QUICK if quick else FULL:
         threads = block * together
         # As many registers as elements in flight need at least, and a warp's worth of threads.
@@ -130,7 +131,9 @@ def _tables(results: list[dict[str, Any]], copy: float, peak: float) -> list[Tab
     for row in results:
         numbers = row["build"]
         keys = ("GI_ELEMENTS", "GI_REGISTERS", "GI_BLOCK", "GI_GROUPS_TOGETHER")
-        name = " x ".join(str(numbers[k]) for k in keys) + (" (shipped)" if row["shipped"] else "")
+        name = " x ".join(str(numbers[k]) for k in keys)
+        name += "" if numbers["GI_LOOKS_AHEAD"] else ", no look ahead"
+        name += " (shipped)" if row["shipped"] else ""
         points = row.get("points")
         if points is None:
             continue

@@ -127,6 +127,21 @@ print(ready(zeros.pointer, out.pointer), ready(ones.pointer, out.pointer))
     assert rehearsal(code).split() == ["1", "0"]
 
 
+def test_the_next_tile_is_asked_for_ahead(rehearsal):
+    """What is asked for has to exist: 7 tiles of 2,048 and a part of one, some at negative steps."""
+    code = (
+        START
+        + """
+from gint.kernel.interpreter.device import plan
+plan.MAP_GROUPS = 1
+x = np.arange(2048 * 7 + 1001, dtype=np.float32)
+for x in (x, x[::-1], np.broadcast_to(x[:1], x.shape)):
+    print(np.array_equal(executor.run(SCALE, backend="cuda", x=x)[0], x * 2))
+"""
+    )
+    assert rehearsal(code).split() == ["True"] * 3
+
+
 def test_each_device_has_its_own_context_and_module(rehearsal):
     code = (
         START

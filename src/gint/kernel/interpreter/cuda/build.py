@@ -37,14 +37,19 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class CudaBuild(Build):
-    """And the groups that shall share a multiprocessor. What is in flight to memory, threads times
-    elements, hides its latency; a multiprocessor has 65,536 registers for all its threads."""
+    """And the groups that shall share a multiprocessor, and whether loads ask for the next tile too.
+    What is in flight to memory, threads times elements and what was asked for ahead, hides its
+    latency; a multiprocessor has 65,536 registers for all its threads."""
 
     groups_together: int = 1
+    looks_ahead: bool = True
 
     @property
     def defines(self) -> dict[str, int]:
-        return {**super().defines, "GI_GROUPS_TOGETHER": self.groups_together}
+        mine = {
+            "GI_GROUPS_TOGETHER": self.groups_together, "GI_LOOKS_AHEAD": int(self.looks_ahead),
+        }  # fmt: skip
+        return {**super().defines, **mine}
 
     @property
     def stem(self) -> str:

@@ -40,6 +40,10 @@ CHUNK_TILES = 32
 ENOUGH_GROUPS = 512
 #: Tiles over all rows from which dealing is worth its launches.
 WORTH_DEALING = 16
+#: Tiles a group of a map takes one after the other, while the next one's memory is on its way; fewer
+#: where there would then be fewer groups than these.
+TILES_TOGETHER = 8
+MAP_GROUPS = 2048
 #: Groups of a launch that has scratch memory, which is per thread; each then takes several items.
 MAX_GROUPS_WITH_SCRATCH = 1024
 MAX_GROUPS = 1 << 20
@@ -209,7 +213,8 @@ class _Planner:
             chunks = max(1, -(-tiles // chunk_tiles))
         else:
             most = MAX_GROUPS_WITH_SCRATCH if program.spills else MAX_GROUPS
-            chunk_tiles = max(1, -(-tiles * layout.groups // most))
+            every = tiles * layout.groups
+            chunk_tiles = max(1, min(TILES_TOGETHER, every // MAP_GROUPS), -(-every // most))
             chunks = dealt = -(-tiles // chunk_tiles)
         items = layout.groups * dealt
         scratch = program.spills or program.thread_words or program.row_words

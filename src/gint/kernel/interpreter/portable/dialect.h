@@ -41,6 +41,7 @@ typedef ulong uint64_t;
 #define GI_SET_FLAG(flag, bits) atomic_or(flag, bits)
 #define GI_MUL_HI(a, b) mul_hi((gi_u32)(a), (gi_u32)(b))
 #define GI_CODE_AT(code, i) ((code)[i])
+#define GI_LOOKS_AHEAD 0 /* OpenCL's prefetch says nothing of which cache */
 #define GI_INLINE static inline
 #define GI_ROLL _Pragma("nounroll")
 #if GI_ON_CPU
@@ -94,6 +95,12 @@ static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
 #define GI_SET_FLAG(flag, bits) atomicOr(flag, bits)
 #define GI_MUL_HI(a, b) __umulhi(a, b)
 #define GI_CODE_AT(code, i) __ldg((code) + (i))
+#ifndef GI_LOOKS_AHEAD
+#define GI_LOOKS_AHEAD 0
+#endif
+#ifndef GI_PREFETCH
+#define GI_PREFETCH(p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p))
+#endif
 #define GI_INLINE static __device__ __forceinline__
 #define GI_SECTION GI_INLINE
 #define GI_ROLL _Pragma("unroll 1")
