@@ -138,6 +138,15 @@ def test_each_stream_has_its_own():
     assert f.captures == 2
 
 
+def test_in_a_capture_of_the_caller_s_the_plan_runs():
+    f = Recorder(lambda args: (args[0] * 2,))
+    f(torch.ones(4))
+    f(torch.ones(4))
+    f.replay.is_captured = lambda: True
+    f(torch.ones(4))
+    assert (f.calls, f.captures) == (2, 1)
+
+
 def test_a_plan_that_cannot_be_captured_runs_as_it_is():
     f = Recorder(lambda args: (args[0] * 2,))
 
@@ -168,7 +177,9 @@ def test_captured_graphs_share_no_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
     monkeypatch.setattr(torch.cuda, "graph", Graph)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"a stream on {device}")
-    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda where: contextlib.nullcontext())
     _, results = capture_on_cuda(lambda args: (args[0] * 2,), [torch.ones(4)])
     assert results[0].tolist() == [2] * 4
     assert asked == [{"stream": "a stream on cpu", "capture_error_mode": "thread_local"}]

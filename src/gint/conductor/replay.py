@@ -73,7 +73,8 @@ class Replay:
 
     `capture` makes a graph of a call: (call, inputs) -> (graph, results). `stream` tells the
     current stream; what is captured for one is replayed on no other, so that two never write the
-    same memory at a time. `written` are the inputs the plan writes into.
+    same memory at a time. `written` are the inputs the plan writes into. `is_captured` says whether
+    the caller captures this very call: then it is the plan that belongs into the caller's graph.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Replay:
         capture: Callable[..., tuple[Replayable, tuple]],
         stream: Callable[[], int],
         written: frozenset[int],
+        is_captured: Callable[[], bool] = lambda: False,
     ) -> None:
         self.call, self.capture, self.stream, self.written = call, capture, stream, written
+        self.is_captured = is_captured
         self.captured: dict[int, list[Captured]] = defaultdict(list)
         #: The inputs of the first call, kept until the second: equal addresses then mean that the
         #: caller keeps them, and not that the allocator gave the same memory again.
@@ -94,7 +97,7 @@ class Replay:
         self.lock = Lock()
 
     def __call__(self, args: list) -> Any:
-        if self.why_not is not None:
+        if self.why_not is not None or self.is_captured():
             return self.call(args)
         with self.lock:
             found = self._find(args)
@@ -191,6 +194,7 @@ def capture_on_cuda(call: Callable[[list], Any], inputs: list) -> tuple:
     # stream that torch would take is one for all threads, and on the device that was first.
     with (
         torch.cuda.device(device),
+        torch.cuda.stream(torch.cuda.current_stream(device)),  # for the way out after an error
         torch.cuda.graph(
             graph, stream=torch.cuda.Stream(device), capture_error_mode="thread_local"
         ),

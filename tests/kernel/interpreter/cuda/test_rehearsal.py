@@ -128,7 +128,7 @@ print(ready(zeros.pointer, out.pointer), ready(ones.pointer, out.pointer))
 
 
 def test_the_next_tile_is_asked_for_ahead(rehearsal):
-    """What is asked for has to exist: 7 tiles of 2,048 and a part of one, some at negative steps."""
+    """What is asked for has to exist: seven tiles and a part of one, some at negative steps."""
     code = (
         START
         + """
@@ -219,8 +219,7 @@ print(error.value, back)
 
 def test_nothing_is_said_when_python_exits(rehearsal):
     code = START + (
-        "import sys; sys.stderr = sys.stdout\n"
-        "kept = BACKEND.memory.upload(np.zeros(4)); double()"
+        "import sys; sys.stderr = sys.stdout\nkept = BACKEND.memory.upload(np.zeros(4)); double()"
     )
     assert rehearsal(code) == ""
 

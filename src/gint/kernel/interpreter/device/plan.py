@@ -40,8 +40,8 @@ CHUNK_TILES = 32
 ENOUGH_GROUPS = 512
 #: Tiles over all rows from which dealing is worth its launches.
 WORTH_DEALING = 16
-#: Tiles a group of a map takes one after the other, while the next one's memory is on its way; fewer
-#: where there would then be fewer groups than these.
+#: Tiles a group of a map takes one after the other, while the next one's memory is on its way; it
+#: takes fewer where there would then be fewer groups than these.
 TILES_TOGETHER = 8
 MAP_GROUPS = 2048
 #: Groups of a launch that has scratch memory, which is per thread; each then takes several items.
