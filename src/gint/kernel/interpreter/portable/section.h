@@ -64,9 +64,9 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
             GI_ROTATE_ONE(to, VALUE)                                                               \
         }                                                                                          \
     }
-/* The next tile's elements of the slot go to the L2 cache, where that tile is whole. A jump by table
- * waits for what was loaded before, so that one instruction's loads alone are under way: what has to
- * be in flight to memory is asked for here. Of 16 neighbouring threads one asks for all. */
+/* The next tile's elements of the slot go to the L2 cache, where that tile is whole. A jump by
+ * table waits for what was loaded before, so that one instruction's loads alone are under way: what
+ * has to be in flight to memory is asked for here. Of 16 neighbouring threads one asks for all. */
 #if GI_LOOKS_AHEAD
 #define GI_LOOK_AHEAD                                                                              \
     if (ahead && slot.rank == 1 && slot.stride != 0 && (thread & 15) == 0) {                       \
@@ -96,8 +96,7 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
 
 GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc, gi_index tile,
                                  gi_index tile_end, gi_i32 is_scalar, gi_index row, gi_i32 has_row,
-                                 gi_u32 lane, gi_u32 log_lanes,
-                                 gi_u32 thread GI_SLOT_PARAMETERS) {
+                                 gi_u32 lane, gi_u32 log_lanes, gi_u32 thread GI_SLOT_PARAMETERS) {
     gi_word acc[GI_ELEMENTS], r0[GI_ELEMENTS], r1[GI_ELEMENTS], r2[GI_ELEMENTS];
 #if GI_REGISTERS > 3
     gi_word r3[GI_ELEMENTS];
