@@ -8,6 +8,7 @@ without contraction, both measured in this run.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -59,7 +60,7 @@ def polynomial(degree: int) -> VerifiedProgram:
     return b.build()
 
 
-def measure(quick: bool) -> tuple[list[Table], dict[str, Any]]:
+def measure(quick: bool) -> Iterator[gpu.Part]:
     import torch
 
     where = driver.device(torch.cuda.current_device())
@@ -81,7 +82,7 @@ def measure(quick: bool) -> tuple[list[Table], dict[str, Any]]:
             row["failed"] = reason
         results.append(row)
     data = {"copy_bytes_per_s": copy, "peak_flops": peak, "elements": ELEMENTS, "builds": results}
-    return _tables(results, copy, peak), data
+    yield _tables(results, copy, peak), data
 
 
 def _compiled(capability: tuple[int, int], variant: CudaBuild) -> str | None:
