@@ -49,13 +49,16 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
     GI_UNROLL for (gi_i32 i = 0; i < GI_ELEMENTS - 1; i++) r[i] = r[i + 1];                        \
     r[GI_ELEMENTS - 1] = last;
 #define GI_SCATTERED(e)                                                                            \
-    (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axis, slot.rank, slot.steps))
+    (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axes + 3 * slot.outer,      \
+                            slot.rank, slot.steps))
 #define GI_LOAD(to, T, VALUE)                                                                      \
     if (slot.rank == 1) {                                                                          \
+        GI_GLOBAL gi_u8 *at = slot.first;                                                          \
         GI_ALL_UNROLLED {                                                                          \
             T x = 0;                                                                               \
-            if (e < active) x = *(const GI_GLOBAL T *)(slot.first + e * slot.stride);              \
+            if (e < active) x = *(const GI_GLOBAL T *)at;                                          \
             to[e] = VALUE;                                                                         \
+            at += slot.stride;                                                                     \
         }                                                                                          \
     } else {                                                                                       \
         GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
@@ -77,9 +80,11 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
 #endif
 #define GI_STORE(T, VALUE)                                                                         \
     if (slot.rank == 1) {                                                                          \
+        GI_GLOBAL gi_u8 *at = slot.first;                                                          \
         GI_ALL_UNROLLED {                                                                          \
             const gi_word x = acc[e];                                                              \
-            if (e < last) *(GI_GLOBAL T *)(slot.first + e * slot.stride) = (T)(VALUE);             \
+            if (e < last) *(GI_GLOBAL T *)at = (T)(VALUE);                                         \
+            at += slot.stride;                                                                     \
         }                                                                                          \
     } else {                                                                                       \
         GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
