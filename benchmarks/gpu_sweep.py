@@ -27,8 +27,8 @@ from gint.program import VerifiedProgram
 DEGREES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ELEMENTS = 1 << 26
 #: elements, registers, threads, groups together: all that fit a multiprocessor.
-FULL = product((4, 8, 16), (3, 4, 6), (128, 256), (1, 2, 3, 4, 6))
-QUICK = ((8, 4, 256, 1), (8, 4, 256, 2), (8, 4, 256, 3), (16, 4, 128, 3), (4, 4, 256, 4))
+FULL = product((4, 8, 16), (3, 4, 6), (128, 256), (1, 2, 3, 4, 5, 6))
+QUICK = ((8, 4, 256, 2), (8, 4, 256, 3), (8, 4, 128, 4), (16, 4, 128, 3), (4, 4, 256, 4))
 
 
 def variants(quick: bool) -> list[CudaBuild]:

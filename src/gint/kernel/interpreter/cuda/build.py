@@ -67,7 +67,7 @@ Unit = CudaBuild | ProductsBuild
 
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
-NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=2)
+NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=128, step=1, groups_together=5)
 WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 PRODUCTS = ProductsBuild()

@@ -124,9 +124,9 @@ GI_INLINE gi_access gi_reach(gi_record record, gi_u32 n, gi_index row, gi_index 
                              gi_u32 log_lanes, GI_GLOBAL gi_u8 *base) {
     gi_access slot;
     gi_record entry =
-        record + ((gi_u32)record[GI_R_SLOTS_AT] + n * (gi_u32)record[GI_R_SLOT_WORDS]);
+        record + ((gi_i32)record[GI_R_SLOTS_AT] + (gi_i32)n * (gi_i32)record[GI_R_SLOT_WORDS]);
     slot.outer = (gi_i32)record[GI_R_OUTER_RANK];
-    slot.axes = record + (gi_u32)record[GI_R_AXES_AT];
+    slot.axes = record + (gi_i32)record[GI_R_AXES_AT];
     slot.first = base + entry[0];
     /* What most launches have is done without a loop: every load and store pays for this. */
     slot.first += slot.outer == 1 ? gi_bytes(row, entry[1])
