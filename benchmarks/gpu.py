@@ -11,7 +11,7 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +119,15 @@ def float32_peak() -> float:
     return groups * 256 * PEAK_ROUNDS * 16 * 2 / median_s(call)
 
 
-def run(
-    name: str, measure: Callable[[bool], tuple[list[Table], dict[str, Any]]], argv: Sequence[str]
-) -> int:
-    """The command line of one GPU benchmark: measure, print tables, write JSON."""
+#: What one part of a benchmark found: its tables, and figures for the JSON.
+Part = tuple[list[Table], dict[str, Any]]
+
+
+def run(name: str, measure: Callable[[bool], Iterator[Part]], argv: Sequence[str]) -> int:
+    """The command line of one GPU benchmark: measure, print tables, write JSON.
+
+    Part by part: time on such a machine may end before the last.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="fewer samples and variants")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all figures here")
@@ -133,16 +138,18 @@ def run(
         return 1
     import torch
 
-    tables, data = measure(options.quick)
-    for table in tables:
-        print(plain(table))
+    whole = {
+        "machine": describe(torch.get_num_threads()), "device": torch.cuda.get_device_name(),
+        "quick": options.quick,
+    }  # fmt: skip
+    for tables, data in measure(options.quick):
+        for table in tables:
+            print(plain(table), flush=True)
+        whole |= data
+        if options.json is not None:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            write(options.json, json.dumps(whole, indent=1) + "\n")
     if options.json is not None:
-        whole = {
-            "machine": describe(torch.get_num_threads()), "device": torch.cuda.get_device_name(),
-            "quick": options.quick, **data,
-        }  # fmt: skip
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        write(options.json, json.dumps(whole, indent=1) + "\n")
         print(f"All figures: {options.json}")
     return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -26,14 +26,15 @@ BACKENDS = ("eager", "gint", "inductor")
 ROUNDS = 5
 
 
-def measure(quick: bool) -> tuple[list[Table], dict[str, Any]]:
+def measure(quick: bool) -> Iterator[gpu.Part]:
     backends = [b for b in BACKENDS if why_not(b, "cuda") is None]
     copy = gpu.copy_bandwidth()
     kernels = [_kernel(kernel, backends, quick) for kernel in KERNELS]
+    yield [_kernel_table(kernels, copy)], {"copy_bytes_per_s": copy, "kernels": kernels}
     calls = _calls(quick)
+    yield [_call_table(calls)], {"calls_s": calls}
     first = _first_calls(quick)
-    data = {"copy_bytes_per_s": copy, "kernels": kernels, "calls_s": calls, "first_call": first}
-    return [_kernel_table(kernels, copy), _call_table(calls), _first_table(first)], data
+    yield [_first_table(first)], {"first_call": first}
 
 
 def _kernel(kernel: Kernel, backends: list[str], quick: bool) -> dict[str, Any]:
@@ -134,6 +135,7 @@ def _first_calls(quick: bool) -> dict[str, dict[str, list[float]]]:
                 got = measure_first_call(model.name, backend, device="cuda")
                 if got.failure is None:
                     row.setdefault(backend, []).append(got.first_s)
+                    print(f"{model.short}, {backend}: {got.first_s:.2f} s", flush=True)
                 else:
                     print(f"{model.short}, {backend}: {got.failure}", file=sys.stderr)
         found[model.short] = row

@@ -8,7 +8,9 @@ without contraction, both measured in this run.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
@@ -25,13 +27,13 @@ from gint.program import VerifiedProgram
 DEGREES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ELEMENTS = 1 << 26
 #: elements, registers, threads, groups together: all that fit a multiprocessor.
-FULL = product((4, 8, 16), (3, 4, 6), (128, 256), (1, 2, 3, 4, 6))
-QUICK = ((8, 4, 256, 1), (8, 4, 256, 2), (8, 4, 256, 3), (16, 4, 128, 3), (4, 4, 256, 4))
+FULL = product((4, 8, 16), (3, 4, 6), (128, 256), (1, 2, 3, 4, 5, 6))
+QUICK = ((8, 4, 256, 2), (8, 4, 256, 3), (8, 4, 128, 4), (16, 4, 128, 3), (4, 4, 256, 4))
 
 
 def variants(quick: bool) -> list[CudaBuild]:
     """The builds to compare, the one that is shipped first."""
-    found = [NARROW]
+    found = [NARROW, replace(NARROW, looks_ahead=not NARROW.looks_ahead)]
     for elements, registers, block, together in QUICK if quick else FULL:
         threads = block * together
         # As many registers as elements in flight need at least, and a warp's worth of threads.
@@ -58,7 +60,7 @@ def polynomial(degree: int) -> VerifiedProgram:
     return b.build()
 
 
-def measure(quick: bool) -> tuple[list[Table], dict[str, Any]]:
+def measure(quick: bool) -> Iterator[gpu.Part]:
     import torch
 
     where = driver.device(torch.cuda.current_device())
@@ -80,7 +82,7 @@ def measure(quick: bool) -> tuple[list[Table], dict[str, Any]]:
             row["failed"] = reason
         results.append(row)
     data = {"copy_bytes_per_s": copy, "peak_flops": peak, "elements": ELEMENTS, "builds": results}
-    return _tables(results, copy, peak), data
+    yield _tables(results, copy, peak), data
 
 
 def _compiled(capability: tuple[int, int], variant: CudaBuild) -> str | None:
@@ -130,7 +132,9 @@ def _tables(results: list[dict[str, Any]], copy: float, peak: float) -> list[Tab
     for row in results:
         numbers = row["build"]
         keys = ("GI_ELEMENTS", "GI_REGISTERS", "GI_BLOCK", "GI_GROUPS_TOGETHER")
-        name = " x ".join(str(numbers[k]) for k in keys) + (" (shipped)" if row["shipped"] else "")
+        name = " x ".join(str(numbers[k]) for k in keys)
+        name += "" if numbers["GI_LOOKS_AHEAD"] else ", no look ahead"
+        name += " (shipped)" if row["shipped"] else ""
         points = row.get("points")
         if points is None:
             continue

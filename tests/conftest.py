@@ -15,8 +15,9 @@ import pytest
 from gint.host import backends, registry
 
 #: Packages of the extra `test` that tests import; a GPU machine without network may lack some.
-_PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes")
+_PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes", "gguf")
 _MISSING = [name for name in _PACKAGES if find_spec(name) is None]
+_ROOT = Path(__file__).resolve().parent.parent
 _REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
 # A device's first kernel build may take longer than a user is kept waiting for a probe.
 os.environ.setdefault("GINT_PROBE_SECONDS", "60")
@@ -85,9 +86,12 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @cache
 def _imports_missing(path: Path) -> bool:
-    names = [*_MISSING, *(["tests.strategies"] if "hypothesis" in _MISSING else [])]
+    """Whether a file of tests imports a missing package, itself or by another file of tests."""
     found = re.findall(r"^(?:from|import) ([\w.]+)", path.read_text(encoding="utf-8"), re.M)
-    return any(f == name or f.startswith(f"{name}.") for f in found for name in names)
+    ours = (_ROOT / (name.replace(".", "/") + ".py") for name in found if name.startswith("tests."))
+    return any(name.split(".")[0] in _MISSING for name in found) or any(
+        _imports_missing(other) for other in ours if other.exists()
+    )
 
 
 def pytest_report_header() -> list[str]:

@@ -195,6 +195,27 @@ def test_a_graph_captured_by_the_user():
     torch.testing.assert_close(y, torch.softmax(x, -1) + x.sum())
 
 
+def test_a_graph_captured_by_the_user_of_one_that_is_replayed_and_of_new_sizes():
+    f = torch.compile(
+        lambda x: torch.softmax(x, -1), backend=gint_backend, dynamic=True,
+        options={"cuda_graphs": True, "check": True},
+    )  # fmt: skip
+    g = compiled(lambda x: x * 3, cuda_graphs=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            f(made(30, 70)), g(made(30, 70))
+    x, z = made(50, 90), made(30, 70)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y, w = f(x), g(z)  # sizes that f has not met
+    for t in (x, z):
+        t.copy_(made(*t.shape))
+    graph.replay()
+    torch.testing.assert_close(y, torch.softmax(x, -1))
+    torch.testing.assert_close(w, z * 3)
+
+
 def block(x, w, v):
     h = torch.nn.functional.silu(x @ w) * (x @ v)
     return torch.nn.functional.rms_norm(h, h.shape[-1:]), h
@@ -211,6 +232,22 @@ class TestCudaGraphs:
         for x, results in zip(inputs, held, strict=True):
             for found, wanted in zip(results, block(x, w, v), strict=True):
                 torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+    def test_results_that_are_held_stay_while_others_are_let_go(self):
+        """The second graph's results must not lie where the first has its intermediate values."""
+
+        def f(x):
+            h = (x @ x).relu() @ x
+            return (h @ h).softmax(-1) + x.sum()
+
+        compiled_f = compiled(f, cuda_graphs=True)
+        inputs = [made(256, 256) / 16 for _ in range(12)]
+        held = {}
+        for n, x in enumerate(inputs):
+            held[n] = compiled_f(x)
+            held.pop(n - 2, None)  # always the older of the last three
+            for m, y in held.items():
+                torch.testing.assert_close(y, f(inputs[m]), rtol=1e-3, atol=1e-3)
 
     def test_calls_are_replayed(self):
         f = compiled(block, cuda_graphs=True)

@@ -4,6 +4,7 @@ CUDA graphs are stood in for by objects that run the call again into the memory 
 a replay does.
 """
 
+import contextlib
 import warnings
 
 import pytest
@@ -12,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from gint.conductor import gint_backend  # noqa: E402
 from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.replay import Replay  # noqa: E402
+from gint.conductor.replay import Replay, capture_on_cuda  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -38,7 +39,7 @@ class Recorder:
         self.calls += 1
         return self.plan(args)
 
-    def capture(self, call, inputs, stream):
+    def capture(self, call, inputs):
         self.captures += 1
         results = self.plan(list(inputs))
         return Again(self.plan, inputs, results), results
@@ -137,10 +138,19 @@ def test_each_stream_has_its_own():
     assert f.captures == 2
 
 
+def test_in_a_capture_of_the_caller_s_the_plan_runs():
+    f = Recorder(lambda args: (args[0] * 2,))
+    f(torch.ones(4))
+    f(torch.ones(4))
+    f.replay.is_captured = lambda: True
+    f(torch.ones(4))
+    assert (f.calls, f.captures) == (2, 1)
+
+
 def test_a_plan_that_cannot_be_captured_runs_as_it_is():
     f = Recorder(lambda args: (args[0] * 2,))
 
-    def fails(call, inputs, stream):
+    def fails(call, inputs):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     f.replay.capture = fails
@@ -148,6 +158,31 @@ def test_a_plan_that_cannot_be_captured_runs_as_it_is():
     with pytest.warns(RuntimeWarning, match="not permitted"):
         f(torch.ones(4))
     assert f(torch.ones(4))[0].tolist() == [2] * 4
+
+
+def test_captured_graphs_share_no_memory(monkeypatch):
+    """Results of one must not lie where another has room for intermediate values."""
+    asked = []
+
+    class Graph:
+        def __init__(self, graph, **how):
+            asked.append(how)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return False
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", Graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"a stream on {device}")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda where: contextlib.nullcontext())
+    _, results = capture_on_cuda(lambda args: (args[0] * 2,), [torch.ones(4)])
+    assert results[0].tolist() == [2] * 4
+    assert asked == [{"stream": "a stream on cpu", "capture_error_mode": "thread_local"}]
 
 
 def test_the_option_is_passed_over_on_the_cpu_with_one_warning():

@@ -146,7 +146,10 @@ def _replayed(
     values = (value_of(n) for n in graph.fx.nodes)
     device = next(v.device for v in values if isinstance(v, torch.Tensor))
     here = partial(current_stream(device), device.index)
-    return Replay(function, capture_on_cuda, here, written_inputs(graph, partition))
+    return Replay(
+        function, capture_on_cuda, here, written_inputs(graph, partition),
+        torch.cuda.is_current_stream_capturing,
+    )  # fmt: skip
 
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:

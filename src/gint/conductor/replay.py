@@ -21,7 +21,9 @@ from typing import Any, Protocol
 
 import torch
 
-#: Captured graphs per plan and stream; each has results and intermediate memory of its own.
+#: Captured graphs per plan and stream; each has results and intermediate memory of its own. Graphs
+#: that share a pool would not do: what one leaves free, another's results are put into, and those
+#: would be overwritten when the first is replayed again.
 _MAX_CAPTURED = 4
 
 _use_count = torch._C._storage_Use_Count
@@ -69,9 +71,10 @@ class Captured:
 class Replay:
     """A plan, called like it. The first call runs the plan, the second captures it.
 
-    `capture` makes a graph of a call: (call, inputs, pool) -> (graph, results). `stream` tells the
+    `capture` makes a graph of a call: (call, inputs) -> (graph, results). `stream` tells the
     current stream; what is captured for one is replayed on no other, so that two never write the
-    same memory at a time. `written` are the inputs the plan writes into.
+    same memory at a time. `written` are the inputs the plan writes into. `is_captured` says whether
+    the caller captures this very call: then it is the plan that belongs into the caller's graph.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class Replay:
         capture: Callable[..., tuple[Replayable, tuple]],
         stream: Callable[[], int],
         written: frozenset[int],
+        is_captured: Callable[[], bool] = lambda: False,
     ) -> None:
         self.call, self.capture, self.stream, self.written = call, capture, stream, written
+        self.is_captured = is_captured
         self.captured: dict[int, list[Captured]] = defaultdict(list)
         #: The inputs of the first call, kept until the second: equal addresses then mean that the
         #: caller keeps them, and not that the allocator gave the same memory again.
@@ -92,7 +97,7 @@ class Replay:
         self.lock = Lock()
 
     def __call__(self, args: list) -> Any:
-        if self.why_not is not None:
+        if self.why_not is not None or self.is_captured():
             return self.call(args)
         with self.lock:
             found = self._find(args)
@@ -145,7 +150,7 @@ class Replay:
             with torch.inference_mode(False), torch.no_grad():
                 for n in self.moving:
                     inputs[n] = _copy(args[n])
-                graph, results = self.capture(self.call, list(inputs), self.stream())
+                graph, results = self.capture(self.call, list(inputs))
         except RuntimeError as error:
             self._give_up(f"capturing it failed: {error}")
             return None
@@ -181,24 +186,21 @@ def _copy(t: torch.Tensor) -> torch.Tensor:
     return made.copy_(t)
 
 
-def capture_on_cuda(call: Callable[[list], Any], inputs: list, stream: int) -> tuple:
-    """The call as a CUDA graph, and its results."""
+def capture_on_cuda(call: Callable[[list], Any], inputs: list) -> tuple:
+    """The call as a CUDA graph with memory of its own, and its results."""
     graph = torch.cuda.CUDAGraph()
     device = next(t.device for _, t in _tensors(inputs))
-    # Other threads may go on: their calls are no part of this.
+    # Other threads may go on: their calls are no part of this, and theirs may be captured too. The
+    # stream that torch would take is one for all threads, and on the device that was first.
     with (
         torch.cuda.device(device),
-        torch.cuda.graph(graph, pool=_pool(device, stream), capture_error_mode="thread_local"),
+        torch.cuda.stream(torch.cuda.current_stream(device)),  # for the way out after an error
+        torch.cuda.graph(
+            graph, stream=torch.cuda.Stream(device), capture_error_mode="thread_local"
+        ),
     ):
         results = call(inputs)
     return graph, results
-
-
-@cache
-def _pool(device: torch.device, stream: int) -> Any:
-    """Memory that all graphs replayed on one stream share: only one of them runs at a time, and
-    results stay allocated as long as their graph."""
-    return torch.cuda.graph_pool_handle()
 
 
 @cache

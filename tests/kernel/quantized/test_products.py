@@ -49,6 +49,16 @@ def test_error_is_bounded(products, quantized, shape):
         assert_within(rounded, expected, bound_8_bits(x, w))
 
 
+def test_rows_that_32_bits_do_not_count_are_done_in_parts(products, monkeypatch):
+    from gint.kernel.quantized import device_products
+
+    monkeypatch.setattr(device_products, "_MOST_VALUES", 3 * 64)
+    weights, x = weights_of(FORMATS[0], 16, 64), floats(13, 64)
+    found = product(products, x, weights, 16, quantize_activations=False)
+    w = values_of(weights)
+    assert_within(found, x.astype(np.float64) @ w.T, bound_f32(x, w))
+
+
 @formats
 @given(
     rows=st.integers(0, 20), outputs=st.integers(0, 40), blocks=st.integers(0, 9), data=st.data()

@@ -28,7 +28,7 @@ class CudaDevice:
     def _module(self) -> Any:
         where = self._memory.where
         image = build.image_for(self.build, where.capability)
-        with where.current():
+        with where.aside():
             return check(bindings().cuModuleLoadData(image), where, "loading quantised products")
 
     def upload(self, array: np.ndarray) -> Any:

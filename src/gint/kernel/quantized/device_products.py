@@ -24,6 +24,8 @@ from .formats import BLOCK, FORMATS, QuantizedFormat
 _LANES = 32
 #: Rows of x that share a weight read once: there is a kernel for each.
 _TILES = (1, 8)
+#: Values of x, and of out, of one launch: the kernels count them in 32 bits.
+_MOST_VALUES = 1 << 31
 _INCLUDE = re.compile(r'^#include "(.+?)"\n', re.MULTILINE)
 
 
@@ -108,22 +110,28 @@ class DeviceProducts:
         threads: int | None = None,
     ) -> None:
         """See QuantizedProducts. Weights that are not prepared are prepared for this product."""
-        outputs, inputs = weights.shape
+        inputs = weights.shape[1]
         if out.size == 0 or inputs == 0:
             out[...] = 0
             return
         if isinstance(weights, QuantizedWeights):
             weights = self.prepare(weights)
-        held: Any = weights
+        most = max(1, _MOST_VALUES // inputs)
+        for first in range(0, len(x), most):
+            part = slice(first, first + most)
+            self._multiply(x[part], weights, out[part])
+
+    def _multiply(self, x: np.ndarray, weights: Any, out: np.ndarray) -> None:
+        outputs, inputs = weights.shape
         result = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
         rows = np.ascontiguousarray(x)
         memory = self.device.allocate(result.nbytes)
         tile = _TILES[len(rows) > 1]
         groups = -(-outputs // _LANES) * -(-len(rows) // tile)
         self.device.launch(
-            kernel_of(held.format, tile),
+            kernel_of(weights.format, tile),
             groups,
-            [held.words, held.scales, self.device.upload(rows), memory],
+            [weights.words, weights.scales, self.device.upload(rows), memory],
             [inputs // BLOCK, outputs, len(rows)],
         )
         self.device.download(memory, result)

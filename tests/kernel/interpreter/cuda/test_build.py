@@ -91,6 +91,14 @@ def test_without_the_bindings_there_is_a_sentence(monkeypatch):
     assert answer.remedy == "Install them: pip install 'gint[cuda]'."
 
 
+def test_devices_between_and_after_the_architectures_have_ptx():
+    flags = build._targets(build.ARCHITECTURES)
+    ptx = [flag for flag in flags if "code=compute" in flag]
+    assert [flag.rpartition("_")[2] for flag in ptx] == ["75", "120"]
+    assert len(flags) == len(build.ARCHITECTURES) + 2
+    assert len(build._targets(["sm_90"])) == 2
+
+
 def test_an_old_nvcc_is_refused(monkeypatch, tmp_path):
     nvcc = tmp_path / "bin" / "nvcc"
     nvcc.parent.mkdir()

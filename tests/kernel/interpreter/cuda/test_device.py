@@ -71,10 +71,10 @@ from gint.host import backends
 program = assemble('''{program}''')
 cuda = backends.backend("cuda")
 ready = cuda.load(verify(program)).prepare((1 << 20,), (), ((4 << 20, 0, (1,)),) * 2, device=0)
-ready(1 << 40, 2 << 40)   # nothing is there
-for _ in range(2):
+nowhere = lambda: ready(1 << 40, 2 << 40)
+for call in (nowhere, cuda.memory.synchronize, cuda.memory.synchronize):
     try:
-        cuda.memory.synchronize()
+        call()
     except Exception as error:
         print(error)
 print(executor.run(program, backend="python", x=np.ones(2, np.float32))[0])

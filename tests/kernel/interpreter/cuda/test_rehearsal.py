@@ -127,6 +127,21 @@ print(ready(zeros.pointer, out.pointer), ready(ones.pointer, out.pointer))
     assert rehearsal(code).split() == ["1", "0"]
 
 
+def test_the_next_tile_is_asked_for_ahead(rehearsal):
+    """What is asked for has to exist: seven tiles and a part of one, some at negative steps."""
+    code = (
+        START
+        + """
+from gint.kernel.interpreter.device import plan
+plan.MAP_GROUPS = 1
+x = np.arange(2048 * 7 + 1001, dtype=np.float32)
+for x in (x, x[::-1], np.broadcast_to(x[:1], x.shape)):
+    print(np.array_equal(executor.run(SCALE, backend="cuda", x=x)[0], x * 2))
+"""
+    )
+    assert rehearsal(code).split() == ["True"] * 3
+
+
 def test_each_device_has_its_own_context_and_module(rehearsal):
     code = (
         START
@@ -159,6 +174,66 @@ with ThreadPoolExecutor(4) as pool:
 """
     )
     assert rehearsal(code).split() == ["300.0"]
+
+
+def test_tables_have_arrived_when_another_stream_is_launched_on(rehearsal):
+    code = (
+        START
+        + """
+from gint.program import verify
+kernel = BACKEND.load(verify(SCALE))
+x, y = BACKEND.memory.upload(np.ones(4, np.float32)), BACKEND.memory.upload(np.zeros(4, np.float32))
+ready = kernel.prepare((4,), (), ((16, 0, (1,)), (16, 0, (1,))), device=0)
+ready(x.pointer, y.pointer, stream=12345)
+back = np.empty(4, np.float32)
+BACKEND.memory.download(y, back)
+print(back)
+"""
+    )
+    assert rehearsal(code).split() == ["[2.", "2.", "2.", "2.]"]
+
+
+def test_a_launch_may_be_prepared_while_a_graph_is_captured(rehearsal):
+    """Sizes not met before, in a call that is captured: torch's default mode forbids memory."""
+    code = (
+        START
+        + """
+import ctypes
+from gint.program import verify
+x, y = BACKEND.memory.upload(np.ones(4, np.float32)), BACKEND.memory.upload(np.zeros(4, np.float32))
+library = ctypes.CDLL("libcuda.so.1")
+library.rehearse_capture(1)
+kernel = BACKEND.load(verify(SCALE))
+ready = kernel.prepare((4,), (), ((16, 0, (1,)), (16, 0, (1,))), device=0)
+ready(x.pointer, y.pointer, stream=12345)
+del ready, kernel
+(error,) = driver.bindings().cuCtxSynchronize()
+library.rehearse_capture(0)
+back = np.empty(4, np.float32)
+BACKEND.memory.download(y, back)
+print(error.value, back)
+"""
+    )
+    assert rehearsal(code).split() == ["900", "[2.", "2.", "2.", "2.]"]
+
+
+def test_nothing_is_said_when_python_exits(rehearsal):
+    code = START + (
+        "import sys; sys.stderr = sys.stdout\nkept = BACKEND.memory.upload(np.zeros(4)); double()"
+    )
+    assert rehearsal(code) == ""
+
+
+def test_a_process_made_by_fork_is_told_so(rehearsal):
+    lines = rehearsal(START + "driver.device(0).context; said(double)", FAIL="cuCtxGetCurrent:3")
+    assert "CUDA_ERROR_NOT_INITIALIZED" in lines
+    assert 'multiprocessing\'s method "spawn"' in lines
+
+
+def test_machine_code_of_a_newer_toolkit_is_told_so(rehearsal):
+    lines = rehearsal(START + "said(double)", FAIL="cuModuleLoadData:222")
+    assert "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" in lines
+    assert "The driver is one for CUDA 13.0." in lines
 
 
 def test_arrays_of_other_libraries_are_used_in_place(rehearsal):

@@ -70,6 +70,29 @@ def test_many_rows_are_one_launch():
     assert field(made, made.launches[0], "LAST_SECTION") == 3
 
 
+@pytest.mark.parametrize(
+    ("n", "tiles"), [(1 << 20, 1), (1 << 24, 4), (1 << 26, 8), (1 << 28, 8), (1 << 33, 8)]
+)
+def test_groups_of_a_large_map_take_several_tiles(n, tiles):
+    """The memory of the next is then asked for while one is computed; see LOOK_AHEAD in
+    portable/section.h."""
+    build = Build(word_bits=64 if n >= 1 << 31 else 32)
+    strides = (n // 1024, 1)
+    made = planned(ADD, (1024, n // 1024), strides, strides, build=build)
+    assert field(made, made.launches[0], "CHUNK_TILES") == tiles
+    items = -(-n // (tiles * build.block * build.elements))
+    assert field(made, made.launches[0], "ITEMS") == items
+
+
+@pytest.mark.parametrize(
+    ("block", "on_cpu", "groups"), [(256, 0, 1024), (128, 0, 2048), (32, 1, 1024)]
+)
+def test_groups_of_fewer_threads_are_more(block, on_cpu, groups):
+    build = Build(block=block, on_cpu=bool(on_cpu))
+    made = planned(SOFTMAX, (1 << 16, 4096), (4096, 1), (4096, 1), build=build)
+    assert [launch.groups for launch in made.launches] == [groups]
+
+
 @pytest.mark.parametrize(("rows", "cols"), [(1, 10**6), (1, 10**8), (7, 10**5), (100, 10**6)])
 def test_few_long_rows_are_dealt_to_many_groups_section_by_section(rows, cols):
     made = softmax_of(rows, cols)

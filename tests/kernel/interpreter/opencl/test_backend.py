@@ -242,6 +242,28 @@ def test_memory_that_is_not_there_is_told_with_the_device_and_a_way_out(device, 
     assert "another backend" in str(caught.value)
 
 
+def test_a_launch_that_fails_leaves_no_buffers_to_the_next(device, monkeypatch):
+    """They would be of memory that may be gone by then."""
+    from gint.kernel.interpreter.opencl import backend as module
+
+    binding, _ = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
+    square = kernel(SQUARE)
+    assert square.launch(binding) == 0
+    made = square._recent.popitem()[1][0]
+    bound, real = {}, made.run
+
+    class Kernel:
+        def set_arg(self, n, value):
+            bound[n] = value
+            real.set_arg(n, value)
+
+    monkeypatch.setattr(made, "run", Kernel())
+    monkeypatch.setattr(module.HostMemory, "give_back", lambda *_: [][1])
+    with pytest.raises(IndexError):
+        made(*(s.pointer for s in binding.slots))
+    assert bound == dict.fromkeys((module.FIRST_SLOT, module.FIRST_SLOT + 1))
+
+
 def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeypatch):
     from gint.kernel.interpreter.device.build import Build
     from gint.kernel.interpreter.opencl import device as module

@@ -189,7 +189,7 @@ def kernels(ordinal: int, of: CudaBuild) -> dict[str, Any]:
     """The kernels of a build on a device, loaded once per process."""
     where, api = device(ordinal), bindings()
     image = build.image_for(of, where.capability)
-    with where.current():
+    with where.aside():
         module = check(api.cuModuleLoadData(image), where, "loading the interpreter")
         names = ("gint_run", "gint_combine")
         return {

@@ -37,14 +37,19 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class CudaBuild(Build):
-    """And the groups that shall share a multiprocessor. What is in flight to memory, threads times
-    elements, hides its latency; a multiprocessor has 65,536 registers for all its threads."""
+    """And the groups that shall share a multiprocessor; whether loads ask for the next tile too.
+    What is in flight to memory, threads times elements and what was asked for ahead, hides its
+    latency; a multiprocessor has 65,536 registers for all its threads."""
 
     groups_together: int = 1
+    looks_ahead: bool = True
 
     @property
     def defines(self) -> dict[str, int]:
-        return {**super().defines, "GI_GROUPS_TOGETHER": self.groups_together}
+        mine = {
+            "GI_GROUPS_TOGETHER": self.groups_together, "GI_LOOKS_AHEAD": int(self.looks_ahead),
+        }  # fmt: skip
+        return {**super().defines, **mine}
 
     @property
     def stem(self) -> str:
@@ -62,12 +67,12 @@ Unit = CudaBuild | ProductsBuild
 
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
-NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=256, step=1, groups_together=2)
+NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=128, step=1, groups_together=5)
 WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 PRODUCTS = ProductsBuild()
 UNITS: tuple[Unit, ...] = (*BUILDS, PRODUCTS)
-#: Compute capabilities the fatbin has machine code for; the newest is there as PTX too.
+#: Compute capabilities the fatbin has machine code for; the oldest and newest are there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 OLDEST_NVCC = (12, 8)
 #: Floating point as the other interpreters have it: no contraction, denormals count.
@@ -147,8 +152,9 @@ def text_of(build: Unit) -> str:
 def _targets(architectures: Sequence[str]) -> list[str]:
     numbers = [a.removeprefix("sm_") for a in architectures]
     flags = [f"-gencode=arch=compute_{n},code=sm_{n}" for n in numbers]
-    newest = max(numbers, key=int)
-    return [*flags, f"-gencode=arch=compute_{newest},code=compute_{newest}"]
+    # PTX for what comes after the newest, and of the oldest for what lies between (sm_110).
+    ends = dict.fromkeys(f(numbers, key=int) for f in (min, max))
+    return [*flags, *(f"-gencode=arch=compute_{n},code=compute_{n}" for n in ends)]
 
 
 def image_for(build: Unit, capability: tuple[int, int]) -> bytes:

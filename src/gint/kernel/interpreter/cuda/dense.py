@@ -35,15 +35,15 @@ def _by_torch() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
 
     if not torch.cuda.is_available():
         return None
-    where = torch.device("cuda", default_ordinal())
+    where, settings = torch.device("cuda", default_ordinal()), torch.backends.cuda.matmul
 
     def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        tf32 = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
+        # Not `allow_tf32`, which cannot be read where somebody has set this.
+        before, settings.fp32_precision = settings.fp32_precision, "ieee"
         try:
             product = _tensor(a) @ _tensor(b)
         finally:
-            torch.backends.cuda.matmul.allow_tf32 = tf32
+            settings.fp32_precision = before
         return product.cpu().numpy()
 
     def _tensor(array: np.ndarray) -> Any:

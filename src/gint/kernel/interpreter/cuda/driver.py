@@ -11,9 +11,8 @@ import ctypes
 import os
 from collections.abc import Iterator
 from functools import cache, cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from gint.host.backends import Probe
@@ -28,6 +27,12 @@ _STICKY = (
     "CUDA_ERROR_ASSERT", "CUDA_ERROR_HARDWARE_STACK_ERROR", "CUDA_ERROR_ILLEGAL_INSTRUCTION",
     "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_INVALID_ADDRESS_SPACE", "CUDA_ERROR_INVALID_PC",
     "CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_CONTEXT_IS_DESTROYED",
+)  # fmt: skip
+
+#: What a driver answers to machine code that is for other devices, or by a newer toolkit.
+_NOT_LOADABLE = (
+    "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_IMAGE", "CUDA_ERROR_INVALID_PTX",
+    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "CUDA_ERROR_JIT_COMPILER_NOT_FOUND",
 )  # fmt: skip
 
 
@@ -88,10 +93,11 @@ def failure(error: Any, device: Device, doing: str) -> CudaError:
             f"{device} cannot be used for {doing}: {_words(error)}.\nA process made by fork cannot "
             'use CUDA; start it with multiprocessing\'s method "spawn".'
         )
-    if error.name == "CUDA_ERROR_NO_BINARY_FOR_GPU":
+    if error.name in _NOT_LOADABLE:
         return CudaError(
             f"{device} cannot run the interpreter as it was built: {_words(error)}.\n"
-            "Build it again: python setup.py build_cuda."
+            f"The driver is one for CUDA {_version(bindings())}. Build it again (python setup.py "
+            "build_cuda) with a toolkit that is no newer, or update the driver."
         )
     return CudaError(f"{device} refused {doing}: {_words(error)}.")
 
@@ -101,7 +107,7 @@ class Device:
 
     def __init__(self, ordinal: int) -> None:
         _start()
-        self.ordinal, self.lock = ordinal, Lock()
+        self.ordinal = ordinal
         error, self.handle = bindings().cuDeviceGet(ordinal)
         if error:
             raise CudaError(f"There is no CUDA device {ordinal}; there are {device_count()}.")
@@ -135,7 +141,7 @@ class Device:
     def current(self) -> Iterator[None]:
         """The device's context as the thread's current one; afterwards what was current before."""
         driver = bindings()
-        _, before = driver.cuCtxGetCurrent()
+        before = check(driver.cuCtxGetCurrent(), self, "finding the thread's context")
         if int(before) == int(self.context):
             yield
             return
@@ -146,6 +152,23 @@ class Device:
             # A thread that had none keeps this one, as the CUDA runtime would have it.
             if int(before):
                 driver.cuCtxPopCurrent()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """`current`, for work that no stream sees: memory, copies, modules.
+
+        A CUDA graph that this thread captures, or another in torch's default mode, would be
+        spoiled by it. That it is no part of any graph is said here, as torch's allocator says it.
+        """
+        with self.current():
+            driver = bindings()
+            relaxed = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+            error, before = driver.cuThreadExchangeStreamCaptureMode(relaxed)
+            try:
+                yield
+            finally:
+                if not error:
+                    driver.cuThreadExchangeStreamCaptureMode(before)
 
     def free_memory(self) -> str:
         """For a sentence; empty where the driver does not say."""
@@ -177,9 +200,9 @@ def is_running() -> bool:
     """Whether this process uses the driver already: then asking it is safe and quick."""
     try:
         ctypes.CDLL(_LIBRARY, mode=os.RTLD_NOLOAD)
-    except (OSError, AttributeError):
+        error, _ = bindings().cuDeviceGetCount()
+    except (OSError, AttributeError, ImportError):
         return False
-    error, _ = bindings().cuDeviceGetCount()
     return not error
 
 
@@ -227,7 +250,8 @@ def _version(driver: Any) -> str:
 def state() -> str:
     """What an answer of the driver's depends on: the key under which it is cached."""
     parts = [os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.environ.get("LD_LIBRARY_PATH", "")]
-    parts.append(version("cuda-bindings"))
+    with contextlib.suppress(PackageNotFoundError):  # the module may be there without its facts
+        parts.append(version("cuda-bindings"))
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/driver/nvidia/version").read_text())
     with contextlib.suppress(OSError):

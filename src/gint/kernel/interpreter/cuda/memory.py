@@ -6,14 +6,17 @@ allocator of their own.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from sys import is_finalizing
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from .driver import Device, bindings, check, default_ordinal, device
+from .driver import CudaError, Device, bindings, check, default_ordinal, device
 
 
 class DeviceArray:
@@ -28,7 +31,7 @@ class DeviceArray:
         self.where, self.nbytes = where, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         self.pointer = 0
         if self.nbytes:
-            with where.current():
+            with where.aside():
                 found = bindings().cuMemAlloc(self.nbytes)
             self.pointer = int(check(found, where, f"an array of {self.nbytes} bytes"))
 
@@ -44,9 +47,10 @@ class DeviceArray:
         """With the ordinal as `id`, as CuPy has it."""
         return _Place(self.where.ordinal)
 
-    def __del__(self) -> None:
-        if getattr(self, "pointer", 0):
-            with self.where.current():
+    def __del__(self, is_exiting: Callable[[], bool] = is_finalizing) -> None:
+        # When Python exits, names of this module may be gone; memory goes with the process.
+        if getattr(self, "pointer", 0) and not is_exiting():
+            with contextlib.suppress(CudaError), self.where.aside():
                 bindings().cuMemFree(self.pointer)  # waits for what still uses it
 
 
@@ -71,9 +75,9 @@ class Scratch:
     def data_ptr(self) -> int:
         return self.pointer
 
-    def __del__(self) -> None:
-        if self.pointer:
-            with self.where.current():
+    def __del__(self, is_exiting: Callable[[], bool] = is_finalizing) -> None:
+        if self.pointer and not is_exiting():
+            with contextlib.suppress(CudaError), self.where.current():
                 bindings().cuMemFreeAsync(self.pointer, self.stream)
 
 
@@ -88,9 +92,13 @@ class CudaMemory:
         made = self.allocate(array.shape, array.dtype)
         source = np.ascontiguousarray(array)
         if made.nbytes:
-            with made.where.current():
+            doing = f"copying {made.nbytes} bytes to it"
+            with made.where.aside():
                 copied = bindings().cuMemcpyHtoD(made.pointer, source.ctypes.data, made.nbytes)
-            check(copied, made.where, f"copying {made.nbytes} bytes to it")
+                check(copied, made.where, doing)
+                # Of pageable memory the copy may still be under way when that call returns, which
+                # other streams than the default one do not wait for.
+                check(bindings().cuStreamSynchronize(0), made.where, doing)
         return made
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
@@ -118,7 +126,7 @@ class _Flag:
     def __init__(self, where: Device) -> None:
         driver = bindings()
         options = driver.CU_MEMHOSTALLOC_PORTABLE | driver.CU_MEMHOSTALLOC_DEVICEMAP
-        with where.current():
+        with where.aside():
             memory = check(driver.cuMemHostAlloc(4, options), where, "a word of pinned memory")
             seen = check(driver.cuMemHostGetDevicePointer(memory, 0), where, "mapping its flag")
         self.word = ctypes.c_int32.from_address(int(memory))
@@ -131,14 +139,19 @@ def _flag(ordinal: int) -> _Flag:
     return _Flag(device(ordinal))
 
 
+_one_flag = Lock()  # two threads must not make one each: the other's would never be read
+
+
 def flag_pointer(ordinal: int) -> int:
     """Where kernels on a device set bits of the error flag."""
-    return _flag(ordinal).pointer
+    with _one_flag:
+        return _flag(ordinal).pointer
 
 
 def flag_reader(ordinal: int) -> Callable[[], int]:
     """What kernels on a device have set since it was last asked, as far as they have come."""
-    word = _flag(ordinal).word
+    with _one_flag:
+        word = _flag(ordinal).word
 
     def take() -> int:
         found = word.value

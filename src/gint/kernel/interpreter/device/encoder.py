@@ -129,7 +129,6 @@ class _Encoder:
         for number, section in enumerate(sections):
             later = {r for s in sections[number + 1 :] for i in s.instructions for r in i.reads}
             self._section(section, later)
-        self.stream.emit("END")  # the interpreter fetches one row ahead
         return DeviceProgram(
             self.verified, self.bits, self.stream.array(), tuple(self.stream.patches),
             tuple(self.uniforms.values()), tuple(self.sections), self.spills,

@@ -40,9 +40,15 @@ CHUNK_TILES = 32
 ENOUGH_GROUPS = 512
 #: Tiles over all rows from which dealing is worth its launches.
 WORTH_DEALING = 16
+#: Tiles a group of a map takes one after the other, while the next one's memory is on its way; it
+#: takes fewer where there would then be fewer groups than these.
+TILES_TOGETHER = 8
+MAP_GROUPS = 2048
 #: Groups of a launch that has scratch memory, which is per thread; each then takes several items.
 MAX_GROUPS_WITH_SCRATCH = 1024
 MAX_GROUPS = 1 << 20
+#: The threads of the groups counted above; smaller ones on a GPU are as many more.
+_COUNTED_BLOCK = 256
 _INDEX32 = 2**31
 
 
@@ -120,6 +126,9 @@ class _Planner:
         self.program: DeviceProgram = program
         self.build: Build = build
         self.extents, self.params, self.slots = extents, params, slots
+        times = 1 if build.on_cpu else max(1, _COUNTED_BLOCK // build.block)
+        self.enough_groups, self.map_groups = times * ENOUGH_GROUPS, times * MAP_GROUPS
+        self.most_with_scratch = times * MAX_GROUPS_WITH_SCRATCH
         p = program.verified.program
         self.touched = self._touched()
         sizes = [slot.dtype.itemsize for slot in p.slots]
@@ -208,12 +217,13 @@ class _Planner:
             chunk_tiles, dealt = CHUNK_TILES, 1
             chunks = max(1, -(-tiles // chunk_tiles))
         else:
-            most = MAX_GROUPS_WITH_SCRATCH if program.spills else MAX_GROUPS
-            chunk_tiles = max(1, -(-tiles * layout.groups // most))
+            most = self.most_with_scratch if program.spills else MAX_GROUPS
+            every = tiles * layout.groups
+            chunk_tiles = max(1, min(TILES_TOGETHER, every // self.map_groups), -(-every // most))
             chunks = dealt = -(-tiles // chunk_tiles)
         items = layout.groups * dealt
         scratch = program.spills or program.thread_words or program.row_words
-        groups = min(items, MAX_GROUPS_WITH_SCRATCH if scratch else MAX_GROUPS)
+        groups = min(items, self.most_with_scratch if scratch else MAX_GROUPS)
         threads = groups * build.block
         spill_words = program.spills * build.elements * threads
         thread_at = spill_words
@@ -230,11 +240,11 @@ class _Planner:
     def _dealt(self) -> tuple[list[Launch], int]:
         program, layout, build = self.program, self.layout, self.build
         tiles = layout.tiles(build)
-        chunk_tiles = min(CHUNK_TILES, max(1, -(-tiles * layout.groups // ENOUGH_GROUPS)))
+        chunk_tiles = min(CHUNK_TILES, max(1, -(-tiles * layout.groups // self.enough_groups)))
         chunks = -(-tiles // chunk_tiles)
         row_words = program.row_words * layout.rows
         partial_words = program.partial_words * layout.rows * chunks
-        most = min(layout.groups * chunks, MAX_GROUPS_WITH_SCRATCH)
+        most = min(layout.groups * chunks, self.most_with_scratch)
         launches = []
         for number, section in enumerate(program.sections):
             is_scalar = section.kind is SectionKind.SCALAR
@@ -251,7 +261,7 @@ class _Planner:
             )  # fmt: skip
             launches.append(Launch("gint_run", record, groups))
             if section.accumulators and dealt > 1:
-                combine = min(layout.rows, MAX_GROUPS_WITH_SCRATCH)
+                combine = min(layout.rows, self.most_with_scratch)
                 launches.append(Launch("gint_combine", record, combine))
         per_thread = program.thread_words + program.spills * build.elements
         return launches, row_words + partial_words + per_thread * most * build.block

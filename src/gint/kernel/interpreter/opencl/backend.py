@@ -85,9 +85,14 @@ class ReadyLaunch:
         if os.getpid() != self.device.pid:
             open_here()  # says that the device did not survive the fork
         with self.device.lock, in_words(self.device.name, "a program ran"):
-            return self._launch(pointers)
+            try:
+                self._launch(pointers)
+            finally:  # the next launch must not see buffers of this one, nor of one that failed
+                for t in self.made.touched:
+                    self.run.set_arg(FIRST_SLOT + t.slot, None)
+            return self._error() if self.made.may_fail else 0
 
-    def _launch(self, pointers: tuple[int, ...]) -> int:
+    def _launch(self, pointers: tuple[int, ...]) -> None:
         import pyopencl as cl
 
         queue = self.device.queue
@@ -113,9 +118,6 @@ class ReadyLaunch:
             if region.writes:
                 self.memory.give_back(region, buffer)
         queue.finish()
-        for t in self.made.touched:  # the next launch must not see buffers of this one
-            self.run.set_arg(FIRST_SLOT + t.slot, None)
-        return self._error() if self.made.may_fail else 0
 
     def _error(self) -> int:
         """Of this launch; cleared for the next."""

@@ -82,7 +82,7 @@ GI_INLINE gi_index gi_divide(gi_index x, gi_record axis) {
 
 GI_INLINE gi_i64 gi_bytes(gi_index position, gi_i64 step) {
 #if GI_WORD_BITS == 32
-    return (gi_i64)(gi_i32)position * (gi_i64)(gi_i32)step;
+    return GI_MUL_WIDE((gi_i32)position, (gi_i32)step);
 #else
     return (gi_i64)position * step;
 #endif
@@ -91,7 +91,7 @@ GI_INLINE gi_i64 gi_bytes(gi_index position, gi_i64 step) {
 /* Bytes from the first element to that at `x`, counted along `rank` axes, the fastest first. */
 GI_INLINE gi_i64 gi_offset(gi_index x, gi_record axis, gi_i32 rank, gi_record steps) {
     gi_i64 offset = 0;
-    for (gi_i32 a = 0; a < rank; a++, axis += 3) {
+    GI_ROLL for (gi_i32 a = 0; a < rank; a++, axis += 3) {
         gi_index rest = a + 1 < rank ? gi_divide(x, axis) : 0;
         offset += gi_bytes(x - rest * (gi_index)axis[0], steps[a]);
         x = rest;
@@ -116,18 +116,22 @@ typedef struct {
     GI_GLOBAL gi_u8 *first;
     gi_i64 stride;
     gi_i32 rank;
-    gi_record axis, steps; /* of the inner axes */
+    gi_record axes, steps; /* of the outer axes and then the inner; of the inner */
+    gi_i32 outer;
 } gi_access;
 
 GI_INLINE gi_access gi_reach(gi_record record, gi_u32 n, gi_index row, gi_index point,
                              gi_u32 log_lanes, GI_GLOBAL gi_u8 *base) {
     gi_access slot;
-    gi_record entry = record + record[GI_R_SLOTS_AT] + n * record[GI_R_SLOT_WORDS];
-    const gi_i32 outer = (gi_i32)record[GI_R_OUTER_RANK];
-    slot.axis = record + record[GI_R_AXES_AT];
-    slot.first = base + entry[0] + gi_offset(row, slot.axis, outer, entry + 1);
-    slot.axis += 3 * outer;
-    slot.steps = entry + 1 + outer;
+    gi_record entry =
+        record + ((gi_i32)record[GI_R_SLOTS_AT] + (gi_i32)n * (gi_i32)record[GI_R_SLOT_WORDS]);
+    slot.outer = (gi_i32)record[GI_R_OUTER_RANK];
+    slot.axes = record + (gi_i32)record[GI_R_AXES_AT];
+    slot.first = base + entry[0];
+    /* What most launches have is done without a loop: every load and store pays for this. */
+    slot.first += slot.outer == 1 ? gi_bytes(row, entry[1])
+                                  : gi_offset(row, slot.axes, slot.outer, entry + 1);
+    slot.steps = entry + 1 + slot.outer;
     slot.rank = (gi_i32)record[GI_R_INNER_RANK];
     slot.stride = slot.steps[0] << log_lanes;
     if (slot.rank == 1) slot.first += gi_bytes(point, slot.steps[0]);

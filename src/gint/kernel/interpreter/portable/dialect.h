@@ -40,7 +40,9 @@ typedef ulong uint64_t;
 #define GI_GROUPS() ((gi_u32)get_num_groups(0))
 #define GI_SET_FLAG(flag, bits) atomic_or(flag, bits)
 #define GI_MUL_HI(a, b) mul_hi((gi_u32)(a), (gi_u32)(b))
+#define GI_MUL_WIDE(a, b) ((gi_i64)(a) * (gi_i64)(b))
 #define GI_CODE_AT(code, i) ((code)[i])
+#define GI_LOOKS_AHEAD 0 /* OpenCL's prefetch says nothing of which cache */
 #define GI_INLINE static inline
 #define GI_ROLL _Pragma("nounroll")
 #if GI_ON_CPU
@@ -93,7 +95,22 @@ static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
 #define GI_GROUPS() ((gi_u32)gridDim.x)
 #define GI_SET_FLAG(flag, bits) atomicOr(flag, bits)
 #define GI_MUL_HI(a, b) __umulhi(a, b)
+/* Of two gi_i32: the compiler makes four instructions of the product of their 64-bit values. */
+#ifndef GI_MUL_WIDE
+static __device__ __forceinline__ gi_i64 gi_mul_wide(gi_i32 a, gi_i32 b) {
+    long long product;
+    asm("mul.wide.s32 %0, %1, %2;" : "=l"(product) : "r"(a), "r"(b));
+    return product;
+}
+#define GI_MUL_WIDE(a, b) gi_mul_wide(a, b)
+#endif
 #define GI_CODE_AT(code, i) __ldg((code) + (i))
+#ifndef GI_LOOKS_AHEAD
+#define GI_LOOKS_AHEAD 0
+#endif
+#ifndef GI_PREFETCH
+#define GI_PREFETCH(p) asm volatile("prefetch.global.L2 [%0];" ::"l"(p))
+#endif
 #define GI_INLINE static __device__ __forceinline__
 #define GI_SECTION GI_INLINE
 #define GI_ROLL _Pragma("unroll 1")

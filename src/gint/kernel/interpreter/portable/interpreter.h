@@ -120,7 +120,7 @@ GI_KERNEL GI_NAME(gint_run)(GI_GLOBAL const gi_i64 *records, const gi_u32 record
                 const gi_index tile = (gi_index)c * chunk_tiles;
                 const gi_index end = tile + chunk_tiles < tiles ? tile + chunk_tiles : tiles;
                 errors |= gi_run_section(record, scratch, (gi_u32)section[1], tile, end,
-                                         GI_IS_SCALAR(section), p.row, p.has_row, p.lane,
+                                         GI_IS_SCALAR(section), p.row, p.has_row, p.lane, log_lanes,
                                          p.thread GI_SLOT_ARGUMENTS);
                 p.chunk = c;
                 p.is_first = c == 0;

@@ -49,13 +49,16 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
     GI_UNROLL for (gi_i32 i = 0; i < GI_ELEMENTS - 1; i++) r[i] = r[i + 1];                        \
     r[GI_ELEMENTS - 1] = last;
 #define GI_SCATTERED(e)                                                                            \
-    (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axis, slot.rank, slot.steps))
+    (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axes + 3 * slot.outer,      \
+                            slot.rank, slot.steps))
 #define GI_LOAD(to, T, VALUE)                                                                      \
     if (slot.rank == 1) {                                                                          \
+        GI_GLOBAL gi_u8 *at = slot.first;                                                          \
         GI_ALL_UNROLLED {                                                                          \
             T x = 0;                                                                               \
-            if (e < active) x = *(const GI_GLOBAL T *)(slot.first + e * slot.stride);              \
+            if (e < active) x = *(const GI_GLOBAL T *)at;                                          \
             to[e] = VALUE;                                                                         \
+            at += slot.stride;                                                                     \
         }                                                                                          \
     } else {                                                                                       \
         GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
@@ -64,11 +67,24 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
             GI_ROTATE_ONE(to, VALUE)                                                               \
         }                                                                                          \
     }
+/* The next tile's elements of the slot go to the L2 cache, where that tile is whole. A jump by
+ * table waits for what was loaded before, so that one instruction's loads alone are under way: what
+ * has to be in flight to memory is asked for here. Of 16 neighbouring threads one asks for all. */
+#if GI_LOOKS_AHEAD
+#define GI_LOOK_AHEAD                                                                              \
+    if (ahead && slot.rank == 1 && slot.stride != 0 && (thread & 15) == 0) {                       \
+        GI_ALL_UNROLLED GI_PREFETCH(slot.first + (e + GI_ELEMENTS) * slot.stride);                 \
+    }
+#else
+#define GI_LOOK_AHEAD
+#endif
 #define GI_STORE(T, VALUE)                                                                         \
     if (slot.rank == 1) {                                                                          \
+        GI_GLOBAL gi_u8 *at = slot.first;                                                          \
         GI_ALL_UNROLLED {                                                                          \
             const gi_word x = acc[e];                                                              \
-            if (e < last) *(GI_GLOBAL T *)(slot.first + e * slot.stride) = (T)(VALUE);             \
+            if (e < last) *(GI_GLOBAL T *)at = (T)(VALUE);                                         \
+            at += slot.stride;                                                                     \
         }                                                                                          \
     } else {                                                                                       \
         GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
@@ -85,7 +101,7 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
 
 GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc, gi_index tile,
                                  gi_index tile_end, gi_i32 is_scalar, gi_index row, gi_i32 has_row,
-                                 gi_u32 lane, gi_u32 thread GI_SLOT_PARAMETERS) {
+                                 gi_u32 lane, gi_u32 log_lanes, gi_u32 thread GI_SLOT_PARAMETERS) {
     gi_word acc[GI_ELEMENTS], r0[GI_ELEMENTS], r1[GI_ELEMENTS], r2[GI_ELEMENTS];
 #if GI_REGISTERS > 3
     gi_word r3[GI_ELEMENTS];
@@ -103,16 +119,16 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
     gi_word r7[GI_ELEMENTS];
 #endif
     const GI_GLOBAL uint4 *code = (const GI_GLOBAL uint4 *)(record + record[GI_R_CODE_AT]);
-    const gi_u32 log_lanes = (gi_u32)record[GI_R_LOG_LANES];
     gi_index point = lane; /* inner point of element 0 */
     gi_i32 active = is_scalar ? has_row : 0;
     gi_i32 errors = 0;
-    uint4 next = GI_CODE_AT(code, pc);
+    gi_i32 ahead = 0; /* whether the next tile of this chunk has all of a thread's elements */
 
     for (;;) {
-        const uint4 op = next;
+        /* Fetching one ahead saves nothing: its move to `op` would wait for it all the same. */
+        const uint4 op = GI_CODE_AT(code, pc);
         const gi_u32 n = op.y;
-        next = GI_CODE_AT(code, ++pc);
+        pc++;
 #if GI_WORD_BITS == 32
         const gi_word imm = op.z;
 #else
@@ -134,21 +150,20 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
             tile++; /* fall through */
         case GI_C_TILES:
             /* TILES goes to n where there is no tile, NEXT where there is one. */
-            if ((tile < tile_end) == (op.x == GI_C_NEXT)) {
-                pc = n;
-                next = GI_CODE_AT(code, pc);
-            }
+            if ((tile < tile_end) == (op.x == GI_C_NEXT)) pc = n;
             if (!is_scalar && tile < tile_end) {
                 const gi_index inner = (gi_index)record[GI_R_INNER];
                 point = ((tile * GI_ELEMENTS) << log_lanes) + lane;
                 const gi_index left = point < inner ? inner - point : 0;
                 const gi_index elements = (left + ((gi_index)1 << log_lanes) - 1) >> log_lanes;
                 active = !has_row ? 0 : elements < GI_ELEMENTS ? (gi_i32)elements : GI_ELEMENTS;
+                ahead = active && tile + 1 < tile_end && elements >= 2 * GI_ELEMENTS;
             }
             break;
 
         case GI_C_LOAD: {
             const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));
+            GI_LOOK_AHEAD
             switch (op.z) {
             case GI_bool:
                 GI_LOAD(acc, gi_u8, x != 0)
@@ -184,6 +199,7 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
 #define GI_LOAD_INTO(k, NAME, T, EXPR)                                                             \
     case GI_C_LOAD_R_##k: {                                                                        \
         const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));             \
+        GI_LOOK_AHEAD                                                                              \
         GI_LOAD(r##k, gi_u32, x)                                                                   \
         break;                                                                                     \
     }

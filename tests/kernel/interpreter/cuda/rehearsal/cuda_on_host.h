@@ -27,6 +27,9 @@ struct alignas(16) float4 {
 extern uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 void __syncthreads();
+/* What is asked for ahead has to exist. */
+#define GI_PREFETCH(p) ((void)*(const volatile unsigned char *)(p))
+#define GI_MUL_WIDE(a, b) ((int64_t)(a) * (int64_t)(b))
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)(((uint64_t)a * b) >> 32); }
 template <class T> inline T __ldg(const T *p) { return *p; }
 inline int atomicOr(int *p, int bits) {

@@ -3,7 +3,9 @@
  * its calls and its answers to errors are tested with it; speed and the GPU itself are not.
  *
  * It is stricter than a driver where that finds mistakes: device memory is filled with a pattern,
- * and every call that needs a context fails without one.
+ * every call that needs a context fails without one, and what is copied to the device arrives when
+ * the default stream is waited for or launched on (as a copy of pageable memory may). A stream is
+ * being captured, in the mode that forbids memory and modules, after rehearse_capture(1).
  *
  *   GINT_REHEARSAL_DEVICES=2          how many devices there are (default 1)
  *   GINT_REHEARSAL_CAPABILITY=70      compute capability (default 90)
@@ -42,6 +44,7 @@ enum {
     NOT_FOUND = 500,
     ILLEGAL_ADDRESS = 700,
     LAUNCH_FAILED = 719,
+    CAPTURE_UNSUPPORTED = 900,
 };
 
 static long number(const char *name, long otherwise) {
@@ -66,6 +69,20 @@ static bool started;
 static thread_local std::vector<Context *> stack;
 static std::map<Pointer, std::pair<Context *, size_t>> allocated;
 
+static bool capturing;
+enum { GLOBAL = 0, RELAXED = 2 };
+static thread_local int capture_mode = GLOBAL;
+
+struct Copy {
+    Pointer to;
+    std::vector<char> bytes;
+};
+static std::vector<Copy> under_way;
+static void arrive() {
+    for (Copy &copy : under_way) memcpy((void *)copy.to, copy.bytes.data(), copy.bytes.size());
+    under_way.clear();
+}
+
 static Context *current() { return stack.empty() ? nullptr : stack.back(); }
 
 static std::recursive_mutex door; /* one call at a time */
@@ -77,6 +94,9 @@ static std::recursive_mutex door; /* one call at a time */
     ENTER(function)                                                                                \
     if (!current()) return INVALID_CONTEXT;                                                        \
     if (current()->broken) return ILLEGAL_ADDRESS;
+/* What no stream sees is forbidden while one is captured, unless the thread says that it knows. */
+#define UNSEEN                                                                                     \
+    if (capturing && capture_mode != RELAXED) return CAPTURE_UNSUPPORTED;
 
 /* --- Fibers: the threads of one block. */
 
@@ -214,6 +234,13 @@ Result cuCtxPopCurrent_v2(Handle *context) {
 }
 Result cuCtxSynchronize() {
     IN_CONTEXT(cuCtxSynchronize)
+    UNSEEN
+    return arrive(), OK;
+}
+Result cuStreamSynchronize(Handle stream) {
+    IN_CONTEXT(cuStreamSynchronize)
+    UNSEEN
+    if (!stream) arrive();
     return OK;
 }
 Result cuMemGetInfo_v2(size_t *free, size_t *total) {
@@ -221,8 +248,7 @@ Result cuMemGetInfo_v2(size_t *free, size_t *total) {
     *total = (size_t)number("GINT_REHEARSAL_MEMORY", 1L << 30);
     return *free = *total - (size_t)current()->used, OK;
 }
-Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
-    IN_CONTEXT(cuMemAlloc)
+static Result allocate(Pointer *pointer, size_t bytes) {
     if (!bytes) return INVALID;
     if (current()->used + (long)bytes > number("GINT_REHEARSAL_MEMORY", 1L << 30))
         return OUT_OF_MEMORY;
@@ -233,18 +259,32 @@ Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
     current()->used += (long)bytes;
     return OK;
 }
-Result cuMemFree_v2(Pointer pointer) {
-    ENTER(cuMemFree)
+static Result release(Pointer pointer) {
     auto found = allocated.find(pointer);
     if (found == allocated.end()) return INVALID;
     found->second.first->used -= (long)found->second.second;
     allocated.erase(found);
     return free((void *)pointer), OK;
 }
-Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) {
-    return cuMemAlloc_v2(pointer, bytes);
+Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
+    IN_CONTEXT(cuMemAlloc)
+    UNSEEN
+    return allocate(pointer, bytes);
 }
-Result cuMemFreeAsync(Pointer pointer, Handle) { return cuMemFree_v2(pointer); }
+Result cuMemFree_v2(Pointer pointer) {
+    ENTER(cuMemFree)
+    UNSEEN
+    arrive();
+    return release(pointer);
+}
+Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) {
+    IN_CONTEXT(cuMemAllocAsync)
+    return allocate(pointer, bytes);
+}
+Result cuMemFreeAsync(Pointer pointer, Handle) {
+    ENTER(cuMemFreeAsync)
+    return release(pointer);
+}
 /* Copies must stay within one allocation of the current context. */
 static Result inside(Pointer pointer, size_t bytes) {
     auto after = allocated.upper_bound(pointer);
@@ -254,25 +294,37 @@ static Result inside(Pointer pointer, size_t bytes) {
 }
 Result cuMemcpyHtoD_v2(Pointer to, const void *from, size_t bytes) {
     IN_CONTEXT(cuMemcpyHtoD)
+    UNSEEN
     if (Result wrong = inside(to, bytes)) return wrong;
-    return memcpy((void *)to, from, bytes), OK;
+    under_way.push_back({to, std::vector<char>((const char *)from, (const char *)from + bytes)});
+    return OK;
 }
 Result cuMemcpyDtoH_v2(void *to, Pointer from, size_t bytes) {
     IN_CONTEXT(cuMemcpyDtoH)
+    UNSEEN
     if (Result wrong = inside(from, bytes)) return wrong;
+    arrive();
     return memcpy(to, (const void *)from, bytes), OK;
 }
 Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
     IN_CONTEXT(cuMemHostAlloc)
+    UNSEEN
     return *memory = calloc(1, bytes), OK;
 }
 Result cuMemHostGetDevicePointer_v2(Pointer *pointer, void *memory, unsigned) {
     IN_CONTEXT(cuMemHostGetDevicePointer)
     return *pointer = (Pointer)memory, OK;
 }
-Result cuThreadExchangeStreamCaptureMode(int *) { return OK; }
+Result cuThreadExchangeStreamCaptureMode(int *mode) {
+    ENTER(cuThreadExchangeStreamCaptureMode)
+    std::swap(*mode, capture_mode);
+    return OK;
+}
+/* No part of the API: a test says that a stream is being captured. */
+void rehearse_capture(int on) { capturing = on; }
 Result cuModuleLoadData(Handle *module, const void *image) {
     IN_CONTEXT(cuModuleLoadData)
+    UNSEEN
     return *module = current(), image ? OK : INVALID;
 }
 Result cuModuleGetFunction(Handle *function, Handle, const char *name) {
@@ -287,8 +339,10 @@ Result cuModuleGetFunction(Handle *function, Handle, const char *name) {
     return *function ? OK : NOT_FOUND;
 }
 Result cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
-                      unsigned by, unsigned bz, unsigned, Handle, void **parameters, void **) {
+                      unsigned by, unsigned bz, unsigned, Handle stream, void **parameters,
+                      void **) {
     IN_CONTEXT(cuLaunchKernel)
+    if (!stream) arrive();
     if (!gx || gy != 1 || gz != 1 || !bx || bx > 1024 || by != 1 || bz != 1) return INVALID;
     static const bool fault = number("GINT_REHEARSAL_FAULT", 0);
     if (fault) {
