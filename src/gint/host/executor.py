@@ -222,13 +222,21 @@ class Executable:
         return flag
 
     def _where(self, views: dict[str, TensorView]) -> dict[str, int]:
-        """The device and stream of a launch; raises ValueError for tensors on several devices."""
-        places = {view.ordinal: view.stream for view in views.values()}
-        if len(places) > 1:
-            where = ", ".join(f"{self.backend.device}:{n}" for n in sorted(places))
+        """The device and stream of a launch; raises ValueError for tensors on several of either.
+
+        Stream 0 is what tensors say that nobody is working on: results allocated just now.
+        """
+        ordinals = {view.ordinal for view in views.values()}
+        if len(ordinals) > 1:
+            where = ", ".join(f"{self.backend.device}:{n}" for n in sorted(ordinals))
             raise ValueError(f"The tensors are on several devices: {where}.")
-        ((ordinal, stream),) = places.items()
-        return {"device": ordinal, "stream": stream}
+        streams = {view.stream for view in views.values()} - {0}
+        if len(streams) > 1:
+            raise ValueError(
+                f"The tensors' owners work on {len(streams)} streams of {self.backend.device}; "
+                f"make one the current one of all, or synchronize them."
+            )
+        return {"device": ordinals.pop(), "stream": streams.pop() if streams else 0}
 
     def _sort(self, named: dict[str, Any]) -> tuple[dict[str, Any], tuple[int | float, ...]]:
         slots = {s.name for s in self.program.slots}
