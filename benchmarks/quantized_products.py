@@ -170,9 +170,7 @@ def _readers(threads: int | None) -> dict[str, Reader]:
 
     readers: dict[str, Reader] = {"NumPy": by_numpy}
     if backends.probe("cpp").usable:
-        from gint.kernel.interpreter.cpp.loader import load_native
         from gint.kernel.quantized.cpp_products import read_all
 
-        native = load_native()
-        readers["gint"] = lambda data: read_all(native, data, threads or 0)
+        readers["gint"] = lambda data: read_all(data, threads or 0)
     return readers

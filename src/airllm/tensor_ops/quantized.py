@@ -179,14 +179,10 @@ def matmul_quantized(
     if y.array.size:
         rounds = bool(quantize_activations)
         _multiply(products, x, weights, y, rounds)
-        if x.type == "f32" and y.array.flags.c_contiguous:
-            note_launch(
-                lambda x, weights, y: products.multiply(
-                    _as_matrix(x), weights, _as_matrix(y), rounds
-                ),
-                (x.array, weights, y.array),
-                result_apart=True,
-            )
+        bind = getattr(products, "bind", None)
+        plain = x.type == "f32" and x.array.flags.c_contiguous and y.array.flags.c_contiguous
+        if bind and plain and not isinstance(weights, QuantizedWeights):
+            note_launch(bind(weights, rounds), (x.array, weights, y.array), result_apart=True)
     return y.result()
 
 

@@ -123,6 +123,24 @@ def test_products_take_the_weights_of_each_call(monkeypatch):
             np.testing.assert_allclose(found, product, atol=0.1)
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [lambda x: x, lambda x: x[0, 0], lambda x: x[0], lambda x: x[:, ::2], lambda x: x[..., ::-1],
+     lambda x: x.astype(np.float16)],
+)  # fmt: skip
+def test_products_of_any_layout(layout):
+    shape = (5, 64)
+    prepared = tensor_ops.prepare_q80(tensor_ops.quantize_q80(floats(*shape)), shape)
+    weight = tensor_ops.dequantize_q80(prepared, shape)
+    for seed in range(3):
+        x = layout(floats(2, 4, 64, seed=seed))
+        found = tensor_ops.matmul_quantized(x, prepared, shape, "q80")
+        np.testing.assert_allclose(found.astype("f4"), x.astype("f4") @ weight.T, atol=0.3)
+        out = np.zeros((*x.shape[:-1], 10), x.dtype)[..., ::2]
+        tensor_ops.matmul_quantized(x, prepared, shape, "q80", out=out)
+        np.testing.assert_array_equal(out, found)
+
+
 def test_products_look_for_an_out_that_overlaps_every_time():
     memory, shape = np.ones(4 * 64, np.float32), (64, 64)
     prepared = tensor_ops.prepare_q40(tensor_ops.quantize_q40(floats(*shape)), shape)

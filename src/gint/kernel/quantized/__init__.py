@@ -59,7 +59,12 @@ class PreparedWeights(Protocol):
 
 
 class QuantizedProducts(Protocol):
-    """What a backend offers for quantised matrices."""
+    """What a backend offers for quantised matrices.
+
+    Optional is `bind(weights, quantize_activations)`, with prepared weights that have a bytes
+    attribute `recall_key`: a function (x, weights, out) for float32 arrays without gaps, of any
+    rank, and any weights of the same key (default: every product goes through `multiply`).
+    """
 
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
         """The weights in the layout that the products like best; an array of bytes is copied."""

@@ -6,34 +6,35 @@ rounds activations to 8 bits. Does not know formats' bytes, tensors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from gint.kernel.interpreter.cpp.loader import load_native
+
 from . import PreparedWeights, QuantizedProducts, QuantizedWeights
-from .formats import QuantizedFormat
+
+_native: Any = load_native()
 
 
-class PackedWeights:
+class PackedWeights(_native.PackedWeights):
     """Weights in the native layout: as many bytes, the blocks of 16 rows interleaved."""
 
     def __init__(
-        self, products: CppProducts, native: Any, shape: tuple[int, int], format: QuantizedFormat
+        self, products: CppProducts, weights: QuantizedWeights, threads: int | None
     ) -> None:
+        super().__init__(weights.format.code, weights.shape, weights.data, threads or 0)
         self.products: QuantizedProducts = products
-        self.native, self.shape, self.format = native, shape, format
+        self.shape, self.format = weights.shape, weights.format
         #: Products with weights of the same key are made in the same way (airllm's recall.py).
-        self.recall_key = f"{format.name} {shape}".encode()
-
-    @property
-    def nbytes(self) -> int:
-        return self.native.nbytes
+        self.recall_key = f"{self.format.name} {self.shape}".encode()
 
     def unpack(self) -> QuantizedWeights:
         """The bytes they were made from."""
         outputs, inputs = self.shape
         data = np.empty((outputs, self.format.row_bytes(inputs)), np.uint8)
-        self.native.unpack(data)
+        self.unpack_into(data)
         return QuantizedWeights(data, self.shape, self.format)
 
     def __reduce__(self) -> Any:
@@ -46,14 +47,15 @@ class PackedWeights:
 class CppProducts:
     """Products in native code, on several threads where there is enough to do."""
 
-    def __init__(self, native: Any) -> None:
-        self._native = native
-
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PackedWeights:
         """Pack the weights: copied once, as fast as they can be read and written."""
-        code, shape = weights.format.code, weights.shape
-        native = self._native.PackedWeights(code, shape, weights.data, threads or 0)
-        return PackedWeights(self, native, weights.shape, weights.format)
+        return PackedWeights(self, weights, threads)
+
+    def bind(
+        self, weights: PackedWeights, quantize_activations: bool
+    ) -> Callable[[np.ndarray, PackedWeights, np.ndarray], None]:
+        """See QuantizedProducts."""
+        return _native.Product(weights.format.code, weights.shape, quantize_activations, 0)
 
     def multiply(
         self,
@@ -68,16 +70,17 @@ class CppProducts:
         The bits of a row's result depend on that row and the weights alone: not on threads, other
         rows, or whether the weights are packed.
         """
-        held = weights.native if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
-        how = weights.format.code, weights.shape
-        options = quantize_activations, threads or 0
-        if self._native.quantized_multiply(held, *how, x, out, *options):
+        held = weights if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
+        product = _native.Product(
+            weights.format.code, weights.shape, quantize_activations, threads or 0
+        )
+        if product.try_multiply(held, x, out):
             return
         result = np.empty(out.shape, out.dtype)
-        self._native.quantized_multiply(held, *how, np.ascontiguousarray(x), result, *options)
+        product(np.ascontiguousarray(x), held, result)
         out[...] = result
 
 
-def read_all(native: Any, memory: np.ndarray, threads: int) -> int:
+def read_all(memory: np.ndarray, threads: int) -> int:
     """Read contiguous memory as fast as the products could: the bound that benchmarks measure."""
-    return native.read_all(memory, threads)
+    return _native.read_all(memory, threads)

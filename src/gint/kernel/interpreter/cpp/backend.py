@@ -125,9 +125,11 @@ class CppBackend:
 
     @cached_property
     def quantized(self) -> QuantizedProducts | None:
+        if _native is None:
+            return None
         from gint.kernel.quantized.cpp_products import CppProducts
 
-        return None if _native is None else CppProducts(_native)
+        return CppProducts()
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

@@ -31,32 +31,56 @@ QuantizedMatrix matrix(int format, Shape shape) {
     return {QuantizedFormat(format), shape.first, shape.second};
 }
 
-// A matrix whose rows are packed: how far apart, in elements. Nothing for another layout.
-std::optional<ptrdiff_t> row_stride(const Array &a) {
-    if (a.rank() != 2) throw nb::value_error("Products are of matrices.");
+// The rows of a matrix, or of an array without gaps along its last dimension.
+struct Rows {
+    size_t count;
+    ptrdiff_t stride; // in elements
+};
+
+// Nothing where a row's elements do not lie side by side.
+std::optional<Rows> rows_of(const Array &a) {
     constexpr int64_t SIZE = sizeof(float);
-    if (a.is_contiguous()) return a.length(1);
-    if (a.stride(1) != SIZE || a.stride(0) % SIZE) return std::nullopt;
-    return a.stride(0) / SIZE;
+    const int last = a.rank() - 1;
+    if (last < 0) return std::nullopt;
+    if (a.is_contiguous()) {
+        size_t count = 1;
+        for (int d = 0; d < last; d++) count *= size_t(a.length(d));
+        return Rows{count, a.length(last)};
+    }
+    if (last != 1 || a.stride(1) != SIZE || a.stride(0) % SIZE) return std::nullopt;
+    return Rows{size_t(a.length(0)), a.stride(0) / SIZE};
 }
 
-// `weights` is PackedWeights or an array of rows of blocks. False, and nothing done, where a row of
-// x or out is not packed.
-bool multiply_arrays(nb::handle weights, int format, Shape shape, nb::handle x_array,
-                     nb::handle out_array, bool quantize_activations, int threads) {
+// What two products have in common.
+struct Kind {
+    QuantizedMatrix matrix;
+    bool quantize_activations;
+    int threads;
+};
+
+// `weights` is PackedWeights or an array of rows of blocks. False, and nothing done, where the rows
+// of x or out are none.
+bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x_array,
+                     nb::handle out_array) {
     const Array x = array(x_array), out = array(out_array, true);
-    const auto x_stride = row_stride(x), out_stride = row_stride(out);
-    if (!x_stride || !out_stride) return false;
-    Product p{matrix(format, shape), nullptr,   nullptr,         size_t(x.length(0)),
-              x.as<const float>(),   *x_stride, out.as<float>(), *out_stride,
-              quantize_activations};
+    const auto from = rows_of(x), to = rows_of(out);
+    if (!from || !to) return false;
+    Product p{kind.matrix,
+              nullptr,
+              nullptr,
+              from->count,
+              x.as<const float>(),
+              from->stride,
+              out.as<float>(),
+              to->stride,
+              kind.quantize_activations};
     const PackedWeights *packed = nullptr;
     if (nb::try_cast(weights, packed))
         p.packed = packed;
     else
         p.rows = array(weights).as<const uint8_t>();
     nb::gil_scoped_release released;
-    multiply(p, threads);
+    multiply(p, kind.threads);
     return true;
 }
 
@@ -75,14 +99,24 @@ void add_quantized(nb::module_ &m) {
                  nb::gil_scoped_release released;
                  new (self) PackedWeights(matrix(format, shape), bytes, threads);
              })
-        .def("unpack",
+        .def("unpack_into",
              [](const PackedWeights &self, nb::handle rows) {
                  auto *bytes = array(rows, true).as<uint8_t>();
                  nb::gil_scoped_release released;
                  self.unpack(bytes);
              })
         .def_ro("nbytes", &PackedWeights::bytes);
-    m.def("quantized_multiply", &multiply_arrays);
+    nb::class_<Kind>(m, "Product")
+        .def("__init__",
+             [](Kind *self, int format, Shape shape, bool quantize_activations, int threads) {
+                 new (self) Kind{matrix(format, shape), quantize_activations, threads};
+             })
+        .def("try_multiply", &multiply_arrays)
+        // As a launch that is recalled: operands of a layout that `try_multiply` took.
+        .def("__call__", [](const Kind &self, nb::handle x, nb::handle weights, nb::handle out) {
+            if (!multiply_arrays(self, weights, x, out))
+                throw nb::value_error("The rows of x or out do not lie side by side.");
+        });
     m.def("read_all", [](nb::handle memory, int threads) {
         const Array all = array(memory);
         size_t bytes = all.plain_size();
