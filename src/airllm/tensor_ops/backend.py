@@ -49,12 +49,14 @@ def _import_error(error: selection.BackendNotUsableError) -> ImportError:
 
 
 _CHOICE = _choose()
-_chosen: ContextVar[Backend | None] = ContextVar("airllm.tensor_ops.backend", default=None)
+#: What `use_backend` asks for, and what runs the operations otherwise.
+CHOSEN: ContextVar[Backend | None] = ContextVar("airllm.tensor_ops.backend", default=None)
+DEFAULT: Backend = _CHOICE.backend  # type: ignore[assignment]
 
 
 def active() -> Backend:
     """The backend that operations called here run on."""
-    return _chosen.get() or _CHOICE.backend  # type: ignore[return-value]
+    return CHOSEN.get() or DEFAULT
 
 
 def get_backend() -> str:
@@ -95,8 +97,8 @@ def use_backend(name: str) -> Iterator[None]:
 
     Raises ValueError for an unknown name, ImportError (with the reason) for one that is not usable.
     """
-    token = _chosen.set(selection.select(name))
+    token = CHOSEN.set(selection.select(name))
     try:
         yield
     finally:
-        _chosen.reset(token)
+        CHOSEN.reset(token)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import update_wrapper
 from threading import local
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,7 +23,7 @@ from gint.host import memory
 from gint.kernel.interpreter.cpp.loader import load_native
 from gint.kernel.interpreter.errors import raise_for
 
-from .backend import active
+from .backend import CHOSEN, DEFAULT
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,34 +70,24 @@ def _watched() -> Iterator[list[Launch]]:
 
 def recalled(operation: Callable[P, R]) -> Callable[P, R]:
     """The operation, which remembers calls on NumPy arrays that came down to one launch."""
-    recall = _new_recall()
-    if recall is None:
-        return operation
-
-    @wraps(operation)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        found = recall(active(), args, kwargs)
-        if found is not None:
-            return found
-        with _watched() as launches:
-            result = operation(*args, **kwargs)
-        if len(launches) == 1:
-            _remember(recall, launches[0], args, kwargs, result)
-        return result
-
-    return call
-
-
-def _new_recall() -> Any:
     try:
-        return load_native().Recall(raise_for)
+        recall = load_native().Recall(CHOSEN, DEFAULT, raise_for, _long_way)
     except (ImportError, AttributeError):  # not built, or from other sources
-        return None
+        return operation
+    return update_wrapper(recall, operation)
+
+
+def _long_way(recall: Any, args: tuple, kwargs: dict) -> Any:
+    with _watched() as launches:
+        result = recall.__wrapped__(*args, **kwargs)
+    if len(launches) == 1:
+        _remember(recall, launches[0], args, kwargs, result)
+    return result
 
 
 def _remember(recall: Any, launch: Launch, args: tuple, kwargs: dict, result: Any) -> None:
     """Nothing where the launch used anything but the arguments and results: a copy, say."""
-    key = recall.key(active(), args, kwargs)
+    key = recall.key(args, kwargs)
     if key is None:
         return
     arguments = [a for a in (*args, *kwargs.values()) if hasattr(a, "recall_key") or _is_array(a)]
@@ -112,11 +102,16 @@ def _remember(recall: Any, launch: Launch, args: tuple, kwargs: dict, result: An
             key,
             launch.launch,
             [places[o] for o in operands],
-            [memory.maker(r.shape, r.dtype) for r in new],
+            [memory.shelf(r.shape, r.dtype) or _pattern(r) for r in new],
             [places[_place(r)] for r in results],
             isinstance(result, tuple),
             launch.result_apart,
         )
+
+
+def _pattern(result: np.ndarray) -> np.ndarray:
+    """An array of the result's shape and type that takes no memory."""
+    return np.broadcast_to(np.empty((), result.dtype), result.shape)
 
 
 def _is_array(value: Any) -> bool:

@@ -14,7 +14,7 @@ import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from sys import getrefcount
 from threading import Lock
 from typing import Any, Protocol
@@ -176,16 +176,18 @@ def _default_limit() -> int:
 POOL = Pool(_default_limit())
 
 
-def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray]:
-    """What makes uninitialised arrays in C order, from the pool if they are large."""
-    if math.prod(shape) * dtype.itemsize < POOLED_BYTES:
-        return partial(np.empty, shape, dtype)
-    return POOL.shelf(ArrayEntry, shape, dtype)
+def shelf(shape: tuple[int, ...], dtype: np.dtype) -> Shelf | None:
+    """Where large arrays of one shape and type come from; None for small ones."""
+    count = dtype.itemsize
+    for length in shape:
+        count *= length
+    return POOL.shelf(ArrayEntry, shape, dtype) if count >= POOLED_BYTES else None
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised array in C order, from the pool if it is large."""
-    return maker(shape, dtype)()
+    pooled = shelf(shape, dtype)
+    return pooled() if pooled else np.empty(shape, dtype)
 
 
 def _by_interface(array: np.ndarray) -> int:

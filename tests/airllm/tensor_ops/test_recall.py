@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+import pydoc
 from contextlib import contextmanager
 
 import numpy as np
@@ -63,6 +66,15 @@ def test_the_second_call_is_recalled_and_computes_anew(call, layout, monkeypatch
         np.testing.assert_array_equal(call(x), first)
     np.testing.assert_array_equal(second, expected)
     assert not np.shares_memory(first, second)
+
+
+def test_operations_look_like_functions():
+    assert list(inspect.signature(tensor_ops.rms_norm).parameters) == ["x", "weight", "eps", "out"]
+    assert repr(tensor_ops.rms_norm) == "<airllm.tensor_ops.norms.rms_norm>"
+    assert inspect.isroutine(tensor_ops.rms_norm)
+    assert pickle.loads(pickle.dumps(tensor_ops.rms_norm)) is tensor_ops.rms_norm
+    assert "Zhang and Sennrich" in pydoc.render_doc(tensor_ops.rms_norm)
+    assert tensor_ops.silu.__name__ == "silu"
 
 
 def test_out_is_a_new_place_every_time_and_may_be_x(monkeypatch):

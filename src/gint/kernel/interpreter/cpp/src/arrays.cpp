@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include <numpy/arrayobject.h>
+
 namespace gint {
 
 namespace {
@@ -9,13 +11,15 @@ PyTypeObject *type = nullptr;
 } // namespace
 
 bool load_arrays() {
-    PyObject *numpy = PyImport_ImportModule("numpy");
-    if (!numpy) return false;
-    type = reinterpret_cast<PyTypeObject *>(PyObject_GetAttrString(numpy, "ndarray"));
-    Py_DECREF(numpy);
-    return type != nullptr;
+    if (_import_array() < 0) return false;
+    type = &PyArray_Type;
+    return true;
 }
 
 PyTypeObject *array_type() { return type; }
+
+PyObject *new_like(PyObject *pattern) {
+    return PyArray_NewLikeArray(reinterpret_cast<PyArrayObject *>(pattern), NPY_CORDER, nullptr, 0);
+}
 
 } // namespace gint

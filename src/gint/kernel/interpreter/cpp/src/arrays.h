@@ -17,6 +17,10 @@ bool load_arrays();
 // numpy.ndarray
 PyTypeObject *array_type();
 
+// An uninitialised array of the shape and type of another, in C order; null with a Python error
+// set.
+PyObject *new_like(PyObject *pattern);
+
 inline bool is_array(PyObject *object) { return PyObject_TypeCheck(object, array_type()); }
 inline bool is_exact_array(PyObject *object) { return Py_TYPE(object) == array_type(); }
 

@@ -32,16 +32,20 @@ Range range_of(const Array &a) {
     return all;
 }
 
+} // namespace
+
 // The key of a call, and the operands among its arguments: arrays, and prepared weights.
 class Reader {
   public:
     Reader() { key.reserve(256); }
 
-    bool read(nb::handle backend, nb::tuple args, nb::dict kwargs) {
-        append(backend.ptr());
-        for (nb::handle value : args)
-            if (!read_value(value)) return false;
-        for (auto [name, value] : kwargs)
+    // `kwargs` may be null.
+    bool read(PyObject *backend, PyObject *args, PyObject *kwargs) {
+        append(backend);
+        for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(args); n++)
+            if (!read_value(PyTuple_GET_ITEM(args, n))) return false;
+        PyObject *name, *value;
+        for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);)
             if (!read_text(name) || !read_value(value)) return false;
         return true;
     }
@@ -133,11 +137,16 @@ class Reader {
     }
 };
 
+namespace {
+
 // The call's operands from 0, its new results downwards from -1.
 class Arrays {
   public:
     Arrays(const Reader &call, const std::vector<nb::object> &makers) : call(call) {
-        for (const nb::object &make : makers) made.push_back(make());
+        for (const nb::object &make : makers) {
+            made.push_back(is_exact_array(make.ptr()) ? nb::steal(new_like(make.ptr())) : make());
+            if (!made.back().is_valid()) throw nb::python_error();
+        }
     }
     nb::handle operator[](int which) const {
         return which < 0 ? nb::handle(made[size_t(-1 - which)]) : call.operands[which];
@@ -169,11 +178,21 @@ int32_t launch(const RecalledCall &way, const Arrays &arrays) {
 
 } // namespace
 
-Recall::Recall(nb::object raise) : raise_for(std::move(raise)) {}
+Recall::Recall(nb::object variable, nb::object otherwise, nb::object raise, nb::object way)
+    : backend(std::move(variable)), default_backend(std::move(otherwise)),
+      raise_for(std::move(raise)), long_way(std::move(way)) {}
 
-nb::object Recall::key(nb::handle backend, nb::tuple args, nb::dict kwargs) const {
+bool Recall::read(Reader &call, PyObject *args, PyObject *kwargs) const {
+    PyObject *chosen;
+    if (PyContextVar_Get(backend.ptr(), nullptr, &chosen)) throw nb::python_error();
+    const nb::object held = nb::steal(chosen); // null where there is no value and no default
+    const bool is_chosen = held.is_valid() && !held.is_none();
+    return call.read(is_chosen ? chosen : default_backend.ptr(), args, kwargs);
+}
+
+nb::object Recall::key(nb::tuple args, nb::dict kwargs) const {
     Reader call;
-    if (!call.read(backend, args, kwargs)) return nb::none();
+    if (!read(call, args.ptr(), kwargs.ptr())) return nb::none();
     return nb::bytes(call.key.data(), call.key.size());
 }
 
@@ -189,13 +208,13 @@ void Recall::remember(nb::bytes key, RecalledCall call) {
     known[{key.c_str(), key.size()}] = std::make_shared<const RecalledCall>(std::move(call));
 }
 
-nb::object Recall::operator()(nb::handle backend, nb::tuple args, nb::dict kwargs) {
+nb::object Recall::recall(PyObject *args, PyObject *kwargs) {
     Reader call;
-    if (!call.read(backend, args, kwargs)) return nb::none();
+    if (!read(call, args, kwargs)) return {};
     const auto found = known.find(call.key);
-    if (found == known.end()) return nb::none();
+    if (found == known.end()) return {};
     const std::shared_ptr<const RecalledCall> way = found->second; // others may forget it meanwhile
-    if (way->result_apart && !is_result_apart(*way, call)) return nb::none();
+    if (way->result_apart && !is_result_apart(*way, call)) return {};
     const Arrays arrays(call, way->makers);
     if (const int32_t flag = launch(*way, arrays)) raise_for(flag);
     if (!way->returns_tuple) return nb::borrow(arrays[way->returns[0]]);
@@ -204,10 +223,48 @@ nb::object Recall::operator()(nb::handle backend, nb::tuple args, nb::dict kwarg
     return nb::tuple(results);
 }
 
+PyObject *Recall::call(PyObject *self, PyObject *args, PyObject *kwargs) {
+    try {
+        auto *recall = nb::inst_ptr<Recall>(self);
+        if (nb::object found = recall->recall(args, kwargs); found.is_valid())
+            return found.release().ptr();
+        const nb::object names = kwargs ? nb::borrow(kwargs) : nb::object(nb::dict());
+        return recall->long_way(nb::handle(self), nb::handle(args), names).release().ptr();
+    } catch (nb::python_error &error) {
+        error.restore();
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+    } catch (const std::exception &error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+    return nullptr;
+}
+
+namespace {
+
+// As functions do: found in an instance, they are methods.
+PyObject *bind(PyObject *self, PyObject *instance, PyObject *) {
+    if (!instance || instance == Py_None) return Py_NewRef(self);
+    return PyMethod_New(self, instance);
+}
+
+PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void *>(Recall::call)},
+                       {Py_tp_descr_get, reinterpret_cast<void *>(bind)},
+                       {0, nullptr}};
+
+} // namespace
+
 void add_recall(nb::module_ &m) {
-    nb::class_<Recall>(m, "Recall")
-        .def(nb::init<nb::object>(), "raise_for"_a)
-        .def("key", &Recall::key, "backend"_a, "args"_a, "kwargs"_a)
+    nb::class_<Recall>(m, "Recall", nb::dynamic_attr(), nb::type_slots(slots))
+        .def(nb::init<nb::object, nb::object, nb::object, nb::object>(), "backend"_a,
+             "default_backend"_a, "raise_for"_a, "long_way"_a)
+        .def("key", &Recall::key, "args"_a, "kwargs"_a)
+        .def("__repr__",
+             [](nb::handle self) {
+                 return nb::str("<{}.{}>").format(self.attr("__module__"),
+                                                  self.attr("__qualname__"));
+             })
+        .def("__reduce__", [](nb::handle self) { return self.attr("__qualname__"); })
         .def(
             "remember",
             [](Recall &self, nb::bytes key, nb::object launch, std::vector<int> sources,
@@ -218,8 +275,7 @@ void add_recall(nb::module_ &m) {
                                std::move(returns), returns_tuple, result_apart});
             },
             "key"_a, "launch"_a, "sources"_a, "makers"_a, "returns"_a, "returns_tuple"_a,
-            "result_apart"_a)
-        .def("__call__", &Recall::operator(), "backend"_a, "args"_a, "kwargs"_a);
+            "result_apart"_a);
 }
 
 } // namespace gint

@@ -13,34 +13,42 @@ namespace gint {
 // How a call is carried out. Sources and returns count the operands among the call's arguments from
 // 0, its new results downwards from -1.
 struct RecalledCall {
-    nanobind::object launch;              // launch(operand, ...) -> error flag, or None
-    std::vector<int> sources;             // of the launch's operands
-    std::vector<nanobind::object> makers; // make() -> a new array to fill
-    std::vector<int> returns;             // what the call returns
+    nanobind::object launch;  // launch(operand, ...) -> error flag, or None
+    std::vector<int> sources; // of the launch's operands
+    // Of new arrays to fill: make() gives one, or one is made like an array.
+    std::vector<nanobind::object> makers;
+    std::vector<int> returns; // what the call returns
     bool returns_tuple;
     bool result_apart; // must the launch's last operand share no memory with the others?
 };
 
-// What is remembered of one operation. Only calls are whose arguments are arrays of NumPy's own
-// type (no subclass), objects with a `recall_key`, plain numbers and tuples of them, strings and
-// None: the others have no key.
+// An operation that remembers its calls: whose arguments are arrays of NumPy's own type (no
+// subclass), objects with a `recall_key`, plain numbers and tuples of them, strings and None.
+// Others have no key, and go the long way. Called like a function, and as far as Python's tools can
+// tell, one (as functools.lru_cache makes them).
 class Recall {
   public:
-    // `raise_for(flag)` must raise where a launch reports an error.
-    explicit Recall(nanobind::object raise_for);
+    // `backend` is the context variable that holds what runs the operations, None for
+    // `default_backend`; `raise_for(flag)` must raise where a launch reports an error;
+    // `long_way(recall, args, kwargs)` carries out a call that is not known.
+    Recall(nanobind::object backend, nanobind::object default_backend, nanobind::object raise_for,
+           nanobind::object long_way);
 
     // All that the way of a call depends on: the backend, the values of what is no operand, and of
     // arrays the type, layout, and which begin at the same address. None for a call without.
-    nanobind::object key(nanobind::handle backend, nanobind::tuple args,
-                         nanobind::dict kwargs) const;
+    nanobind::object key(nanobind::tuple args, nanobind::dict kwargs) const;
     void remember(nanobind::bytes key, RecalledCall call);
-    // Carries out the call if it is known: the result, or None.
-    nanobind::object operator()(nanobind::handle backend, nanobind::tuple args,
-                                nanobind::dict kwargs);
+
+    // Called by Python; `kwargs` may be null.
+    static PyObject *call(PyObject *self, PyObject *args, PyObject *kwargs);
 
   private:
-    nanobind::object raise_for;
+    nanobind::object backend, default_backend, raise_for, long_way;
     std::unordered_map<std::string, std::shared_ptr<const RecalledCall>> known;
+
+    bool read(class Reader &call, PyObject *args, PyObject *kwargs) const;
+    // The result of a known call; none for others.
+    nanobind::object recall(PyObject *args, PyObject *kwargs);
 };
 
 void add_recall(nanobind::module_ &m);
