@@ -28,9 +28,10 @@ def library(tmp_path_factory):
         Path(__file__).with_name("portable_loops.cpp"),
         SOURCES / "kernels_quantized.cpp",
         SOURCES / "quantized.cpp",
+        INTERPRETERS / "cpp/src/team.cpp",
         INTERPRETERS / "cpp/src/threads.cpp",
     ]
-    options = ["-Wno-unknown-pragmas", "-DGINT_SIMD_NAMESPACE=simd_portable", "-shared", "-fPIC"]
+    options = ["-Wno-unknown-pragmas", "-DGINT_SIMD_NAMESPACE=simd_portable", "-shared", "-fPIC", "-pthread"]
     command = [compiler(), *FLAGS, *options, *[f"-I{folder}" for folder in include]]
     subprocess.run([*command, *map(str, units), "-o", str(path)], check=True)
     return ctypes.CDLL(str(path))

@@ -7,14 +7,12 @@
 #include <new>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
 
 #include "simd_unit.h"
+#include "team.h"
 #include "threads.h"
 
 namespace gint {
@@ -27,14 +25,6 @@ constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US =
 constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
 // Activations that are multiplied with one group after the other stay in the second cache.
 constexpr size_t ACTIVATION_BYTES = size_t(768) << 10;
-
-int thread_number() {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 int threads_for(double us, int allowed) {
     return int(std::clamp(us / US_PER_THREAD, 1.0, double(allowed)));
@@ -57,15 +47,13 @@ template <class Work> void share(size_t count, int threads, const Work &work) {
     std::vector<Share> all(shares);
     for (size_t k = 0; k < shares; k++)
         all[k].next = count * k / shares, all[k].end = count * (k + 1) / shares;
-#pragma omp parallel num_threads(int(shares))
-    {
-        const size_t thread = size_t(thread_number());
+    work_together(int(shares), [&](int thread) {
         for (size_t k = 0; k < shares; k++) {
-            Share &mine = all[(thread + k) % shares];
+            Share &mine = all[(size_t(thread) + k) % shares];
             for (size_t n; (n = mine.next.fetch_add(1, std::memory_order_relaxed)) < mine.end;)
-                work(n, thread);
+                work(n, size_t(thread));
         }
-    }
+    });
 }
 
 // Rows of x in tiles, for the loops of one format.
