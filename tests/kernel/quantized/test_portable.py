@@ -31,7 +31,13 @@ def library(tmp_path_factory):
         INTERPRETERS / "cpp/src/team.cpp",
         INTERPRETERS / "cpp/src/threads.cpp",
     ]
-    options = ["-Wno-unknown-pragmas", "-DGINT_SIMD_NAMESPACE=simd_portable", "-shared", "-fPIC", "-pthread"]
+    options = [
+        "-Wno-unknown-pragmas",
+        "-DGINT_SIMD_NAMESPACE=simd_portable",
+        "-shared",
+        "-fPIC",
+        "-pthread",
+    ]
     command = [compiler(), *FLAGS, *options, *[f"-I{folder}" for folder in include]]
     subprocess.run([*command, *map(str, units), "-o", str(path)], check=True)
     return ctypes.CDLL(str(path))
