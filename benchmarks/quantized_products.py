@@ -139,13 +139,14 @@ def many_rows(
 
 
 def ring_bytes() -> int:
-    """More than the last cache holds: four times what the system says, and 128 MiB at least."""
+    """Far more than the last cache holds, as every matrix has several readers: eight times what the
+    system says, and 256 MiB at least."""
     sizes = []
     for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = path.read_text(encoding="ascii").strip()
         unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
         sizes.append(int(text.rstrip("KMG")) * unit)
-    return max(128 << 20, 4 * max(sizes, default=0))
+    return max(256 << 20, 8 * max(sizes, default=0))
 
 
 def _random_bytes(quant_type: str, shape: tuple[int, int], seed: int) -> np.ndarray:
