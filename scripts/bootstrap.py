@@ -152,7 +152,8 @@ def install_dependencies(env, torch_index):
 def native_sources():
     found = ["CMakeLists.txt", "scripts/gint_build.py", "pyproject.toml"]
     interpreters = "src/gint/kernel/interpreter/"
-    for folder in (interpreters + "cpp/src", interpreters + "portable", "src/gint/isa"):
+    native = "src/gint/native/src"
+    for folder in (native, interpreters + "cpp/src", interpreters + "portable", "src/gint/isa"):
         for where, _, names in os.walk(os.path.join(ROOT, folder)):
             found += [
                 os.path.relpath(os.path.join(where, name), ROOT)
@@ -168,7 +169,7 @@ def native_present(env):
         [env.python, "-c", "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))"],
         universal_newlines=True,
     ).strip()
-    return os.path.exists(os.path.join(ROOT, "src/gint/kernel/interpreter/cpp/_native" + suffix))
+    return os.path.exists(os.path.join(ROOT, "src/gint/native/_native" + suffix))
 
 
 def build_native(env):

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = Path("gint/kernel/interpreter/cpp")
+PACKAGE = Path("gint/native")
 ERROR_FILE = Path("src") / PACKAGE / "_build_error.txt"
 COMPILER_FILE = Path("build") / "compiler.txt"
 KEPT_LINES = 200

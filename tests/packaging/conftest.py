@@ -18,7 +18,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def native() -> ModuleType:
     """The native module; without it a skip, or a failure under GINT_REQUIRE=cpp."""
-    from gint.kernel.interpreter.cpp.loader import NativeMissingError, load_native
+    from gint.native.loader import NativeMissingError, load_native
 
     try:
         return load_native()

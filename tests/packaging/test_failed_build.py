@@ -15,7 +15,7 @@ pytestmark = pytest.mark.checkout
 BUILD = "import sys; sys.path.insert(0, 'scripts'); import gint_build; gint_build.{hook}('dist')"
 TREE = ("CMakeLists.txt", "LICENSE", "README.md", "pyproject.toml", "scripts", "src")
 BUILT = shutil.ignore_patterns("*.so", "__pycache__", "_build_error.txt")
-PACKAGE = "gint/kernel/interpreter/cpp"
+PACKAGE = "gint/native"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-OURS = "from gint.kernel.interpreter.cpp.loader import load_native; load_native().default_threads()"
+OURS = "from gint.native.loader import load_native; load_native().default_threads()"
 TORCH = "import torch; torch.ones(1 << 20).exp()"
 REPORT = """
 import re

@@ -102,7 +102,7 @@ def _cpu_sets() -> str:
 
 def _built_sets() -> str:
     try:
-        from gint.kernel.interpreter.cpp.loader import load_native
+        from gint.native.loader import load_native
 
         native = load_native()
     except ImportError as error:

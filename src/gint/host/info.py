@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from gint import __version__
-from gint.kernel.interpreter.cpp.loader import build_error
+from gint.native.loader import build_error
 
 from . import backends, configuration, selection
 

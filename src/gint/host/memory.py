@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from gint.kernel.interpreter.cpp.loader import load_native
+from gint.native.loader import load_native
 
 #: Results below this many bytes are not pooled; allocators reuse small memory themselves.
 POOLED_BYTES = 1 << 20

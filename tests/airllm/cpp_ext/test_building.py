@@ -19,7 +19,7 @@ from tests.airllm.cpp_ext.trees import Tree
 
 pytestmark = pytest.mark.checkout
 
-PACKAGE = "src/gint/kernel/interpreter/cpp"
+PACKAGE = "src/gint/native"
 # Stands in for the real build, which takes minutes: asked is who builds, and into what file.
 SMALL_BUILD = """
 cmake_minimum_required(VERSION 3.20...3.31)
@@ -27,7 +27,7 @@ project(gint LANGUAGES CXX)
 find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
 file(WRITE ${CMAKE_BINARY_DIR}/small.cpp "int gint_small() { return 1; }")
 Python_add_library(_native MODULE WITH_SOABI ${CMAKE_BINARY_DIR}/small.cpp)
-install(TARGETS _native LIBRARY DESTINATION gint/kernel/interpreter/cpp)
+install(TARGETS _native LIBRARY DESTINATION gint/native)
 """
 EDITABLE = (
     "import os, sys; os.chdir(sys.argv[1]); sys.path.insert(0, 'scripts')\n"

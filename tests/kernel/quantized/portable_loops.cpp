@@ -1,7 +1,7 @@
 // The quantised products with the loops of one instruction set, for test_portable.py: built without
 // any, it runs the plain C++ that serves NEON and all else.
-#include "quantized.h"
-#include "simd_unit.h"
+#include "cpu/simd_unit.h"
+#include "quantized/quantized.h"
 
 namespace gint {
 

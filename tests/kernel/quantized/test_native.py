@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.kernel.interpreter.cpp.loader import NativeMissingError, load_native
 from gint.kernel.quantized import FORMATS
 from gint.kernel.quantized.cpp_products import CppProducts
+from gint.native.loader import NativeMissingError, load_native
 from tests.kernel.quantized.matrices import floats, weights_of
 
 pytestmark = pytest.mark.cpp

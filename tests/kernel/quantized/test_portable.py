@@ -14,7 +14,7 @@ from tests.kernel.interpreter.cpp.math_loops import FLAGS, ROOT, compiler
 from tests.kernel.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
 
 pytestmark = pytest.mark.checkout
-SOURCES = ROOT / "src/gint/kernel/quantized/src"
+SOURCES = ROOT / "src/gint/kernel/interpreter/cpp/src"
 INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
 
 
@@ -23,13 +23,13 @@ def library(tmp_path_factory):
     if compiler() is None:
         pytest.skip("no C++ compiler (looked for $CXX, g++, clang++, c++)")
     path = tmp_path_factory.mktemp("portable") / "portable_loops.so"
-    include = [SOURCES, INTERPRETERS / "portable", INTERPRETERS / "cpp/src"]
+    include = [SOURCES, INTERPRETERS / "portable"]
     units = [
         Path(__file__).with_name("portable_loops.cpp"),
-        SOURCES / "kernels_quantized.cpp",
-        SOURCES / "quantized.cpp",
-        INTERPRETERS / "cpp/src/team.cpp",
-        INTERPRETERS / "cpp/src/threads.cpp",
+        SOURCES / "quantized/quantized_loops.cpp",
+        SOURCES / "quantized/quantized.cpp",
+        SOURCES / "cpu/team.cpp",
+        SOURCES / "cpu/threads.cpp",
     ]
     options = [
         "-Wno-unknown-pragmas",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gint.kernel.interpreter.cpp.loader import load_native
+from gint.native.loader import load_native
 
 from . import PreparedWeights, QuantizedProducts, QuantizedWeights
 

@@ -1,7 +1,7 @@
 // Loops over the elementary functions, for test_math.py to load with ctypes.
 #include "elementary.h"
-#include "half_rows.h"
-#include "integer.h"
+#include "loops/half_rows.h"
+#include "loops/integer.h"
 
 #define UNARY(NAME, T)                                                                             \
     extern "C" void loop_##NAME(long n, const T *__restrict a, T *__restrict d) {                  \

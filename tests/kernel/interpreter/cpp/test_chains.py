@@ -113,7 +113,7 @@ def digest() -> str:
 
 
 def test_every_instruction_set_gives_the_same_bits():
-    from gint.kernel.interpreter.cpp.loader import load_native
+    from gint.native.loader import load_native
 
     sets = [name for name, supported in load_native().instruction_sets() if supported]
     digests = {}

@@ -117,7 +117,7 @@ def test_values(check_):
 
 
 def test_every_instruction_set():
-    from gint.kernel.interpreter.cpp.loader import load_native
+    from gint.native.loader import load_native
 
     for name, supported in load_native().instruction_sets():
         if supported:

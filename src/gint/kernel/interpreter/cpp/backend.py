@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gint.host.backends import Capabilities, Probe
 from gint.isa.generate import checksum
+from gint.native.loader import NativeMissingError, load_native
 from gint.program import (
     AxisKind,
     Binding,
@@ -20,8 +21,6 @@ from gint.program import (
     VerifiedProgram,
     verify_binding,
 )
-
-from .loader import NativeMissingError, load_native
 
 if TYPE_CHECKING:
     from gint.kernel.quantized import QuantizedProducts

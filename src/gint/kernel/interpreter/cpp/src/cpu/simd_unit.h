@@ -1,0 +1,23 @@
+// The instruction sets built in, and which of them this CPU uses.
+#pragma once
+
+#include <cstddef>
+
+namespace gint {
+
+struct LoopTable;
+struct QuantizedTable;
+
+struct SimdUnit {
+    const char *name;
+    bool (*supported)();
+    const LoopTable *(*table)();          // the interpreter's loops
+    const QuantizedTable *(*quantized)(); // the loops of quantised products
+};
+
+// The instruction sets built in, best first, and the first of them that this CPU has.
+const SimdUnit *simd_units(size_t *count);
+// Null where this CPU has none of them.
+const SimdUnit *simd_unit();
+
+} // namespace gint

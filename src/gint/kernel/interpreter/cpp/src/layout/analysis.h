@@ -1,0 +1,36 @@
+// What a schedule needs to know of a program under one layout: which values vary over what, which
+// are the same in several sections and worth keeping, which are not needed at all.
+#pragma once
+
+#include "layout/layout.h"
+
+namespace gint {
+
+struct Value {             // of one register
+    AxisSet varies = 0;    // axes of the layout
+    uint8_t shape = 0;     // Shape within a tile
+    bool constant = false; // depends on parameters and extents alone
+    bool outlives = false; // read by a later section
+};
+
+struct Role { // of one instruction
+    bool needed = false;
+    bool writes_kept = false, reads_kept = false; // the worker's copy of a whole row
+    uint32_t number = 0;                          // equal numbers: equal values
+};
+
+struct Analysis {
+    std::vector<Value> values; // per register
+    std::vector<Role> roles;   // per instruction
+    std::vector<int> home;     // per register: the section that defines it
+};
+
+Analysis analyse(const Program &program, const Layout &layout, const std::vector<uint16_t> &groups);
+
+// Does `slot` lie without gaps in a tile of this shape?
+bool is_packed(const Layout &layout, size_t slot, uint8_t shape);
+// The part of a tile that something varying over these axes has.
+uint8_t shape_of(const Layout &layout, AxisSet varies);
+AxisSet varies_of_slot(const Layout &layout, size_t slot);
+
+} // namespace gint

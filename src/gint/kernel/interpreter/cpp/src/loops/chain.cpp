@@ -1,0 +1,305 @@
+// Chains of arithmetic whose intermediate values never leave the vector registers.
+//
+// Eight registers hold a block of elements, the accumulator. Every link of a chain is a function
+// that takes the accumulator in registers, combines it with one operand, and jumps to the next
+// link: one load per operation and no store, where a loop per instruction needs two and one.
+#include "loops/half_vectors.h"
+#include "loops/loops.h"
+#include "loops/numeric.h"
+#include "loops/vectors.h"
+#include "loops/wide.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+template <class T> inline V<T> broadcast(const void *p) {
+    const T value = *static_cast<const T *>(p);
+    return value - V<T>{}; // x - 0 is x for every x, the sign of zero included
+}
+
+// The operations: x is the accumulator, y the operand.
+template <class T, ChainOp OP> inline V<T> combine(V<T> x, V<T> y) {
+    if constexpr (OP == CHAIN_ADD)
+        return x + y;
+    else if constexpr (OP == CHAIN_SUB)
+        return x - y;
+    else if constexpr (OP == CHAIN_SUB_FROM)
+        return y - x;
+    else if constexpr (OP == CHAIN_MUL)
+        return x * y;
+    else if constexpr (OP == CHAIN_DIV)
+        return x / y;
+    else if constexpr (OP == CHAIN_DIV_INTO)
+        return y / x;
+    else if constexpr (OP == CHAIN_MAX)
+        return maximum(x, y);
+    else if constexpr (OP == CHAIN_MAX_OF)
+        return maximum(y, x);
+    else if constexpr (OP == CHAIN_MIN)
+        return minimum(x, y);
+    else
+        return minimum(y, x);
+}
+
+template <class T, ChainOp OP> inline V<T> change(V<T> x) {
+    using Bits = typename Types<T>::Bits;
+    if constexpr (OP == CHAIN_NEG)
+        return -x;
+    else if constexpr (OP == CHAIN_ABS)
+        return (V<T>)((Bits)x & Types<T>::MAGNITUDE);
+    else if constexpr (OP == CHAIN_SQUARE)
+        return x * x;
+    else if constexpr (OP == CHAIN_ROUND_F16)
+        return Half<GI_f16>::widen(Half<GI_f16>::narrow(x));
+    else if constexpr (OP == CHAIN_ROUND_BF16)
+        return Half<GI_bf16>::widen(Half<GI_bf16>::narrow(x));
+    else
+        return x + x;
+}
+
+constexpr uint8_t half_type(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
+
+// What a link combines with: elements, or a scalar broadcast once per block.
+template <class T, ChainForm FORM> struct Operand {
+    const char *p;
+    Operand(const void *operand, ptrdiff_t offset)
+        : p(static_cast<const char *>(operand) + offset / 2) {}
+    V<T> operator[](int n) const { return Half<half_type(FORM)>::widen(load_halves(p, n)); }
+};
+template <class T> struct Operand<T, CHAIN_PACKED> {
+    const char *p;
+    Operand(const void *operand, ptrdiff_t offset)
+        : p(static_cast<const char *>(operand) + offset) {}
+    V<T> operator[](int n) const { return load<T>(p, n); }
+};
+template <class T> struct Operand<T, CHAIN_SCALAR> {
+    V<T> value;
+    Operand(const void *operand, ptrdiff_t) : value(broadcast<T>(operand)) {}
+    V<T> operator[](int) const { return value; }
+};
+
+template <class T, ChainOp OP, ChainForm S>
+void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+            ptrdiff_t offset) {
+    const Operand<T, S> y(at->operand, offset);
+    auto step = [&](V<T> x, int n) { return combine<T, OP>(x, y[n]); };
+    return reinterpret_cast<Link<T>>(at[1].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
+                                                 step(e, 4), step(f, 5), step(g, 6), step(h, 7),
+                                                 at + 1, offset);
+}
+
+// Two links in one jump, for the commonest operations.
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
+void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+          ptrdiff_t offset) {
+    const Operand<T, S1> y(at[0].operand, offset);
+    const Operand<T, S2> z(at[1].operand, offset);
+    auto step = [&](V<T> x, int n) { return combine<T, OP2>(combine<T, OP1>(x, y[n]), z[n]); };
+    return reinterpret_cast<Link<T>>(at[2].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
+                                                 step(e, 4), step(f, 5), step(g, 6), step(h, 7),
+                                                 at + 2, offset);
+}
+
+// The same where nothing else is to be done: a loop, no jumps.
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
+void run_pair(const ChainArgument *at, size_t first, size_t last) {
+    const Operand<T, CHAIN_PACKED> x(at[0].operand, 0);
+    const Operand<T, S1> y(at[1].operand, 0);
+    const Operand<T, S2> z(at[2].operand, 0);
+    auto *d = const_cast<void *>(at[3].operand);
+#pragma GCC unroll 4
+    for (int n = int(first) * 8; n < int(last) * 8; n++)
+        put<T>(d, n, combine<T, OP2>(combine<T, OP1>(x[n], y[n]), z[n]));
+}
+
+template <class T, ChainOp OP>
+void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+           ptrdiff_t offset) {
+    auto step = [](V<T> x) { return change<T, OP>(x); };
+    return reinterpret_cast<Link<T>>(at[1].link)(step(a), step(b), step(c), step(d), step(e),
+                                                 step(f), step(g), step(h), at + 1, offset);
+}
+
+// Elementary functions, on half of the block at a time.
+template <ChainOp OP> [[gnu::always_inline]] inline Wide function(Wide x) {
+    if constexpr (OP == CHAIN_EXP)
+        return gi_exp_f32(x);
+    else if constexpr (OP == CHAIN_EXP2)
+        return gi_exp2_f32(x);
+    else if constexpr (OP == CHAIN_EXPM1)
+        return gi_expm1_f32(x);
+    else if constexpr (OP == CHAIN_SIGMOID)
+        return gi_sigmoid_f32(x);
+    else if constexpr (OP == CHAIN_TANH)
+        return gi_tanh_f32(x);
+    else if constexpr (OP == CHAIN_ERF)
+        return gi_erf_f32(x);
+    else if constexpr (OP == CHAIN_SQRT)
+        return gi_sqrt_f32(x);
+    else if constexpr (OP == CHAIN_RSQRT)
+        return 1.0f / gi_sqrt_f32(x);
+    else
+        return 1.0f / x;
+}
+
+template <ChainOp OP>
+void elementary(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
+                const ChainArgument *at, ptrdiff_t offset) {
+    static_assert(WIDE == 4);
+    const Wide x = function<OP>(Wide{a, b, c, d}), y = function<OP>(Wide{e, f, g, h});
+    return reinterpret_cast<Link<float>>(at[1].link)(x.v[0], x.v[1], x.v[2], x.v[3], y.v[0], y.v[1],
+                                                     y.v[2], y.v[3], at + 1, offset);
+}
+
+// f(x) * y, as in x * sigmoid(x)
+template <ChainOp OP>
+void elementary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g,
+                      Floats h, const ChainArgument *at, ptrdiff_t offset) {
+    const float *y =
+        reinterpret_cast<const float *>(static_cast<const char *>(at[1].operand) + offset);
+    const Wide x = function<OP>(Wide{a, b, c, d}) * load(y);
+    const Wide z = function<OP>(Wide{e, f, g, h}) * load(y + sizeof(Wide) / sizeof(float));
+    return reinterpret_cast<Link<float>>(at[2].link)(x.v[0], x.v[1], x.v[2], x.v[3], z.v[0], z.v[1],
+                                                     z.v[2], z.v[3], at + 2, offset);
+}
+template <ChainOp OP>
+void run_elementary_times(const ChainArgument *at, size_t first, size_t last) {
+    constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
+    auto *x = static_cast<const float *>(at[0].operand),
+         *y = static_cast<const float *>(at[2].operand);
+    auto *d = static_cast<float *>(const_cast<void *>(at[3].operand));
+    for (size_t i = first * 2 * COUNT; i < last * 2 * COUNT; i += COUNT)
+        put(d + i, function<OP>(load(x + i)) * load(y + i));
+}
+
+template <class T>
+void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+           ptrdiff_t offset) {
+    char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset;
+    put<T>(p, 0, a), put<T>(p, 1, b), put<T>(p, 2, c), put<T>(p, 3, d);
+    put<T>(p, 4, e), put<T>(p, 5, f), put<T>(p, 6, g), put<T>(p, 7, h);
+}
+
+template <ChainForm FORM>
+void store_halves(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
+                  const ChainArgument *at, ptrdiff_t offset) {
+    using To = Half<half_type(FORM)>;
+    char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset / 2;
+    put_halves(p, 0, To::narrow(a)), put_halves(p, 1, To::narrow(b));
+    put_halves(p, 2, To::narrow(c)), put_halves(p, 3, To::narrow(d));
+    put_halves(p, 4, To::narrow(e)), put_halves(p, 5, To::narrow(f));
+    put_halves(p, 6, To::narrow(g)), put_halves(p, 7, To::narrow(h));
+}
+
+template <class T>
+void keep(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
+          ptrdiff_t offset) {
+    store<T>(a, b, c, d, e, f, g, h, at, offset);
+    return reinterpret_cast<Link<T>>(at[1].link)(a, b, c, d, e, f, g, h, at + 1, offset);
+}
+
+// Past the caches; the address is a multiple of 64.
+template <class T> inline void stream_one(void *p, V<T> x) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(static_cast<__m512i *>(p), (__m512i)x);
+#elif defined(__AVX__)
+    _mm256_stream_si256(static_cast<__m256i *>(p), (__m256i)x);
+#elif defined(__x86_64__)
+    _mm_stream_si128(static_cast<__m128i *>(p), (__m128i)x);
+#else
+    *static_cast<V<T> *>(p) = x;
+#endif
+}
+
+template <class T>
+void store_stream(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
+                  const ChainArgument *at, ptrdiff_t offset) {
+    auto *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset;
+    stream_one<T>(p, a), stream_one<T>(p + REGISTER, b);
+    stream_one<T>(p + 2 * REGISTER, c), stream_one<T>(p + 3 * REGISTER, d);
+    stream_one<T>(p + 4 * REGISTER, e), stream_one<T>(p + 5 * REGISTER, f);
+    stream_one<T>(p + 6 * REGISTER, g), stream_one<T>(p + 7 * REGISTER, h);
+}
+
+// The first argument is the operand the accumulator starts from.
+template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t first, size_t last) {
+    for (size_t k = first; k < last; k++) {
+        const ptrdiff_t offset = ptrdiff_t(k) * 8 * REGISTER;
+        const Operand<T, FORM> x(at->operand, offset);
+        reinterpret_cast<Link<T>>(at[1].link)(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7],
+                                              at + 1, offset);
+    }
+}
+
+template <class T, ChainOp OP> void add_binary(ChainLoops &k) {
+    k.link[OP][CHAIN_PACKED] = erase<T>(binary<T, OP, CHAIN_PACKED>);
+    k.link[OP][CHAIN_SCALAR] = erase<T>(binary<T, OP, CHAIN_SCALAR>);
+    if constexpr (sizeof(T) == sizeof(float)) {
+        k.link[OP][CHAIN_F16] = erase<T>(binary<T, OP, CHAIN_F16>);
+        k.link[OP][CHAIN_BF16] = erase<T>(binary<T, OP, CHAIN_BF16>);
+    }
+}
+template <class T, ChainOp OP> void add_unary(ChainLoops &k) {
+    k.link[OP][CHAIN_PACKED] = erase<T>(unary<T, OP>);
+}
+
+template <ChainOp OP> void add_elementary(ChainLoops &k) {
+    k.link[OP][CHAIN_PACKED] = erase<float>(elementary<OP>);
+}
+
+template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
+void add_pair(ChainLoops &k) {
+    k.pair[OP1][S1][OP2][S2] = erase<T>(pair<T, OP1, S1, OP2, S2>);
+    k.run_pair[OP1][S1][OP2][S2] = run_pair<T, OP1, S1, OP2, S2>;
+}
+template <class T, ChainOp OP1, ChainOp OP2> void add_pairs(ChainLoops &k) {
+    add_pair<T, OP1, CHAIN_PACKED, OP2, CHAIN_PACKED>(k);
+    add_pair<T, OP1, CHAIN_PACKED, OP2, CHAIN_SCALAR>(k);
+    add_pair<T, OP1, CHAIN_SCALAR, OP2, CHAIN_PACKED>(k);
+    add_pair<T, OP1, CHAIN_SCALAR, OP2, CHAIN_SCALAR>(k);
+}
+template <class T, ChainOp OP> void add_pairs(ChainLoops &k) {
+    add_pairs<T, OP, CHAIN_ADD>(k), add_pairs<T, OP, CHAIN_SUB>(k);
+    add_pairs<T, OP, CHAIN_MUL>(k);
+}
+
+template <class T> ChainLoops make() {
+    ChainLoops k{};
+    k.run[CHAIN_PACKED] = run<T, CHAIN_PACKED>;
+    k.store[CHAIN_PACKED] = erase<T>(store<T>);
+    k.store_stream = erase<T>(store_stream<T>);
+    k.block_log2 = __builtin_ctz(8 * REGISTER / sizeof(T));
+    add_binary<T, CHAIN_ADD>(k), add_binary<T, CHAIN_SUB>(k), add_binary<T, CHAIN_SUB_FROM>(k);
+    add_binary<T, CHAIN_MUL>(k), add_binary<T, CHAIN_DIV>(k), add_binary<T, CHAIN_DIV_INTO>(k);
+    add_binary<T, CHAIN_MAX>(k), add_binary<T, CHAIN_MAX_OF>(k);
+    add_binary<T, CHAIN_MIN>(k), add_binary<T, CHAIN_MIN_OF>(k);
+    add_unary<T, CHAIN_NEG>(k), add_unary<T, CHAIN_ABS>(k);
+    add_unary<T, CHAIN_SQUARE>(k), add_unary<T, CHAIN_TWICE>(k);
+    k.link[CHAIN_KEEP][CHAIN_PACKED] = erase<T>(keep<T>);
+    add_pairs<T, CHAIN_ADD>(k), add_pairs<T, CHAIN_SUB>(k), add_pairs<T, CHAIN_MUL>(k);
+    return k;
+}
+
+template <ChainForm FORM> void add_halves(ChainLoops &k) {
+    k.run[FORM] = run<float, FORM>;
+    k.store[FORM] = erase<float>(store_halves<FORM>);
+}
+
+} // namespace
+
+void fill_chains(LoopTable &t) {
+    ChainLoops &k = t.chain[GI_f32] = make<float>();
+    add_halves<CHAIN_F16>(k), add_halves<CHAIN_BF16>(k);
+    add_unary<float, CHAIN_ROUND_F16>(k), add_unary<float, CHAIN_ROUND_BF16>(k);
+    add_elementary<CHAIN_EXP>(k), add_elementary<CHAIN_EXP2>(k), add_elementary<CHAIN_EXPM1>(k);
+    add_elementary<CHAIN_SIGMOID>(k), add_elementary<CHAIN_TANH>(k), add_elementary<CHAIN_ERF>(k);
+    add_elementary<CHAIN_SQRT>(k), add_elementary<CHAIN_RSQRT>(k);
+    add_elementary<CHAIN_RECIPROCAL>(k);
+    k.pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
+        erase<float>(elementary_times<CHAIN_SIGMOID>);
+    k.run_pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
+        run_elementary_times<CHAIN_SIGMOID>;
+    t.chain[GI_f64] = make<double>();
+}
+
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,65 @@
+// float16 and bfloat16 in memory, met a vector register of floats at a time. The same results as
+// the scalar forms of half.h.
+#pragma once
+
+#include "half.h"
+#include "loops/vectors.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+typedef uint16_t Halves __attribute__((vector_size(REGISTER / 2)));
+typedef uint32_t HalfBits __attribute__((vector_size(REGISTER)));
+
+// Register n of those that lie at p.
+inline Halves load_halves(const void *p, int n) {
+    Halves h;
+    memcpy(&h, static_cast<const char *>(p) + n * (REGISTER / 2), REGISTER / 2);
+    return h;
+}
+inline void put_halves(void *p, int n, Halves h) {
+    memcpy(static_cast<char *>(p) + n * (REGISTER / 2), &h, REGISTER / 2);
+}
+
+template <uint8_t TYPE> struct Half;
+
+template <> struct Half<GI_bf16> {
+    static inline V<float> widen(Halves h) {
+        return (V<float>)(__builtin_convertvector(h, HalfBits) << 16);
+    }
+    static inline Halves narrow(V<float> x) {
+        const HalfBits u = (HalfBits)x, nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+        return __builtin_convertvector(x != x ? (u >> 16) | 0x40 : nearest, Halves);
+    }
+};
+
+template <> struct Half<GI_f16> {
+#if defined(__AVX512F__)
+    // (the forms with a mask, since gcc 12 warns of the plain ones)
+    static inline V<float> widen(Halves h) {
+        return (V<float>)_mm512_maskz_cvtph_ps(0xffff, (__m256i)h);
+    }
+    static inline Halves narrow(V<float> x) {
+        return (Halves)_mm512_maskz_cvtps_ph(0xffff, (__m512)x, 0x08 /* to nearest */);
+    }
+#elif defined(__F16C__)
+    static inline V<float> widen(Halves h) { return (V<float>)_mm256_cvtph_ps((__m128i)h); }
+    static inline Halves narrow(V<float> x) {
+        return (Halves)_mm256_cvtps_ph((__m256)x, 0x08 /* to nearest */);
+    }
+#else
+    static inline V<float> widen(Halves h) {
+        V<float> x;
+        for (size_t i = 0; i < sizeof h / 2; i++) x[i] = gi_f16_to_f32(h[i]);
+        return x;
+    }
+    static inline Halves narrow(V<float> x) {
+        Halves h;
+        for (size_t i = 0; i < sizeof h / 2; i++) h[i] = gi_f32_to_f16(x[i]);
+        return h;
+    }
+#endif
+};
+
+} // namespace
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,157 @@
+// The loops an instruction set offers, as a table of functions. Filled by loops/*.cpp, once per
+// instruction set; read by schedule.cpp and run.cpp. Knows types and opcodes, not programs.
+//
+// This header is all that units of different instruction sets share: plain structs, no inline
+// function and no template, so that the linker has nothing to merge.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa.inc"
+
+namespace gint {
+
+// d[i] <- f(a[i], b[i], c[i]) for i < n; an operand that is a scalar in this variant is read once.
+// d may be the very same elements as an operand. Bits are or-ed into *error.
+using ApplyFn = void (*)(size_t n, void *d, const void *a, const void *b, const void *c,
+                         int32_t *error);
+
+// Bits of the variant of an ApplyFn: which operands are scalars.
+enum ScalarOperand : unsigned { SCALAR_A = 1, SCALAR_B = 2, SCALAR_C = 4 };
+
+// Moves between a packed tile of (rows, cols) and elements at strides, counted in elements.
+using GatherFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
+                          ptrdiff_t col_stride);
+using ScatterFn = GatherFn; // d is strided, s packed
+// d[x * d_stride + y] <- s[y * s_stride + x] for x < rows, y < cols
+using TransposeFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
+                             ptrdiff_t s_stride);
+
+// Folds packed rows: d[i] <- fold of s[i, 0..cols).
+using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
+// Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
+// apart.
+using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
+                            bool fresh);
+// d[i] <- fold(d[i], s[i])
+using FoldFn = void (*)(size_t n, void *d, const void *s);
+using FillFn = void (*)(size_t n, void *d);
+
+struct Reduction {
+    FoldRowsFn rows;
+    FoldColsFn cols;
+    FoldFn merge;
+    FillFn neutral;
+};
+
+// The same for pairs of value and index (i64).
+struct IndexReduction {
+    void (*rows)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si);
+    void (*cols)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si,
+                 bool fresh);
+    void (*merge)(size_t n, void *d, int64_t *di, const void *s, const int64_t *si);
+    void (*neutral)(size_t n, void *d, int64_t *di);
+};
+
+// Chains of arithmetic in vector registers (loops/chain.cpp). x is the accumulator, y an operand.
+enum ChainOp : uint8_t {
+    CHAIN_ADD,       // x + y
+    CHAIN_SUB,       // x - y
+    CHAIN_SUB_FROM,  // y - x
+    CHAIN_MUL,       // x * y
+    CHAIN_DIV,       // x / y
+    CHAIN_DIV_INTO,  // y / x
+    CHAIN_MAX,       // maximum(x, y)
+    CHAIN_MAX_OF,    // maximum(y, x)
+    CHAIN_MIN,       // minimum(x, y)
+    CHAIN_MIN_OF,    // minimum(y, x)
+    CHAIN_NEG,       // -x
+    CHAIN_ABS,       // |x|
+    CHAIN_SQUARE,    // x * x
+    CHAIN_TWICE,     // x + x
+    CHAIN_KEEP,      // x, and y <- x
+    CHAIN_ROUND_F16, // from here on f32 alone: to the nearest of the type
+    CHAIN_ROUND_BF16,
+    CHAIN_EXP,
+    CHAIN_EXP2,
+    CHAIN_EXPM1,
+    CHAIN_SIGMOID,
+    CHAIN_TANH,
+    CHAIN_ERF,
+    CHAIN_SQRT,
+    CHAIN_RSQRT,
+    CHAIN_RECIPROCAL,
+    CHAIN_OPS,
+};
+
+// How an operand, the start or the result of a chain lies in memory.
+enum ChainForm : uint8_t {
+    CHAIN_PACKED, // elements of the chain's type
+    CHAIN_SCALAR, // one for all; operands only
+    CHAIN_F16,    // elements of another type; with f32 alone
+    CHAIN_BF16,
+    CHAIN_FORMS
+};
+
+using ChainLink = void (*)(); // in truth a function of vector registers
+
+// What a link works on: packed elements, or a scalar.
+struct ChainArgument {
+    ChainLink link;
+    const void *operand;
+};
+
+// The end of a chain that is one row of a reduction: partial results in lanes, combined in the
+// order that Reduction::rows has.
+struct ChainFold {
+    ChainLink link; // its operand: the lanes, of FOLD_BYTES; null where there is none
+    void (*begin)(void *lanes);
+    void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
+    void (*end)(void *d, void *lanes);
+    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay
+    // in registers.
+    void (*squares)(size_t n, void *d, const void *s, const void *shift);
+};
+constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
+
+// The first argument is where the accumulator starts, the last one a store.
+using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, size_t last_block);
+
+struct ChainLoops {
+    unsigned block_log2; // elements that a chain works on at once; 0: none for this type
+    // By the form of the start, of the operand, of the result; null where one is not built.
+    ChainRun run[CHAIN_FORMS];
+    ChainLink link[CHAIN_OPS][CHAIN_FORMS];
+    ChainLink store[CHAIN_FORMS], store_stream;
+    // Two links at once, of packed operands and scalars; null where the pair is not built. Its
+    // second argument's link is not looked at.
+    ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];
+    // A whole chain of two links and a plain store, as one loop; null where it is not built.
+    ChainRun run_pair[CHAIN_OPS][2][CHAIN_OPS][2];
+    ChainFold fold[GI_OPCODE_COUNT];
+};
+
+struct LoopTable {
+    ApplyFn apply[GI_OPCODE_COUNT][GI_TYPE_COUNT][8]; // [opcode][type][scalar operands]
+    ApplyFn cast[GI_TYPE_COUNT][GI_TYPE_COUNT];       // [to][from]
+    ApplyFn widen[GI_TYPE_COUNT];                     // a storage-only type to f32
+    ApplyFn narrow[GI_TYPE_COUNT];                    // f32 to a storage-only type
+    ChainLoops chain[GI_TYPE_COUNT];                  // f32 and f64; elsewhere empty
+    Reduction reduce[GI_OPCODE_COUNT][GI_TYPE_COUNT];
+    IndexReduction reduce_index[GI_OPCODE_COUNT][GI_TYPE_COUNT];
+    // By log2 of the element size:
+    GatherFn gather[4];
+    ScatterFn scatter[4];
+    TransposeFn transpose[4];
+    void (*fill)(size_t size_log2, size_t n, void *d, const void *s); // d[i] <- s[0]
+    // d[i, j] <- s[i]: a value per row, repeated along the row
+    void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);
+    void (*iota)(size_t n, int64_t *d, int64_t first);
+    void (*prefetch)(size_t bytes, const void *s); // into the second cache; any address will do
+    // A copy past the caches; what it wrote is ordered before later stores by `stream_end`.
+    void (*stream)(size_t bytes, void *d, const void *s);
+    void (*stream_end)();
+};
+
+} // namespace gint

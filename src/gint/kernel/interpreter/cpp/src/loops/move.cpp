@@ -1,0 +1,225 @@
+// Moving elements: gathers, scatters and transposes between packed tiles and strided memory,
+// repeating and filling, streaming copies. Knows element sizes, not types.
+#include "loops/loops.h"
+
+#include <string.h>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
+
+// SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
+// pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
+template <class T> struct Square {
+    static constexpr size_t SIDE = sizeof(T) == 8 ? 8 : 16;
+    typedef T Row __attribute__((vector_size(SIDE * sizeof(T))));
+
+    template <size_t S, size_t... I>
+    static inline void exchange(Row &x, Row &y, std::index_sequence<I...>) {
+        // Where the bit S of the position is set take from the other row, S positions away.
+        const Row low = __builtin_shuffle(x, y, Row{T(I & S ? I - S + SIDE : I)...});
+        const Row high = __builtin_shuffle(x, y, Row{T(I & S ? I + SIDE : I + S)...});
+        x = low, y = high;
+    }
+
+    template <size_t S> static inline void round(Row *row) {
+        for (size_t i = 0; i < SIDE; i++)
+            if (!(i & S)) exchange<S>(row[i], row[i + S], std::make_index_sequence<SIDE>());
+    }
+
+    // d[x, y] <- s[y, x], rows of each at a stride
+    static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+        Row row[SIDE];
+        for (size_t i = 0; i < SIDE; i++) memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
+        if constexpr (SIDE == 16) round<8>(row);
+        round<4>(row);
+        round<2>(row);
+        round<1>(row);
+        for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
+    }
+};
+
+// d[x, y] <- s[y, x] for x < rows, y < cols
+template <class T>
+void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+    constexpr size_t SIDE = Square<T>::SIDE;
+    const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
+    for (size_t y = 0; y < whole_cols; y += SIDE)
+        for (size_t x = 0; x < whole_rows; x += SIDE)
+            Square<T>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
+                                 s + ptrdiff_t(y) * s_stride + x, s_stride);
+    for (size_t y = 0; y < cols; y++)
+        for (size_t x = y < whole_cols ? whole_rows : 0; x < rows; x++)
+            d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] = s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
+}
+
+// Most lines are a few registers long: not worth the call that memcpy is.
+inline void copy_line(void *dv, const void *sv, size_t bytes) {
+    typedef char Line __attribute__((vector_size(64)));
+    auto *d = static_cast<char *>(dv);
+    auto *s = static_cast<const char *>(sv);
+    size_t i = 0;
+    for (; i + sizeof(Line) <= bytes; i += sizeof(Line)) {
+        Line line;
+        memcpy(&line, s + i, sizeof line);
+        memcpy(d + i, &line, sizeof line);
+    }
+    if (i < bytes) memcpy(d + i, s + i, bytes - i);
+}
+
+template <class T>
+void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(sv);
+    if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
+    for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
+        if (sb == 1)
+            copy_line(d, s, cols * sizeof(T));
+        else
+            for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
+    }
+}
+
+template <class T>
+void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, ptrdiff_t db) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(sv);
+    if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
+    for (size_t i = 0; i < rows; i++, d += da, s += cols) {
+        if (db == 1)
+            copy_line(d, s, cols * sizeof(T));
+        else
+            for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
+    }
+}
+
+template <class T>
+void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
+                      ptrdiff_t s_stride) {
+    transpose<T>(rows, cols, static_cast<T *>(d), d_stride, static_cast<const T *>(s), s_stride);
+}
+
+template <class T> void fill_with(size_t n, void *dv, const void *sv) {
+    auto *d = static_cast<T *>(dv);
+    const T value = *static_cast<const T *>(sv);
+    for (size_t i = 0; i < n; i++) d[i] = value;
+}
+
+template <class T> void repeat(size_t rows, size_t cols, void *dv, const void *sv) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(sv);
+    for (size_t i = 0; i < rows; i++, d += cols) {
+        const T value = s[i];
+        for (size_t j = 0; j < cols; j++) d[j] = value;
+    }
+}
+
+void fill(size_t size_log2, size_t n, void *d, const void *s) {
+    switch (size_log2) {
+    case 0:
+        return fill_with<uint8_t>(n, d, s);
+    case 1:
+        return fill_with<uint16_t>(n, d, s);
+    case 2:
+        return fill_with<uint32_t>(n, d, s);
+    default:
+        return fill_with<uint64_t>(n, d, s);
+    }
+}
+
+void repeat_each(size_t size_log2, size_t rows, size_t cols, void *d, const void *s) {
+    switch (size_log2) {
+    case 0:
+        return repeat<uint8_t>(rows, cols, d, s);
+    case 1:
+        return repeat<uint16_t>(rows, cols, d, s);
+    case 2:
+        return repeat<uint32_t>(rows, cols, d, s);
+    default:
+        return repeat<uint64_t>(rows, cols, d, s);
+    }
+}
+
+void iota(size_t n, int64_t *d, int64_t first) {
+    for (size_t i = 0; i < n; i++) d[i] = first + int64_t(i);
+}
+
+void prefetch(size_t bytes, const void *s) {
+    const char *p = static_cast<const char *>(s);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, PREFETCH_LOCALITY);
+}
+
+void stream(size_t bytes, void *dv, const void *sv) {
+#if defined(__x86_64__)
+    auto *d = static_cast<char *>(dv);
+    auto *s = static_cast<const char *>(sv);
+    // Whole lines go past the caches; what lies before and after them does not.
+    size_t head = (64 - reinterpret_cast<uintptr_t>(d) % 64) % 64;
+    if (head > bytes) head = bytes;
+    memcpy(d, s, head);
+    size_t i = head;
+    for (; i + 64 <= bytes; i += 64) {
+#if defined(__AVX512F__)
+        _mm512_stream_si512(reinterpret_cast<__m512i *>(d + i), _mm512_loadu_si512(s + i));
+#elif defined(__AVX__)
+        for (size_t k = 0; k < 64; k += 32)
+            _mm256_stream_si256(reinterpret_cast<__m256i *>(d + i + k),
+                                _mm256_loadu_si256(reinterpret_cast<const __m256i *>(s + i + k)));
+#else
+        for (size_t k = 0; k < 64; k += 16)
+            _mm_stream_si128(reinterpret_cast<__m128i *>(d + i + k),
+                             _mm_loadu_si128(reinterpret_cast<const __m128i *>(s + i + k)));
+#endif
+    }
+    memcpy(d + i, s + i, bytes - i);
+#else
+    memcpy(dv, sv, bytes);
+#endif
+}
+
+void stream_end() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
+template <class T> void add_moves(LoopTable &t) {
+    constexpr int SIZE = __builtin_ctz(sizeof(T));
+    t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
+    t.transpose[SIZE] = transpose_memory<T>;
+}
+
+} // namespace
+
+void fill_moves(LoopTable &t) {
+    add_moves<uint8_t>(t), add_moves<uint16_t>(t), add_moves<uint32_t>(t), add_moves<uint64_t>(t);
+    t.fill = fill;
+    t.repeat_each = repeat_each;
+    t.iota = iota;
+    t.prefetch = prefetch;
+    t.stream = stream;
+    t.stream_end = stream_end;
+}
+
+static LoopTable make_table() {
+    LoopTable t{};
+    fill_pointwise(t);
+    fill_casts(t);
+    fill_chains(t);
+    fill_reductions(t);
+    fill_moves(t);
+    return t;
+}
+
+const LoopTable *table() {
+    static const LoopTable made = make_table();
+    return &made;
+}
+
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,115 @@
+// N vector registers of floats as the elementary functions see them: the operators, and what
+// math_base.h has a name for. The same bits as there, element by element.
+//
+// Several registers at once, so that an operation on one does not wait for the one before it: a
+// polynomial by Horner's scheme is one long chain, and a core looks only so far ahead for others.
+#pragma once
+
+#include "elementary.h"
+#include "loops/vectors.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+// One register.
+
+typedef uint32_t Unsigned __attribute__((vector_size(REGISTER)));
+using Floats = V<float>;
+using FloatBits = Types<float>::Bits;
+
+#define GI_LANES [[maybe_unused, gnu::always_inline]] inline Floats
+
+GI_LANES negative(Floats a) { return -a; }
+GI_LANES magnitude(Floats a) { return (Floats)((FloatBits)a & Types<float>::MAGNITUDE); }
+GI_LANES mulsign(Floats a, Floats s) {
+    return (Floats)((FloatBits)a ^ ((FloatBits)s & ~Types<float>::MAGNITUDE));
+}
+GI_LANES below(Floats x, Floats edge, Floats a, Floats b) { return x < edge ? a : b; }
+GI_LANES pow2_of(Floats a) { return (Floats)((FloatBits)a << 23); }
+
+// (The forms with a mask, since gcc 12 warns of the plain ones.)
+#if defined(__AVX512F__)
+GI_LANES muladd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+GI_LANES at_most(Floats edge, Floats x) { return _mm512_maskz_min_ps(-1, edge, x); }
+GI_LANES at_least(Floats edge, Floats x) { return _mm512_maskz_max_ps(-1, edge, x); }
+GI_LANES square_root(Floats x) { return _mm512_maskz_sqrt_ps(-1, x); }
+GI_LANES scale(Floats p, Floats shifted) {
+    return _mm512_maskz_scalef_ps(-1, p, shifted - (GI_ROUNDER_F32 + 254.0f));
+}
+#else
+#if defined(__AVX__)
+GI_LANES at_most(Floats edge, Floats x) { return _mm256_min_ps(edge, x); }
+GI_LANES at_least(Floats edge, Floats x) { return _mm256_max_ps(edge, x); }
+GI_LANES square_root(Floats x) { return _mm256_sqrt_ps(x); }
+#elif defined(__x86_64__)
+GI_LANES at_most(Floats edge, Floats x) { return _mm_min_ps(edge, x); }
+GI_LANES at_least(Floats edge, Floats x) { return _mm_max_ps(edge, x); }
+GI_LANES square_root(Floats x) { return _mm_sqrt_ps(x); }
+#else
+GI_LANES at_most(Floats edge, Floats x) { return edge < x ? edge : x; }
+GI_LANES at_least(Floats edge, Floats x) { return edge > x ? edge : x; }
+GI_LANES square_root(Floats x) {
+    for (size_t i = 0; i < sizeof x / sizeof(float); i++) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+#endif
+#if defined(__FMA__)
+GI_LANES muladd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+#elif defined(__aarch64__)
+GI_LANES muladd(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+#else
+GI_LANES muladd(Floats a, Floats b, Floats c) { return a * b + c; }
+#endif
+GI_LANES scale(Floats p, Floats shifted) {
+    const Unsigned n = (Unsigned)shifted, k = n >> 1;
+    return p * (Floats)(k << 23) * (Floats)((n - k) << 23);
+}
+#endif
+#undef GI_LANES
+
+// Several.
+
+constexpr int WIDE = 4;
+
+#define GI_WIDE [[maybe_unused, gnu::always_inline]] friend inline Wide
+#define GI_EACH(...)                                                                               \
+    {                                                                                              \
+        Wide y;                                                                                    \
+        for (int n = 0; n < WIDE; n++) y.v[n] = __VA_ARGS__;                                       \
+        return y;                                                                                  \
+    }
+struct Wide {
+    Floats v[WIDE];
+
+    Wide() = default;
+    [[gnu::always_inline]] Wide(Floats a, Floats b, Floats c, Floats d) : v{a, b, c, d} {}
+    [[gnu::always_inline]] Wide(float x) { // x - 0 is x for every x, the sign of zero included
+        for (int n = 0; n < WIDE; n++) v[n] = x - Floats{};
+    }
+
+    GI_WIDE operator+(Wide a, Wide b) GI_EACH(a.v[n] + b.v[n]);
+    GI_WIDE operator-(Wide a, Wide b) GI_EACH(a.v[n] - b.v[n]);
+    GI_WIDE operator*(Wide a, Wide b) GI_EACH(a.v[n] * b.v[n]);
+    GI_WIDE operator/(Wide a, Wide b) GI_EACH(a.v[n] / b.v[n]);
+    GI_WIDE operator-(Wide a) GI_EACH(negative(a.v[n]));
+    GI_WIDE gi_abs_f32(Wide a) GI_EACH(magnitude(a.v[n]));
+    GI_WIDE gi_mulsign_f32(Wide a, Wide s) GI_EACH(mulsign(a.v[n], s.v[n]));
+    GI_WIDE gi_below(Wide x, Wide e, Wide a, Wide b) GI_EACH(below(x.v[n], e.v[n], a.v[n], b.v[n]));
+    GI_WIDE gi_pow2_of(Wide a) GI_EACH(pow2_of(a.v[n]));
+    GI_WIDE gi_muladd(Wide a, Wide b, Wide c) GI_EACH(muladd(a.v[n], b.v[n], c.v[n]));
+    GI_WIDE gi_at_most(Wide edge, Wide x) GI_EACH(at_most(edge.v[n], x.v[n]));
+    GI_WIDE gi_at_least(Wide edge, Wide x) GI_EACH(at_least(edge.v[n], x.v[n]));
+    GI_WIDE gi_scale(Wide p, Wide shifted) GI_EACH(scale(p.v[n], shifted.v[n]));
+    GI_WIDE gi_sqrt_f32(Wide x) GI_EACH(square_root(x.v[n]));
+};
+[[maybe_unused]] inline Wide load(const float *p) {
+    return {load<float>(p, 0), load<float>(p, 1), load<float>(p, 2), load<float>(p, 3)};
+}
+[[maybe_unused]] inline void put(float *p, Wide x) {
+    for (int n = 0; n < WIDE; n++) put<float>(p, n, x.v[n]);
+}
+#undef GI_EACH
+#undef GI_WIDE
+
+} // namespace
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,158 @@
+#include "program/program.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace gint {
+
+size_t type_size(uint8_t type) {
+    switch (type) {
+#define X(TYPE, C, ...)                                                                            \
+    case GI_##TYPE:                                                                                \
+        return sizeof(C);
+        GI_STORAGE(X)
+#undef X
+    }
+    return 0;
+}
+
+uint8_t compute_type(uint8_t type) {
+    switch (type) {
+#define X(TYPE, C, COMPUTE, COMPUTE_C)                                                             \
+    case GI_##TYPE:                                                                                \
+        return GI_##COMPUTE;
+        GI_STORAGE(X)
+#undef X
+    }
+    return type;
+}
+
+namespace {
+
+struct OpcodeFacts {
+    uint8_t operands[GI_OPCODE_COUNT] = {};
+    bool reduction[GI_OPCODE_COUNT] = {};
+    bool index_reduction[GI_OPCODE_COUNT] = {};
+    uint8_t cost[GI_OPCODE_COUNT] = {};
+
+    OpcodeFacts() {
+        operands[GI_OP_STORE] = operands[GI_OP_CAST] = 1;
+#define X(OP, ...) operands[GI_OP_##OP] = 1;
+        GI_POINTWISE_1(X)
+#undef X
+#define X(OP, ...) operands[GI_OP_##OP] = 2;
+        GI_POINTWISE_2(X)
+#undef X
+#define X(OP, ...) operands[GI_OP_##OP] = 3;
+        GI_POINTWISE_3(X)
+#undef X
+#define X(OP, ...) operands[GI_OP_##OP] = 1, reduction[GI_OP_##OP] = true;
+        GI_REDUCE(X)
+#undef X
+#define X(OP, ...)                                                                                 \
+    operands[GI_OP_##OP] = 2, reduction[GI_OP_##OP] = index_reduction[GI_OP_##OP] = true;
+        GI_REDUCE_INDEX(X)
+#undef X
+        std::fill(std::begin(cost), std::end(cost), 1);
+        for (int op : {GI_OP_DIV, GI_OP_RECIPROCAL, GI_OP_SQRT, GI_OP_ARGMAX, GI_OP_ARGMIN})
+            cost[op] = 5;
+        for (int op : {GI_OP_RSQRT, GI_OP_EXP, GI_OP_EXP2, GI_OP_SIGMOID, GI_OP_TANH})
+            cost[op] = 12;
+        for (int op : {GI_OP_EXPM1,     GI_OP_LOG,       GI_OP_LOG2, GI_OP_LOG10, GI_OP_LOG1P,
+                       GI_OP_SIN,       GI_OP_COS,       GI_OP_TAN,  GI_OP_ASIN,  GI_OP_ACOS,
+                       GI_OP_ATAN,      GI_OP_ATAN2,     GI_OP_SINH, GI_OP_COSH,  GI_OP_ASINH,
+                       GI_OP_ACOSH,     GI_OP_ATANH,     GI_OP_ERF,  GI_OP_ERFC,  GI_OP_FLOOR_DIV,
+                       GI_OP_TRUNC_DIV, GI_OP_REMAINDER, GI_OP_FMOD, GI_OP_POW})
+            cost[op] = 25;
+    }
+};
+
+const OpcodeFacts FACTS;
+
+// What a section holds at once, in bytes per element.
+struct Held {
+    uint32_t all;     // every value, and the slots
+    uint32_t between; // values that do not go straight into the next instruction: what chains leave
+};
+
+Held busiest(const Program &p, const Section &section) {
+    std::vector<uint32_t> last(p.register_types.size(), 0), uses(p.register_types.size(), 0);
+    for (uint32_t i = 0; i < section.count; i++) {
+        const Instruction &in = p.code[section.first + i];
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        for (int k = 0; k < operand_count(in); k++)
+            if (last[reads[k]] != i || !uses[reads[k]]) last[reads[k]] = i, uses[reads[k]]++;
+    }
+    uint32_t slots = 0;
+    Held live{}, most{};
+    std::vector<Held> dies(section.count, Held{});
+    for (uint32_t i = 0; i < section.count; i++) {
+        const Instruction &in = p.code[section.first + i];
+        if (in.op == GI_OP_LOAD || in.op == GI_OP_STORE) slots += type_size(in.type);
+        const bool uniform = in.op == GI_OP_CONST || in.op == GI_OP_PARAM || in.op == GI_OP_EXTENT;
+        const bool in_place = in.op == GI_OP_LOAD && !is_storage_only(in.type);
+        if (in.d != NO_REGISTER && !uniform && !in_place && !is_reduction(in.op)) {
+            const uint32_t size = type_size(p.register_types[in.d]);
+            const bool passes_on = uses[in.d] == 1 && last[in.d] == i + 1;
+            Held &end = dies[std::max(last[in.d], i)];
+            live.all += size, end.all += size;
+            if (!passes_on) live.between += size, end.between += size;
+        }
+        most.all = std::max(most.all, live.all);
+        most.between = std::max(most.between, live.between);
+        live.all -= dies[i].all, live.between -= dies[i].between;
+    }
+    return {most.all + slots, most.between};
+}
+
+} // namespace
+
+int operand_count(const Instruction &i) { return FACTS.operands[i.op]; }
+bool is_reduction(uint16_t op) { return FACTS.reduction[op]; }
+bool is_index_reduction(uint16_t op) { return FACTS.index_reduction[op]; }
+
+unsigned op_cost(const Instruction &i) {
+    const unsigned size = type_size(i.type);
+    const unsigned cost = FACTS.cost[i.op] * (size + 3) / 4;
+    const bool libm = i.type == GI_f64 && FACTS.cost[i.op] > 5;
+    return libm ? cost * 8 : cost;
+}
+
+void Program::finish() {
+    auto require = [](bool holds) {
+        if (!holds) throw std::invalid_argument("The program was not verified.");
+    };
+    require(reduced.size() <= MAX_AXES && !sections.empty());
+    for (size_t a = 0; a < reduced.size(); a++) reduced_set |= AxisSet(reduced[a]) << a;
+    for (Slot &slot : slots) {
+        slot.used = slot.stored = false;
+        require(slot.type < GI_TYPE_COUNT);
+        for (uint8_t axis : slot.axes) require(axis < reduced.size());
+    }
+    for (const Instruction &i : code) {
+        require(i.op < GI_OPCODE_COUNT && i.type < GI_TYPE_COUNT);
+        const uint16_t reads[] = {i.a, i.b, i.c};
+        for (int k = 0; k < operand_count(i); k++) require(reads[k] < register_types.size());
+        require(i.op == GI_OP_STORE || i.d < register_types.size());
+        if (i.op == GI_OP_LOAD || i.op == GI_OP_STORE) {
+            require(i.n < slots.size() && slots[i.n].type == i.type);
+            slots[i.n].used = true;
+            slots[i.n].stored |= i.op == GI_OP_STORE;
+        }
+        if (i.op == GI_OP_PARAM) require(i.n < params.size());
+        if (i.op == GI_OP_EXTENT || i.op == GI_OP_INDEX) require(i.n < reduced.size());
+        if (i.op == GI_OP_INDEX) indexed |= AxisSet(1) << i.n;
+    }
+    uint32_t first = 0;
+    for (Section &section : sections) {
+        section.first = first;
+        first += section.count;
+        require(first <= code.size());
+        has_reduction |= section.kind == SectionKind::REDUCE;
+        const Held held = busiest(*this, section);
+        bytes_per_element = std::max(bytes_per_element, held.all);
+        bytes_between = std::max(bytes_between, held.between);
+    }
+}
+
+} // namespace gint

@@ -1,0 +1,250 @@
+#include "quantized/quantized.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include "cpu/simd_unit.h"
+#include "cpu/team.h"
+#include "cpu/threads.h"
+
+namespace gint {
+
+namespace {
+
+constexpr size_t LINE = 64, LARGE_PAGE = size_t(2) << 20;
+// What a thread does in a microsecond, roughly: bytes of weights read, products, values quantised.
+constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US = 2e3;
+constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
+// Activations that are multiplied with one group after the other stay in the second cache.
+constexpr size_t ACTIVATION_BYTES = size_t(768) << 10;
+
+int threads_for(double us, int allowed) {
+    return int(std::clamp(us / US_PER_THREAD, 1.0, double(allowed)));
+}
+
+// A thread's share of the work: n from `next` up to `end`, also for others who have done theirs.
+struct alignas(LINE) Share {
+    std::atomic<size_t> next;
+    size_t end;
+};
+
+// `work(n, thread)` for n < count. Each thread goes through a share of neighbours in order: threads
+// that take turns read memory at half the speed (docs/performance.md).
+template <class Work> void share(size_t count, int threads, const Work &work) {
+    const size_t shares = std::min(size_t(threads), count);
+    if (shares < 2) {
+        for (size_t n = 0; n < count; n++) work(n, 0);
+        return;
+    }
+    std::vector<Share> all(shares);
+    for (size_t k = 0; k < shares; k++)
+        all[k].next = count * k / shares, all[k].end = count * (k + 1) / shares;
+    work_together(int(shares), [&](int thread) {
+        for (size_t k = 0; k < shares; k++) {
+            Share &mine = all[(size_t(thread) + k) % shares];
+            for (size_t n; (n = mine.next.fetch_add(1, std::memory_order_relaxed)) < mine.end;)
+                work(n, size_t(thread));
+        }
+    });
+}
+
+// Rows of x in tiles, for the loops of one format.
+class Activations {
+  public:
+    struct Tile {
+        size_t first, size_log2; // rows of x
+        size_t at;               // bytes into the memory
+
+        size_t rows() const { return size_t(1) << size_log2; }
+    };
+
+    Activations(const Product &p, const QuantizedTable &table, size_t first, size_t count)
+        : product(p), table(table), excess(table.loops[p.matrix.format].excess),
+          blocks((p.matrix.blocks() + 1) / 2 * 2),
+          block_bytes(p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS),
+          tiles(cut(first, count, table.max_tile)), memory(count * row_bytes()) {}
+
+    size_t row_bytes() const { return blocks * block_bytes; }
+
+    // Returns the rows that have no form in 8 bits.
+    std::vector<size_t> fill(int threads) {
+        const size_t first = tiles[0].first,
+                     count = tiles.back().first + tiles.back().rows() - first;
+        std::vector<uint8_t> unfit(count);
+        const double us = double(count * product.matrix.inputs) / QUANTIZED_PER_US;
+        share(tiles.size(), threads_for(us, threads), [&](size_t n, size_t) {
+            const Tile &tile = tiles[n];
+            for (size_t row = 0; row < tile.rows(); row++)
+                unfit[tile.first + row - first] = !fill_row(tile, row);
+        });
+        std::vector<size_t> rows;
+        for (size_t row = 0; row < count; row++)
+            if (unfit[row]) rows.push_back(first + row);
+        return rows;
+    }
+
+    void multiply(const uint8_t *group, size_t n) const {
+        const QuantizedLoops &loops = table.loops[product.matrix.format];
+        const ProductFn *functions =
+            product.quantize_activations ? loops.product : loops.product_f32;
+        const size_t lanes = std::min(LANES, product.matrix.outputs - n * LANES);
+        for (const Tile &tile : tiles)
+            functions[tile.size_log2](blocks, group, memory.get() + tile.at,
+                                      product.out + ptrdiff_t(tile.first) * product.out_stride +
+                                          n * LANES,
+                                      product.out_stride, lanes);
+    }
+
+  private:
+    const Product &product;
+    const QuantizedTable &table;
+    const int32_t excess;
+    const size_t blocks, block_bytes;
+    const std::vector<Tile> tiles;
+    const Memory memory;
+
+    std::vector<Tile> cut(size_t first, size_t count, size_t most) const {
+        std::vector<Tile> made;
+        size_t log2 = 0, at = 0;
+        while (size_t(2) << log2 <= most) log2++;
+        for (const size_t end = first + count; first < end;) {
+            while (size_t(1) << log2 > end - first) log2--;
+            made.push_back({first, log2, at});
+            first += made.back().rows(), at += made.back().rows() * row_bytes();
+        }
+        return made;
+    }
+
+    bool fill_row(const Tile &tile, size_t row) const {
+        const size_t rows = tile.rows(), last = product.matrix.blocks();
+        const float *x = product.x + ptrdiff_t(tile.first + row) * product.x_stride;
+        uint8_t *to = memory.get() + tile.at;
+        if (product.quantize_activations) {
+            const float zeros[BLOCK] = {};
+            if (last < blocks)
+                table.quantize(1, rows, row, excess, to + last * rows * BLOCK_BYTES, zeros);
+            return table.quantize(last, rows, row, excess, to, x);
+        }
+        for (size_t block = 0; block < blocks; block++) {
+            uint8_t *values = to + (block * rows + row) * BLOCK_FLOATS;
+            if (block < last)
+                std::memcpy(values, x + block * BLOCK, BLOCK_FLOATS);
+            else
+                std::memset(values, 0, BLOCK_FLOATS);
+        }
+        return true;
+    }
+};
+
+void pack(const QuantizedMatrix &m, const uint8_t *rows, size_t n, uint8_t *group) {
+    const size_t lanes = std::min(LANES, m.outputs - n * LANES);
+    simd_unit()->quantized()->loops[m.format].pack(m.blocks(), lanes, group,
+                                                   rows + n * LANES * m.row_bytes(), m.row_bytes());
+}
+
+// Some rows of x: all groups with them.
+void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
+    const QuantizedTable &table = *simd_unit()->quantized();
+    Activations activations(p, table, first, count);
+    const std::vector<size_t> unfit = activations.fill(allowed);
+
+    // Rows that have no form in 8 bits are multiplied again, one by one, as they are.
+    Product exact = p;
+    exact.quantize_activations = false;
+    std::vector<std::unique_ptr<Activations>> again;
+    for (size_t row : unfit) {
+        again.push_back(std::make_unique<Activations>(exact, table, row, 1));
+        again.back()->fill(1);
+    }
+
+    const QuantizedMatrix &m = p.matrix;
+    const double read = double(m.groups() * m.group_bytes());
+    const double products = double(m.outputs) * double(m.inputs) * double(count);
+    const int threads =
+        threads_for(std::max(read / READ_PER_US, products / PRODUCTS_PER_US), allowed);
+    const Memory scratch(p.packed ? 0 : size_t(threads) * m.group_bytes());
+    share(m.groups(), threads, [&](size_t n, size_t thread) {
+        const uint8_t *group;
+        if (p.packed) {
+            group = p.packed->group(n);
+        } else {
+            uint8_t *made = scratch.get() + thread * m.group_bytes();
+            pack(m, p.rows, n, made);
+            group = made;
+        }
+        activations.multiply(group, n);
+        for (const auto &row : again) row->multiply(group, n);
+    });
+}
+
+} // namespace
+
+void Memory::Free::operator()(uint8_t *p) const { std::free(p); }
+
+Memory::Memory(size_t bytes) {
+    const size_t alignment = bytes < 2 * LARGE_PAGE ? LINE : LARGE_PAGE;
+    if (bytes == 0) return;
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    at.reset(static_cast<uint8_t *>(std::aligned_alloc(alignment, bytes)));
+    if (!at) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (alignment == LARGE_PAGE) madvise(at.get(), bytes, MADV_HUGEPAGE);
+#endif
+}
+
+PackedWeights::PackedWeights(const QuantizedMatrix &of, const uint8_t *rows, int threads)
+    : matrix(of), bytes(of.groups() * of.group_bytes()), memory(bytes) {
+    share(
+        matrix.groups(), threads_for(double(bytes) / READ_PER_US, allowed_threads(threads)),
+        [&](size_t n, size_t) { pack(matrix, rows, n, memory.get() + n * matrix.group_bytes()); });
+}
+
+void PackedWeights::unpack(uint8_t *rows) const {
+    const QuantizedFacts &facts = QUANTIZED_FACTS[matrix.format];
+    const size_t values = facts.row_block - 2;
+    for (size_t row = 0; row < matrix.outputs; row++) {
+        const size_t lane = row % LANES;
+        for (size_t block = 0; block < matrix.blocks(); block++, rows += facts.row_block) {
+            const uint8_t *pair = group(row / LANES) + block / 2 * pair_bytes(matrix.format);
+            const uint8_t *bytes = pair + PAIR_SCALES + block % 2 * facts.block;
+            std::memcpy(rows, pair + (block % 2 * LANES + lane) * 2, 2);
+            for (size_t at = 0; at < values; at += 4)
+                std::memcpy(rows + 2 + at, bytes + at * LANES + lane * 4, 4);
+        }
+    }
+}
+
+uint64_t read_all(const uint8_t *p, size_t bytes, int threads) {
+    constexpr size_t PIECE = size_t(64) << 10;
+    std::atomic<uint64_t> all = 0;
+    share((bytes + PIECE - 1) / PIECE, allowed_threads(threads), [&](size_t n, size_t) {
+        const size_t at = n * PIECE;
+        all ^= simd_unit()->quantized()->read(std::min(PIECE, bytes - at), p + at);
+    });
+    return all;
+}
+
+void multiply(const Product &p, int threads) {
+    if (p.count == 0 || p.matrix.outputs == 0) return;
+    if (p.matrix.inputs == 0) {
+        for (size_t row = 0; row < p.count; row++)
+            std::fill_n(p.out + ptrdiff_t(row) * p.out_stride, p.matrix.outputs, 0.0f);
+        return;
+    }
+    const size_t row_bytes =
+        p.matrix.blocks() * (p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS);
+    const size_t most = std::max<size_t>(ACTIVATION_BYTES / row_bytes / MAX_TILE, 4) * MAX_TILE;
+    threads = allowed_threads(threads);
+    for (size_t first = 0; first < p.count; first += most)
+        multiply_rows(p, first, std::min(most, p.count - first), threads);
+}
+
+} // namespace gint

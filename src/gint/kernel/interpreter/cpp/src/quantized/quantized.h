@@ -1,0 +1,68 @@
+// Quantised products: packed weights, and products with them on several threads.
+#pragma once
+
+#include <memory>
+
+#include "quantized/quantized_table.h"
+
+namespace gint {
+
+// A matrix of `outputs` rows of `inputs` values (a multiple of BLOCK) in GGUF's blocks, row by row.
+struct QuantizedMatrix {
+    QuantizedFormat format;
+    size_t outputs, inputs;
+
+    size_t blocks() const { return inputs / BLOCK; }
+    size_t groups() const { return (outputs + LANES - 1) / LANES; }
+    size_t row_bytes() const { return blocks() * QUANTIZED_FACTS[format].row_block; }
+    size_t group_bytes() const { return (blocks() + 1) / 2 * pair_bytes(format); }
+};
+
+// Memory aligned to a cache line, and in large pages where there is much of it.
+class Memory {
+  public:
+    explicit Memory(size_t bytes); // throws std::bad_alloc
+    uint8_t *get() const { return at.get(); }
+
+  private:
+    struct Free {
+        void operator()(uint8_t *p) const;
+    };
+    std::unique_ptr<uint8_t, Free> at;
+};
+
+// Weights in the loops' own layout.
+class PackedWeights {
+  public:
+    PackedWeights(const QuantizedMatrix &matrix, const uint8_t *rows, int threads);
+
+    const QuantizedMatrix matrix;
+    const size_t bytes;
+    const uint8_t *group(size_t n) const { return memory.get() + n * matrix.group_bytes(); }
+    void unpack(uint8_t *rows) const;
+
+  private:
+    Memory memory;
+};
+
+// Float32 matrices; strides in elements, rows without gaps.
+struct Product {
+    QuantizedMatrix matrix;
+    const PackedWeights *packed; // or null, and the weights are `rows`
+    const uint8_t *rows;
+    size_t count; // rows of x and out
+    const float *x;
+    ptrdiff_t x_stride;
+    float *out;
+    ptrdiff_t out_stride;
+    bool quantize_activations;
+};
+
+// out[i, o] <- sum of x[i, k] * weights[o, k]. Up to `threads` threads (0: OpenMP's own number);
+// the result does not depend on it, nor on whether the weights are packed, nor on the other rows.
+void multiply(const Product &product, int threads);
+
+// Reads all bytes as the products would; for benchmarks. Returns something that depends on them.
+uint64_t read_all(const uint8_t *p, size_t bytes, int threads);
+
+} // namespace gint

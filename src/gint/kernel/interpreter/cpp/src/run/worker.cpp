@@ -1,0 +1,355 @@
+#include "run/worker.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace gint {
+
+namespace {
+
+// The frame of a thread, kept for its next launch.
+struct Arena {
+    char *memory = nullptr;
+    size_t size = 0;
+    ~Arena() { std::free(memory); }
+
+    char *at_least(size_t bytes) {
+        if (bytes <= size) return memory;
+        std::free(memory);
+        size = (bytes + 4095) / 4096 * 4096;
+        memory = static_cast<char *>(std::aligned_alloc(4096, size));
+        if (!memory) size = 0;
+        return memory;
+    }
+};
+thread_local Arena arena;
+
+uint8_t type_of(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
+
+} // namespace
+
+Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool)
+    : s(schedule), base(slots) {
+    size_t accumulators = 0;
+    for (const SectionPlan &section : s.sections)
+        accumulators = std::max(accumulators, section.accumulators.size());
+    const size_t tables =
+        (s.places.size() + s.touched.size()) * sizeof(char *) + accumulators * sizeof(Carry);
+    frame = arena.at_least(s.frame_bytes + tables);
+    if (!frame) return;
+    place = reinterpret_cast<char **>(frame + s.frame_bytes);
+    block_base = place + s.places.size();
+    carries = reinterpret_cast<Carry *>(block_base + s.touched.size());
+    for (size_t k = 0; k < s.places.size(); k++) {
+        const Place &at = s.places[k];
+        if (at.kind == Place::CONSTANT)
+            place[k] = const_cast<char *>(reinterpret_cast<const char *>(pool)) + at.at;
+        else if (at.kind != Place::SLOT)
+            place[k] = frame + at.at;
+    }
+}
+
+void Worker::run_blocks(int64_t first, int64_t last) {
+    if (first >= last) return;
+    set_position(s.parallel, first);
+    if (is_one_tile()) return run_rows(last - first);
+    for (int64_t block = first; block < last; block++) {
+        point_at_block();
+        for (const SectionPlan &section : s.sections) {
+            if (section.kind == SectionKind::SCALAR) {
+                run_scalar(section);
+                continue;
+            }
+            begin_accumulators(section);
+            run_tiles(section, 0, s.reduced.total);
+            close_accumulators(section);
+        }
+        advance(s.parallel);
+    }
+}
+
+// The same where a row is one tile. Many rows are short: what does not change from row to row, or
+// from section to section, is done once.
+void Worker::run_rows(int64_t rows) {
+    const Layout &l = s.layout;
+    const bool edges = (l.axis_a >= 0 && !l.reduced[l.axis_a]) ||
+                       (l.axis_b >= 0 && !l.reduced[l.axis_b]); // are some tiles smaller?
+    size_t tile[4], one[4];
+    for (const SectionPlan &section : s.sections)
+        for (uint16_t p : section.kept) place[p] = frame + s.places[p].at;
+    for (int64_t row = 0; row < rows; row++) {
+        point_at_block();
+        for (size_t k = 0; k < s.touched.size(); k++) place[s.touched[k].place] = block_base[k];
+        if (row == 0 || edges) {
+            measure_tile(true);
+            std::copy(count, count + 4, one);
+            measure_tile(false);
+            std::copy(count, count + 4, tile);
+        }
+        for (const SectionPlan &section : s.sections) {
+            const bool scalar = section.kind == SectionKind::SCALAR;
+            std::copy(scalar ? one : tile, (scalar ? one : tile) + 4, count);
+            ahead_count = 0;
+            if (!section.prefetches.empty()) look_ahead(section);
+            run_steps(section);
+        }
+        advance(s.parallel);
+    }
+}
+
+void Worker::enter_block(int64_t block) {
+    set_position(s.parallel, block);
+    point_at_block();
+}
+
+void Worker::run_scalar(const SectionPlan &section) {
+    ahead_count = 0;
+    set_position(s.reduced, 0);
+    measure_tile(true);
+    point_at_tile(section);
+    run_steps(section);
+}
+
+void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
+    if (first >= last) return;
+    kept_elements = 0;
+    set_position(s.reduced, first);
+    for (int64_t tile = first; tile < last; tile++) {
+        measure_tile(false);
+        point_at_tile(section);
+        look_ahead(section);
+        run_steps(section);
+        kept_elements += int64_t(count[FULL]);
+        advance(s.reduced);
+    }
+}
+
+// Positions
+
+void Worker::set_position(const Grid &grid, int64_t index) {
+    for (int k = grid.rank - 1; k >= 0; k--) {
+        position[grid.axis[k]] = index % grid.count[k] * grid.step[k];
+        index /= grid.count[k];
+    }
+}
+
+void Worker::advance(const Grid &grid) {
+    for (int k = grid.rank - 1; k >= 0; k--) {
+        int64_t &at = position[grid.axis[k]];
+        at += grid.step[k];
+        if (at < s.layout.extent[grid.axis[k]]) return;
+        at = 0;
+    }
+}
+
+// How many elements each shape has here: tiles at the far end of an axis are smaller, and a scalar
+// section sees one position of the reduced axes.
+void Worker::measure_tile(bool scalar) {
+    const Layout &l = s.layout;
+    size_t rows = 1, cols = 1;
+    if (l.axis_a >= 0 && !(scalar && l.reduced[l.axis_a]))
+        rows = size_t(std::min(l.rows, l.extent[l.axis_a] - position[l.axis_a]));
+    if (l.axis_b >= 0 && !(scalar && l.reduced[l.axis_b]))
+        cols = size_t(std::min(l.cols, l.extent[l.axis_b] - position[l.axis_b]));
+    count[UNIFORM] = 1;
+    count[ROWS] = rows;
+    count[COLS] = cols;
+    count[FULL] = rows * cols;
+}
+
+void Worker::point_at_block() {
+    for (size_t k = 0; k < s.touched.size(); k++) {
+        char *at = base[k];
+        for (int a = 0; a < s.parallel.rank; a++)
+            at += position[s.parallel.axis[a]] * s.touched[k].strides[s.parallel.axis[a]];
+        block_base[k] = at;
+    }
+}
+
+void Worker::point_at_tile(const SectionPlan &section) {
+    for (uint16_t p : section.slots) {
+        const size_t k = s.places[p].at;
+        char *at = block_base[k];
+        for (int a = 0; a < s.reduced.rank; a++)
+            at += position[s.reduced.axis[a]] * s.touched[k].strides[s.reduced.axis[a]];
+        place[p] = at;
+    }
+    for (uint16_t p : section.kept)
+        place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
+}
+
+void Worker::look_ahead(const SectionPlan &section) {
+    ahead_count = 0;
+    size_t bytes = 0;
+    for (const Prefetch &next : section.prefetches) {
+        if (ahead_count == MOST_AHEAD) break;
+        const char *from = place[next.place] + next.distance;
+        const size_t size = count[next.shape] << next.size_log2;
+        ahead[ahead_count++] = {from, from + size};
+        bytes += size;
+    }
+    if (ahead_count) ahead_bytes = (bytes / section.pauses + 64) / 64 * 64;
+}
+
+void Worker::ask_ahead() {
+    Ahead &last = ahead[ahead_count - 1];
+    const size_t bytes = std::min(ahead_bytes, size_t(last.to - last.from));
+    s.loops->prefetch(bytes, last.from);
+    last.from += bytes;
+    if (last.from == last.to) ahead_count--;
+}
+
+// Steps
+
+void Worker::run_steps(const SectionPlan &section) {
+    const LoopTable &k = *s.loops;
+    for (const Step &step : section.steps) {
+        if (ahead_count) ask_ahead();
+        const size_t n = count[step.shape];
+        char *d = place[step.d], *a = place[step.a];
+        const bool full = step.shape == FULL;
+        switch (step.kind) {
+        case Step::APPLY:
+            step.apply(n, d, a, place[step.b], place[step.c], &error);
+            break;
+        case Step::GATHER:
+        case Step::SCATTER:
+            step.move(full ? count[ROWS] : 1, full ? count[COLS] : n, d, a, step.row_stride,
+                      step.col_stride);
+            break;
+        case Step::TRANSPOSE:
+            step.transpose(count[step.n ? COLS : ROWS], count[step.n ? ROWS : COLS], d,
+                           step.row_stride, a, step.col_stride);
+            break;
+        case Step::COPY:
+            std::memcpy(d, a, n << step.size_log2);
+            break;
+        case Step::STREAM:
+            k.stream(n << step.size_log2, d, a);
+            break;
+        case Step::STREAM_ROWS: {
+            const size_t bytes = count[COLS] << step.size_log2;
+            for (size_t i = 0; i < count[ROWS]; i++)
+                k.stream(bytes, d + (ptrdiff_t(i) * step.row_stride << step.size_log2),
+                         a + i * bytes);
+            break;
+        }
+        case Step::FILL:
+            k.fill(step.size_log2, n, d, a);
+            break;
+        case Step::REPEAT_ROWS:
+            k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a);
+            break;
+        case Step::REPEAT_COLS: {
+            const size_t bytes = count[COLS] << step.size_log2;
+            for (size_t i = 0; i < count[ROWS]; i++) std::memcpy(d + i * bytes, a, bytes);
+            break;
+        }
+        case Step::IOTA:
+            k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
+            break;
+        case Step::CHAIN:
+            run_chain(section.chains[step.n], n, d);
+            break;
+        case Step::CHAIN_FOLD:
+            fold_chain(section.chains[step.n], n, section.accumulators[step.d], carries[step.d]);
+            break;
+        case Step::REDUCE:
+            reduce(section.accumulators[step.n], carries[step.n], step);
+            break;
+        }
+    }
+}
+
+void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
+    const ChainLoops &k = s.loops->chain[chain.type];
+    const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
+    const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
+    run_blocks_of(chain, blocks, {stream ? k.store_stream : k.store[chain.result_form], d});
+    if (done == n) return;
+    if (chain.result_form == CHAIN_PACKED)
+        return run_rest_of(chain, done, n, d + done * type_size(chain.type));
+    char *rest = place[chain.scratch];
+    run_rest_of(chain, done, n, rest);
+    const uint8_t type = type_of(chain.result_form);
+    s.loops->narrow[type](n - done, d + done * type_size(type), rest, rest, rest, &error);
+}
+
+void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
+    const ChainLoops &k = s.loops->chain[chain.type];
+    char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
+    char *scratch = place[chain.scratch];
+    if (chain.squares) {
+        const bool shifted = chain.links.size() == 2;
+        const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
+        chain.fold->squares(n, result, place[chain.start], shift);
+    } else if (n * type_size(chain.type) < FOLD_BYTES) {
+        run_rest_of(chain, 0, n, scratch);
+        acc.fold.rows(1, n, result, scratch);
+    } else {
+        alignas(64) char lanes[FOLD_BYTES];
+        // What does not fill a block starts at the first lane: a block may be less than all lanes.
+        const size_t lanes_each = FOLD_BYTES / type_size(chain.type);
+        size_t blocks = n >> k.block_log2;
+        while (blocks << k.block_log2 & (lanes_each - 1)) blocks--;
+        const size_t done = blocks << k.block_log2;
+        chain.fold->begin(lanes);
+        run_blocks_of(chain, blocks, {chain.fold->link, lanes});
+        if (done != n) {
+            run_rest_of(chain, done, n, scratch);
+            chain.fold->add(n - done, lanes, scratch);
+        }
+        chain.fold->end(result, lanes);
+    }
+    if (!is_one_tile()) push(acc, carry);
+}
+
+void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
+    if (!blocks) return;
+    const size_t count = chain.links.size();
+    ChainArgument arguments[32];
+    arguments[0] = {nullptr, place[chain.start]};
+    for (size_t i = 0; i < count; i++)
+        arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
+    arguments[count + 1] = end;
+    size_t block = 0;
+    for (; ahead_count && block < blocks; block++) {
+        ask_ahead();
+        chain.run(arguments, block, block + 1);
+    }
+    chain.run(arguments, block, blocks);
+}
+
+// What does not fill a block goes link by link: elements from `first` on, to d.
+void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d) {
+    const size_t at = first * type_size(chain.type), count = chain.links.size();
+    char *scratch = place[chain.scratch], *other = scratch + BLOCK_BYTES;
+    const char *acc = place[chain.start] + at;
+    if (chain.start_form) acc = widen(chain.start_form, place[chain.start], first, n, scratch);
+    for (size_t i = 0; i < count; i++) {
+        const ChainPlan::Link &l = chain.links[i];
+        char *y = place[l.operand] + (l.form == CHAIN_SCALAR ? 0 : at);
+        if (l.form > CHAIN_SCALAR) y = widen(l.form, place[l.operand], first, n, other);
+        if (l.op == CHAIN_KEEP) {
+            std::memcpy(y, acc, (n - first) * type_size(chain.type));
+            continue;
+        }
+        char *to = i + 1 == count ? d : scratch;
+        l.one(n - first, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
+        acc = to;
+    }
+    if (acc != d && n != first) std::memcpy(d, acc, (n - first) * type_size(chain.type));
+}
+
+// Halves from the first to the nth, at most a block of them, as floats.
+char *Worker::widen(ChainForm form, const char *from, size_t first, size_t n, char *to) {
+    const uint8_t type = type_of(form);
+    const char *source = from + first * type_size(type);
+    s.loops->widen[type](n - first, to, source, source, source, &error);
+    return to;
+}
+
+void Worker::copy_shared(const Worker &other) { std::memcpy(frame, other.frame, s.shared_bytes); }
+
+} // namespace gint

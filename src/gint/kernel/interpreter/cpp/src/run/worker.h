@@ -1,0 +1,84 @@
+// One thread's part of a launch: its frame of registers, and the loops over sections and tiles.
+#pragma once
+
+#include "schedule/schedule.h"
+
+namespace gint {
+
+class Worker {
+  public:
+    // `base[k]` is the first element of Schedule::touched[k]. False in `ready` without memory.
+    Worker(const Schedule &schedule, char *const *base, const uint8_t *pool);
+    bool ready() const { return frame != nullptr; }
+
+    // Whole rows: all sections for each block of the parallel grid in turn.
+    void run_blocks(int64_t first, int64_t last);
+
+    // The pieces of it, for rows that several workers share.
+    void enter_block(int64_t block);
+    void run_scalar(const SectionPlan &section);
+    void run_tiles(const SectionPlan &section, int64_t first, int64_t last);
+    void begin_accumulators(const SectionPlan &section);
+    void close_accumulators(const SectionPlan &section);
+    // The fold of what was accumulated since `begin`, to and from memory shared by workers:
+    // for each accumulator its values, then its indices.
+    void save_chunk(const SectionPlan &section, char *to);
+    void add_chunk(const SectionPlan &section, const char *from);
+    static size_t chunk_bytes(const SectionPlan &section);
+    void copy_shared(const Worker &other);
+
+    int32_t error = 0;
+
+  private:
+    const Schedule &s;
+    char *const *base;
+    char *frame = nullptr;
+    char **place;      // current address of each place
+    char **block_base; // per touched slot, with the parallel position
+    int64_t position[MAX_AXES] = {};
+    size_t count[4]; // elements of each Shape in the current tile
+    int64_t kept_elements = 0;
+
+    struct Carry {
+        int64_t pushed, in_group;
+    };
+    Carry *carries; // per accumulator of the current section
+
+    // Lines still to be asked for on behalf of the next block.
+    static constexpr int MOST_AHEAD = 8;
+    struct Ahead {
+        const char *from, *to;
+    } ahead[MOST_AHEAD];
+    int ahead_count = 0;
+    size_t ahead_bytes = 0; // per pause
+
+    void run_rows(int64_t rows);
+    // Then nothing is to be combined: a reduction's tile is folded to its result.
+    bool is_one_tile() const { return s.reduced.total == 1; }
+    void look_ahead(const SectionPlan &section);
+    void ask_ahead();
+    void set_position(const Grid &grid, int64_t index);
+    void advance(const Grid &grid);
+    void measure_tile(bool scalar);
+    void point_at_block();
+    void point_at_tile(const SectionPlan &section);
+    void run_steps(const SectionPlan &section);
+    void run_chain(const ChainPlan &chain, size_t n, char *d);
+    void fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end);
+    char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
+    void run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d);
+    void reduce(const Accumulator &acc, Carry &carry, const Step &step);
+    void push(const Accumulator &acc, Carry &carry);
+    void flush(const Accumulator &acc, Carry &carry);
+    const char *total(const Accumulator &acc, const Carry &carry, const int64_t **indices);
+    void merge(const Accumulator &acc, int level, const char *values, const int64_t *indices);
+    char *level(const Accumulator &acc, int n) {
+        return frame + acc.levels_at + n * acc.level_bytes;
+    }
+    int64_t *index_level(const Accumulator &acc, int n) {
+        return reinterpret_cast<int64_t *>(frame + acc.index_levels_at + n * acc.index_level_bytes);
+    }
+};
+
+} // namespace gint

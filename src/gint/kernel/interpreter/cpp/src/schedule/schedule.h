@@ -1,0 +1,153 @@
+// A program made ready for one layout: for every section the steps to run per tile, with every
+// operand resolved to a place. Made once per shape, shared by all threads, never changed.
+#pragma once
+
+#include <memory>
+
+#include "layout/layout.h"
+#include "loops/loop_table.h"
+
+namespace gint {
+
+// What an operand or result varies over within a tile, as bits: 0 one value, ROWS one per row, COLS
+// one per column, ROWS | COLS one per element. Also the index of its number of elements.
+enum Shape : uint8_t { UNIFORM = 0, ROWS = 1, COLS = 2, FULL = 3 };
+
+// Where a value lies; a worker holds a pointer per place.
+struct Place {
+    enum Kind : uint8_t { FRAME, CONSTANT, SLOT, KEPT, SCRATCH } kind;
+    uint8_t size_log2; // of an element
+    size_t at; // byte offset in the worker's frame, or in the pool (CONSTANT); SLOT: in `touched`
+};
+
+struct Step {
+    enum Kind : uint8_t {
+        APPLY,       // p[d] <- apply(p[a], p[b], p[c])
+        GATHER,      // p[d] <- the tile at p[a] with strides
+        SCATTER,     // the tile at p[d] with strides <- p[a]
+        TRANSPOSE,   // the tile at p[d] <- the tile at p[a], each packed along the other's strides
+        COPY,        // p[d] <- p[a]
+        STREAM,      // the same past the caches
+        STREAM_ROWS, // the lines at p[d], row_stride apart, <- p[a], past the caches
+        FILL,        // p[d] <- the one value at p[a]
+        REPEAT_ROWS, // p[d] <- each value of p[a] along its row
+        REPEAT_COLS, // p[d] <- the line p[a] in every row
+        IOTA,        // p[d] <- position along `axis` and following
+        CHAIN,       // p[d] <- chain n of p[a]
+        CHAIN_FOLD,  // accumulator d folds chain n of p[a], a row
+        REDUCE,      // accumulator n folds p[a] (and the indices p[b])
+    } kind;
+    uint8_t shape;     // of the result
+    uint8_t size_log2; // of an element moved
+    uint16_t d, a, b, c;
+    uint16_t
+        n; // accumulator or chain; axis of IOTA; TRANSPOSE: do the lines of p[d] run along rows
+    union {
+        ApplyFn apply;
+        GatherFn move;
+        TransposeFn transpose;
+    };
+    // In elements, of moves and of a strided operand of REDUCE; TRANSPOSE: between lines of p[d],
+    // of p[a].
+    int64_t row_stride, col_stride;
+};
+
+// What the next block of the parallel grid will read from a slot, `distance` bytes on. Asked for
+// while this block is computed, a few lines at a time: a core can wait for some twenty lines at
+// once, and would stall at the next.
+struct Prefetch {
+    uint16_t place;
+    uint8_t shape, size_log2;
+    int64_t distance;
+};
+
+// A block of a chain in any instruction set; a chain's scratch holds two.
+constexpr size_t BLOCK_BYTES = 512;
+
+// Arithmetic in vector registers: from `start`, through the links.
+struct ChainPlan {
+    struct Link {
+        ChainLink link;   // this operation, or this one and the next
+        ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
+                          // CHAIN_KEEP none
+        uint16_t operand; // place, if any
+        ChainOp op;
+        ChainForm form;             // of the operand
+        bool acc_first, acc_second; // which operands of `one` are the accumulator
+    };
+    std::vector<Link> links;
+    ChainRun run; // of whole blocks
+    uint8_t type;
+    bool streamed; // the result goes past the caches
+    uint16_t start, scratch;
+    ChainForm start_form, result_form;
+    const ChainFold *fold; // the result is not stored but folded; or null
+    bool squares;          // and the links are those of ChainFold::squares
+};
+
+// An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a
+// binary counter holds the fold of 2^n groups, `shape` elements each.
+struct Accumulator {
+    bool has_index, by_rows; // by_rows: the tile's lines are folded, else its columns
+    uint8_t shape;           // of the result
+    uint8_t operand_shape;   // of the tile folded
+    uint8_t size_log2;
+    uint16_t result;         // place
+    int64_t tiles_per_group; // folded one after the other before they count as a partial result
+    size_t levels_at, index_levels_at, level_bytes, index_level_bytes; // in the frame
+    size_t partial_at, index_partial_at;                               // the open group
+    Reduction fold;
+    IndexReduction fold_index;
+};
+
+struct SectionPlan {
+    SectionKind kind;
+    std::vector<Step> steps;
+    std::vector<uint16_t> slots; // places of slots that steps touch
+    std::vector<uint16_t> kept;  // places that move on by a tile
+    std::vector<Accumulator> accumulators;
+    std::vector<ChainPlan> chains;
+    std::vector<Prefetch> prefetches;
+    uint32_t pauses = 0; // points within a tile at which some of them are issued
+    double cost = 0;     // per element, see op_cost
+};
+
+// The tiles of some axes in order: `count` pieces of `step` along each, the last axis fastest.
+struct Grid {
+    int rank = 0;
+    int axis[MAX_AXES];
+    int64_t step[MAX_AXES], count[MAX_AXES];
+    int64_t total = 1;
+};
+
+struct Schedule {
+    Layout layout;
+    std::vector<Place> places;
+    std::vector<Step> prologue; // values that depend on parameters and extents alone
+    std::vector<SectionPlan> sections;
+    Grid parallel, reduced;
+    const LoopTable *loops;
+    size_t frame_bytes = 0;
+    size_t shared_at = 0, shared_bytes = 0; // of the frame: what one section leaves to later ones
+    int64_t tiles_per_group = 1;
+    int64_t tiles_per_chunk = 16; // the unit by which threads share a reduction
+    double work = 0;              // of a launch, in units of op_cost
+    bool streams = false;
+    bool shares_rows = false;                          // few long rows may be split over threads
+    std::vector<uint8_t> pool;                         // constants, filled in but for parameters
+    std::vector<std::pair<uint16_t, size_t>> param_at; // parameter -> offset in the pool
+
+    struct Touched {
+        uint16_t slot, place;
+        uint8_t size;              // of an element
+        int64_t strides[MAX_AXES]; // in bytes, per axis of the layout
+    };
+    std::vector<Touched> touched; // indexed by Place::at of SLOT places
+};
+
+// `groups[n]` is the slot that n shares its elements with, or n. Large outputs are streamed.
+std::shared_ptr<const Schedule> make_schedule(const Program &program, const Binding &binding,
+                                              const std::vector<uint16_t> &groups,
+                                              const LoopTable &loops);
+
+} // namespace gint

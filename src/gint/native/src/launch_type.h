@@ -1,0 +1,19 @@
+// The Python type of a prepared launch: launch(pointer or array, ...) -> error flag.
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+
+#include "run/kernel.h"
+
+namespace gint {
+
+// Adds the type `Launch` to the module; false with a Python error set.
+bool add_launch_type(PyObject *module);
+
+// A new reference; null with a Python error set. `explain(*pointers)` must raise: it is called
+// where the launch must not run.
+PyObject *make_launch(std::shared_ptr<Launch> launch, PyObject *explain);
+
+} // namespace gint

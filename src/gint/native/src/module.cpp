@@ -1,0 +1,196 @@
+// gint.native._native: what Python sees of the interpreter.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "arrays.h"
+#include "cpu/simd_unit.h"
+#include "cpu/threads.h"
+#include "launch_type.h"
+#include "quantized_module.h"
+#include "recall.h"
+#include "run/kernel.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace gint;
+
+namespace {
+
+// (type, reads, writes, axes)
+using SlotFacts = std::tuple<int, bool, bool, std::vector<int>>;
+// (kind, number of instructions)
+using SectionFacts = std::pair<int, int>;
+
+Program make_program(const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
+                     const std::vector<int> &params, const std::vector<SectionFacts> &sections,
+                     nb::bytes code, nb::bytes register_types) {
+    Program p;
+    p.reduced = reduced;
+    for (const auto &[type, reads, writes, axes] : slots) {
+        Slot slot{uint8_t(type), reads, writes, false, false, {}};
+        for (int axis : axes) slot.axes.push_back(uint8_t(axis));
+        p.slots.push_back(std::move(slot));
+    }
+    for (int type : params) p.params.push_back(uint8_t(type));
+    for (auto [kind, count] : sections)
+        p.sections.push_back({SectionKind(kind), 0, uint32_t(count)});
+    if (code.size() % sizeof(Instruction))
+        throw std::invalid_argument("The program was not verified.");
+    p.code.resize(code.size() / sizeof(Instruction));
+    std::memcpy(p.code.data(), code.c_str(), code.size());
+    const auto *types = reinterpret_cast<const uint8_t *>(register_types.c_str());
+    p.register_types.assign(types, types + register_types.size());
+    return p;
+}
+
+// Python integers beyond 64 bits, negative pointers and the like: no binding that may run.
+struct Refused {};
+
+int64_t integer(nb::handle value) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    if (overflow || (number == -1 && PyErr_Occurred())) {
+        PyErr_Clear();
+        throw Refused{};
+    }
+    return number;
+}
+
+uint64_t address(nb::handle value) {
+    const unsigned long long number = PyLong_AsUnsignedLongLong(value.ptr());
+    if (number == ~0ull && PyErr_Occurred()) {
+        PyErr_Clear();
+        throw Refused{};
+    }
+    return number;
+}
+
+uint64_t parameter(nb::handle value, uint8_t type) {
+    if (type == GI_i64) return uint64_t(integer(value));
+    const double number = PyFloat_AsDouble(value.ptr());
+    if (number == -1.0 && PyErr_Occurred()) throw nb::python_error();
+    uint64_t bits;
+    std::memcpy(&bits, &number, 8);
+    return bits;
+}
+
+void read_strides(nb::handle strides, const Slot &slot, SlotBinding &out) {
+    nb::tuple entries = nb::cast<nb::tuple>(strides);
+    if (entries.size() != slot.axes.size()) throw Refused{};
+    for (size_t k = 0; k < entries.size(); k++) out.strides[k] = integer(entries[k]);
+}
+
+// Slots are (storage_bytes, offset, strides); with `pointers`, (pointer, storage_bytes, ...).
+Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::tuple slots,
+                     std::vector<uint64_t> *pointers) {
+    if (params.size() != p.params.size() || slots.size() != p.slots.size()) throw Refused{};
+    Binding b;
+    for (nb::handle extent : extents) b.extents.push_back(integer(extent));
+    for (size_t n = 0; n < params.size(); n++)
+        b.params.push_back(parameter(params[n], p.params[n]));
+    for (size_t n = 0; n < slots.size(); n++) {
+        nb::tuple slot = nb::cast<nb::tuple>(slots[n]);
+        const size_t first = pointers ? 1 : 0;
+        if (slot.size() != first + 3) throw Refused{};
+        if (pointers) pointers->push_back(address(slot[0]));
+        SlotBinding bound{integer(slot[first]), integer(slot[first + 1]), {}};
+        read_strides(slot[first + 2], p.slots[n], bound);
+        b.slots.push_back(bound);
+    }
+    return b;
+}
+
+// 0 where the caller leaves it to OpenMP, asked anew at every launch.
+int thread_count(nb::object threads) {
+    if (threads.is_none()) return 0;
+    return int(std::clamp<int64_t>(nb::cast<int64_t>(threads), 1, 1024));
+}
+
+nb::object flag(std::optional<int32_t> result) {
+    if (!result) return nb::none();
+    if (*result & OUT_OF_MEMORY) throw std::bad_alloc();
+    return nb::int_(*result);
+}
+
+nb::object launch(Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple slots,
+                  nb::object threads) {
+    std::vector<uint64_t> pointers;
+    Binding binding;
+    try {
+        binding = read_binding(kernel.get(), extents, params, slots, &pointers);
+    } catch (const Refused &) {
+        return nb::none();
+    }
+    const int count = thread_count(threads);
+    std::optional<int32_t> result;
+    {
+        nb::gil_scoped_release released;
+        result = kernel.launch(binding, pointers.data(), count);
+    }
+    return flag(result);
+}
+
+nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple slots,
+                   nb::object threads, nb::callable explain) {
+    try {
+        Binding binding = read_binding(kernel.get(), extents, params, slots, nullptr);
+        auto made = kernel.prepare(std::move(binding), thread_count(threads));
+        if (!made) return nb::none();
+        PyObject *object = make_launch(std::move(made), explain.ptr());
+        if (!object) throw nb::python_error();
+        return nb::steal(object);
+    } catch (const Refused &) {
+        return nb::none();
+    }
+}
+
+// Where the first element of an array lies: NumPy's own ways take a microsecond and more.
+uintptr_t first_element(nb::handle array) {
+    if (!is_array(array.ptr())) throw nb::type_error("Only a NumPy array has an address.");
+    return Array(array.ptr()).address();
+}
+
+} // namespace
+
+NB_MODULE(_native, m) {
+    // Kernels cached for the life of the process outlive the interpreter on purpose.
+    nb::set_leak_warnings(false);
+    m.doc() = "The C++ interpreter. See gint.kernel.interpreter.cpp.backend.";
+    m.def("instruction_sets", [] {
+        size_t count;
+        const SimdUnit *units = simd_units(&count);
+        std::vector<std::pair<std::string, bool>> names;
+        for (size_t k = 0; k < count; k++)
+            names.emplace_back(units[k].name + 5, units[k].supported());
+        return names;
+    });
+    m.def("instruction_set", []() -> nb::object {
+        const SimdUnit *unit = simd_unit();
+        return unit ? nb::object(nb::str(unit->name + 5)) : nb::none();
+    });
+    m.def("default_threads", &default_threads);
+    m.def("address", &first_element, "array"_a);
+    m.attr("table_checksum") = GI_TABLE_CHECKSUM;
+
+    if (!load_arrays() || !add_launch_type(m.ptr())) throw nb::python_error();
+    nb::class_<Kernel>(m, "Kernel")
+        .def("__init__",
+             [](Kernel *self, const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
+                const std::vector<int> &params, const std::vector<SectionFacts> &sections,
+                nb::bytes code, nb::bytes register_types) {
+                 new (self)
+                     Kernel(make_program(reduced, slots, params, sections, code, register_types));
+             })
+        .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
+        .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
+             "explain"_a);
+    add_quantized(m);
+    add_recall(m);
+}

@@ -1,0 +1,129 @@
+// What Python sees of quantised products, in _native. Sizes have been checked by the caller:
+// gint.kernel.quantized.cpp_products.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+
+#include "arrays.h"
+#include "quantized/quantized.h"
+#include "quantized_module.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gint {
+
+namespace {
+
+using Shape = std::pair<size_t, size_t>; // outputs, inputs
+
+Array array(nb::handle object, bool writes = false) {
+    if (!is_array(object.ptr())) throw nb::type_error("Products are of NumPy arrays.");
+    const Array found(object.ptr());
+    if (writes && !found.is_writable()) throw nb::value_error("The array is read-only.");
+    return found;
+}
+
+QuantizedMatrix matrix(int format, Shape shape) {
+    return {QuantizedFormat(format), shape.first, shape.second};
+}
+
+// The rows of a matrix, or of an array without gaps along its last dimension.
+struct Rows {
+    size_t count;
+    ptrdiff_t stride; // in elements
+};
+
+// Nothing where a row's elements do not lie side by side.
+std::optional<Rows> rows_of(const Array &a) {
+    constexpr int64_t SIZE = sizeof(float);
+    const int last = a.rank() - 1;
+    if (last < 0) return std::nullopt;
+    if (a.is_contiguous()) {
+        size_t count = 1;
+        for (int d = 0; d < last; d++) count *= size_t(a.length(d));
+        return Rows{count, a.length(last)};
+    }
+    if (last != 1 || a.stride(1) != SIZE || a.stride(0) % SIZE) return std::nullopt;
+    return Rows{size_t(a.length(0)), a.stride(0) / SIZE};
+}
+
+// What two products have in common.
+struct Kind {
+    QuantizedMatrix matrix;
+    bool quantize_activations;
+    int threads;
+};
+
+// `weights` is PackedWeights or an array of rows of blocks. False, and nothing done, where the rows
+// of x or out are none.
+bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x_array,
+                     nb::handle out_array) {
+    const Array x = array(x_array), out = array(out_array, true);
+    const auto from = rows_of(x), to = rows_of(out);
+    if (!from || !to) return false;
+    Product p{kind.matrix,
+              nullptr,
+              nullptr,
+              from->count,
+              x.as<const float>(),
+              from->stride,
+              out.as<float>(),
+              to->stride,
+              kind.quantize_activations};
+    const PackedWeights *packed = nullptr;
+    if (nb::try_cast(weights, packed))
+        p.packed = packed;
+    else
+        p.rows = array(weights).as<const uint8_t>();
+    nb::gil_scoped_release released;
+    multiply(p, kind.threads);
+    return true;
+}
+
+} // namespace
+
+void add_quantized(nb::module_ &m) {
+    m.def("quantized_formats", [] {
+        std::vector<std::pair<std::string, size_t>> formats;
+        for (const QuantizedFacts &f : QUANTIZED_FACTS) formats.emplace_back(f.name, f.row_block);
+        return formats;
+    });
+    nb::class_<PackedWeights>(m, "PackedWeights")
+        .def("__init__",
+             [](PackedWeights *self, int format, Shape shape, nb::handle rows, int threads) {
+                 const auto *bytes = array(rows).as<const uint8_t>();
+                 nb::gil_scoped_release released;
+                 new (self) PackedWeights(matrix(format, shape), bytes, threads);
+             })
+        .def("unpack_into",
+             [](const PackedWeights &self, nb::handle rows) {
+                 auto *bytes = array(rows, true).as<uint8_t>();
+                 nb::gil_scoped_release released;
+                 self.unpack(bytes);
+             })
+        .def_ro("nbytes", &PackedWeights::bytes);
+    nb::class_<Kind>(m, "Product")
+        .def("__init__",
+             [](Kind *self, int format, Shape shape, bool quantize_activations, int threads) {
+                 new (self) Kind{matrix(format, shape), quantize_activations, threads};
+             })
+        .def("try_multiply", &multiply_arrays)
+        // As a launch that is recalled: operands of a layout that `try_multiply` took.
+        .def("__call__", [](const Kind &self, nb::handle x, nb::handle weights, nb::handle out) {
+            if (!multiply_arrays(self, weights, x, out))
+                throw nb::value_error("The rows of x or out do not lie side by side.");
+        });
+    m.def("read_all", [](nb::handle memory, int threads) {
+        const Array all = array(memory);
+        size_t bytes = all.plain_size();
+        for (int d = 0; d < all.rank(); d++) bytes *= size_t(all.length(d));
+        nb::gil_scoped_release released;
+        return read_all(all.as<const uint8_t>(), bytes, threads);
+    });
+}
+
+} // namespace gint
