@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.report import Table
+from gint.backend import registry
 from gint.demo.page import write
 from gint.kernel.interpreter.cuda import build, driver
 
@@ -48,9 +49,8 @@ def why_not() -> str | None:
 
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
-    from gint.host import backends
 
-    answer = backends.probe("cuda")
+    answer = registry.probe("cuda")
     return None if answer.usable else f"the backend 'cuda' is not usable: {answer.reason}"
 
 

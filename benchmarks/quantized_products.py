@@ -17,8 +17,8 @@ import numpy as np
 
 from airllm import tensor_ops as ops
 from benchmarks.turns import medians, take_turns
-from gint.host import backends
-from gint.kernel.quantized import format_of
+from gint.backend import registry
+from gint.quantized import format_of
 
 #: (out, in): the square and the wide matrices of a 7-billion-parameter Llama.
 SHAPES = ((4096, 4096), (11008, 4096))
@@ -170,8 +170,8 @@ def _readers(threads: int | None) -> dict[str, Reader]:
         list(pool.map(np.bitwise_xor.reduce, np.split(words, count)))
 
     readers: dict[str, Reader] = {"NumPy": by_numpy}
-    if backends.probe("cpp").usable:
-        from gint.kernel.quantized.cpp_products import read_all
+    if registry.probe("cpp").usable:
+        from gint.kernel.interpreter.cpp.quantized import read_all
 
         readers["gint"] = lambda data: read_all(data, threads or 0)
     return readers

@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def device(options: argparse.Namespace) -> Row:
     """Is there one? Asked of the driver, whatever is built."""
-    from gint.host.probing import probe_in_subprocess
+    from gint.backend.probing import probe_in_subprocess
     from gint.kernel.interpreter.cuda import driver
 
     os.environ.setdefault("GINT_PROBE_SECONDS", "30")  # the first start of a driver may be slow

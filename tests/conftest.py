@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gint.host import backends, registry
+from gint.backend import registry
 
 #: Packages of the extra `test` that tests import; a GPU machine without network may lack some.
 _PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes", "gguf")
@@ -48,7 +48,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def _need(name: str) -> None:
-    answer = backends.probe(name)
+    answer = registry.probe(name)
     if not answer.usable:
         report = pytest.fail if name in _REQUIRED else pytest.skip
         report(f"backend {name!r}: {answer.reason}")
@@ -70,7 +70,7 @@ def _no_records_of_other_tests() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that need a GPU are deselected where there is none, unless it is required."""
-    if _GPU in _REQUIRED or backends.probe(_GPU).usable:
+    if _GPU in _REQUIRED or registry.probe(_GPU).usable:
         return
     for_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if for_gpu:
@@ -96,7 +96,7 @@ def _imports_missing(path: Path) -> bool:
 
 def pytest_report_header() -> list[str]:
     lines = []
-    answer = backends.probe(_GPU)
+    answer = registry.probe(_GPU)
     if not answer.usable:
         reason = answer.reason.splitlines()[0]
         lines.append(f"gint: tests marked `gpu` are deselected: {reason}")

@@ -13,8 +13,9 @@ from weakref import WeakSet
 
 import numpy as np
 
-from gint.host import backends
-from gint.host.backends import Kernel, Memory, memory_of
+from gint.backend import registry
+from gint.backend.protocol import Kernel, Memory
+from gint.backend.registry import memory_of
 from gint.isa import DType
 from gint.program import Binding, Program, SlotBinding, VerifiedProgram
 
@@ -172,7 +173,7 @@ def bind_contiguous(
 
 def load(backend: str, verified: VerifiedProgram) -> Kernel:
     """A program loaded into a backend, to be launched on storages."""
-    found = backends.backend(backend)
+    found = registry.backend(backend)
     kernel, memory = found.load(verified), memory_of(found)
     return kernel if memory is None else CarriedKernel(kernel, memory)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,10 @@ def interpreters() -> tuple[str, ...]:
     """
     required = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
     found = []
-    for name in backends.names():
-        answer = backends.probe(name)
+    for name in registry.names():
+        answer = registry.probe(name)
         if answer.usable:
-            if backends.backend(name).device == "cpu":
+            if registry.backend(name).device == "cpu":
                 found.append(name)
         elif name in required:
             pytest.fail(f"backend {name!r}: {answer.reason}")
@@ -35,7 +35,7 @@ def interpreters() -> tuple[str, ...]:
 def options(request: pytest.FixtureRequest, interpreters: tuple[str, ...]) -> dict:
     """Options of torch.compile that name each usable interpreter in turn."""
     if request.param not in interpreters:
-        pytest.skip(f"backend {request.param!r}: {backends.probe(request.param).reason}")
+        pytest.skip(f"backend {request.param!r}: {registry.probe(request.param).reason}")
     return {"backend": request.param, "check": True}
 
 

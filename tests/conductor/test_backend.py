@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from gint.backend import protocol, registry  # noqa: E402
 from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
 from gint.conductor.lowering import rules  # noqa: E402
 
@@ -477,10 +478,9 @@ def test_threads_share_a_compiled_function(options) -> None:
 
 def test_without_a_backend_for_its_device_everything_is_left_to_eager(monkeypatch) -> None:
     from gint.conductor import selection
-    from gint.host import backends
 
-    missing = backends.Probe(False, "not built here")
-    monkeypatch.setattr(backends, "probe", lambda name: missing)
+    missing = protocol.Probe(False, "not built here")
+    monkeypatch.setattr(registry, "probe", lambda name: missing)
     selection._say_once.cache_clear()
     with pytest.warns(RuntimeWarning, match="leaves everything to eager: .*not built here"):
         (made,) = assert_like_eager(lambda x: x * 2 + 1, {}, torch.randn(4))
@@ -491,10 +491,10 @@ def test_without_a_backend_for_its_device_everything_is_left_to_eager(monkeypatc
 
 
 def test_a_type_the_device_does_not_compute_in_is_left_to_eager(monkeypatch) -> None:
-    from gint.host import backends
+    from gint.backend import registry
 
-    cpp = backends.backend("cpp")
-    without = backends.Capabilities(types=backends.ALL_TYPES - {"f64"})
+    cpp = registry.backend("cpp")
+    without = protocol.Capabilities(types=protocol.ALL_TYPES - {"f64"})
     monkeypatch.setattr(type(cpp), "capabilities", without)
     (made,) = assert_like_eager(lambda x: x * 2 + 1, {}, torch.randn(4, dtype=torch.float64))
     assert made.programs == 0

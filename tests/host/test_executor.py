@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gint.host import backends
+from gint.backend import protocol, registry
 from gint.host.executor import TensorView, load, run, view_of
 from gint.host.frontend import Builder
 from gint.program import VerificationError, assemble
@@ -228,9 +228,8 @@ def test_an_error_of_the_program_is_eagers(backend):
 
 
 def test_a_program_too_large_for_the_backend_is_a_sentence(backend):
-    from gint.host import backends
 
-    most = backends.backend(backend).capabilities.max_slots
+    most = registry.backend(backend).capabilities.max_slots
     b = Builder("wide")
     total = b.const(0, "f32")
     for i in range(most):
@@ -251,11 +250,11 @@ def test_a_binding_of_a_view_spans_just_the_view():
 
 
 def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch):
-    cpp = backends.backend("cpp")
-    without = backends.Capabilities(types=backends.ALL_TYPES - {"f64"})
+    cpp = registry.backend("cpp")
+    without = protocol.Capabilities(types=protocol.ALL_TYPES - {"f64"})
     monkeypatch.setattr(type(cpp), "capabilities", without)
-    if not backends.probe("cpp").usable:
-        pytest.skip(backends.probe("cpp").reason)
+    if not registry.probe("cpp").usable:
+        pytest.skip(registry.probe("cpp").reason)
     scale = Builder("scale")
     n = scale.parallel("n")
     x = scale.input("x", "f32", n)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 from gint.host.executor import load, view_of
 from gint.program import VerificationError, assemble
 from tests.host.test_executor import SCALE, W, X
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 @pytest.fixture
 def home(backend):
     """The torch device whose tensors a backend reaches."""
-    found = backends.backend(backend).device
+    found = registry.backend(backend).device
     if found == "cuda" and not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     return found

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from gint.host import backends, configuration, registry
-from gint.host.backends import Probe
+from gint.backend import registry
+from gint.backend.protocol import Probe
+from gint.host import configuration
 from gint.host.configuration import ConfigurationError
 from gint.host.selection import BackendNotUsableError, choose, choose_for_torch, explain, select
 
@@ -36,12 +37,12 @@ def usable(monkeypatch):
     def decide(*given, **answers):
         answers.update(dict.fromkeys(given, USABLE))
         missing = Probe(False, "nothing there.", built=False, remedy="Build it.")
-        monkeypatch.setattr(backends, "probe", lambda name: answers.get(name, missing))
+        monkeypatch.setattr(registry, "probe", lambda name: answers.get(name, missing))
         for name in registry.names():
             device = "cuda" if name == "cuda" else "cpu"
             fake = type("Fake", (), {"name": name, "device": device})()
             found[name] = fake
-        monkeypatch.setattr(backends, "backend", found.__getitem__)
+        monkeypatch.setattr(registry, "backend", found.__getitem__)
 
     found = {}
     return decide
@@ -168,5 +169,5 @@ def test_a_broken_file_is_an_error_and_not_the_default(configure, tmp_path):
 
 
 def test_every_backend_answers_its_probe_with_a_sentence():
-    for name in backends.names():
-        assert backends.probe(name).reason
+    for name in registry.names():
+        assert registry.probe(name).reason

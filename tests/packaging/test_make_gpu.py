@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 
 pytestmark = pytest.mark.checkout
 
@@ -24,7 +24,7 @@ def test_an_unknown_step_is_named(root):
 
 
 @pytest.mark.torch
-@pytest.mark.skipif(backends.probe("cuda").usable, reason="there is a device here")
+@pytest.mark.skipif(registry.probe("cuda").usable, reason="there is a device here")
 def test_without_a_device_it_says_so_and_fails(root, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("cuda.bindings")

@@ -16,6 +16,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+from gint.backend import registry
 from gint.host import configuration
 
 from . import capabilities
@@ -63,9 +64,8 @@ def build_cuda(options: argparse.Namespace) -> None:
 
     if build.main([]) != 0:
         raise CommandError("the CUDA interpreter was not built; why is said above.")
-    from gint.host import backends
 
-    answer = backends.probe("cuda")
+    answer = registry.probe("cuda")
     if not answer.usable:
         print(f"It cannot be used here yet: {answer.reason} {way_out('cuda', answer)}".rstrip())
 
@@ -78,12 +78,12 @@ def build_opencl(options: argparse.Namespace) -> None:
     """
     if importlib.util.find_spec("pyopencl") is None:
         raise CommandError("pyopencl is not installed: pip install pyopencl.")
-    from gint.host import backends, probing
+    from gint.backend import probing
 
     # Whoever builds waits for a driver's first compilation.
     os.environ.setdefault(probing.VARIABLE, "60")
     print(capabilities.devices_of("opencl"), flush=True)
-    answer = backends.probe("opencl")
+    answer = registry.probe("opencl")
     if not answer.usable:
         raise CommandError(f"no OpenCL device can be used: {answer.reason} {answer.remedy}".strip())
     begun = time.perf_counter()

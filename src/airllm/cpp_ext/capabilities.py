@@ -153,17 +153,16 @@ def devices_of(driver: str) -> str:
 
 def _backends() -> Iterator[tuple[str, str]]:
     """What the backends themselves answer."""
-    from gint.host import registry
+    from gint.backend import registry
 
     if importlib.util.find_spec("numpy") is None:
         yield "backends", "none is usable: NumPy is not installed (pip install numpy)"
         return
-    from gint.host import backends
 
     from .commands import way_out
 
     for name in registry.names():
-        answer = backends.probe(name)
+        answer = registry.probe(name)
         if answer.usable:
             said = f"usable: {answer.description or answer.reason}"
         else:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from gint.host import registry
+from gint.backend import registry
 from gint.host.configuration import AUTO, ConfigurationError
 
 from .commands import CommandError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gint.host import configuration
 
 if TYPE_CHECKING:
-    from gint.host.backends import Probe
+    from gint.backend.protocol import Probe
 
 #: Backend -> the command that builds or checks what it needs.
 BUILD = {"cuda": "build_cuda", "opencl": "build_opencl", "cpp": "build_ext --inplace"}

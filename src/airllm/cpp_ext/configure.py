@@ -12,7 +12,8 @@ import os
 import sys
 from dataclasses import replace
 
-from gint.host import configuration, registry
+from gint.backend import registry
+from gint.host import configuration
 from gint.host.configuration import (
     AUTO,
     BACKEND_VARIABLE,
@@ -88,9 +89,8 @@ def _warn_unless_usable(name: str, force: bool) -> None:
     except ImportError as error:
         _warn(f"whether {name!r} is usable here cannot be told without NumPy: {error}.")
         return
-    from gint.host import backends
 
-    answer = backends.probe(name)
+    answer = registry.probe(name)
     if not answer.usable:
         words = [f"{name!r} is not usable here: {answer.reason}", way_out(name, answer), until]
         _warn(" ".join(filter(None, words)))

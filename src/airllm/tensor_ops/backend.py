@@ -11,8 +11,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from airllm.cpp_ext.commands import BUILD, command_line
-from gint.host import backends, configuration, selection
-from gint.host.backends import Backend
+from gint.backend import registry
+from gint.backend.protocol import Backend
+from gint.host import configuration, selection
 
 
 class ConfigurationValues(dict):
@@ -84,8 +85,8 @@ def get_backend_info() -> dict[str, Any]:
     return {
         "backend": backend.name,
         "config": ConfigurationValues(configuration.current().as_dict()),
-        "available_backends": list(backends.usable()),
-        "device": backends.probe(backend.name).description,
+        "available_backends": list(registry.usable()),
+        "device": registry.probe(backend.name).description,
         "config_file": str(configuration.locate().path),
         "reasons": reasons,
     }

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gint.host import backends
+from gint.backend import registry
 from gint.host.memory import empty
-from gint.kernel.quantized import (
+from gint.quantized import (
     PreparedWeights,
     QuantizedFormat,
     QuantizedProducts,
@@ -28,7 +28,7 @@ from gint.kernel.quantized import (
     format_of,
     quantize,
 )
-from gint.kernel.quantized.formats import BLOCK
+from gint.quantized.formats import BLOCK
 
 from .arrays import (
     Operand,
@@ -152,7 +152,7 @@ def matmul_quantized(
     Returns (..., out), an array like x, accumulated in float32. Rounded, each value of x is off by
     at most 1/254 of the largest magnitude in its block of 32, so that a result is off by at most
     the sum over blocks of max|x| / 254 * sum|w|; usually by far less, as errors of both signs
-    meet (tests/kernel/quantized/test_products.py). A row of x that holds inf or NaN is taken as it
+    meet (tests/quantized/test_products.py). A row of x that holds inf or NaN is taken as it
     is, and gives what NumPy gives; so is one with magnitudes beyond 2**100 or blocks below 2**-90.
     An infinite scale, which no sound file has, may give NaN where NumPy has inf.
 
@@ -232,8 +232,8 @@ def _prepare(data: Any, shape: tuple[int, int], quantized: QuantizedFormat) -> P
 
 def _products() -> QuantizedProducts:
     """The active backend's; where it has none, those of the first host backend that has."""
-    names = (active().name, *backends.usable())
-    found = (getattr(backends.backend(name), "quantized", None) for name in names)
+    names = (active().name, *registry.usable())
+    found = (getattr(registry.backend(name), "quantized", None) for name in names)
     return next(products for products in found if products is not None)
 
 

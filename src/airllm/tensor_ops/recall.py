@@ -19,8 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from gint.backend.errors import raise_for
 from gint.host import memory
-from gint.kernel.interpreter.errors import raise_for
 from gint.native.loader import load_native
 
 from .backend import CHOSEN, DEFAULT

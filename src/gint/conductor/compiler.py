@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from gint.host import backends
-from gint.host.backends import Backend, Capabilities, Kernel
+from gint.backend import registry
+from gint.backend.protocol import Backend, Capabilities, Kernel
 from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
@@ -132,7 +132,7 @@ def _load(backend: str, verified: VerifiedProgram) -> Kernel:
 
 @lru_cache(maxsize=4096)
 def _load_encoded(backend: str, encoded: bytes) -> Kernel:
-    return backends.backend(backend).load(verify(from_bytes(encoded)))
+    return registry.backend(backend).load(verify(from_bytes(encoded)))
 
 
 def _replayed(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 
-from gint.host.backends import ALL_TYPES
+from gint.backend.protocol import ALL_TYPES
 
 from . import lowering
 from .dtypes import gint_dtype

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gint.host import backends
+from gint.backend import registry
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Options:
                 )
         made = cls(**given)
         if made.backend is not None:
-            backends.backend(made.backend)
+            registry.backend(made.backend)
         for name in ("check", "cuda_graphs"):
             if not isinstance(value := getattr(made, name), bool):
                 raise ValueError(f"The option {name!r} is True or False, not {value!r}.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from gint.host.backends import ALL_TYPES
+from gint.backend.protocol import ALL_TYPES
 
 from .cost import worth_storing
 from .emitter import BlockedError, Emitted, UnfitError, emit

@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from gint.host.backends import Kernel
-from gint.kernel.interpreter.errors import raise_for
+from gint.backend.errors import raise_for
+from gint.backend.protocol import Kernel
 from gint.program import VerificationError
 
 from .devices import allocator, current_stream, scratch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import cache
 
-from gint.host.backends import Backend
+from gint.backend.protocol import Backend
 from gint.host.selection import choose_for_torch
 
 

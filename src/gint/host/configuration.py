@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import registry
+from gint.backend import registry
 
 #: Names a file with the configuration for one run.
 FILE_VARIABLE = "GINT_BACKEND_CONFIG"

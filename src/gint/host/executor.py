@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from gint.backend.errors import raise_for
+from gint.backend.protocol import Backend, Kernel
+from gint.backend.registry import memory_of
 from gint.isa import DType
-from gint.kernel.interpreter.errors import raise_for
 from gint.program import (
     Binding,
     Param,
@@ -32,7 +34,6 @@ from gint.program import (
     verify_binding,
 )
 
-from .backends import Backend, Kernel, memory_of
 from .memory import address
 from .selection import select
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from gint import __version__
+from gint.backend import registry
 from gint.native.loader import build_error
 
-from . import backends, configuration, selection
+from . import configuration, selection
 
 _PACKAGES = ("numpy", "torch", "pyopencl", "cuda-bindings")
 
@@ -38,8 +39,8 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "platform", platform.platform()
     for package in _PACKAGES:
         yield package, _version(package)
-    for name in backends.names():
-        answer = backends.probe(name)
+    for name in registry.names():
+        answer = registry.probe(name)
         state = "usable" if answer.usable else "not usable"
         words = [answer.description or answer.reason, answer.remedy]
         yield f"backend {name}", f"{state}: {' '.join(w for w in words if w)}"

@@ -13,10 +13,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import backends, configuration, registry
-from .backends import Backend, Probe
+from gint.backend import registry
+from gint.backend.protocol import Backend, Probe
+from gint.backend.registry import HOME, LAST_RESORT, names
+
+from . import configuration
 from .configuration import AUTO, BACKEND_VARIABLE, Configuration, ConfigurationError
-from .registry import HOME, LAST_RESORT, names
 
 _BY_DEFAULT = "the first usable in the default priority"
 
@@ -32,7 +34,7 @@ class BackendNotUsableError(ImportError):
         remedy = f" {probe.remedy}" if probe.remedy else ""
         super().__init__(
             f"The backend {backend!r} is not usable here: {probe.reason}{remedy}\n"
-            f"It must be used because {demand}. Usable here: {', '.join(backends.usable())}."
+            f"It must be used because {demand}. Usable here: {', '.join(registry.usable())}."
         )
 
 
@@ -80,15 +82,15 @@ def choose(name: str | None = None) -> Choice:
     for candidate, why in _candidates(_wish()):
         if candidate in reasons:
             continue
-        answer = backends.probe(candidate)
+        answer = registry.probe(candidate)
         if not answer.usable:
             reasons[candidate] = f"not usable here: {answer.reason}"
-        elif why is _BY_DEFAULT and answer.cpu_only and backends.probe("cpp").usable:
+        elif why is _BY_DEFAULT and answer.cpu_only and registry.probe("cpp").usable:
             reasons[candidate] = "passed over: it has only this CPU, which cpp reaches faster"
         else:
             reasons[candidate] = f"taken: {why}"
-            return Choice(backends.backend(candidate), reasons)
-    raise BackendNotUsableError(LAST_RESORT, backends.probe(LAST_RESORT), "it is the last resort")
+            return Choice(registry.backend(candidate), reasons)
+    raise BackendNotUsableError(LAST_RESORT, registry.probe(LAST_RESORT), "it is the last resort")
 
 
 def choose_for_torch(device: str, name: str | None = None) -> Choice:
@@ -97,16 +99,16 @@ def choose_for_torch(device: str, name: str | None = None) -> Choice:
     Raises as `choose` does.
     """
     demand = demanded(name)
-    if demand and backends.backend(demand[0]).device == device:
+    if demand and registry.backend(demand[0]).device == device:
         return _take(*demand)
     reasons: dict[str, str] = {}
     for candidate, why in _homes(device, preferred=_wish().preferred_backend):
         if candidate in reasons:
             continue
-        answer = backends.probe(candidate)
+        answer = registry.probe(candidate)
         if answer.usable:
             reasons[candidate] = f"taken: {why}"
-            return Choice(backends.backend(candidate), reasons)
+            return Choice(registry.backend(candidate), reasons)
         reasons[candidate] = f"not usable here: {answer.reason}"
     return Choice(None, reasons)
 
@@ -122,7 +124,7 @@ def explain(choice: Choice) -> dict[str, str]:
     """Why each backend there is was or was not taken, in the default order of priority."""
     found = {}
     for name in names():
-        answer = backends.probe(name)
+        answer = registry.probe(name)
         if name in choice.reasons:
             found[name] = choice.reasons[name]
         elif not answer.usable:
@@ -133,10 +135,10 @@ def explain(choice: Choice) -> dict[str, str]:
 
 
 def _take(name: str, demand: str) -> Choice:
-    answer = backends.probe(name)
+    answer = registry.probe(name)
     if not answer.usable:
         raise BackendNotUsableError(name, answer, demand)
-    return Choice(backends.backend(name), {name: f"taken: {demand}"})
+    return Choice(registry.backend(name), {name: f"taken: {demand}"})
 
 
 def _wish() -> Configuration:
@@ -158,7 +160,7 @@ def _candidates(wish: Configuration) -> Iterator[tuple[str, str]]:
 
 
 def _homes(device: str, preferred: str) -> Iterator[tuple[str, str]]:
-    if preferred != AUTO and backends.backend(preferred).device == device:
+    if preferred != AUTO and registry.backend(preferred).device == device:
         yield preferred, "it is the preferred backend"
     if device in HOME:
         yield HOME[device], f"torch tensors on {device} stay where they live"

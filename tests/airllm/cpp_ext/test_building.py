@@ -13,8 +13,8 @@ import pytest
 
 from airllm.cpp_ext import building
 from airllm.cpp_ext.commands import CommandError
-from gint.host import backends
-from gint.host.backends import Probe
+from gint.backend import registry
+from gint.backend.protocol import Probe
 from tests.airllm.cpp_ext.trees import Tree
 
 pytestmark = pytest.mark.checkout
@@ -102,7 +102,7 @@ def test_what_cannot_be_built_says_what_is_missing(tree, tmp_path, command):
 
 def test_build_cuda_says_where_the_backend_cannot_be_used_yet(monkeypatch, capsys):
     answer = Probe(False, "there is no device.", remedy="Plug one in.")
-    monkeypatch.setattr(backends, "probe", lambda name: answer)
+    monkeypatch.setattr(registry, "probe", lambda name: answer)
     monkeypatch.setattr("gint.kernel.interpreter.cuda.build.main", lambda arguments: 0)
     building.build_cuda(Namespace())
     said = "It cannot be used here yet: there is no device. Plug one in.\n"
@@ -115,7 +115,7 @@ def test_build_cuda_says_where_the_backend_cannot_be_used_yet(monkeypatch, capsy
 @pytest.mark.opencl
 @pytest.mark.slow
 def test_build_opencl_where_there_is_a_device(tree):
-    answer = backends.probe("opencl")
+    answer = registry.probe("opencl")
     if not answer.usable:
         required = "opencl" in os.environ.get("GINT_REQUIRE", "").split(",")
         (pytest.fail if required else pytest.skip)(f"backend 'opencl': {answer.reason}")

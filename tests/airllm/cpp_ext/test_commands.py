@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airllm.cpp_ext.commands import command_line, way_out
+from gint.backend.protocol import Probe
 from gint.host import configuration
-from gint.host.backends import Probe
 
 UNBUILT = Probe(False, "it is not built.", built=False)
 NAMED = Probe(

@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 from tests.airllm.cpp_ext.trees import Finished, Tree
 
 pytestmark = [pytest.mark.checkout, pytest.mark.cpp]
@@ -46,7 +46,8 @@ print(tensor_ops.get_backend())
 """
 # A backend with the answer to its probe; what it runs, NumPy runs.
 STAND_IN = """
-from gint.host.backends import Probe
+from gint.backend import registry
+from gint.backend.protocol import Probe
 from gint.kernel.interpreter.numpy.backend import NumpyBackend
 
 class StandIn(NumpyBackend):
@@ -65,7 +66,7 @@ NO_DEVICE = "Probe(False, 'there is no CUDA device.', built=True, remedy='Plug o
 @pytest.fixture
 def guide(tree: Tree) -> Tree:
     """The copy, with commands starting at its root, as the guide does."""
-    answer = backends.probe("cpp")
+    answer = registry.probe("cpp")
     if not answer.usable:
         required = "cpp" in os.environ.get("GINT_REQUIRE", "").split(",")
         (pytest.fail if required else pytest.skip)(f"backend 'cpp': {answer.reason}")

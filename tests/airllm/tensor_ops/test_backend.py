@@ -9,8 +9,8 @@ import pytest
 
 from airllm import tensor_ops
 from airllm.tensor_ops.backend import ConfigurationValues, _import_error
-from gint.host import backends
-from gint.host.backends import Probe
+from gint.backend import registry
+from gint.backend.protocol import Probe
 from gint.host.selection import BackendNotUsableError
 
 GUIDES_CONFIGURATION = """{
@@ -33,11 +33,11 @@ def test_the_configuration_prints_as_in_the_guide():
 def test_info_says_what_runs_and_why():
     info = tensor_ops.get_backend_info()
     assert info["backend"] == tensor_ops.get_backend()
-    assert info["available_backends"] == list(backends.usable())
-    assert set(info["reasons"]) == set(backends.names())
+    assert info["available_backends"] == list(registry.usable())
+    assert set(info["reasons"]) == set(registry.names())
     assert info["reasons"][info["backend"]].startswith("taken: ")
     assert set(info["config"]) == {"preferred_backend", "backend_priority", "force_backend"}
-    assert info["device"] == backends.probe(info["backend"]).description
+    assert info["device"] == registry.probe(info["backend"]).description
 
 
 def test_use_backend_holds_inside_and_in_this_thread_only():
@@ -59,8 +59,8 @@ def test_use_backend_holds_inside_and_in_this_thread_only():
 def test_use_backend_refuses_unknown_and_unusable_names(monkeypatch):
     with pytest.raises(ValueError, match="no backend 'tpu'"), tensor_ops.use_backend("tpu"):
         pass
-    monkeypatch.setattr(backends, "probe", lambda name: Probe(False, "broken."))
-    monkeypatch.setattr(backends, "usable", lambda: ("python",))
+    monkeypatch.setattr(registry, "probe", lambda name: Probe(False, "broken."))
+    monkeypatch.setattr(registry, "usable", lambda: ("python",))
     with pytest.raises(ImportError, match="broken"), tensor_ops.use_backend("cpp"):
         pass
 

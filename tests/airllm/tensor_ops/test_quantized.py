@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airllm import tensor_ops as ops
-from tests.kernel.quantized.matrices import bound_8_bits, floats
+from tests.quantized.matrices import bound_8_bits, floats
 
 QUANTIZE = {"q40": ops.quantize_q40, "q80": ops.quantize_q80}
 DEQUANTIZE = {"q40": ops.dequantize_q40, "q80": ops.dequantize_q80}

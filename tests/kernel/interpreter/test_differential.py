@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from gint.backend.errors import DIVISION_BY_ZERO
 from gint.isa import DType
-from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.numpy.functions import widen_bf16
 from gint.program import (
     Binding,

@@ -1,5 +1,5 @@
 // What Python sees of quantised products, in _native. Sizes have been checked by the caller:
-// gint.kernel.quantized.cpp_products.
+// gint.kernel.interpreter.cpp.quantized.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>

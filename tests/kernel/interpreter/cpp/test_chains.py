@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 from gint.host.executor import load
 from gint.host.frontend import Builder
 
 pytestmark = [
     pytest.mark.cpp,
     pytest.mark.skipif(
-        not backends.probe("cpp").usable, reason=f"cpp: {backends.probe('cpp').reason}"
+        not registry.probe("cpp").usable, reason=f"cpp: {registry.probe('cpp').reason}"
     ),
 ]
 ROOT = Path(__file__).resolve().parents[4]

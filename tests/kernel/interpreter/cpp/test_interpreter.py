@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 from gint.host.executor import load, view_of
 from gint.host.frontend import Builder
 from gint.isa import OPCODES, Form, dtype
@@ -18,7 +18,7 @@ from gint.program import Binding, SlotBinding, VerificationError, assemble
 pytestmark = [
     pytest.mark.cpp,
     pytest.mark.skipif(
-        not backends.probe("cpp").usable, reason=f"cpp: {backends.probe('cpp').reason}"
+        not registry.probe("cpp").usable, reason=f"cpp: {registry.probe('cpp').reason}"
     ),
 ]
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from gint.host import backends
+from gint.backend import registry
 from gint.kernel.interpreter.cuda import build
 
 ARCHITECTURE = "sm_90"
@@ -78,14 +78,14 @@ def test_without_any_compiler_there_is_a_sentence(monkeypatch):
     monkeypatch.setattr(build, "has_nvrtc", lambda: False)
     monkeypatch.setattr(build, "is_built", lambda: False)
     monkeypatch.setattr("gint.kernel.interpreter.cuda.backend._is_installed", lambda: True)
-    answer = backends.backend("cuda").probe()
+    answer = registry.backend("cuda").probe()
     assert (answer.usable, answer.built) == (False, False)
     assert answer.remedy == "Build it: python setup.py build_cuda."
 
 
 def test_without_the_bindings_there_is_a_sentence(monkeypatch):
     monkeypatch.setattr("gint.kernel.interpreter.cuda.backend._is_installed", lambda: False)
-    answer = backends.backend("cuda").probe()
+    answer = registry.backend("cuda").probe()
     assert (answer.usable, answer.built) == (False, False)
     assert "cuda-bindings" in answer.reason
     assert answer.remedy == "Install them: pip install 'gint[cuda]'."

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from gint.host import backends, executor
+from gint.backend import registry
+from gint.host import executor
 from gint.program import assemble
 
 pytestmark = pytest.mark.gpu
@@ -24,7 +25,7 @@ map
 
 @pytest.fixture
 def cuda():
-    return backends.backend("cuda")
+    return registry.backend("cuda")
 
 
 def test_arrays_are_carried_there_and_back():
@@ -60,16 +61,16 @@ def test_products_are_float32():
     a = np.random.default_rng(1).normal(size=(200, 300)).astype(np.float32)
     b = np.random.default_rng(2).normal(size=(300, 100)).astype(np.float32)
     exact = a.astype(np.float64) @ b
-    assert np.abs(backends.backend("cuda").matmul(a, b) - exact).max() < 1e-4
+    assert np.abs(registry.backend("cuda").matmul(a, b) - exact).max() < 1e-4
 
 
 FAULT = """
 import numpy as np
 from gint.host import executor
 from gint.program import assemble, verify
-from gint.host import backends
+from gint.backend import registry
 program = assemble('''{program}''')
-cuda = backends.backend("cuda")
+cuda = registry.backend("cuda")
 ready = cuda.load(verify(program)).prepare((1 << 20,), (), ((4 << 20, 0, (1,)),) * 2, device=0)
 nowhere = lambda: ready(1 << 40, 2 << 40)
 for call in (nowhere, cuda.memory.synchronize, cuda.memory.synchronize):

@@ -8,12 +8,13 @@ pytestmark = [pytest.mark.checkout]
 
 SUITE = (
     "tests/kernel/interpreter/test_differential.py", "tests/program/test_fuzz.py",
-    "tests/host/test_executor.py", "tests/kernel/quantized/test_products.py",
+    "tests/host/test_executor.py", "tests/quantized/test_products.py",
 )  # fmt: skip
 
 START = """
 import numpy as np
-from gint.host import backends, executor
+from gint.backend import registry
+from gint.host import executor
 from gint.kernel.interpreter.cuda import driver
 from gint.kernel.interpreter.cuda.backend import BACKEND
 from gint.program import assemble

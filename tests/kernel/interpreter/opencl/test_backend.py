@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from gint.host import backends
-from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
+from gint.backend import registry
+from gint.backend.errors import DIVISION_BY_ZERO
 from gint.program import Binding, SlotBinding, VerificationError, assemble, disassemble, verify
 from tests.kernel.interpreter.test_differential import check
 from tests.memory import Layout, bind, contiguous
@@ -61,7 +61,7 @@ def device():
 
 
 def kernel(text):
-    return backends.backend("opencl").load(verify(assemble(text)))
+    return registry.backend("opencl").load(verify(assemble(text)))
 
 
 def test_shared_memory_is_used_in_place(device):

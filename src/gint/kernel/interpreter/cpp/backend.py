@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gint.host.backends import Capabilities, Probe
+from gint.backend.protocol import Capabilities, Probe
 from gint.isa.generate import checksum
 from gint.native.loader import NativeMissingError, load_native
 from gint.program import (
@@ -23,7 +23,7 @@ from gint.program import (
 )
 
 if TYPE_CHECKING:
-    from gint.kernel.quantized import QuantizedProducts
+    from gint.quantized import QuantizedProducts
 
 try:
     _native: Any = load_native()
@@ -126,7 +126,7 @@ class CppBackend:
     def quantized(self) -> QuantizedProducts | None:
         if _native is None:
             return None
-        from gint.kernel.quantized.cpp_products import CppProducts
+        from .quantized import CppProducts
 
         return CppProducts()
 

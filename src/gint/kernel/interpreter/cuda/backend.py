@@ -15,8 +15,8 @@ from functools import cache, cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from gint.host.backends import Capabilities, Probe
-from gint.host.probing import probe_in_subprocess
+from gint.backend.probing import probe_in_subprocess
+from gint.backend.protocol import Capabilities, Probe
 from gint.program import Binding, VerifiedProgram, verify_binding
 
 from ..device.kernel import DeviceKernel, Slots
@@ -28,7 +28,7 @@ from .driver import Device, bindings, check, device
 from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 
 if TYPE_CHECKING:
-    from gint.kernel.quantized import QuantizedProducts
+    from gint.quantized import QuantizedProducts
 
 #: Slots of portable/dialect.h's gi_slots.
 MAX_SLOTS = 64
@@ -217,7 +217,7 @@ class CudaBackend:
 
     @property
     def quantized(self) -> QuantizedProducts:
-        from gint.kernel.quantized.cuda_products import PRODUCTS
+        from .quantized import PRODUCTS
 
         return PRODUCTS
 

@@ -27,8 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gint.host.probing import cache_directory
-from gint.kernel.quantized.device_products import ProductsBuild
+from gint.backend.probing import cache_directory
+from gint.kernel.interpreter.device.quantized import ProductsBuild
 
 from ..device.build import Build, source
 

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gint.host.backends import Probe
+from gint.backend.protocol import Probe
 
 #: The oldest compute capability the interpreter is built for (Turing).
 OLDEST = (7, 5)

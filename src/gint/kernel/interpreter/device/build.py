@@ -65,15 +65,20 @@ class Build:
 @cache
 def source() -> str:
     """The device interpreter as one text without includes of files of ours."""
-    seen: set[str] = set()
+    return inline("interpreter.h", set())
 
-    def text_of(name: str) -> str:
-        if name in seen:
+
+def inline(name: str, seen: set[str]) -> str:
+    """A source of portable/ with its includes replaced by their text, but for those in `seen`, to
+    which they are added: each comes once."""
+
+    def text_of(included: str) -> str:
+        if included in seen:
             return ""
-        seen.add(name)
-        if name == GENERATED:
-            return device_header().replace("#pragma once\n", "") + "\n"
-        text = (PORTABLE / name).read_text()
-        return _INCLUDE.sub(lambda include: text_of(include.group(1)), text)
+        seen.add(included)
+        return inline(included, seen)
 
-    return text_of("interpreter.h")
+    if name == GENERATED:
+        return device_header().replace("#pragma once\n", "") + "\n"
+    text = (PORTABLE / name).read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda include: text_of(include.group(1)), text)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gint.host.backends import Capabilities, Probe
+from gint.backend.protocol import Capabilities, Probe
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
 
 from .interpreter import last_reads, run
 
 if TYPE_CHECKING:
-    from gint.kernel.quantized import QuantizedProducts
+    from gint.quantized import QuantizedProducts
 
 
 class NumpyKernel:
@@ -49,7 +49,7 @@ class NumpyBackend:
 
     @cached_property
     def quantized(self) -> QuantizedProducts:
-        from gint.kernel.quantized.numpy_products import NumpyProducts
+        from .quantized import NumpyProducts
 
         return NumpyProducts()
 

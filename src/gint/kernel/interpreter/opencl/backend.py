@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gint.host.backends import Capabilities, Probe, probe
+from gint.backend.protocol import Capabilities, Probe
+from gint.backend.registry import probe
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.kernel import DeviceKernel
 from gint.kernel.interpreter.device.plan import Plan
@@ -24,7 +25,7 @@ from .memory import HostMemory, regions
 from .probe import probe as ask
 
 if TYPE_CHECKING:
-    from gint.kernel.quantized import QuantizedProducts
+    from gint.quantized import QuantizedProducts
 
 
 def open_here() -> OpenDevice:
@@ -150,7 +151,7 @@ class OpenclBackend:
 
     @property
     def quantized(self) -> QuantizedProducts:
-        from gint.kernel.quantized.opencl_products import PRODUCTS
+        from .quantized import PRODUCTS
 
         return PRODUCTS
 

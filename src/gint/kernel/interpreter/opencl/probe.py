@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from gint.host.backends import Probe
-from gint.host.probing import probe_in_subprocess
+from gint.backend.probing import probe_in_subprocess
+from gint.backend.protocol import Probe
 
 from .device import VARIABLE, NoDeviceError, candidates, describe, is_cpu
 

@@ -9,7 +9,7 @@
 
 namespace gint {
 
-// The order is that of gint.kernel.quantized.formats.FORMATS.
+// The order is that of gint.quantized.formats.FORMATS.
 enum QuantizedFormat : uint8_t { Q40, Q80, QUANTIZED_FORMATS };
 
 // Weights are quantised in blocks of 32 values along the input. Packed, the blocks of 16 output

@@ -1,14 +1,10 @@
-"""Products with quantised matrices: our own kernels, beside the interpreters.
+"""Quantised matrices: the block formats of GGUF, and what products with them must offer.
 
-A backend whose `quantized` is not None holds a `QuantizedProducts`. The NumPy one defines the
-meaning. No implementation ever writes the dequantised matrix to memory.
+A backend whose `quantized` is not None holds a `QuantizedProducts`; it stands in the backend's own
+folder, as `quantized.py`. The NumPy one defines the meaning. No implementation ever writes the
+dequantised matrix to memory.
 
-    formats.py           the formats in one table; quantise and dequantise
-    numpy_products.py    the products in NumPy, for the backend `python`
-    cpp_products.py      those of the C++ module, for `cpp`; its sources are in src/
-    device_products.py   those of devices; the kernel is portable/products.h
-    opencl_products.py   ... on the device of `opencl`
-    cuda_products.py     ... on that of `cuda`
+    formats.py    the formats in one table; quantise and dequantise
 """
 
 from __future__ import annotations

@@ -11,12 +11,11 @@ import numpy as np
 from gint.kernel.interpreter.cuda import build
 from gint.kernel.interpreter.cuda.driver import bindings, check
 from gint.kernel.interpreter.cuda.memory import CudaMemory
-
-from .device_products import DeviceProducts
+from gint.kernel.interpreter.device.quantized import DeviceProducts
 
 
 class CudaDevice:
-    """The device of NumPy arrays, its default stream (see device_products.Device)."""
+    """The device of NumPy arrays, its default stream (see device.quantized.Device)."""
 
     build = build.PRODUCTS
 

@@ -1,22 +1,18 @@
-"""The backend protocol, and the backends of the registry, loaded and probed once."""
+"""The backend protocol: what every interpreter offers, and the values it answers with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
 
-from .registry import module_of, names
-
 if TYPE_CHECKING:
-    from gint.kernel.quantized import QuantizedProducts
+    import numpy as np
+
+    from gint.quantized import QuantizedProducts
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Kernel(Protocol):
     def launch(
         self, binding: Binding, stream: int | None = None, threads: int | None = None
     ) -> int:
-        """Verify the binding and run; the error flag (see kernel.interpreter.errors).
+        """Verify the binding and run; the error flag (see errors.py).
 
         On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
         does not depend on it. Raises VerificationError, and nothing has run then.
@@ -116,28 +112,3 @@ class Backend(Protocol):
 
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""
-
-
-def memory_of(backend: Backend) -> Memory | None:
-    """The backend's own memory, or None where it reaches the host's."""
-    return getattr(backend, "memory", None)
-
-
-@cache
-def backend(name: str) -> Backend:
-    """The backend called `name`, usable or not. Raises ValueError naming the known ones."""
-    return import_module(module_of(name)).BACKEND
-
-
-@cache
-def probe(name: str) -> Probe:
-    """The backend's own answer, asked once per process."""
-    try:
-        implementation = backend(name)
-    except ModuleNotFoundError as error:
-        return Probe(False, f"this installation lacks {error.name}.", built=False)
-    return implementation.probe()
-
-
-def usable() -> tuple[str, ...]:
-    return tuple(name for name in names() if probe(name).usable)

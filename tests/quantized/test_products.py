@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gint.host import backends
-from gint.kernel.quantized import FORMATS, QuantizedProducts
-from tests.kernel.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
+from gint.backend import registry
+from gint.quantized import FORMATS, QuantizedProducts
+from tests.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
 
 formats = pytest.mark.parametrize("quantized", FORMATS, ids=lambda f: f.name)
 SHAPES = [  # rows, out, in
@@ -22,7 +22,7 @@ SHAPES = [  # rows, out, in
 
 @pytest.fixture
 def products(backend) -> QuantizedProducts:
-    return backends.backend(backend).quantized
+    return registry.backend(backend).quantized
 
 
 def product(products, x, weights, outputs, **options):
@@ -50,7 +50,7 @@ def test_error_is_bounded(products, quantized, shape):
 
 
 def test_rows_that_32_bits_do_not_count_are_done_in_parts(products, monkeypatch):
-    from gint.kernel.quantized import device_products
+    from gint.kernel.interpreter.device import quantized as device_products
 
     monkeypatch.setattr(device_products, "_MOST_VALUES", 3 * 64)
     weights, x = weights_of(FORMATS[0], 16, 64), floats(13, 64)
@@ -66,9 +66,9 @@ def test_rows_that_32_bits_do_not_count_are_done_in_parts(products, monkeypatch)
 def test_odd_layouts(quantized, rows, outputs, blocks, data):
     """Any strides of x and of the result; nothing beyond the result is written."""
     for name in ("cpp", "python"):
-        if not backends.probe(name).usable:
+        if not registry.probe(name).usable:
             continue
-        products = backends.backend(name).quantized
+        products = registry.backend(name).quantized
         inputs = 32 * blocks
         weights = weights_of(quantized, outputs, inputs)
         step = data.draw(st.sampled_from([1, 2, -1]))
@@ -105,7 +105,7 @@ def test_bits_depend_on_nothing_else(products, quantized):
 @formats
 @pytest.mark.cpp
 def test_a_row_has_the_same_bits_alone(quantized):
-    products = backends.backend("cpp").quantized
+    products = registry.backend("cpp").quantized
     weights, x = weights_of(quantized, 33, 512), floats(23, 512)
     for quantize in (True, False):
         together = product(products, x, weights, 33, quantize_activations=quantize)

@@ -5,16 +5,18 @@ import time
 
 import pytest
 
-from gint.host import probing
-from gint.host.probing import probe_in_subprocess
+from gint.backend import probing
+from gint.backend.probing import probe_in_subprocess
 
-ANSWER = "from gint.host.backends import Probe\ndef probe_device(): return Probe(True, 'fine', 'x')"
+ANSWER = (
+    "from gint.backend.protocol import Probe\ndef probe_device(): return Probe(True, 'fine', 'x')"
+)
 CRASH = "import os, signal\ndef probe_device(): os.kill(os.getpid(), signal.SIGSEGV)"
 RAISE = "def probe_device(): raise RuntimeError('the driver is of another version')"
 HANG = "import time\ndef probe_device(): time.sleep(5)"
 
 
-REFUSE = "from gint.host.backends import Probe\ndef probe_device(): return Probe(False, 'no.')"
+REFUSE = "from gint.backend.protocol import Probe\ndef probe_device(): return Probe(False, 'no.')"
 
 
 @pytest.fixture

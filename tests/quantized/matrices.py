@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gint.kernel.quantized import QuantizedFormat, QuantizedWeights, dequantize, quantize
+from gint.quantized import QuantizedFormat, QuantizedWeights, dequantize, quantize
 
 #: Half a unit of float32, the rounding of one operation relative to its result.
 UNIT = 2.0**-24

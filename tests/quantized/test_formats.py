@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gint.kernel.quantized import FORMATS, dequantize, format_of, quantize
+from gint.quantized import FORMATS, dequantize, format_of, quantize
 
 GGUF_TYPES = {f.name: gguf.GGMLQuantizationType[f.gguf_name] for f in FORMATS}
 formats = pytest.mark.parametrize("quantized", FORMATS, ids=lambda f: f.name)

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from gint.kernel.interpreter.device.quantized import DeviceProducts, ProductsBuild
 from gint.kernel.interpreter.opencl.backend import open_here
-
-from .device_products import DeviceProducts, ProductsBuild
 
 
 class OpenclDevice:
-    """The backend's device and queue (see device_products.Device)."""
+    """The backend's device and queue (see device.quantized.Device)."""
 
     def __init__(self) -> None:
         self._kernels: dict[tuple[Any, str], Any] = {}

@@ -6,27 +6,23 @@ functions; how memory moves and kernels are built is theirs to know.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from gint.kernel.interpreter.device.build import PORTABLE
-
-from . import PreparedWeights, QuantizedProducts, QuantizedWeights
-from .formats import BLOCK, FORMATS, QuantizedFormat
+from gint.kernel.interpreter.device.build import inline
+from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
+from gint.quantized.formats import BLOCK, FORMATS, QuantizedFormat
 
 _LANES = 32
 #: Rows of x that share a weight read once: there is a kernel for each.
 _TILES = (1, 8)
 #: Values of x, and of out, of one launch: the kernels count them in 32 bits.
 _MOST_VALUES = 1 << 31
-_INCLUDE = re.compile(r'^#include "(.+?)"\n', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -147,22 +143,13 @@ def kernel_of(quantized: QuantizedFormat, rows: int) -> str:
 @cache
 def _source() -> str:
     """All kernels as one text without includes of files of ours."""
-    seen: set[Path] = set()
-
-    def text_of(path: Path) -> str:
-        if path in seen:
-            return ""
-        if path.parent == PORTABLE:
-            seen.add(path)
-        text = path.read_text(encoding="utf-8")
-        return _INCLUDE.sub(lambda include: text_of(PORTABLE / include.group(1)), text)
-
+    seen: set[str] = set()
     parts = []
     for quantized, rows in product(FORMATS, _TILES):
         quads = _quads(quantized)
         macros = {"ROWS": rows, "QUADS": quads, "VARIANT(name)": f"name##_{quads}_{rows}"}
         parts += [f"#define GI_{macro} {value}\n" for macro, value in macros.items()]
-        parts.append(text_of(Path(__file__).parent / "portable" / "products.h"))
+        parts.append(inline("products.h", seen))
         parts += [f"#undef GI_{macro.removesuffix('(name)')}\n" for macro in macros]
     return "".join(parts)
 

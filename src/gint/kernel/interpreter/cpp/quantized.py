@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from gint.native.loader import load_native
-
-from . import PreparedWeights, QuantizedProducts, QuantizedWeights
+from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
 
 _native: Any = load_native()
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.kernel.quantized import FORMATS
-from gint.kernel.quantized.cpp_products import CppProducts
+from gint.kernel.interpreter.cpp.quantized import CppProducts
 from gint.native.loader import NativeMissingError, load_native
-from tests.kernel.quantized.matrices import floats, weights_of
+from gint.quantized import FORMATS
+from tests.quantized.matrices import floats, weights_of
 
 pytestmark = pytest.mark.cpp
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_every_instruction_set(native):
         chosen = "not written_out and (cpp or alone or odd)"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
         done = subprocess.run(
-            [*command, "tests/kernel/quantized/test_products.py", "-k", chosen],
+            [*command, "tests/quantized/test_products.py", "-k", chosen],
             cwd=ROOT,
             env=environment,
             capture_output=True,

@@ -1,6 +1,6 @@
 """Asking for devices in a process of its own: a broken driver may crash or hang it, not us.
 
-    python -m gint.host.probing MODULE KEY
+    python -m gint.backend.probing MODULE KEY
 
 imports MODULE, calls its `probe_device()`, prints the Probe as JSON and leaves it in the user's
 cache, under KEY: what the answer depends on (drivers, packages). What is usable is not asked again
@@ -25,7 +25,7 @@ from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 
-from .backends import Probe
+from .protocol import Probe
 
 VARIABLE = "GINT_PROBE_SECONDS"
 _SECONDS = 1.0
@@ -50,7 +50,7 @@ def probe_in_subprocess(module: str, key: str) -> Probe:
     limit = _limit()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gint.host.probing", module, key],
+            [sys.executable, "-P", "-m", "gint.backend.probing", module, key],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
@@ -120,7 +120,7 @@ def _keep(module: str, key: str, answer: Probe, until: float) -> None:
 
 def main(argv: list[str]) -> int:
     if len(argv) != 2:
-        print("usage: python -m gint.host.probing MODULE KEY", file=sys.stderr)
+        print("usage: python -m gint.backend.probing MODULE KEY", file=sys.stderr)
         return 2
     module, key = argv
     if hasattr(signal, "alarm"):

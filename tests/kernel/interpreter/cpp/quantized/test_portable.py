@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.kernel.quantized import FORMATS
+from gint.quantized import FORMATS
 from tests.kernel.interpreter.cpp.math_loops import FLAGS, ROOT, compiler
-from tests.kernel.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
+from tests.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
 
 pytestmark = pytest.mark.checkout
 SOURCES = ROOT / "src/gint/kernel/interpreter/cpp/src"

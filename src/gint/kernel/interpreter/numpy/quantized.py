@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import PreparedWeights, QuantizedProducts, QuantizedWeights
-from .formats import QuantizedFormat, dequantize
+from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
+from gint.quantized.formats import QuantizedFormat, dequantize
 
 _CHUNK_VALUES = 1 << 20  # dequantised at a time: 4 MiB
 
