@@ -15,7 +15,6 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
-from gint.isa.dtypes import Kind
 from gint.program import VerifiedProgram
 
 from . import lowering
@@ -60,15 +59,6 @@ class Emitted:
     params: tuple[Key, ...]
     slots: tuple[SlotSource, ...]
     outputs: tuple[fx.Node, ...]
-
-    @property
-    def may_fail(self) -> bool:
-        """Whether a launch can set the error flag."""
-        return any(
-            i.op.sets_error and i.type.kind is Kind.INT
-            for s in self.verified.program.sections
-            for i in s.instructions
-        )
 
 
 @dataclass

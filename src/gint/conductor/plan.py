@@ -29,6 +29,7 @@ from torch import fx
 from gint.host.backends import Kernel
 from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerificationError
+from gint.program.facts import may_fail
 
 from .devices import allocator, current_stream, scratch
 from .emitter import Emitted
@@ -174,7 +175,7 @@ class PlanWriter:
             call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
-        if e.may_fail:
+        if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
