@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 import gint.conductor  # noqa: E402
 from gint.conductor import GintCompiler, GraphPartitioner  # noqa: E402
-from gint.conductor.externs import EXTERNS, is_extern  # noqa: E402
-from gint.conductor.lowering import has_rule  # noqa: E402
+from gint.conductor.graph.externs import EXTERNS, is_extern  # noqa: E402
+from gint.conductor.lowering.rules import has_rule  # noqa: E402
 from gint.conductor.options import Options  # noqa: E402
 from gint.conductor.trace.decompositions import decompositions  # noqa: E402
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor import register_backend  # noqa: E402
-from gint.conductor.indexing import Index, combine, separate  # noqa: E402
+from gint.conductor.graph.indexing import Index, combine, separate  # noqa: E402
 from gint.host.memory import POOL  # noqa: E402
 
 pytestmark = pytest.mark.torch

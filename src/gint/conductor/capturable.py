@@ -9,10 +9,10 @@ import torch
 
 from gint.program.facts import may_fail
 
-from .graph import Graph, value_of
+from .graph.nodes import Graph, value_of
+from .graph.sizes import keys
 from .order import mutates
 from .partitioner import Partition
-from .sizes import keys
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 

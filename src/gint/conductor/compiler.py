@@ -20,9 +20,11 @@ from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
 from .capturable import why_not_captured, written_inputs
-from .devices import bring_numbers, current_stream
-from .externs import name_of
-from .graph import Graph, NodeKind, Refusal, value_of
+from .devices import current_stream
+from .graph.externs import name_of
+from .graph.nodes import Graph, NodeKind, Refusal, value_of
+from .lowering.kinds import read_graph
+from .lowering.numbers import bring_numbers
 from .options import Options
 from .order import Unit
 from .partitioner import GraphPartitioner, Partition
@@ -78,7 +80,7 @@ class GintCompiler:
     ) -> GintCompiledSubgraph:
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
-        graph = Graph.read(module.graph, device, unusable, can.types)
+        graph = read_graph(module.graph, device, unusable, can.types)
         partition = self._partition(graph, can)
         units = partition.units
         name = backend.name if backend else ""

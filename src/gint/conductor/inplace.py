@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import fx
 
-from .graph import Graph, NodeKind, value_of
-from .sizes import keys
+from .graph.nodes import Graph, NodeKind, value_of
+from .graph.sizes import keys
 
 if TYPE_CHECKING:
     from .order import Order, Unit

@@ -16,10 +16,10 @@ from torch import fx
 from gint.host.backends import ALL_TYPES
 
 from .cost import worth_storing
-from .emitter import BlockedError, Emitted, UnfitError, emit
-from .graph import Graph, NodeKind
+from .graph.nodes import Graph, NodeKind
 from .inplace import place_outputs
-from .lowering import NotLowerableError
+from .lowering.emitter import BlockedError, Emitted, UnfitError, emit
+from .lowering.rules import NotLowerableError
 from .order import Order, Unit, mutates, sort
 
 #: How many groups a value is tried with before it gets a program of its own.

@@ -32,12 +32,12 @@ from gint.program import VerificationError
 from gint.program.facts import may_fail
 
 from .devices import allocator, current_stream, scratch
-from .emitter import Emitted
-from .graph import Graph, NodeKind, defined_symbols, value_of
+from .graph.nodes import Graph, NodeKind, defined_symbols, value_of
+from .graph.sizes import Key, key, keys, source, symbols
+from .lowering.emitter import Emitted
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 from .order import Unit
 from .partitioner import Partition
-from .sizes import Key, key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
@@ -294,7 +294,7 @@ class PlanWriter:
     @staticmethod
     def _scalar(value: Any) -> str:
         if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
-            return source_of(value)
+            return source(key(value))
         return repr(value)
 
     def _constant(self, value: Any, stem: str) -> str:
@@ -325,11 +325,6 @@ def memory_bytes(node: fx.Node) -> Key:
         return storage - key(fake.storage_offset()) * fake.dtype.itemsize
     spans = zip(keys(fake.shape), keys(fake.stride()), strict=True)
     return (1 + sum((size - 1) * stride for size, stride in spans)) * fake.dtype.itemsize
-
-
-def source_of(value: Any) -> str:
-    expr = value.node.expr
-    return source(int(expr) if expr.is_Integer else expr)
 
 
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
