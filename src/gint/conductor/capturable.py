@@ -11,8 +11,8 @@ from gint.program.facts import may_fail
 
 from .graph.nodes import Graph, value_of
 from .graph.sizes import keys
-from .order import mutates
-from .partitioner import Partition
+from .partition.order import mutates
+from .partition.partitioning import Partition
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 

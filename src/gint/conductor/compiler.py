@@ -26,8 +26,9 @@ from .graph.nodes import Graph, NodeKind, Refusal, value_of
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
-from .order import Unit
-from .partitioner import GraphPartitioner, Partition
+from .partition.order import Unit
+from .partition.partitioning import Partition
+from .partitioner import GraphPartitioner
 from .plan import PlanWriter
 from .records import GraphRecord, remember
 from .replay import Replay, capture_on_cuda, say_not_replayed

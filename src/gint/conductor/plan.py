@@ -36,8 +36,8 @@ from .graph.nodes import Graph, NodeKind, defined_symbols, value_of
 from .graph.sizes import Key, key, keys, source, symbols
 from .lowering.emitter import Emitted
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
-from .order import Unit
-from .partitioner import Partition
+from .partition.order import Unit
+from .partition.partitioning import Partition
 
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
