@@ -19,8 +19,6 @@ from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
-from .capturable import why_not_captured, written_inputs
-from .devices import current_stream
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, Refusal, value_of
 from .lowering.kinds import read_graph
@@ -29,9 +27,11 @@ from .options import Options
 from .partition.order import Unit
 from .partition.partitioning import Partition
 from .partitioner import GraphPartitioner
-from .plan import PlanWriter
+from .plan.capturable import why_not_captured, written_inputs
+from .plan.devices import current_stream
+from .plan.replay import Replay, capture_on_cuda, say_not_replayed
+from .plan.writer import PlanWriter
 from .records import GraphRecord, remember
-from .replay import Replay, capture_on_cuda, say_not_replayed
 from .selection import backend_for
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ import torch
 
 from gint.program.facts import may_fail
 
-from .graph.nodes import Graph, value_of
-from .graph.sizes import keys
-from .partition.order import mutates
-from .partition.partitioning import Partition
+from ..graph.nodes import Graph, value_of
+from ..graph.sizes import keys
+from ..partition.order import mutates
+from ..partition.partitioning import Partition
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 

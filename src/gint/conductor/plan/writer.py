@@ -31,13 +31,13 @@ from gint.kernel.interpreter.errors import raise_for
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
+from ..graph.nodes import Graph, NodeKind, defined_symbols, value_of
+from ..graph.sizes import Key, key, keys, source, symbols
+from ..lowering.emitter import Emitted
+from ..partition.order import Unit
+from ..partition.partitioning import Partition
 from .devices import allocator, current_stream, scratch
-from .graph.nodes import Graph, NodeKind, defined_symbols, value_of
-from .graph.sizes import Key, key, keys, source, symbols
-from .lowering.emitter import Emitted
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
-from .partition.order import Unit
-from .partition.partitioning import Partition
 
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
@@ -80,7 +80,7 @@ class PlanWriter:
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
             "raise_for": raise_for, "VerificationError": VerificationError,
-            "launch_apart": launch_apart, "math": math, "torch": torch,
+            "launch_on_copies": launch_on_copies, "math": math, "torch": torch,
             "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
@@ -174,7 +174,7 @@ class PlanWriter:
             launch = kernel.prepare(*layout, **where)
             call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
+        again = f"launch_on_copies({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
         if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
@@ -332,7 +332,7 @@ def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
 
 
-def launch_apart(
+def launch_on_copies(
     launch: Callable[..., int],
     tensors: tuple[torch.Tensor, ...],
     written: tuple[int, ...],
