@@ -19,8 +19,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from gint.conductor import GintCompiledSubgraph, GintCompiler
-from gint.conductor.decompositions import decompositions
 from gint.conductor.options import Options
+from gint.conductor.trace.decompositions import decompositions
 
 #: The types programs are made of, as torch has them.
 DTYPES = (

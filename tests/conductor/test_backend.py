@@ -16,7 +16,7 @@ from torch import nn  # noqa: E402
 
 from gint.backend import protocol, registry  # noqa: E402
 from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
-from gint.conductor.lowering import rules  # noqa: E402
+from gint.conductor.lowering.rules import rules  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional
@@ -135,7 +135,6 @@ def broken_tanh(monkeypatch):
 
 
 def _registry() -> dict:
-    from gint.conductor.lowering import rules as _  # noqa: F401
     from gint.conductor.lowering.rules import _RULES
 
     return _RULES

@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch")
 
 import gint.conductor  # noqa: E402
 from gint.conductor import GintCompiler, GraphPartitioner  # noqa: E402
-from gint.conductor.decompositions import decompositions  # noqa: E402
-from gint.conductor.externs import EXTERNS, is_extern  # noqa: E402
-from gint.conductor.lowering import has_rule  # noqa: E402
+from gint.conductor.graph.externs import EXTERNS, is_extern  # noqa: E402
+from gint.conductor.lowering.rules import has_rule  # noqa: E402
 from gint.conductor.options import Options  # noqa: E402
+from gint.conductor.trace.decompositions import decompositions  # noqa: E402
 
 from .comparing import Call, Traced, assert_same, check  # noqa: E402
 

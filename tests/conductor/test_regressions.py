@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor import register_backend  # noqa: E402
-from gint.conductor.indexing import Index, combine, separate  # noqa: E402
+from gint.conductor.graph.indexing import Index, combine, separate  # noqa: E402
 from gint.host.memory import POOL  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -121,7 +121,7 @@ def test_tracing_does_not_run_an_optimizer_s_step() -> None:
 
 
 def test_what_cannot_be_compiled_is_left_to_eager(monkeypatch) -> None:
-    from gint.conductor.plan import PlanWriter
+    from gint.conductor.plan.writer import PlanWriter
 
     monkeypatch.setattr(PlanWriter, "write", lambda *_: 1 / 0)
     torch._dynamo.reset()

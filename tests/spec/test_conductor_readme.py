@@ -117,10 +117,10 @@ def test_the_compiler_manages_execution_of_subgraphs_and_fallback_to_eager_mode(
 
 
 def test_graph_partitioner_partitions_fx_graphs_into_subgraphs() -> None:
-    from gint.conductor.graph import Graph
+    from gint.conductor.lowering.kinds import read_graph
 
     module, _ = _graph()
-    graph = Graph.read(module.graph, "cpu", None)
+    graph = read_graph(module.graph, "cpu", None)
     partition = GraphPartitioner().partition(graph)
     units = getattr(partition, "units", partition)
     assert [u.is_launch for u in units] == [True]

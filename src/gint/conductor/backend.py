@@ -9,7 +9,7 @@ from torch import fx
 
 from .compiler import GintCompiler
 from .options import Options
-from .trace import trace_inference
+from .trace.inference import trace_inference
 
 NAME = "gint"
 
@@ -41,7 +41,7 @@ def _through_aot_autograd(
     # AOTAutograd is imported with the first graph that needs it, not with gint.
     from torch._dynamo.backends.common import aot_autograd
 
-    from .decompositions import decompositions
+    from .trace.decompositions import decompositions
 
     compile_graph = compiler.compile
     return aot_autograd(

@@ -19,16 +19,19 @@ from gint.program import VerifiedProgram, disassemble
 from gint.program.file import from_bytes, to_bytes
 from gint.program.verifier import verify
 
-from .capturable import why_not_captured, written_inputs
-from .devices import bring_numbers, current_stream
-from .externs import name_of
-from .graph import Graph, NodeKind, Refusal, value_of
+from .graph.externs import name_of
+from .graph.nodes import Graph, NodeKind, Refusal, value_of
+from .lowering.kinds import read_graph
+from .lowering.numbers import bring_numbers
 from .options import Options
-from .order import Unit
-from .partitioner import GraphPartitioner, Partition
-from .plan import PlanWriter
+from .partition.order import Unit
+from .partition.partitioning import Partition
+from .partitioner import GraphPartitioner
+from .plan.capturable import why_not_captured, written_inputs
+from .plan.devices import current_stream
+from .plan.replay import Replay, capture_on_cuda, say_not_replayed
+from .plan.writer import PlanWriter
 from .records import GraphRecord, remember
-from .replay import Replay, capture_on_cuda, say_not_replayed
 from .selection import backend_for
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ class GintCompiler:
     ) -> GintCompiledSubgraph:
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
-        graph = Graph.read(module.graph, device, unusable, can.types)
+        graph = read_graph(module.graph, device, unusable, can.types)
         partition = self._partition(graph, can)
         units = partition.units
         name = backend.name if backend else ""

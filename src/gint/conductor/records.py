@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from .graph import Refusal
+from .graph.nodes import Refusal
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,23 @@
-"""Lowering: from an ATen operator to opcodes. One rule an operator, by subject:
+"""Lowering: from ATen operators to opcodes.
+
+    kinds.py       which nodes of a graph are lowered
+    numbers.py     numbers on another device, brought to the graph's
+    rules.py       the registry of rules: one an operator
+    domain.py      the axes of a program
+    emitter.py     nodes emitted as one program, and the Context a rule is given
+
+The rules, by subject:
 
     pointwise.py   elementwise operators; most are one line of a table
     reduce.py      reductions, softmax, norms
     create.py      full, arange, casts, copies
     join.py        concatenations
 
-A rule takes a Context and returns the value of the node at the context's map.
+A rule takes a Context and returns the value of the node at the context's map. Does not know which
+nodes belong together.
 """
 
+# Importing them registers their rules.
 from . import create, join, pointwise, reduce
-from .join import fuses
-from .rules import NotLowerableError, has_rule, lower, rules
 
-__all__ = [
-    "NotLowerableError",
-    "create",
-    "fuses",
-    "has_rule",
-    "join",
-    "lower",
-    "pointwise",
-    "reduce",
-    "rules",
-]
+__all__ = ["create", "join", "pointwise", "reduce"]

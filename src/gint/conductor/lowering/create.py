@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
-from ..sizes import keys
+from ..graph.sizes import keys
+from .emitter import Context
 from .rules import NotLowerableError, lowers
-
-if TYPE_CHECKING:
-    from ..emitter import Context
 
 aten, prims = torch.ops.aten, torch.ops.prims
 

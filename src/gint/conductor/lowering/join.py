@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import torch
+from torch import fx
 
 from gint.host.frontend import Value
 
-from ..indexing import Index, SplitNeededError
-from ..sizes import keys
+from ..graph.indexing import Index, SplitNeededError
+from ..graph.nodes import NodeKind
+from ..graph.sizes import keys
+from .emitter import Context
 from .rules import NotLowerableError, lowers
-
-if TYPE_CHECKING:
-    from torch import fx
-
-    from ..emitter import Context
 
 aten = torch.ops.aten
 
@@ -23,7 +19,7 @@ aten = torch.ops.aten
 _MAX_PIECES = 3
 
 
-def fuses(node: fx.Node, kinds: dict[fx.Node, Any]) -> bool:
+def fuses(node: fx.Node, kinds: dict[fx.Node, NodeKind]) -> bool:
     """Whether an operator that is left whole otherwise had better be part of a program here.
 
     A concatenation of a few computed pieces of one size along a dimension, as rotary embeddings
@@ -37,7 +33,7 @@ def fuses(node: fx.Node, kinds: dict[fx.Node, Any]) -> bool:
     if len(pieces) > _MAX_PIECES or len(sizes) != 1 or not node.meta["val"].dim():
         return False
     length = next(iter(sizes))[dim]
-    computed = any(str(kinds[p].value) == "compute" for p in pieces)
+    computed = any(kinds[p] is NodeKind.COMPUTE for p in pieces)
     return isinstance(length, int) and length > 1 and computed
 
 

@@ -4,7 +4,6 @@ what takes more than one."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dtypes
@@ -14,12 +13,10 @@ from gint.isa import DType, opcode
 from gint.isa.dtypes import Kind
 from gint.isa.opcodes import exists_for
 
-from ..dtypes import gint_dtype
+from ..graph.dtypes import gint_dtype
 from .create import rounded
+from .emitter import Context
 from .rules import NotLowerableError, lowers
-
-if TYPE_CHECKING:
-    from ..emitter import Context
 
 aten = torch.ops.aten
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import fx
 
 from gint.host.frontend import Value
 from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 
-from ..sizes import keys
+from ..graph.indexing import Map
+from ..graph.sizes import keys
+from .emitter import Context
 from .rules import lowers
-
-if TYPE_CHECKING:
-    from torch import fx
-
-    from ..emitter import Context
-    from ..indexing import Map
 
 aten = torch.ops.aten
 

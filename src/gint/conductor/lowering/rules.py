@@ -1,18 +1,18 @@
-"""The registry of lowering rules."""
+"""The registry of lowering rules.
+
+Knows operators. Does not know what a rule is given (emitter.py's Context) or does with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import fx
 
 from gint.host.frontend import Value
 
-if TYPE_CHECKING:
-    from torch import fx
-
-    from ..emitter import Context
-
-Rule = Callable[["Context"], Value]
+Rule = Callable[[Any], Value]
 
 _RULES: dict[Any, Rule] = {}
 
@@ -38,26 +38,9 @@ def has_rule(target: Any) -> bool:
     return target in _RULES
 
 
+def rule_for(target: Any) -> Rule:
+    return _RULES[target]
+
+
 def rules() -> dict[Any, Rule]:
     return dict(_RULES)
-
-
-def lower(context: Context) -> Value:
-    """The value of the context's node. Raises NotLowerableError for types no opcode takes.
-
-    Whatever else a rule raises is a bug in it; `node` is added to the exception, so that the node
-    it is about is the one left to eager.
-    """
-    try:
-        return _RULES[context.op_node.target](context)
-    except ValueError as error:
-        refusal = NotLowerableError(str(error))
-        refusal.node = context.op_node
-        raise refusal from error
-    except NotLowerableError as refusal:
-        refusal.node = refusal.node or context.op_node
-        raise
-    except Exception as error:
-        if not hasattr(error, "node"):
-            error.node = context.op_node  # type: ignore[attr-defined]
-        raise

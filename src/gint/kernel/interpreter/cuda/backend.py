@@ -97,12 +97,7 @@ class _Device:
         return self.builds[word_bits]
 
     def ready(self, made: Plan, build: Any, verified: VerifiedProgram) -> Callable[..., int]:
-        return Prepared(self.where, build, made, _may_fail(verified)).launch
-
-
-def _may_fail(verified: VerifiedProgram) -> bool:
-    code = (i for section in verified.program.sections for i in section.instructions)
-    return any(i.op.sets_error for i in code)
+        return Prepared(self.where, build, made).launch
 
 
 class _Arguments:
@@ -121,9 +116,9 @@ class Prepared:
     the lock is for threads, because the bindings let go of Python's while they call the driver.
     """
 
-    def __init__(self, where: Device, build: CudaBuild, planned: Plan, may_fail: bool) -> None:
+    def __init__(self, where: Device, build: CudaBuild, planned: Plan) -> None:
         self.where = where
-        self.take_flag = flag_reader(where.ordinal) if may_fail else None
+        self.take_flag = flag_reader(where.ordinal) if planned.may_fail else None
         self.scratch_bytes, self.block = planned.scratch_bytes, build.block
         self.lock = Lock()
         self.slots = (ctypes.c_uint64 * MAX_SLOTS)()

@@ -25,9 +25,9 @@ from math import prod
 
 import numpy as np
 
-from gint.isa import Form
 from gint.isa.device import RECORD
 from gint.program import SectionKind
+from gint.program.facts import may_fail, positions_read
 
 from .build import Build
 from .encoder import KINDS, DeviceProgram
@@ -133,7 +133,7 @@ class _Planner:
         self.touched = self._touched()
         sizes = [slot.dtype.itemsize for slot in p.slots]
         self.layout = arrange(
-            self._axes(sizes), frozenset(p.reduced_axes), self._positions_read(), sizes, build,
+            self._axes(sizes), frozenset(p.reduced_axes), positions_read(p), sizes, build,
         )  # fmt: skip
         self.parts: list[np.ndarray] = []
         self.words = 0
@@ -145,10 +145,6 @@ class _Planner:
             for axis, stride in zip(p.slots[n].axes, self.slots[n][2], strict=True):
                 steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
         return [Axis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
-
-    def _positions_read(self) -> frozenset[int]:
-        code = (i for s in self.program.verified.program.sections for i in s.instructions)
-        return frozenset(i.n for i in code if i.op.form is Form.AXIS and i.op.name == "index")
 
     def run(self) -> Plan:
         program, layout = self.program, self.layout
@@ -164,10 +160,9 @@ class _Planner:
         launches, scratch = self._dealt() if self._is_dealt() else self._whole()
         records = np.concatenate(self.parts)
         word = self.build.word_bits // 8
-        code = (i for s in program.verified.program.sections for i in s.instructions)
         return Plan(
             layout, records, tuple(launches), scratch * word, error,
-            any(i.op.sets_error for i in code), self.touched, self.at["SLOTS_AT"],
+            may_fail(program.verified.program), self.touched, self.at["SLOTS_AT"],
         )  # fmt: skip
 
     def _touched(self) -> tuple[Touched, ...]:

@@ -1,4 +1,4 @@
-"""Reading an FX graph: what kind each node is, and which memory a value lies in.
+"""The nodes of an FX graph: what kind each is, and which memory a value lies in.
 
 input      placeholder or attribute: a tensor that exists before the graph runs
 scalar     a number (SymInt, int, ...): evaluated on the host
@@ -19,12 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 
-from gint.backend.protocol import ALL_TYPES
-
-from . import lowering
-from .dtypes import gint_dtype
 from .externs import is_extern
-from .views import is_view
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
@@ -92,49 +87,13 @@ def is_tensor(node: fx.Node) -> bool:
 
 @dataclass
 class Graph:
-    """An FX graph with every node's kind. `device` is where programs may run."""
+    """An FX graph with every node's kind, and why some are left to eager. `device` is where
+    programs may run."""
 
     fx: fx.Graph
     device: str
     kinds: dict[fx.Node, NodeKind] = field(default_factory=dict)
     refusals: dict[fx.Node, Refusal] = field(default_factory=dict)
-
-    types: frozenset[str] = ALL_TYPES
-
-    @classmethod
-    def read(
-        cls, graph: fx.Graph, device: str, unusable: str | None, types: frozenset[str] = ALL_TYPES
-    ) -> Graph:
-        """`unusable` is why no program can run at all here, or None; `types` are those that
-        programs can compute in."""
-        made = cls(graph, device, types=types)
-        for node in graph.nodes:
-            made.kinds[node] = made._kind(node, unusable)
-        return made
-
-    def _kind(self, node: fx.Node, unusable: str | None) -> NodeKind:
-        if node.op == "output":
-            return NodeKind.OUTPUT
-        value = value_of(node)
-        if node.op in ("placeholder", "get_attr"):
-            return NodeKind.INPUT if isinstance(value, torch.Tensor | None) else NodeKind.SCALAR
-        is_number = isinstance(value, (int, float, *_SYMBOLIC))
-        if is_number and not is_extern(node.target) and not node.meta.get("unbacked_bindings"):
-            return NodeKind.SCALAR
-        if node.target is operator.getitem:
-            return self._item_kind(node)
-        if is_view(node.target):
-            return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
-        if is_extern(node.target) and not lowering.fuses(node, self.kinds):
-            return NodeKind.EXTERN
-        if moves(node):
-            return NodeKind.EXTERN
-        reason = unusable or self._refuse(node)
-        if reason is None:
-            several = isinstance(value, (tuple, list))
-            return NodeKind.TUPLE if several else NodeKind.COMPUTE
-        self.refuse(node, reason)
-        return NodeKind.FALLBACK
 
     def refuse(self, node: fx.Node, reason: str) -> None:
         """Leave a node to eager, for a reason that is kept; an item takes its operator along."""
@@ -147,38 +106,6 @@ class Graph:
             return
         self.kinds[node] = NodeKind.FALLBACK
         self.refusals[node] = Refusal(node.name, str(node.target), reason)
-
-    def _item_kind(self, node: fx.Node) -> NodeKind:
-        parent = node.args[0]
-        if self.kinds[parent] is not NodeKind.TUPLE:
-            return NodeKind.EXTERN
-        return NodeKind.VIEW if is_view(parent.target) else NodeKind.COMPUTE
-
-    def _refuse(self, node: fx.Node) -> str | None:
-        """Why a node cannot be lowered, or None."""
-        if not lowering.has_rule(node.target):
-            return "no lowering rule for this operator"
-        tensors = [value_of(n) for n in node.all_input_nodes if is_tensor(n)]
-        value = value_of(node)
-        tensors += [v for v in (value if isinstance(value, (tuple, list)) else [value])
-                    if isinstance(v, torch.Tensor)]  # fmt: skip
-        for t in tensors:
-            found = gint_dtype(t.dtype)
-            if found is None:
-                return f"no data type for {t.dtype}"
-            if found.name not in self.types:
-                return f"the device does not compute in {t.dtype}"
-            if t.device.type != self.device:
-                return f"a tensor on {t.device}, where programs run on {self.device}"
-            if t.device != tensors[0].device:
-                return f"tensors on {tensors[0].device} and {t.device}"
-            if t.layout is not torch.strided:
-                return f"a tensor of layout {t.layout}"
-            if t.is_neg():
-                return "a tensor whose values are the negatives of its memory"
-            if t.dim() > 12:
-                return f"a tensor of {t.dim()} dimensions"
-        return None
 
     def base(self, node: fx.Node) -> fx.Node:
         """The node whose memory a view shows; a node that is no view is its own."""

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from gint.conductor import GintCompiler  # noqa: E402
-from gint.conductor.emitter import Emitter  # noqa: E402
+from gint.conductor.lowering.emitter import Emitter  # noqa: E402
 from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.plan import memory_bytes  # noqa: E402
+from gint.conductor.plan.writer import memory_bytes  # noqa: E402
 from gint.program import VerificationError  # noqa: E402
 
 pytestmark = pytest.mark.torch

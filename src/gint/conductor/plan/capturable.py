@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import torch
 
-from .graph import Graph, value_of
-from .order import mutates
-from .partitioner import Partition
-from .sizes import keys
+from gint.program.facts import may_fail
+
+from ..graph.nodes import Graph, value_of
+from ..graph.sizes import keys
+from ..partition.order import mutates
+from ..partition.partitioning import Partition
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
@@ -35,7 +37,7 @@ def why_not_captured(graph: Graph, partition: Partition) -> str | None:
             return f"{node} depends on data"
     if len(found) > 1:
         return f"its tensors are on {', '.join(sorted(map(str, found)))}"
-    if any(u.is_launch and u.program.may_fail for u in partition.units):
+    if any(u.is_launch and may_fail(u.program.verified.program) for u in partition.units):
         return "an integer division by zero would not be noticed"
     return None
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from gint.conductor import gint_backend  # noqa: E402
 from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.replay import Replay, capture_on_cuda  # noqa: E402
+from gint.conductor.plan.replay import Replay, capture_on_cuda  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

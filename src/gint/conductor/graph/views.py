@@ -45,7 +45,7 @@ def map_through(node: fx.Node, m: Map, extents: Sequence[Key]) -> Map | None:
     return rule(node, m) if rule else None
 
 
-def source_of(node: fx.Node) -> fx.Node:
+def viewed(node: fx.Node) -> fx.Node:
     """What a view is a view of; an item of a split is one of what was split."""
     source = node.args[0]
     return source.args[0] if node.target is operator.getitem else source

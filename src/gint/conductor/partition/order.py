@@ -15,9 +15,9 @@ from itertools import pairwise
 import torch
 from torch import fx
 
-from .emitter import Emitted
-from .graph import Graph, defined_symbols, value_of
-from .sizes import keys, symbols, symbols_in
+from ..graph.nodes import Graph, defined_symbols, value_of
+from ..graph.sizes import keys, symbols, symbols_in
+from ..lowering.emitter import Emitted
 
 
 @dataclass(eq=False)

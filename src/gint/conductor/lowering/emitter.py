@@ -7,7 +7,8 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import operator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,15 +16,15 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
-from gint.isa.dtypes import Kind
 from gint.program import VerifiedProgram
 
-from . import lowering
-from .dtypes import dtype_of, fitting, gint_dtype
-from .graph import Graph, NodeKind, is_tensor, value_of
-from .indexing import FIXED, Index, Map, SplitNeededError, address, axes_of
-from .sizes import Key, key, keys
-from .views import map_through, source_of
+from ..graph.dtypes import dtype_of, fitting, gint_dtype
+from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
+from ..graph.nodes import Graph, NodeKind, is_tensor, value_of
+from ..graph.sizes import Key, key, keys
+from ..graph.views import map_through, viewed
+from .domain import Domain
+from .rules import NotLowerableError, rule_for
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
@@ -61,46 +62,6 @@ class Emitted:
     slots: tuple[SlotSource, ...]
     outputs: tuple[fx.Node, ...]
 
-    @property
-    def may_fail(self) -> bool:
-        """Whether a launch can set the error flag."""
-        return any(
-            i.op.sets_error and i.type.kind is Kind.INT
-            for s in self.verified.program.sections
-            for i in s.instructions
-        )
-
-
-@dataclass
-class Dim:
-    """A logical dimension of the program: one axis, or several where views split it. The index of
-    a value that runs along it is `index`."""
-
-    size: Key
-    axes: tuple[int, ...]
-    index: Index
-
-
-@dataclass
-class Domain:
-    """The program's axes (their `extents`) and the dimensions they make up. `order` lists the
-    dimensions as those of a value that varies over all of them come; `reduced` are reduced."""
-
-    extents: list[Key] = field(default_factory=list)
-    dims: list[Dim] = field(default_factory=list)
-    reduced: list[int] = field(default_factory=list)
-    order: list[int] = field(default_factory=list)
-
-    def map_for(self, shape: tuple[Key, ...]) -> Map | None:
-        """The map of a stored value of this shape: over all axes, or over the parallel ones."""
-        wanted = [s for s in shape if s != 1]
-        parallel = [d for d in self.order if d not in self.reduced]
-        for dims in (self.order, parallel):
-            if [self.dims[d].size for d in dims] == wanted:
-                rest = iter(dims)
-                return tuple(FIXED if s == 1 else self.dims[next(rest)].index for s in shape)
-        return None
-
 
 def emit(
     graph: Graph,
@@ -114,17 +75,17 @@ def emit(
     `stored` are the nodes that other programs store. Raises BlockedError, UnfitError and
     NotLowerableError.
     """
-    splits: dict[int, tuple[int, ...]] = {}
+    splits: dict[int, tuple[Key, ...]] = {}
     while True:
         emitter = Emitter(graph, stored, members, max_slots, splits)
         try:
             return emitter.emit(outputs)
         except SplitNeededError as split:
-            emitter.split(split)
+            emitter.domain.split(split)
 
 
 class Emitter:
-    """Emits one program. `splits` says which dimensions are made up of several axes."""
+    """Emits one program. `splits` are those of its Domain."""
 
     def __init__(
         self,
@@ -132,12 +93,12 @@ class Emitter:
         stored: set[fx.Node],
         members: list[fx.Node],
         max_slots: int,
-        splits: dict[int, tuple[int, ...]],
+        splits: dict[int, tuple[Key, ...]],
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
-        self.members, self.splits = members, splits
-        self.domain = Domain()
+        self.members = members
         self.builder = Builder()
+        self.domain = Domain(self.builder, splits)
         self.sources: list[SlotSource] = []
         self.params: list[Key] = []
         self._values: dict[tuple[fx.Node, Map], Value] = {}
@@ -149,10 +110,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        first = keys(value_of(self.members[0]).shape)
-        for size in first:
-            if size != 1:
-                self.domain.order.append(self._new_dim(size, reduced=False))
+        self.domain.begin(keys(value_of(self.members[0]).shape))
         values = [self._member(node) for node in self.members]
         for node, (value, m) in zip(self.members, values, strict=True):
             if node in outputs:
@@ -178,35 +136,6 @@ class Emitter:
         name = f"out{len(self.sources)}"
         self.builder.output(name, dtype_of(fake.dtype), tuple(steps), value)
 
-    def _new_dim(self, size: Key, reduced: bool) -> int:
-        """A new dimension, of as many axes as the splits ask for; its number."""
-        domain = self.domain
-        extents = self.splits.get(len(domain.dims), (size,))
-        axes, terms, weight = [], [], 1
-        for extent in reversed(extents):
-            name = f"x{len(domain.extents)}"
-            axis = self.builder.reduced(name) if reduced else self.builder.parallel(name)
-            domain.extents.append(extent)
-            axes.append(axis)
-            terms.append((axis, weight))
-            weight = weight * extent
-        domain.dims.append(Dim(size, tuple(axes), Index(0, tuple(sorted(terms)))))
-        return len(domain.dims) - 1
-
-    def split(self, wanted: SplitNeededError) -> None:
-        """Note that an axis has to be two, for the next attempt."""
-        for number, dim in enumerate(self.domain.dims):
-            if wanted.axis in dim.axes:
-                outer_first = dim.axes[::-1]
-                extents = []
-                for axis in outer_first:
-                    extent = self.domain.extents[axis]
-                    if axis == wanted.axis:
-                        extents += [extent // wanted.inner, wanted.inner]
-                    else:
-                        extents.append(extent)
-                self.splits[number] = tuple(extents)
-
     # Values
 
     def value(self, node: fx.Node, m: Map) -> Value:
@@ -229,10 +158,10 @@ class Emitter:
             inner = map_through(node, m, self.domain.extents)
             if inner is None:
                 raise BlockedError(base)
-            return self.value(source_of(node), inner)
+            return self.value(viewed(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
-        value = lowering.lower(Context(self, node, m))
+        value = lower(Context(self, node, m))
         return self.builder.cast(value, dtype_of(value_of(node).dtype).compute)
 
     def _is_stored(self, node: fx.Node) -> bool:
@@ -242,7 +171,7 @@ class Emitter:
         fake, base_fake = value_of(node), value_of(base)
         t = gint_dtype(fake.dtype)
         if t is None or fake.device.type != self.graph.device:
-            raise lowering.NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
+            raise NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
         offset, steps = address(m, keys(fake.stride()))
         # Only view_as_real has elements of another size than its base.
         ratio = base_fake.dtype.itemsize // fake.dtype.itemsize
@@ -283,52 +212,12 @@ class Emitter:
     def reduction_map(
         self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map
     ) -> Map:
-        """The map of a reduction's input: `kept` for the dimensions that stay (in order), reduced
-        axes for `dims`. Raises BlockedError(node) where the program's axes cannot carry it."""
-        reduced = iter(self._reduced_dims(node, shape, dims, kept))
-        stay = iter(kept)
-        full: list[Index] = []
-        for d, size in enumerate(shape):
-            if d not in dims:
-                full.append(next(stay))
-            else:
-                full.append(FIXED if size == 1 else self.domain.dims[next(reduced)].index)
-        return tuple(full)
-
-    def _reduced_dims(
-        self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map
-    ) -> list[int]:
-        domain = self.domain
-        sizes = [shape[d] for d in dims if shape[d] != 1]
-        if not sizes:
-            return []
-        kept_axes = axes_of(kept)
-        others = [d for d in domain.order if not set(domain.dims[d].axes) <= set(kept_axes)]
-        if len(set(kept_axes)) != len(kept_axes):
+        """The map of the input of a reduction over `dims` (see Domain.reduction_map). Raises
+        BlockedError(node) where the program's axes cannot carry it."""
+        found = self.domain.reduction_map(shape, dims, kept)
+        if found is None:
             raise BlockedError(node)
-        if [domain.dims[d].size for d in others] != sizes:
-            if others or domain.reduced:
-                raise BlockedError(node)
-            others = [self._new_dim(size, reduced=True) for size in sizes]
-            self._insert_in_order(others, shape, dims)
-        if any(set(domain.dims[d].axes) & set(kept_axes) for d in others):
-            raise BlockedError(node)
-        if not domain.reduced:
-            domain.reduced[:] = others
-            for axis in (a for d in others for a in domain.dims[d].axes):
-                self.builder.make_reduced(axis)
-        if domain.reduced != others:
-            raise BlockedError(node)
-        return others
-
-    def _insert_in_order(self, new: list[int], shape: tuple[Key, ...], dims: list[int]) -> None:
-        """New dimensions take their place among the old ones as in the source's shape."""
-        rest, stay = iter(new), iter(self.domain.order)
-        wanted = [d in dims for d, size in enumerate(shape) if size != 1]
-        if wanted.count(False) == len(self.domain.order):
-            self.domain.order[:] = [next(rest if is_new else stay) for is_new in wanted]
-        else:
-            self.domain.order += new
+        return found
 
 
 @dataclass(frozen=True)
@@ -359,8 +248,6 @@ class Context:
     @property
     def op_node(self) -> fx.Node:
         """The node of the operator: the node itself, or what a getitem takes an item of."""
-        import operator
-
         return self.node.args[0] if self.node.target is operator.getitem else self.node
 
     def block(self) -> None:
@@ -401,3 +288,24 @@ class Context:
         shape = keys(value_of(arg).shape)
         m = self.map[len(self.map) - len(shape) :]
         return tuple(FIXED if s == 1 else i for s, i in zip(shape, m, strict=True))
+
+
+def lower(context: Context) -> Value:
+    """The value of the context's node. Raises NotLowerableError for types no opcode takes.
+
+    Whatever else a rule raises is a bug in it; `node` is added to the exception, so that the node
+    it is about is the one left to eager.
+    """
+    try:
+        return rule_for(context.op_node.target)(context)
+    except ValueError as error:
+        refusal = NotLowerableError(str(error))
+        refusal.node = context.op_node
+        raise refusal from error
+    except NotLowerableError as refusal:
+        refusal.node = refusal.node or context.op_node
+        raise
+    except Exception as error:
+        if not hasattr(error, "node"):
+            error.node = context.op_node  # type: ignore[attr-defined]
+        raise

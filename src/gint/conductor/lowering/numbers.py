@@ -1,51 +1,17 @@
-"""What differs with the device tensors live on: memory for results, the stream of a launch, and
-numbers that lie elsewhere.
-
-Knows torch's devices. Does not know backends: which of them runs a device's tensors is
-selection.py's business.
-"""
+"""Numbers that lie on another device than the tensors they are combined with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import fx
 
-from . import lowering
-from .graph import value_of
+from ..graph.nodes import value_of
+from .rules import has_rule
 
 #: Operators that make a tensor of a number they are given.
 _CONSTANTS = (torch.ops.aten.full.default, torch.ops.aten.scalar_tensor.default)
-
-
-def allocator(device: torch.device) -> Callable[..., torch.Tensor]:
-    """`torch.empty_strided(size, stride, dtype)` on a device other than the CPU, by torch's own
-    allocator: what it hands out belongs to the current stream, on which the launch runs too."""
-    short = getattr(torch._C._dynamo.guards, "_empty_strided_cuda", None)
-    # torch's shortcut allocates on the current device; where there is one only, it is that.
-    if device.type == "cuda" and short is not None and torch.cuda.device_count() == 1:
-        return short
-    return partial(_empty_strided, device)
-
-
-def _empty_strided(
-    device: torch.device, size: tuple, stride: tuple, dtype: torch.dtype
-) -> torch.Tensor:
-    return torch.empty_strided(size, stride, dtype=dtype, device=device)
-
-
-def scratch(device: torch.device) -> Callable[[int], torch.Tensor]:
-    """So many bytes from torch's allocator; they are the launch's until the tensor is dropped."""
-    return partial(torch.empty, dtype=torch.uint8, device=device)
-
-
-def current_stream(device: torch.device) -> Callable[[int], int]:
-    """torch's current stream on the device of an ordinal, as the number a backend takes."""
-    raw = getattr(torch._C, f"_{device.type}_getCurrentRawStream", None)
-    return raw or (lambda ordinal: 0)
 
 
 def bring_numbers(graph: fx.Graph, device: str) -> None:
@@ -58,7 +24,7 @@ def bring_numbers(graph: fx.Graph, device: str) -> None:
     brought: dict[tuple[fx.Node, torch.device], fx.Node] = {}
     for node in list(graph.nodes):
         value = _first_tensor(value_of(node))
-        if value is None or value.device.type == "cpu" or not lowering.has_rule(node.target):
+        if value is None or value.device.type == "cpu" or not has_rule(node.target):
             continue
         for operand in node.all_input_nodes:
             if _is_cpu_number(value_of(operand)):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import fx
 
-from .externs import name_of
-from .graph import Graph, NodeKind, value_of
-from .sizes import numel_hint
+from ..graph.externs import name_of
+from ..graph.nodes import Graph, NodeKind, value_of
+from ..graph.sizes import numel_hint
 
 #: Operators that cost far more than a load; their weight in loads per element, below.
 _HEAVY = {

@@ -43,10 +43,6 @@ def numel_hint(sizes: Iterable[int | torch.SymInt]) -> int:
     return count
 
 
-def is_static(k: Key) -> bool:
-    return isinstance(k, int)
-
-
 def source(k: Key) -> str:
     """Python source that computes a key from variables named as its symbols."""
     if isinstance(k, int):

@@ -29,14 +29,15 @@ from torch import fx
 from gint.backend.errors import raise_for
 from gint.backend.protocol import Kernel
 from gint.program import VerificationError
+from gint.program.facts import may_fail
 
+from ..graph.nodes import Graph, NodeKind, defined_symbols, value_of
+from ..graph.sizes import Key, key, keys, source, symbols
+from ..lowering.emitter import Emitted
+from ..partition.order import Unit
+from ..partition.partitioning import Partition
 from .devices import allocator, current_stream, scratch
-from .emitter import Emitted
-from .graph import Graph, NodeKind, defined_symbols, value_of
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
-from .order import Unit
-from .partitioner import Partition
-from .sizes import Key, key, keys, source, symbols
 
 #: Bound launches kept per program, one for each combination of sizes met.
 _MAX_BOUND = 256
@@ -79,7 +80,7 @@ class PlanWriter:
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
             "raise_for": raise_for, "VerificationError": VerificationError,
-            "launch_apart": launch_apart, "math": math, "torch": torch,
+            "launch_on_copies": launch_on_copies, "math": math, "torch": torch,
             "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
@@ -173,8 +174,8 @@ class PlanWriter:
             launch = kernel.prepare(*layout, **where)
             call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
-        if e.may_fail:
+        again = f"launch_on_copies({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
+        if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -293,7 +294,7 @@ class PlanWriter:
     @staticmethod
     def _scalar(value: Any) -> str:
         if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
-            return source_of(value)
+            return source(key(value))
         return repr(value)
 
     def _constant(self, value: Any, stem: str) -> str:
@@ -326,17 +327,12 @@ def memory_bytes(node: fx.Node) -> Key:
     return (1 + sum((size - 1) * stride for size, stride in spans)) * fake.dtype.itemsize
 
 
-def source_of(value: Any) -> str:
-    expr = value.node.expr
-    return source(int(expr) if expr.is_Integer else expr)
-
-
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     """The same values in the strides the graph was traced with."""
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
 
 
-def launch_apart(
+def launch_on_copies(
     launch: Callable[..., int],
     tensors: tuple[torch.Tensor, ...],
     written: tuple[int, ...],

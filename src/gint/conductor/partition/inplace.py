@@ -7,16 +7,12 @@ input's memory and the copy is gone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import fx
 
-from .graph import Graph, NodeKind, value_of
-from .sizes import keys
-
-if TYPE_CHECKING:
-    from .order import Order, Unit
+from ..graph.nodes import Graph, NodeKind, value_of
+from ..graph.sizes import keys
+from .order import Order, Unit
 
 _COPY = torch.ops.aten.copy_.default
 

@@ -1,0 +1,211 @@
+"""Which values are stored, and which stored values share a program.
+
+Every value that somebody outside programs needs is stored. A value several programs would need is
+stored once or computed again, whichever moves fewer bytes. Everything else is computed where it
+is used. A stored value joins the program that makes or reads what it reads, where the axes agree.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import fx
+
+from ..graph.nodes import Graph, NodeKind
+from ..lowering.emitter import BlockedError, Emitted, UnfitError, emit
+from ..lowering.rules import NotLowerableError
+from .cost import worth_storing
+from .inplace import place_outputs
+from .order import Order, Unit, mutates, sort
+
+#: How many groups a value is tried with before it gets a program of its own.
+_MAX_TRIES = 4
+#: Stored values in one program at most; keeps the cost of trying bounded.
+_MAX_MEMBERS = 12
+#: A program longer than this takes no further value, for the same reason.
+_MAX_INSTRUCTIONS = 256
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The units in order; `placed` maps values to the inputs they are stored into."""
+
+    units: list[Unit]
+    placed: dict[fx.Node, fx.Node]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a backend takes in one program, and whether exceptions of lowering rules are raised
+    (see GraphPartitioner)."""
+
+    max_tensors: int
+    max_registers: int
+    types: frozenset[str]
+    check: bool
+
+
+class _Restart(Exception):
+    """A node turned out not to be lowerable; kinds have changed."""
+
+
+def partition(graph: Graph, limits: Limits) -> Partition:
+    """The units in an order in which they can run. Nodes that no program can compute are refused
+    on the way: their kinds change."""
+    while True:
+        try:
+            return _Partitioning(graph, limits).run()
+        except _Restart:
+            continue
+
+
+class _Partitioning:
+    def __init__(self, graph: Graph, limits: Limits) -> None:
+        self.graph, self.limits = graph, limits
+        self.order = Order(graph)
+        self.epoch = 0
+        self.required: set[fx.Node] = set()
+        self.stored: set[fx.Node] = set()
+
+    def run(self) -> Partition:
+        kinds = self.graph.kinds
+        self.required = self._required()
+        self.stored = self.required | worth_storing(self.graph, self.required)
+        for node in self.graph.fx.nodes:
+            if kinds[node] is NodeKind.COMPUTE and node in self.stored:
+                self._place(node)
+            elif kinds[node] in (NodeKind.EXTERN, NodeKind.FALLBACK):
+                self._leave_whole(node)
+        self._drop_unused()
+        before = self.order.before()
+        placed = place_outputs(self.graph, self.order, before)
+        position = {node: i for i, node in enumerate(self.graph.fx.nodes)}
+        return Partition(sort(before, position), placed)
+
+    def _required(self) -> set[fx.Node]:
+        """Computed values that somebody outside programs needs, or that are used after a mutation
+        which comes after them: computed again they might be others."""
+        kinds = self.graph.kinds
+        required: set[fx.Node] = set()
+        epoch, made = 0, {}
+        for node in self.graph.fx.nodes:
+            made[node] = epoch
+            if kinds[node] in (NodeKind.EXTERN, NodeKind.FALLBACK, NodeKind.OUTPUT):
+                required.update(self._computed_inputs(node))
+                epoch += mutates(node)
+            elif kinds[node] is NodeKind.COMPUTE and epoch:
+                required.update(n for n in self._computed_inputs(node) if made[n] < epoch)
+        return required
+
+    def _computed_inputs(self, node: fx.Node) -> Iterator[fx.Node]:
+        for source in node.all_input_nodes:
+            if self.graph.kinds[source] is NodeKind.TUPLE:
+                yield from self._computed_inputs(source)
+            elif self.graph.kinds[source] in (NodeKind.VIEW, NodeKind.COMPUTE):
+                base = self.graph.base(source)
+                if self.graph.kinds[base] is NodeKind.COMPUTE:
+                    yield base
+
+    # Nodes left whole
+
+    def _leave_whole(self, node: fx.Node) -> None:
+        barrier = mutates(node)
+        self.epoch += barrier
+        self.order.add(Unit([node], self.epoch))
+        self.epoch += barrier
+
+    # Stored values
+
+    def _place(self, node: fx.Node) -> None:
+        """Put a stored value into a group that takes it, or into its own."""
+        if node in self.order.unit_of:
+            return
+        alone = self._emit_alone(node)
+        for unit in self._partners(node, alone):
+            try:
+                emitted = self._emit([*unit.nodes, node])
+            except (BlockedError, UnfitError, NotLowerableError):
+                continue
+            # What is stored by now may be read where it was computed again before.
+            if self.order.may_run(unit, emitted):
+                self.order.join(unit, node, emitted)
+                return
+        self.order.add(Unit([node], self.epoch, alone))
+
+    def _emit(self, members: list[fx.Node], outputs: list[fx.Node] | None = None) -> Emitted:
+        outputs = members if outputs is None else outputs
+        emitted = emit(self.graph, self.stored, members, outputs, self.limits.max_tensors)
+        registers = emitted.verified.program.register_count
+        if registers > self.limits.max_registers:
+            raise UnfitError(f"{registers} registers; the backend has {self.limits.max_registers}")
+        if missing := emitted.verified.program.computed_types - self.limits.types:
+            raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
+        return emitted
+
+    def _emit_alone(self, node: fx.Node) -> Emitted:
+        """The program of one value; what blocks it is stored first."""
+        while True:
+            try:
+                return self._emit([node])
+            except BlockedError as blocked:
+                culprit = blocked.node
+            except UnfitError:
+                culprit = self._nearest_operand(node)
+            except NotLowerableError as refusal:
+                self._refuse(refusal.node or node, str(refusal))
+            except Exception as error:
+                if self.limits.check:
+                    raise
+                reason = f"the lowering failed: {type(error).__name__}: {error}"
+                self._refuse(getattr(error, "node", node), reason)
+            if culprit is node or culprit in self.stored:
+                self._refuse(node, "its axes do not fit one program")
+            self.stored.add(culprit)
+            self._place(culprit)
+
+    def _nearest_operand(self, node: fx.Node) -> fx.Node:
+        """The computed value below `node` nearest to it; storing it cuts the program there."""
+        waiting, seen = deque([node]), {node}
+        while waiting:
+            for base in self._computed_inputs(waiting.popleft()):
+                if base not in self.stored:
+                    return base
+                if base not in seen:
+                    seen.add(base)
+                    waiting.append(base)
+        return node
+
+    def _refuse(self, node: fx.Node, reason: str) -> None:
+        self.graph.refuse(node, reason)
+        raise _Restart
+
+    def _partners(self, node: fx.Node, alone: Emitted) -> list[Unit]:
+        """Groups that make or read what `node` reads, nearest first, that it may join."""
+        read = {slot.node for slot in alone.slots if slot.node is not node}
+        makers = {self.order.unit_of[n] for n in read if n in self.order.unit_of}
+        near = [
+            unit for unit in self.order.touching(read)
+            if unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
+            and unit.program.verified.program.instruction_count < _MAX_INSTRUCTIONS
+        ]  # fmt: skip
+        near.sort(key=lambda unit: (unit not in makers, -unit.number))
+        return [u for u in near[: 2 * _MAX_TRIES] if self.order.may_run(u, alone)][:_MAX_TRIES]
+
+    # The result
+
+    def _drop_unused(self) -> None:
+        """Values that turned out to be needed only inside their own program are not stored."""
+        needed = set(self.required)
+        launches = [unit for unit in self.order.units if unit.is_launch]
+        for unit in launches:
+            needed |= {s.node for s in unit.program.slots if s.node not in unit.nodes}
+        for unit in launches:
+            outputs = [n for n in unit.nodes if n in needed]
+            if not outputs:
+                self.order.units.remove(unit)
+            elif len(outputs) < len(unit.nodes):
+                emitted = self._emit(unit.nodes, outputs)
+                if self.order.may_run(unit, emitted):
+                    unit.emitted = emitted
