@@ -198,7 +198,7 @@ def is_affine(after: Sequence[int], before: Sequence[int]) -> bool:
         grid = digits.reshape(-1, *extents)
         second = [grid.take(min(1, e - 1), axis) for axis, e in enumerate(extents, 1)]
         steps = [s.reshape(len(s), -1)[:, :1] - digits[:, :1] for s in second]
-        where = np.indices(extents).reshape(len(extents), -1)
+        where = np.indices(extents).reshape(len(extents), digits.shape[1])
         straight = digits[:, :1] + sum(s * w for s, w in zip(steps, where, strict=True))
         if (digits == straight).all():
             return True
