@@ -1,0 +1,76 @@
+"""Dense products where results lie, and what counts as sharing memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airllm import tensor_ops
+from airllm.tensor_ops import linear
+from airllm.tensor_ops.arrays import Operand, take
+from airllm.tensor_ops.linear import product, refuse_overlap, store
+
+A = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.fixture(autouse=True)
+def on_backend():
+    with tensor_ops.use_backend("python"):
+        yield
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (3, 4)), ((3,), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4))]
+)
+def test_product_is_numpys_in_memory_of_its_own_or_in_out(shapes):
+    a, b = (np.arange(np.prod(s), dtype=np.float32).reshape(s) for s in shapes)
+    found = product(a, b)
+    np.testing.assert_array_equal(found, a @ b)
+    out = np.empty_like(found)
+    assert product(a, b, out=out) is out
+    np.testing.assert_array_equal(out, a @ b)
+
+
+def test_a_device_with_a_library_multiplies_there(monkeypatch):
+    class Device:
+        def matmul(self, a, b):
+            return a @ b + 100
+
+    monkeypatch.setattr(linear, "active", Device)
+    np.testing.assert_array_equal(product(A, A.T), A @ A.T + 100)
+    out = np.empty((2, 2), np.float32)
+    assert product(A, A.T, out=out) is out
+    np.testing.assert_array_equal(out, A @ A.T + 100)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_store_rounds_to_the_results_type(dtype):
+    result = take("y", np.empty((2, 3), dtype))
+    store(result, A / 3)
+    np.testing.assert_array_equal(result.array, (A / 3).astype(dtype))
+    store(take("y", np.empty((0, 3), dtype)), A[:0])
+
+
+def test_memory_is_shared_where_an_element_is():
+    memory = np.zeros((4, 8), np.float32)
+    left, right = Operand(memory[:, :4], "f32"), Operand(memory[:, 4:], "f32")
+    refuse_overlap(left, x=right)
+    with pytest.raises(ValueError, match=r"out\[1\] shares memory with w; it needs"):
+        refuse_overlap(left, "out[1]", x=right, w=Operand(memory[3], "f32"))
+
+
+def test_what_is_hard_to_tell_counts_as_shared():
+    """Whether two such layouts meet is a problem in integers without an easy answer."""
+    memory = np.zeros(1 << 16, np.float32)
+    shape = (5,) * 6
+
+    def spread(start, *steps):
+        strides = tuple(4 * s for s in steps)
+        return np.lib.stride_tricks.as_strided(memory[start:], shape, strides)
+
+    a = spread(0, 1001, 1301, 1701, 1901, 2309, 2903)
+    b = spread(1, 1003, 1303, 1709, 1907, 2311, 2909)
+    with pytest.raises(np.exceptions.TooHardError):
+        np.shares_memory(a, b, max_work=10_000)
+    with pytest.raises(ValueError, match="out shares memory with x"):
+        refuse_overlap(Operand(a, "f32"), x=Operand(b, "f32"))

@@ -1,0 +1,114 @@
+"""Sizes are compared, printed and estimated without asking a symbol for its value: no guards."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+sympy = pytest.importorskip("sympy")
+
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+from torch.fx.experimental.symbolic_shapes import ShapeEnv  # noqa: E402
+from torch.utils._sympy.functions import FloorDiv  # noqa: E402
+
+from gint.conductor.sizes import (  # noqa: E402
+    hint,
+    key,
+    keys,
+    numel_hint,
+    source,
+    symbols,
+    symbols_in,
+)
+
+pytestmark = pytest.mark.torch
+
+
+class Symbolic:
+    """A matrix of 5 rows and 7 columns whose sizes are symbols, and a size nobody knows."""
+
+    def __init__(self) -> None:
+        self.env = ShapeEnv()
+        mode = FakeTensorMode(shape_env=self.env)
+        self.matrix = mode.from_tensor(torch.empty(5, 7), static_shapes=False)
+        self.rows, self.columns = self.matrix.shape
+        self.unknown = self.env.create_unbacked_symint()
+
+    def known(self) -> tuple:
+        """All that has been found out about the symbols."""
+        env = self.env
+        return list(env.guards), dict(env.replacements), dict(env.deferred_runtime_asserts)
+
+
+@pytest.fixture
+def symbolic():
+    """What is asked of sizes in the test installs no guard."""
+    made = Symbolic()
+    before = made.known()
+    yield made
+    assert made.known() == before
+
+
+def test_keys_of_equal_expressions_are_equal(symbolic):
+    rows, columns = symbolic.rows, symbolic.columns
+    assert key(rows) == key(rows)
+    assert key(rows) != key(columns)
+    assert key(rows) != 5
+    assert key(rows * columns) == key(columns * rows)
+    assert key(2 * rows + rows) == key(3 * rows)
+    assert keys((3, rows)) == (3, key(rows))
+    assert hash(keys((3, rows))) == hash(keys((3, rows)))
+
+
+def test_an_expression_that_is_a_number_is_an_int(symbolic):
+    found = key(symbolic.rows - symbolic.rows + 4)
+    assert (found, type(found)) == (4, int)
+    assert type(key(4)) is int
+
+
+def test_hints_are_those_of_the_traced_input(symbolic):
+    assert hint(9) == 9
+    assert hint(symbolic.rows * symbolic.columns + 1) == 36
+    assert numel_hint((2, symbolic.rows, symbolic.columns)) == 70
+    assert numel_hint(()) == 1
+
+
+def test_a_size_that_is_only_known_at_run_time_counts_as_large(symbolic):
+    assert hint(symbolic.unknown) > 1000
+    assert numel_hint((0, symbolic.unknown)) == 0
+
+
+def test_symbols_of_keys_and_of_values(symbolic):
+    rows, columns = symbolic.rows, symbolic.columns
+    r, c = str(rows), str(columns)
+    assert symbols(3) == frozenset()
+    assert symbols(((3, key(rows)), (), (key(rows * columns),))) == {r, c}
+    assert symbols_in(rows + 1) == {r}
+    assert symbols_in(symbolic.matrix) == {r, c}
+    assert symbols_in(symbolic.matrix[0]) == {c}
+    # The strides alone tell of the columns.
+    assert symbols_in(symbolic.matrix[:, 0]) == {r, c}
+    assert symbols_in(torch.sym_float(rows)) == {r}
+    assert symbols_in((rows,)) == symbols_in(None) == frozenset()
+
+
+A, B = sympy.symbols("a b", integer=True, positive=True)
+EXPRESSIONS = st.recursive(
+    st.integers(1, 9) | st.sampled_from((A, B)),
+    lambda inner: st.builds(lambda f, x, y: f(x, y), st.sampled_from(
+        (lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - y, lambda x, y: FloorDiv(x, 3))
+    ), inner, inner),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(EXPRESSIONS, st.integers(1, 20), st.integers(1, 20))
+def test_source_computes_the_key(expression, a, b):
+    expression = sympy.sympify(expression)
+    k = int(expression) if expression.is_Integer else expression
+    assert eval(source(k), {"math": math}, {"a": a, "b": b}) == expression.subs({A: a, B: b})
+    assert symbols(k) == {str(s) for s in expression.free_symbols}
