@@ -2,7 +2,7 @@
 
 import pytest
 
-from gint.kernel.interpreter.errors import DIVISION_BY_ZERO, INDEX_OUT_OF_RANGE, raise_for
+from gint.backend.errors import DIVISION_BY_ZERO, INDEX_OUT_OF_RANGE, raise_for
 
 
 def test_nothing_is_raised_for_no_error():

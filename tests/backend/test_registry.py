@@ -5,19 +5,19 @@ import sys
 
 import pytest
 
-from gint.host import backends, registry
-from gint.host.backends import ALL_TYPES, Capabilities, Probe
+from gint.backend import registry
+from gint.backend.protocol import ALL_TYPES, Capabilities, Probe
 from gint.isa import DTYPES
 
 
 def test_the_order_of_priority_ends_with_what_always_works():
     assert registry.names() == tuple(registry.MODULES)
     assert registry.names()[-1] == registry.LAST_RESORT
-    assert backends.probe(registry.LAST_RESORT).usable
+    assert registry.probe(registry.LAST_RESORT).usable
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known_ones():
-    for ask in (registry.module_of, backends.backend):
+    for ask in (registry.module_of, registry.backend):
         with pytest.raises(
             ValueError, match=r"no backend 'tpu'\. Known: cuda, opencl, cpp, python"
         ):
@@ -28,7 +28,7 @@ def test_the_list_is_read_without_numpy_or_any_backend():
     """A configuration can be written before anything is installed."""
     script = (
         "import sys; sys.modules['numpy'] = None\n"
-        "from gint.host import registry\n"
+        "from gint.backend import registry\n"
         "print(*registry.names(), registry.module_of('cpp'))\n"
         "assert not any(m in sys.modules for m in registry.MODULES.values())"
     )
@@ -42,11 +42,11 @@ def test_the_list_is_read_without_numpy_or_any_backend():
 def test_a_backend_is_what_the_protocol_says(name):
     """Whether it is usable here or not."""
     try:
-        made = backends.backend(name)
+        made = registry.backend(name)
     except ModuleNotFoundError as error:
         pytest.skip(f"this installation lacks {error.name}")
     assert made.name == name
-    assert backends.backend(name) is made
+    assert registry.backend(name) is made
     assert made.device in registry.HOME
     assert isinstance(made.capabilities, Capabilities)
     assert made.capabilities.max_slots >= 2
@@ -55,29 +55,29 @@ def test_a_backend_is_what_the_protocol_says(name):
     assert isinstance(answer, Probe)
     assert answer.reason
     if answer.usable:
-        assert (backends.memory_of(made) is None) == (made.device == "cpu")
+        assert (registry.memory_of(made) is None) == (made.device == "cpu")
 
 
 def test_the_home_of_a_device_is_a_backend_of_its_memory():
     for device, name in registry.HOME.items():
         assert name in registry.names()
         assert registry.MODULES[name].split(".")[-2] == name
-        if backends.probe(name).usable:
-            assert backends.backend(name).device == device
+        if registry.probe(name).usable:
+            assert registry.backend(name).device == device
 
 
 def test_a_backend_whose_package_is_missing_answers_with_a_reason(monkeypatch):
     monkeypatch.setitem(registry.MODULES, "cpp", "gint_is_not_installed.backend")
-    for ask in (backends.backend, backends.probe):
+    for ask in (registry.backend, registry.probe):
         ask.cache_clear()
     try:
-        answer = backends.probe("cpp")
+        answer = registry.probe("cpp")
         assert not answer.usable
         assert not answer.built
         assert answer.reason == "this installation lacks gint_is_not_installed."
-        assert "cpp" not in backends.usable()
+        assert "cpp" not in registry.usable()
     finally:
-        for ask in (backends.backend, backends.probe):
+        for ask in (registry.backend, registry.probe):
             ask.cache_clear()
 
 

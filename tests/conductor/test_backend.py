@@ -12,11 +12,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from gint.backend import protocol, registry  # noqa: E402
-from gint.conductor import gint_backend, register_backend, statistics  # noqa: E402
-from gint.conductor.lowering.rules import rules  # noqa: E402
+from gint.backend import protocol, registry
+from gint.conductor import gint_backend, register_backend, statistics
+from gint.conductor.lowering.rules import rules
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional

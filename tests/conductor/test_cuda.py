@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import explain, gint_backend, register_backend, statistics  # noqa: E402
+from gint.conductor import explain, gint_backend, register_backend, statistics
 
 pytestmark = [pytest.mark.gpu, pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 

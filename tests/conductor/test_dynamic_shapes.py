@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import gint_backend, statistics  # noqa: E402
+from gint.conductor import gint_backend, statistics
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional

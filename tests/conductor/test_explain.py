@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import explain, gint_backend, records, statistics  # noqa: E402
-from gint.conductor.explain import explain_call  # noqa: E402
-from gint.conductor.explain_cli import main, parse_arguments  # noqa: E402
+from gint.conductor import explain, gint_backend, records, statistics
+from gint.conductor.explain import explain_call
+from gint.conductor.explain_cli import main, parse_arguments
 
 pytestmark = pytest.mark.torch
 

@@ -11,14 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import gint.conductor  # noqa: E402
-from gint.conductor import GintCompiler, GraphPartitioner  # noqa: E402
-from gint.conductor.graph.externs import EXTERNS, is_extern  # noqa: E402
-from gint.conductor.lowering.rules import has_rule  # noqa: E402
-from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.trace.decompositions import decompositions  # noqa: E402
+import gint.conductor
+from gint.conductor import GintCompiler, GraphPartitioner
+from gint.conductor.graph.externs import EXTERNS, is_extern
+from gint.conductor.lowering.rules import has_rule
+from gint.conductor.options import Options
+from gint.conductor.trace.decompositions import decompositions
 
-from .comparing import Call, Traced, assert_same, check  # noqa: E402
+from .comparing import Call, Traced, assert_same, check
 
 pytestmark = pytest.mark.torch
 F = torch.nn.functional

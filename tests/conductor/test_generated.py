@@ -6,12 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import given, settings
 
-from gint.conductor import gint_backend  # noqa: E402
+from gint.conductor import gint_backend
 
-from .comparing import Call, Traced, same_strides  # noqa: E402
-from .generated import Generated, functions  # noqa: E402
+from .comparing import Call, Traced, same_strides
+from .generated import Generated, functions
 
 pytestmark = pytest.mark.torch
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from .comparing import Call, check  # noqa: E402
+from .comparing import Call, check
 
 pytestmark = [pytest.mark.torch, pytest.mark.opencl]
 F = torch.nn.functional

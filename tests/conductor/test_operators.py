@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import settings  # noqa: E402
-from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from hypothesis import settings
+from torch.testing._internal.common_methods_invocations import op_db
 
 # torch's test module loads a hypothesis profile of its own; back to the suite's.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
-from .comparing import DTYPES, Call, Traced, check  # noqa: E402
+from .comparing import DTYPES, Call, Traced, check
 
 pytestmark = pytest.mark.torch
 F = torch.nn.functional

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.options import Options  # noqa: E402
+from gint.conductor.options import Options
 
 pytestmark = pytest.mark.torch
 

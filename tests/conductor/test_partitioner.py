@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from gint.conductor import partitioner  # noqa: E402
-from gint.conductor.graph import Graph, NodeKind  # noqa: E402
-from gint.conductor.lowering import NotLowerableError, rules  # noqa: E402
-from gint.conductor.order import mutates  # noqa: E402
-from gint.conductor.partitioner import GraphPartitioner, Partition  # noqa: E402
+from gint.conductor.graph.nodes import Graph, NodeKind
+from gint.conductor.lowering import rules
+from gint.conductor.lowering.kinds import read_graph
+from gint.conductor.lowering.rules import NotLowerableError
+from gint.conductor.partition import partitioning
+from gint.conductor.partition.order import mutates
+from gint.conductor.partitioner import GraphPartitioner, Partition
 
-from .comparing import Call, Traced  # noqa: E402
-from .generated import functions  # noqa: E402
+from .comparing import Call, Traced
+from .generated import functions
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten
@@ -25,7 +27,7 @@ MATRIX = torch.zeros(4, 6)
 
 
 def read(function, *args: torch.Tensor, **how) -> Graph:
-    return Graph.read(Traced(Call.of(function, *args)).module.graph, "cpu", None, **how)
+    return read_graph(Traced(Call.of(function, *args)).module.graph, "cpu", None, **how)
 
 
 def launches(partition: Partition) -> list[list[str]]:
@@ -131,11 +133,11 @@ def test_a_value_that_only_its_own_program_reads_is_not_stored():
 
 
 def test_programs_do_not_grow_for_ever():
-    count = partitioner._MAX_MEMBERS + 3
+    count = partitioning._MAX_MEMBERS + 3
     found = partitioned(
         lambda a: [a * k for k in range(2, 2 + count)], *matrices(1), max_tensors=64
     )
-    assert [len(names) for names in found] == [partitioner._MAX_MEMBERS, 3]
+    assert [len(names) for names in found] == [partitioning._MAX_MEMBERS, 3]
 
 
 def test_a_program_does_not_wait_for_itself():
@@ -150,7 +152,7 @@ def test_a_program_does_not_wait_for_itself():
 @pytest.fixture
 def broken(monkeypatch):
     """Makes the lowering of tanh raise."""
-    table = rules.__globals__["_RULES"]
+    table = rules._RULES
 
     def fail(error):
         def rule(context):
@@ -202,7 +204,7 @@ def test_what_was_computed_before_a_mutation_is_not_computed_again_after_it():
         a.copy_(b)
         return (old + a,)
 
-    graph = Graph.read(make_fx(function, tracing_mode="fake")(*matrices(2)).graph, "cpu", None)
+    graph = read_graph(make_fx(function, tracing_mode="fake")(*matrices(2)).graph, "cpu", None)
     partition = GraphPartitioner(check=True).partition(graph)
     copy = next(n for n in graph.fx.nodes if mutates(n))
     kinds = [u.is_launch or u.nodes[0] is copy for u in partition.units]

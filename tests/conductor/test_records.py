@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import statistics  # noqa: E402
-from gint.conductor.records import _RECORDS, GraphRecord, clear, remember  # noqa: E402
+from gint.conductor import statistics
+from gint.conductor.records import _RECORDS, GraphRecord, clear, remember
 
 pytestmark = pytest.mark.torch
 

@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import register_backend  # noqa: E402
-from gint.conductor.graph.indexing import Index, combine, separate  # noqa: E402
-from gint.host.memory import POOL  # noqa: E402
+from gint.conductor import register_backend
+from gint.conductor.graph.indexing import Index, combine, separate
+from gint.host.memory import POOL
 
 pytestmark = pytest.mark.torch
 

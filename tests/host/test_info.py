@@ -3,8 +3,10 @@
 import pytest
 
 from gint import __version__
-from gint.host import backends, configuration, info, registry
-from gint.host.backends import Probe
+from gint.backend import registry
+from gint.backend import registry as backends
+from gint.backend.protocol import Probe
+from gint.host import configuration, info
 
 
 @pytest.fixture

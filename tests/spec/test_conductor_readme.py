@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import (  # noqa: E402
+from gint.conductor import (
     GintCompiledSubgraph,
     GintCompiler,
     GraphPartitioner,

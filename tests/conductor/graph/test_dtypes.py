@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.dtypes import dtype_of, fitting, gint_dtype  # noqa: E402
-from gint.isa import DTYPES, dtype  # noqa: E402
-from gint.isa.dtypes import Kind  # noqa: E402
+from gint.conductor.graph.dtypes import dtype_of, fitting, gint_dtype
+from gint.isa import DTYPES, dtype
+from gint.isa.dtypes import Kind
 
 pytestmark = pytest.mark.torch
 TORCH = {

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.externs import EXTERNS, is_extern, name_of  # noqa: E402
+from gint.conductor.graph.externs import EXTERNS, is_extern, name_of
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 sympy = pytest.importorskip("sympy")
 
-from gint.conductor.indexing import (  # noqa: E402
+from gint.conductor.graph.indexing import (
     FIXED,
     Index,
     SplitNeededError,

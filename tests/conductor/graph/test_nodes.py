@@ -8,12 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import fx  # noqa: E402
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
-from torch.fx.experimental.symbolic_shapes import ShapeEnv  # noqa: E402
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from gint.conductor.graph import Graph, NodeKind, defined_symbols, moves  # noqa: E402
+from gint.conductor.graph.nodes import Graph, NodeKind, defined_symbols, moves
+from gint.conductor.lowering.kinds import read_graph
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten
@@ -42,7 +43,7 @@ class Nodes:
 
     def read(self, *outputs, device="cpu", unusable=None, **types) -> Graph:
         self.graph.output(outputs)
-        return Graph.read(self.graph, device, unusable, **types)
+        return read_graph(self.graph, device, unusable, **types)
 
 
 def kind_of(target, *args, value=PAIR[0], inputs=(PAIR[0],), **how):

@@ -11,19 +11,11 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 sympy = pytest.importorskip("sympy")
 
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.symbolic_shapes import ShapeEnv  # noqa: E402
-from torch.utils._sympy.functions import FloorDiv  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._sympy.functions import FloorDiv
 
-from gint.conductor.sizes import (  # noqa: E402
-    hint,
-    key,
-    keys,
-    numel_hint,
-    source,
-    symbols,
-    symbols_in,
-)
+from gint.conductor.graph.sizes import hint, key, keys, numel_hint, source, symbols, symbols_in
 
 pytestmark = pytest.mark.torch
 

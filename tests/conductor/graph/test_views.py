@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from torch import fx  # noqa: E402
+from torch import fx
 
-from gint.conductor import views  # noqa: E402
-from gint.conductor.indexing import FIXED, Index, SplitNeededError, along  # noqa: E402
-from gint.conductor.views import is_view, map_through, source_of  # noqa: E402
+from gint.conductor.graph import views
+from gint.conductor.graph.indexing import FIXED, Index, SplitNeededError, along
+from gint.conductor.graph.views import is_view, map_through, viewed
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten
@@ -69,7 +69,7 @@ class Chain:
     def _through(self, m, extents):
         node = self.node
         while node is not self.base and m is not None:
-            m, node = map_through(node, m, extents), source_of(node)
+            m, node = map_through(node, m, extents), viewed(node)
         return m
 
 
@@ -288,4 +288,4 @@ def test_a_view_of_a_broadcast_value_stays_where_the_value_is():
 
 def test_source_of_an_item_is_what_was_split():
     chain = Chain((6,)).then(aten.split.Tensor, 2, item=1)
-    assert source_of(chain.node) is chain.base
+    assert viewed(chain.node) is chain.base

@@ -4,11 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from gint.conductor.graph.nodes import Graph  # noqa: E402
-from gint.conductor.lowering.kinds import read_graph  # noqa: E402
+from gint.conductor.graph.nodes import Graph
+from gint.conductor.lowering.kinds import read_graph
 
 pytestmark = pytest.mark.torch
 

@@ -6,10 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from gint.conductor.cost import worth_storing  # noqa: E402
-from gint.conductor.graph import Graph, NodeKind  # noqa: E402
+from gint.conductor.graph.nodes import NodeKind
+from gint.conductor.lowering.kinds import read_graph
+from gint.conductor.partition.cost import worth_storing
 
 pytestmark = pytest.mark.torch
 MATRIX, ROW, COLUMN = torch.empty(64, 64), torch.empty(64), torch.empty(64, 1)
@@ -18,7 +19,7 @@ MATRIX, ROW, COLUMN = torch.empty(64, 64), torch.empty(64), torch.empty(64, 1)
 def stored(function, *args: torch.Tensor) -> set[str]:
     """The names of the values that are stored although nobody outside programs needs them."""
     module = make_fx(function, tracing_mode="fake")(*args)
-    graph = Graph.read(module.graph, "cpu", None)
+    graph = read_graph(module.graph, "cpu", None)
     assert not graph.refusals
     output = next(reversed(graph.fx.nodes))
     required = {graph.base(n) for n in output.all_input_nodes}
@@ -124,7 +125,7 @@ def test_choice(function, args, expected):
 
 def test_symbolic_sizes_are_estimated_without_a_guard():
     module = make_fx(two_users, tracing_mode="symbolic")(MATRIX, MATRIX)
-    graph = Graph.read(module.graph, "cpu", None)
+    graph = read_graph(module.graph, "cpu", None)
     env = next(iter(graph.fx.nodes)).meta["val"].shape[0].node.shape_env
     before = list(env.guards)
     assert {n.name for n in worth_storing(graph, set())} == {"mul"}

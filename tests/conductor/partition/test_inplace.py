@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from torch import fx  # noqa: E402
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch import fx
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from gint.conductor.graph import Graph  # noqa: E402
-from gint.conductor.order import Unit  # noqa: E402
-from gint.conductor.partitioner import GraphPartitioner, Partition  # noqa: E402
+from gint.conductor.lowering.kinds import read_graph
+from gint.conductor.partition.order import Unit
+from gint.conductor.partitioner import GraphPartitioner, Partition
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten
@@ -40,7 +40,7 @@ class Case:
     def __init__(self, function) -> None:
         self.module = make_fx(function, tracing_mode="fake")(*inputs())
         self.module.graph.eliminate_dead_code()
-        self.graph = Graph.read(self.module.graph, "cpu", None)
+        self.graph = read_graph(self.module.graph, "cpu", None)
         self.partition: Partition = GraphPartitioner(check=True).partition(self.graph)
 
     @property

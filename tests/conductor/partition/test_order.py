@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from torch import fx  # noqa: E402
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.symbolic_shapes import ShapeEnv  # noqa: E402
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from gint.conductor.emitter import Emitted, SlotSource  # noqa: E402
-from gint.conductor.graph import Graph, NodeKind  # noqa: E402
-from gint.conductor.order import Order, Unit, mutates, sort  # noqa: E402
-from gint.conductor.sizes import key  # noqa: E402
+from gint.conductor.graph.nodes import Graph, NodeKind
+from gint.conductor.graph.sizes import key
+from gint.conductor.lowering.emitter import Emitted, SlotSource
+from gint.conductor.partition.order import Order, Unit, mutates, sort
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten

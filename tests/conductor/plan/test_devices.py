@@ -4,12 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from gint.backend.protocol import Capabilities  # noqa: E402
-from gint.conductor import GintCompiler, compiler  # noqa: E402
-from gint.conductor.options import Options  # noqa: E402
+from gint.backend.protocol import Capabilities
+from gint.conductor import GintCompiler, compiler
+from gint.conductor.options import Options
 
 pytestmark = pytest.mark.torch
 

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.memory import TensorEntry, allocate, empty_strided, shelf  # noqa: E402
-from gint.host.memory import POOLED_BYTES, Pool  # noqa: E402
+from gint.conductor.plan.memory import TensorEntry, allocate, empty_strided, shelf
+from gint.host.memory import POOLED_BYTES, Pool
 
 pytestmark = pytest.mark.torch
 SIZE, STRIDE, F32 = (512, 1024), (1, 512), torch.float32

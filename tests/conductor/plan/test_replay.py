@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor import gint_backend  # noqa: E402
-from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.plan.replay import Replay, capture_on_cuda  # noqa: E402
+from gint.conductor import gint_backend
+from gint.conductor.options import Options
+from gint.conductor.plan.replay import Replay, capture_on_cuda
 
 pytestmark = pytest.mark.torch
 

@@ -6,13 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gint.conductor import GintCompiler  # noqa: E402
-from gint.conductor.lowering.emitter import Emitter  # noqa: E402
-from gint.conductor.options import Options  # noqa: E402
-from gint.conductor.plan.writer import memory_bytes  # noqa: E402
-from gint.program import VerificationError  # noqa: E402
+from gint.conductor import GintCompiler
+from gint.conductor.lowering.emitter import Emitter
+from gint.conductor.options import Options
+from gint.conductor.plan.writer import memory_bytes
+from gint.program import VerificationError
 
 pytestmark = pytest.mark.torch
 

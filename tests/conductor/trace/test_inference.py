@@ -3,7 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from gint.conductor import backend, gint_backend  # noqa: E402
+from gint.conductor import backend, gint_backend
 
 pytestmark = pytest.mark.torch
 

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.kernel.interpreter.cuda import dense  # noqa: E402
+from gint.kernel.interpreter.cuda import dense
 
 pytestmark = pytest.mark.torch
 

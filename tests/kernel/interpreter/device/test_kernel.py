@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gint.backend.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.device import kernel
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.kernel import Apart, DeviceKernel
-from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.program import Binding, SlotBinding, VerificationError, assemble, verify
 
 ADD = verify(

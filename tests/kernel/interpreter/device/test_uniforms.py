@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from gint.backend.errors import DIVISION_BY_ZERO
 from gint.host.frontend import Builder
 from gint.isa import DTYPES, dtype
 from gint.kernel.interpreter.device.uniforms import evaluate
-from gint.kernel.interpreter.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.numpy.interpreter import run_uniforms
 from gint.program import assemble, verify
 from tests.strategies import constants, programs
