@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from gint.demo.models import BY_NAME
+from gint.measuring.models import BY_NAME
 
 _REGIMES = (("dropped", "dropped"), ("held", "last 4 held"), ("into", "existing memory"))
 _BACKENDS = ("eager", "inductor", "gint")
