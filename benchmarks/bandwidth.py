@@ -11,15 +11,14 @@ import ctypes
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import Call
-from gint.demo.backends import cpp_compiler
+from gint.measuring.backends import cpp_compiler
+from gint.measuring.clock import Call, time_calls
 
 ELEMENTS = 1 << 24  # float32: 64 MiB a buffer, as large as the largest kernel's operand
 
@@ -41,7 +40,7 @@ class Bandwidth:
         """Return the best of several ways for each kind, `seconds` for each way."""
         found = {}
         for kind, (factor, ways) in self._ways().items():
-            best_s = min(_fastest_s(way, seconds) for way in ways.values())
+            best_s = min(min(time_calls(way, seconds, least=3)) for way in ways.values())
             found[kind] = factor * self._bytes / best_s
         return found
 
@@ -130,14 +129,3 @@ _LIBC = _libc()
 
 def _copyto(source: Any, target: Any, at: int, count: int) -> None:
     target[at : at + count] = source[at : at + count]
-
-
-def _fastest_s(call: Call, seconds: float) -> float:
-    """Return the fastest of the calls that fit into `seconds`, at least three."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)

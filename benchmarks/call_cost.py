@@ -12,9 +12,9 @@ from typing import Any
 from benchmarks import goals
 from benchmarks.report import Report, Table, micros
 from benchmarks.settings import SUBJECT, Settings
-from benchmarks.timing import Call, Effort, interleave
-from gint.demo.backends import compile_for, title_of
-from gint.demo.progress import progress
+from gint.measuring.backends import compile_for, title_of
+from gint.measuring.clock import Call, Effort, median, take_turns
+from gint.measuring.progress import progress
 
 FLOOR = "preallocated"
 SHAPE = (32, 32)
@@ -31,8 +31,8 @@ def run(settings: Settings) -> Report:
     with progress("call cost", repetitions) as step:
         for i in range(repetitions):
             step(f"repetition {i + 1}")
-            for name, got in interleave(calls, Effort(rounds=9, batch_s=5e-3)).items():
-                medians.setdefault(name, []).append(got.median_s)
+            for name, got in take_turns(calls, Effort(rounds=9, batch_s=5e-3)).items():
+                medians.setdefault(name, []).append(median(got))
     return report_of(medians)
 
 

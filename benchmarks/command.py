@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.report import Report, as_json, save, show
 from benchmarks.settings import Settings, set_threads, threads_in_effect
-from gint.demo.backends import NAMES, parse
+from gint.measuring.backends import NAMES, parse
 
 BENCHMARKS: dict[str, str] = {
     "import_cost": "seconds that `import gint.conductor` takes",
@@ -66,7 +66,7 @@ def main(
 
 
 def _run(names: Sequence[str], settings: Settings, path: Path | None) -> int:
-    from benchmarks.machine import describe
+    from gint.measuring.machine import describe
 
     begun = time.perf_counter()
     if settings.threads:

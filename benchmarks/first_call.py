@@ -1,23 +1,22 @@
 """First call of four small transformers: fresh processes, empty caches, backends taking turns.
 
-The clock starts after `import torch, torch._dynamo`, the model's construction and one eager call
-(gint.demo.child). "Inductor prewarmed" has compiled another function before, in the same process.
+Where the clock starts is in `gint.measuring.first_call`. "Inductor prewarmed" has compiled another
+function before, in the same process.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio, seconds
 from benchmarks.settings import SUBJECT, Settings
-from benchmarks.timing import geomean
-from gint.demo.backends import title_of
-from gint.demo.measure import measure
-from gint.demo.models import MODELS
-from gint.demo.progress import progress
+from gint.measuring.backends import title_of
+from gint.measuring.clock import Samples, geomean, median, medians
+from gint.measuring.first_call import measure
+from gint.measuring.models import MODELS
+from gint.measuring.progress import progress
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,6 @@ class Contender:
         return f"{self.backend} prewarmed" if self.prewarm else self.backend
 
 
-Samples = dict[str, dict[str, list[float]]]
-
-
 def contenders_of(settings: Settings) -> list[Contender]:
     """Return who runs how often; a quick run leaves the prewarmed Inductor out."""
     rounds = {"eager": 1, "aot_eager": 2, SUBJECT: 2, "inductor": 1}
@@ -51,7 +47,7 @@ def contenders_of(settings: Settings) -> list[Contender]:
 def run(settings: Settings) -> Report:
     """Measure and report every model."""
     contenders = contenders_of(settings)
-    samples: Samples = {m.name: {c.name: [] for c in contenders} for m in MODELS}
+    samples: dict[str, Samples] = {m.name: {c.name: [] for c in contenders} for m in MODELS}
     failures: list[str] = []
     turns = [(m, c, r) for r in range(4) for m in MODELS for c in contenders if r < c.rounds]
     with progress("first call", len(turns)) as step:
@@ -67,13 +63,13 @@ def run(settings: Settings) -> Report:
     return report_of(samples, failures)
 
 
-def report_of(samples: Samples, failures: list[str]) -> Report:
+def report_of(samples: dict[str, Samples], failures: list[str]) -> Report:
     """Make tables, ratios and verdicts from seconds per model and contender."""
-    medians = {m: {c: _median(s) for c, s in row.items()} for m, row in samples.items()}
+    median_s = {m: medians(row) for m, row in samples.items()}
     names = list(next(iter(samples.values())))
     shorts = {m.name: m.short for m in MODELS}
-    rows = [[shorts[m], *(seconds(row[c]) for c in names)] for m, row in medians.items()]
-    derived = {m: ratios_of(row) for m, row in medians.items()}
+    rows = [[shorts[m], *(seconds(row[c]) for c in names)] for m, row in median_s.items()]
+    derived = {m: ratios_of(row) for m, row in median_s.items()}
     keys = list(next(iter(derived.values())))
     means = {key: _geomean(derived[m][key] for m in derived) for key in keys}
     ratio_rows = [[shorts[m], *(_figure(row[k]) for k in keys)] for m, row in derived.items()]
@@ -86,10 +82,10 @@ def report_of(samples: Samples, failures: list[str]) -> Report:
         goals.FIRST_CALL.verdict(means["gint / aot_eager"]),
         goals.FIRST_CALL_INDUCTOR.verdict(means["Inductor / gint"]),
         goals.OWN_SHARE.verdict(
-            _median([v for row in derived.values() if not math.isnan(v := row["own share"])])
+            median([v for row in derived.values() if not math.isnan(v := row["own share"])])
         ),
     )
-    data = {"samples_s": samples, "medians_s": medians, "ratios": derived, "geomeans": means}
+    data = {"samples_s": samples, "medians_s": median_s, "ratios": derived, "geomeans": means}
     return Report("first_call", tables, data, (*verdicts, *failures))
 
 
@@ -103,10 +99,6 @@ def ratios_of(median_s: dict[str, float]) -> dict[str, float]:
         "Inductor prewarmed / gint": divide(warm, gint),
         "own share": divide(gint - eager, cold - eager),
     }
-
-
-def _median(values: list[float]) -> float:
-    return statistics.median(values) if values else math.nan
 
 
 def _geomean(values) -> float:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe
-from benchmarks.report import Table
+from benchmarks.report import Table, plain
 from gint.backend import registry
-from gint.demo.page import write
 from gint.kernel.interpreter.cuda import build, driver
+from gint.measuring.clock import Call, Effort, median, take_turns
+from gint.measuring.files import write
+from gint.measuring.machine import describe
 
 #: float32 elements of the buffers: several times any device's L2 cache.
 ELEMENTS = 1 << 27
@@ -54,23 +53,27 @@ def why_not() -> str | None:
     return None if answer.usable else f"the backend 'cuda' is not usable: {answer.reason}"
 
 
-def median_s(call: Callable[[], Any], samples: int = 15, batch_s: float = 5e-3) -> float:
-    """Median seconds of a call on the device, by events around batches of it."""
+def effort(samples: int) -> Effort:
+    """How long the GPU benchmarks look at each contender."""
+    return Effort(rounds=samples, batch_s=5e-3, most_repeats=1000)
+
+
+def time_batch(call: Call, repeats: int) -> float:
+    """Return the seconds of `repeats` calls on the device, by events around them."""
     import torch
 
-    def timed(repeats: int) -> float:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        for _ in range(repeats):
-            call()
-        end.record()
-        end.synchronize()
-        return begin.elapsed_time(end) / 1e3 / repeats
-
-    for _ in range(3):
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    for _ in range(repeats):
         call()
-    repeats = max(1, min(1000, math.ceil(batch_s / max(timed(2), 1e-7))))
-    return statistics.median(timed(repeats) for _ in range(samples))
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
+
+
+def median_s(call: Call, samples: int = 15) -> float:
+    """Median seconds of a call on the device."""
+    return median(take_turns({"": call}, effort(samples), time_batch)[""])
 
 
 def copy_bandwidth() -> float:
@@ -152,17 +155,3 @@ def run(name: str, measure: Callable[[bool], Iterator[Part]], argv: Sequence[str
     if options.json is not None:
         print(f"All figures: {options.json}")
     return 0
-
-
-def plain(table: Table) -> str:
-    """A table as text; `rich` may not be installed on a GPU machine."""
-    rows = [list(table.headers), *(list(row) for row in table.rows)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [f"\n{table.title}"]
-    for row in rows:
-        first, *rest = (
-            text.ljust(w) if k == 0 else text.rjust(w)
-            for k, (text, w) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join([first, *rest]))
-    return "\n".join(lines)

@@ -7,7 +7,6 @@ this run.
 from __future__ import annotations
 
 import math
-import statistics
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,14 +15,14 @@ from typing import Any
 from benchmarks import gpu
 from benchmarks.kernel_list import KERNELS, Kernel, compulsory_bytes, own_code
 from benchmarks.report import Table, divide, ratio
-from benchmarks.timing import geomean
-from gint.demo.backends import compile_for, why_not
-from gint.demo.measure import measure as measure_first_call
-from gint.demo.models import MODELS
+from gint.measuring.backends import compile_for, why_not
+from gint.measuring.clock import geomean, median, take_turns
+from gint.measuring.first_call import measure as measure_first_call
+from gint.measuring.models import MODELS
 
 ROWS, COLS = 4096, 4096
 BACKENDS = ("eager", "gint", "inductor")
-ROUNDS = 5
+ROUNDS = 15
 
 
 def measure(quick: bool) -> Iterator[gpu.Part]:
@@ -44,26 +43,20 @@ def _kernel(kernel: Kernel, backends: list[str], quick: bool) -> dict[str, Any]:
     torch.manual_seed(0)
     inputs = tuple(t.cuda() for t in kernel.inputs(ROWS, COLS))
     expected = kernel.function(*(t.double() for t in inputs))
-    samples: dict[str, list[float]] = {}
     functions = {}
     for backend in backends:
         function = compile_for(own_code(kernel.function), backend)
         found = function(*inputs)
         torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-3)
         functions[backend] = partial(function, *inputs)
-        samples[backend] = []
-    for _ in range(2 if quick else ROUNDS):
-        for backend, function in functions.items():
-            samples[backend].append(gpu.median_s(function, samples=3))
     return {
         "kernel": kernel.name, "bytes": compulsory_bytes(inputs, expected.float()),
-        "samples_s": samples,
+        "samples_s": take_turns(functions, gpu.effort(6 if quick else ROUNDS), gpu.time_batch),
     }  # fmt: skip
 
 
 def _median(row: dict[str, Any], backend: str) -> float:
-    samples = row["samples_s"].get(backend)
-    return statistics.median(samples) if samples else math.nan
+    return median(row["samples_s"].get(backend, ()))
 
 
 def _kernel_table(kernels: list[dict[str, Any]], copy: float) -> Table:
@@ -104,18 +97,15 @@ def _calls(quick: bool) -> dict[str, list[float]]:
     if why_not("inductor", "cuda") is None:
         ways["inductor"] = compile_for(own_code(_small), "inductor")
         ways["inductor, reduce-overhead"] = torch.compile(own_code(_small), mode="reduce-overhead")
-    samples: dict[str, list[float]] = {name: [] for name in ways}
-    for function in ways.values():
+    calls = {name: partial(function, *inputs) for name, function in ways.items()}
+    for call in calls.values():
         for _ in range(10):
-            function(*inputs)
-    for _ in range(3 if quick else 9):
-        for name, function in ways.items():
-            samples[name].append(gpu.median_s(partial(function, *inputs), samples=3))
-    return samples
+            call()
+    return take_turns(calls, gpu.effort(9 if quick else 27), gpu.time_batch)
 
 
 def _call_table(calls: dict[str, list[float]]) -> Table:
-    rows = [[name, f"{statistics.median(s) * 1e6:.1f}"] for name, s in calls.items()]
+    rows = [[name, f"{median(s) * 1e6:.1f}"] for name, s in calls.items()]
     return Table("a call of two products and one program, microseconds", ["", "us"], rows)
 
 
@@ -145,10 +135,7 @@ def _first_calls(quick: bool) -> dict[str, dict[str, list[float]]]:
 def _first_table(first: dict[str, dict[str, list[float]]]) -> Table:
     rows = []
     for model, row in first.items():
-        aot, gint, inductor = (
-            statistics.median(row[b]) if row.get(b) else math.nan
-            for b in ("aot_eager", "gint", "inductor")
-        )
+        aot, gint, inductor = (median(row.get(b, ())) for b in ("aot_eager", "gint", "inductor"))
         share = divide(gint - aot, inductor - aot)
         rows.append([model, *(f"{s:.2f}" for s in (aot, gint, inductor)), f"{share:.3f}"])
     headers = ["", "aot_eager s", "gint s", "Inductor s", "gint's share / Inductor's"]

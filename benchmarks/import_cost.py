@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
-import statistics
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import goals
-from benchmarks.process import run_child
 from benchmarks.report import Report, Table
 from benchmarks.settings import SUBJECT, Settings
-from gint.demo.backends import why_not
-from gint.demo.progress import progress
+from gint.measuring.backends import why_not
+from gint.measuring.clock import median
+from gint.measuring.process import run_child
+from gint.measuring.progress import progress
 
 HEADERS = ("import torch, torch._dynamo", "AOTAutograd", "gint.conductor", "register_backend()")
 
@@ -31,7 +31,7 @@ def run(settings: Settings) -> Report:
         for _ in range(rounds):
             step("import gint.conductor")
             samples.append(run_child("benchmarks.import_cost"))
-    medians = [statistics.median(column) for column in zip(*samples, strict=True)]
+    medians = [median(column) for column in zip(*samples, strict=True)]
     table = Table(
         "import cost, seconds (median)", ("", *HEADERS), [["", *(f"{m:.3f}" for m in medians)]]
     )

@@ -24,9 +24,9 @@ from benchmarks.kernel_list import (
 from benchmarks.kernels_report import NUMEXPR, Case, report_of
 from benchmarks.report import Report
 from benchmarks.settings import Settings
-from benchmarks.timing import Call, Effort, interleave
-from gint.demo.backends import compile_for
-from gint.demo.progress import progress
+from gint.measuring.backends import compile_for
+from gint.measuring.clock import Call, Effort, take_turns
+from gint.measuring.progress import progress
 
 BACKENDS = ("eager", "gint", "inductor")
 HELD = 4
@@ -68,8 +68,7 @@ def measure(kernel: Kernel, size: str, settings: Settings, effort: Effort) -> Ca
         )
     regimes = {"dropped": fresh, "held": {n: _holding(f) for n, f in fresh.items()}, "into": into}
     for regime, calls in regimes.items():
-        timed = interleave(calls, effort)
-        case.samples_s[regime] = {name: c.samples_s for name, c in timed.items()}
+        case.samples_s[regime] = take_turns(calls, effort)
     return case
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,8 @@ from benchmarks import goals
 from benchmarks.kernel_list import SIZES
 from benchmarks.report import Report, Table, divide, micros, ratio
 from benchmarks.settings import SUBJECT
-from benchmarks.timing import geomean
-from gint.demo.backends import title_of
+from gint.measuring.backends import title_of
+from gint.measuring.clock import Samples, geomean, median
 
 NUMEXPR = "numexpr"
 REGIMES = {
@@ -31,13 +30,12 @@ class Case:
     kernel: str
     size: str
     bytes: int
-    samples_s: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    samples_s: dict[str, Samples] = field(default_factory=dict)
     bandwidth: dict[str, float] = field(default_factory=dict)
 
     def median_s(self, regime: str, contender: str) -> float:
         """Return the median seconds per call, NaN where it was not measured."""
-        samples = self.samples_s.get(regime, {}).get(contender)
-        return statistics.median(samples) if samples else math.nan
+        return median(self.samples_s.get(regime, {}).get(contender, ()))
 
     def over_gint(self, regime: str, contender: str = "inductor") -> float:
         """Return a contender's time over gint's."""
@@ -130,7 +128,7 @@ def _drift(cases: Sequence[Case]) -> str:
         return "bandwidth: not measured"
     return (
         f"copy bandwidth {min(rates):.1f} to {max(rates):.1f} GB/s (median "
-        f"{statistics.median(rates):.1f}), read {statistics.median(reads):.1f} GB/s"
+        f"{median(rates):.1f}), read {median(reads):.1f} GB/s"
     )
 
 

@@ -10,13 +10,14 @@ once. For work on the interpreter itself; `gint bench` is for claims.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from gint.host.executor import load
 from gint.host.frontend import Builder
+from gint.measuring.clock import time_calls
 
 SECONDS = 1.0
 
@@ -84,11 +85,7 @@ def least_us(executable, rows: int, cols: int) -> float:
         layouts.append((array.nbytes, 0, tuple(s // 4 for s in array.strides)))
     run = executable.kernel.prepare((rows, cols), (), tuple(layouts), 1)
     pointers = [a.__array_interface__["data"][0] for a in arrays]
-    least, end = float("inf"), time.perf_counter() + SECONDS
-    while (start_s := time.perf_counter()) < end:
-        run(*pointers)
-        least = min(least, time.perf_counter() - start_s)
-    return least * 1e6
+    return min(time_calls(partial(run, *pointers), SECONDS)) * 1e6
 
 
 def main(arguments: list[str]) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
-from benchmarks.timing import Contender, Effort, geomean, interleave
-from gint.demo.backends import compile_for, title_of
-from gint.demo.models import MODELS, Workload
-from gint.demo.progress import progress
+from gint.measuring.backends import compile_for, title_of
+from gint.measuring.clock import Effort, Samples, geomean, medians, take_turns
+from gint.measuring.models import MODELS, Workload
+from gint.measuring.progress import progress
 
 FULL = Effort(rounds=40, batch_s=0.0, budget_s=6.0)
 QUICK = Effort(rounds=10, batch_s=0.0, budget_s=1.5)
@@ -20,7 +20,7 @@ QUICK = Effort(rounds=10, batch_s=0.0, budget_s=1.5)
 
 def run(settings: Settings) -> Report:
     """Measure and report every model."""
-    found: dict[str, dict[str, Contender]] = {}
+    found: dict[str, Samples] = {}
     with progress("models, steady state", len(MODELS)) as step:
         for model in MODELS:
             step(f"{model.short}: compile, then measure")
@@ -28,7 +28,7 @@ def run(settings: Settings) -> Report:
     return report_of(found)
 
 
-def measure(model: Workload, settings: Settings) -> dict[str, Contender]:
+def measure(model: Workload, settings: Settings) -> Samples:
     """Compile the model for every backend and time them in turn."""
     import torch
 
@@ -40,24 +40,25 @@ def measure(model: Workload, settings: Settings) -> dict[str, Contender]:
         for backend in settings.usable():
             compiled = compile_for(built.function, backend)
             calls[backend] = partial(built.call, compiled)
-        return interleave(calls, QUICK if settings.quick else FULL)
+        return take_turns(calls, QUICK if settings.quick else FULL)
 
 
-def report_of(found: dict[str, dict[str, Contender]]) -> Report:
+def report_of(samples: dict[str, Samples]) -> Report:
     """Make the table: milliseconds per backend, and the better of eager and Inductor over gint."""
-    names = list(next(iter(found.values())))
+    names = list(next(iter(samples.values())))
+    found = {m: medians(row) for m, row in samples.items()}
     shorts = {m.name: m.short for m in MODELS}
-    ratios = {m: speedup({b: c.median_s for b, c in row.items()}) for m, row in found.items()}
+    ratios = {m: speedup(row) for m, row in found.items()}
     mean = geomean(ratios.values())
     rows = [
-        [shorts[m], *(f"{row[b].median_s * 1e3:.1f}" for b in names), ratio(ratios[m])]
+        [shorts[m], *(f"{row[b] * 1e3:.1f}" for b in names), ratio(ratios[m])]
         for m, row in found.items()
     ]
     rows.append(["geomean", *("" for _ in names), ratio(mean)])
     headers = ["", *map(title_of, names), "better of eager, Inductor / gint"]
     data: dict[str, Any] = {
-        "samples_s": {m: {b: c.samples_s for b, c in row.items()} for m, row in found.items()},
-        "medians_s": {m: {b: c.median_s for b, c in row.items()} for m, row in found.items()},
+        "samples_s": samples,
+        "medians_s": found,
         "ratios": ratios,
         "geomean": mean,
     }

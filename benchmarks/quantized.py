@@ -20,8 +20,8 @@ from benchmarks.bandwidth import reader
 from benchmarks.quantized_products import ManyRows, OneRow
 from benchmarks.report import Report, Table, micros, ratio
 from benchmarks.settings import Settings, threads_in_effect
-from benchmarks.turns import medians
-from gint.demo.progress import progress
+from gint.measuring.clock import medians
+from gint.measuring.progress import progress
 
 OURS = {"prepared": "prepared", "bytes": "bytes", "float": "float x"}
 NOTE = (

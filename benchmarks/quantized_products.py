@@ -7,23 +7,25 @@ Reading the same bytes, as fast as anything here can, is measured in turns with 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from airllm import tensor_ops as ops
-from benchmarks.turns import medians, take_turns
 from gint.backend import registry
+from gint.measuring.clock import Call, Effort, Samples, medians, take_turns
 from gint.quantized import format_of
 
 #: (out, in): the square and the wide matrices of a 7-billion-parameter Llama.
 SHAPES = ((4096, 4096), (11008, 4096))
 QUANT_TYPES = ("q40", "q80")
 ROWS = 32
+MOST_ROUNDS = 1_000_000  # time is what ends a measurement
 _PREPARE = {"q40": ops.prepare_q40, "q80": ops.prepare_q80}
 
 #: Reads all of a contiguous array.
@@ -41,7 +43,7 @@ class OneRow:
     quant_type: str
     shape: tuple[int, int]
     weight_bytes: int
-    seconds: dict[str, list[float]]
+    seconds: Samples
 
     def bytes_per_s(self, contender: str) -> float:
         return self.weight_bytes / medians(self.seconds)[contender]
@@ -63,7 +65,7 @@ class ManyRows:
     quant_type: str
     shape: tuple[int, int]
     rows: int
-    seconds: dict[str, list[float]]
+    seconds: Samples
 
     def over_numpy(self, contender: str = "prepared") -> float:
         """NumPy's time over the contender's."""
@@ -89,27 +91,25 @@ def one_row(
     prepared = [_PREPARE[quant_type](data, shape) for data in ring]
     x = np.random.default_rng(0).standard_normal((1, shape[1])).astype(np.float32)
 
-    def product(weights: list, first: int, **options: Any) -> Callable[[int], Any]:
-        def call(turn: int) -> None:
-            held = weights[(turn + first) % count]
-            ops.matmul_quantized(x, held, shape, quant_type, **options)
+    def product(weights: list, first: int, **options: Any) -> Call:
+        held = _around(weights, first)
+        return lambda: ops.matmul_quantized(x, next(held), shape, quant_type, **options)
 
-        return call
-
-    def reading(reader: Reader, first: int) -> Callable[[int], Any]:
-        return lambda turn: reader(ring[(turn + first) % count])
+    def reading(reader: Reader, first: int) -> Call:
+        held = _around(ring, first)
+        return lambda: reader(next(held))
 
     # Who shares memory starts apart in the ring, so as to find it as cold as the others do.
     ways = {**_readers(threads), **(readers or {})}
     apart = count // (len(ways) + 1)
-    calls = {
+    calls: dict[str, Call] = {
         "prepared": product(prepared, 0),
         "bytes": product(ring, 0),
         "float": product(prepared, count // 2, quantize_activations=False),
     }
     for n, (name, reader) in enumerate(ways.items()):
         calls[f"read {name}"] = reading(reader, (n + 1) * apart)
-    return OneRow(quant_type, shape, size, take_turns(calls, seconds))
+    return OneRow(quant_type, shape, size, take_turns(calls, _effort(seconds)))
 
 
 def many_rows(
@@ -124,18 +124,28 @@ def many_rows(
     turned = np.ascontiguousarray(weight.T)
     out = np.empty((rows, shape[0]), np.float32)
 
-    def product(weights: Any, **options: Any) -> Callable[[int], Any]:
+    def product(weights: Any, **options: Any) -> Call:
         fixed = {"out": out, **options}
-        return lambda turn: ops.matmul_quantized(x, weights, shape, quant_type, **fixed)
+        return lambda: ops.matmul_quantized(x, weights, shape, quant_type, **fixed)
 
-    calls = {
+    calls: dict[str, Call] = {
         "prepared": product(prepared),
         "bytes": product(data),
         "float": product(prepared, quantize_activations=False),
-        "NumPy, (out, in)": lambda turn: np.matmul(x, weight.T, out=out),
-        "NumPy, (in, out)": lambda turn: np.matmul(x, turned, out=out),
+        "NumPy, (out, in)": lambda: np.matmul(x, weight.T, out=out),
+        "NumPy, (in, out)": lambda: np.matmul(x, turned, out=out),
     }
-    return ManyRows(quant_type, shape, rows, take_turns(calls, seconds))
+    return ManyRows(quant_type, shape, rows, take_turns(calls, _effort(seconds)))
+
+
+def _effort(seconds: float) -> Effort:
+    """Single calls: each turn of a contender meets the next matrix of its ring."""
+    return Effort(rounds=MOST_ROUNDS, batch_s=0.0, total_s=seconds, least=5)
+
+
+def _around(ring: list, first: int) -> Iterator[Any]:
+    """The ring from its element `first` on, without end."""
+    return cycle(ring[first:] + ring[:first])
 
 
 def ring_bytes() -> int:

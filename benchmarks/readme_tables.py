@@ -1,48 +1,64 @@
-"""The README's tables from a benchmark run's JSON: no figure is typed by hand.
+"""The tables of docs/benchmarks.md from a run's JSON, and the README's table from these.
 
-python -m benchmarks.readme_tables RUN.json README.md [TABLE...]
+python -m benchmarks.readme_tables RUN.json [TABLE...]     tables of a run that measured them
+python -m benchmarks.readme_tables                         the README's table alone
 """
 
 from __future__ import annotations
 
 import json
 import re
-import statistics
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gint.demo.models import BY_NAME
+from gint.measuring.clock import median
+from gint.measuring.models import BY_NAME
 
+ROOT = Path(__file__).resolve().parent.parent
+DETAILS, README = Path("docs") / "benchmarks.md", Path("README.md")
+WORTH = "table: what it is worth"
 _REGIMES = (("dropped", "dropped"), ("held", "last 4 held"), ("into", "existing memory"))
 _BACKENDS = ("eager", "inductor", "gint")
+_ALONE = ("eager", "Inductor", "gint")
+_FRESH = tuple(f"dropped: {name}" for name in _ALONE)
+_EXISTING = tuple(f"existing: {name}" for name in _ALONE)
+
+Run = dict[str, Any]
 
 
-def machine(run: dict[str, Any]) -> str:
+def machine(run: Run) -> str:
     m = run["machine"]
     return (
-        f"{m['cpu']}, {m['cores']} cores, {m['threads']} threads, {m['memory_gib']:.0f} GiB; "
-        f"Python {m['python']}, {m['date'][:10]}, commit {m['commit'][:7]}."
+        f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']:.0f} GiB; Python {m['python']}, "
+        f"{_made(run)}"
     )
 
 
-def kernels(run: dict[str, Any]) -> str:
+def _made(run: Run) -> str:
+    """With how many threads, when and of which commit: tables may be of different runs."""
+    m = run["machine"]
+    return f"{m['threads']} threads, {m['date'][:10]}, commit {(m['commit'] or 'none')[:7]}."
+
+
+def kernels(run: Run) -> str:
     """Medians of one size, and the geomeans of all."""
     result = run["results"]["kernels"]
+    heads = [*_FRESH, *_EXISTING]
     rows = [
         "4096x4096 float32, milliseconds. *Dropped*: the result is released before the next call; "
-        "*existing*: it is written into a tensor that is there.",
+        f"*existing*: it is written into a tensor that is there. {_made(run)}",
         "",
-        "| kernel | dropped: eager | Inductor | gint | existing: eager | Inductor | gint "
-        "| Inductor / gint |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| kernel | {' | '.join(heads)} | Inductor / gint |",
+        f"| --- |{' ---: |' * (len(heads) + 1)}",
     ]
     for case in result["cases"]:
         if case["size"] != "large":
             continue
         cells = [
-            1e3 * statistics.median(case["samples_s"][regime][backend])
+            1e3 * median(case["samples_s"][regime][backend])
             for regime in ("dropped", "into")
             for backend in _BACKENDS
         ]
@@ -56,38 +72,40 @@ def kernels(run: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def notes(*names: str) -> Callable[[dict[str, Any]], str]:
+def notes(*names: str) -> Callable[[Run], str]:
     """The verdicts of some benchmarks, as they were printed."""
 
-    def table(run: dict[str, Any]) -> str:
-        return "\n".join(f"- {note}" for name in names for note in run["results"][name]["notes"])
+    def table(run: Run) -> str:
+        found = [note for name in names for note in run["results"][name]["notes"]]
+        return "\n".join([_made(run), "", *(f"- {note}" for note in found)])
 
     return table
 
 
-def medians(name: str, unit: str, scale: float) -> Callable[[dict[str, Any]], str]:
-    """One row a model, one column a backend."""
+def models(name: str, unit: str, scale: float) -> Callable[[Run], str]:
+    """One row a model, one column a backend, and the verdicts."""
 
-    def table(run: dict[str, Any]) -> str:
-        found = run["results"][name]["medians_s"]
+    def table(run: Run) -> str:
+        result = run["results"][name]
+        found = result["medians_s"]
         columns = list(next(iter(found.values())))
         heads = " | ".join(c.replace("inductor", "Inductor") for c in columns)
-        rows = [f"| {unit} | {heads} |", f"| --- |{' ---: |' * len(columns)}"]
+        rows = [_made(run), "", f"| {unit} | {heads} |", f"| --- |{' ---: |' * len(columns)}"]
         for model, cells in found.items():
             figures = " | ".join(f"{scale * cells[c]:.2f}" for c in columns)
             rows.append(f"| {BY_NAME[model].short} | {figures} |")
-        return "\n".join([*rows, "", notes(name)(run)])
+        return "\n".join([*rows, "", *(f"- {note}" for note in result["notes"])])
 
     return table
 
 
-def tensor_ops(run: dict[str, Any]) -> str:
-    """Medians of the operations beside NumPy's and torch's, and on what: it may be a run alone."""
-    result, m = run["results"]["tensor_ops"], run["machine"]
+def tensor_ops(run: Run) -> str:
+    """Medians of the operations beside NumPy's and torch's, and on what."""
+    result = run["results"]["tensor_ops"]
     backend = result["backend"]
     rows = [
         f"float32, microseconds, every result fresh; `{backend}` on {result['device']}; "
-        f"{m['threads']} threads, {m['date'][:10]}, commit {(m['commit'] or 'none')[:7]}.",
+        f"{_made(run)}",
         "",
         f"| operation | NumPy | torch eager | {backend} | NumPy / {backend} | torch / {backend} |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -101,42 +119,120 @@ def tensor_ops(run: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-_TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+TABLES: dict[str, Callable[[Run], str]] = {
     "machine": machine,
-    "table: first call": medians("first_call", "seconds", 1.0),
-    "table: steady state of models": medians("models", "milliseconds", 1e3),
+    "table: first call": models("first_call", "seconds", 1.0),
+    "table: steady state of models": models("models", "milliseconds", 1e3),
     "table: kernels": kernels,
     "table: tensor_ops": tensor_ops,
     "table: shapes, call cost, import": notes("shapes", "call_cost", "import_cost"),
 }
 
+# The README's table: some figures of those
 
-def fill(text: str, run: dict[str, Any], names: Collection[str] = tuple(_TABLES)) -> str:
+
+@dataclass(frozen=True)
+class Pick:
+    """A row of the README: where its figures (eager, Inductor, gint) stand, and their unit."""
+
+    text: str
+    table: str
+    row: str
+    columns: tuple[str, ...]
+    unit: str = "ms"
+    scale: float = 1.0
+
+
+_PICKS = (
+    Pick("first call of a small Llama", "table: first call", "Llama", _ALONE, "s"),
+    Pick("every later call of it", "table: steady state of models", "Llama", _ALONE),
+    Pick("first call of a small BERT", "table: first call", "BERT", _ALONE, "s"),
+    Pick("RMS norm, 4096x4096", "table: kernels", "RMS norm", _FRESH),
+    Pick("softmax, 4096x4096", "table: kernels", "softmax", _FRESH),
+    Pick("GELU (tanh), 4096x4096", "table: kernels", "gelu tanh", _FRESH),
+    Pick("50 operations in a row, 4096x4096", "table: kernels", "50-op chain", _FRESH),
+    Pick("the same, into existing memory", "table: kernels", "50-op chain", _EXISTING),
+    Pick(
+        "`tensor_ops.softmax`, 2048x4096",
+        "table: tensor_ops",
+        "`softmax` (2048, 4096)",
+        ("torch eager", "", "cpp"),
+        scale=1e-3,
+    ),
+)
+
+
+def worth(details: str) -> str:
+    """The README's table, of the text of docs/benchmarks.md."""
+    rows = ["| | eager | Inductor | gint |", "| --- | ---: | ---: | ---: |"]
+    for pick in _PICKS:
+        figures = (
+            f"{_figure(details, pick, column) * pick.scale:.2f} {pick.unit}" if column else ""
+            for column in pick.columns
+        )
+        rows.append(f"| {pick.text} | {' | '.join(figures)} |")
+    return "\n".join(rows)
+
+
+def _figure(page: str, pick: Pick, column: str) -> float:
+    place = _place(pick.table).search(page)
+    for cells in _rows(place[0] if place else ""):
+        if pick.row in cells.values() and column in cells:
+            return float(cells[column])
+    raise ValueError(f"{DETAILS} has no {column!r} of {pick.row!r}, which the README shows.")
+
+
+def _rows(text: str) -> Iterator[dict[str, str]]:
+    """The rows of all tables in a text."""
+    heads: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            heads = []
+        elif not heads:
+            heads = cells
+        elif not line.startswith("| ---"):
+            yield dict(zip(heads, cells, strict=True))
+
+
+def _place(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def put(page: str, name: str, content: str) -> str:
     """The page with what lies between `<!-- NAME -->` and `<!-- end -->` written anew."""
+    if not _place(name).search(page):
+        raise ValueError(f"the page has no place for {name!r}: '<!-- {name} -->', '<!-- end -->'")
+    return _place(name).sub(lambda found: f"{found[1]}\n{content}\n\n", page)
+
+
+def fill(page: str, run: Run, names: Collection[str] = tuple(TABLES)) -> str:
+    """The page with these tables of a run."""
     for name in names:
-        make = _TABLES[name]
-        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(
-                f"the page has no place for {name!r}: '<!-- {name} -->', '<!-- end -->'"
-            )
-        filled = f"\n{make(run)}\n\n"
-        text = pattern.sub(lambda m, filled=filled: m[1] + filled, text)
-    return text
+        page = put(page, name, TABLES[name](run))
+    return page
 
 
-def main(arguments: list[str]) -> int:
-    source, page, *names = arguments if len(arguments) > 1 else ("", "")
-    if not source or not set(names) <= set(_TABLES):
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    source, *names = arguments or [""]
+    if not set(names) <= set(TABLES):
         print(
-            f"usage: python -m benchmarks.readme_tables RUN.json README.md [TABLE...]\n"
-            f"tables: {', '.join(map(repr, _TABLES))}; all of them if none is named",
+            f"usage: python -m benchmarks.readme_tables [RUN.json [TABLE...]]\n"
+            f"tables: {', '.join(map(repr, TABLES))}; all of them if none is named",
             file=sys.stderr,
         )
         return 2
-    run = json.loads(Path(source).read_text("utf-8"))
-    text = fill(Path(page).read_text("utf-8"), run, names or tuple(_TABLES))
-    Path(page).write_text(text, "utf-8")
+    details = (root / DETAILS).read_text("utf-8")
+    if source:
+        run = json.loads(Path(source).read_text("utf-8"))
+        details = fill(details, run, names or tuple(TABLES))
+    try:
+        readme = put((root / README).read_text("utf-8"), WORTH, worth(details))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    (root / DETAILS).write_text(details, "utf-8")
+    (root / README).write_text(readme, "utf-8")
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.settings import Settings
-from gint.demo.page import write
+from gint.measuring.files import write
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,21 @@ def show(report: Report) -> None:
 
 def _show_plainly(report: Report) -> None:
     for table in report.tables:
-        lines = [table.headers, *table.rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        print(f"\n{table.title}\n")
-        for first, *others in lines:
-            cells = (cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))
-            print("  ".join([first.ljust(widths[0]), *cells]))
+        print(plain(table))
     print()
     for note in report.notes:
         print(note)
+
+
+def plain(table: Table) -> str:
+    """Return a table as text."""
+    rows = [table.headers, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"\n{table.title}\n"]
+    for first, *others in rows:
+        cells = (cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)
 
 
 def as_json(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gint.demo.backends import NAMES, why_not
+from gint.measuring.backends import NAMES, why_not
 
 SUBJECT = "gint"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import goals
-from benchmarks.process import run_child
 from benchmarks.report import Report, Table, seconds
 from benchmarks.settings import SUBJECT, Settings
-from gint.demo.backends import compile_for, title_of
-from gint.demo.progress import progress
+from gint.measuring.backends import compile_for, title_of
+from gint.measuring.process import run_child
+from gint.measuring.progress import progress
 
 COUNT = 50
 MODES: dict[str, bool | None] = {"dynamic=True": True, "automatic": None}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +17,8 @@ import numpy as np
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, micros, ratio
 from benchmarks.settings import Settings
-from benchmarks.timing import Call, Effort, interleave
-from gint.demo.progress import progress
+from gint.measuring.clock import Call, Effort, Samples, median, take_turns
+from gint.measuring.progress import progress
 
 SIZES = ((128, 4096), (2048, 4096))
 SUBJECT = "tensor_ops"
@@ -58,12 +57,11 @@ class Case:
 
     operation: str
     shape: tuple[int, int]
-    samples_s: dict[str, list[float]] = field(default_factory=dict)
+    samples_s: Samples = field(default_factory=dict)
 
     def median_s(self, contender: str) -> float:
         """The median, NaN for a contender that did not take part."""
-        samples = self.samples_s.get(contender)
-        return statistics.median(samples) if samples else math.nan
+        return median(self.samples_s.get(contender, ()))
 
     def over(self, contender: str) -> float:
         """How many times as long as the operation the contender takes."""
@@ -93,8 +91,7 @@ def measure(operation: str, shape: tuple[int, int], effort: Effort) -> Case:
     expected = calls["numpy"]()
     for call in calls.values():
         np.testing.assert_allclose(np.asarray(call()), expected, rtol=1e-4, atol=1e-5)
-    timed = interleave(calls, effort)
-    return Case(operation, shape, {name: c.samples_s for name, c in timed.items()})
+    return Case(operation, shape, take_turns(calls, effort))
 
 
 def _calls(operation: str, x: np.ndarray, w: np.ndarray) -> dict[str, Call]:

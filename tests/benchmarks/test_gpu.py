@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_sweep
-from benchmarks.report import Table
+from benchmarks import gpu_sweep
+from benchmarks.report import Table, plain
 from gint.host import executor
 from gint.kernel.interpreter.cuda.build import NARROW
 
@@ -31,8 +31,8 @@ def test_the_polynomial_is_one(degree):
 
 
 def test_tables_without_rich():
-    text = gpu.plain(Table("title", ["", "us"], [["a", "1.5"], ["longer", "22"]]))
-    assert text == "\ntitle\n         us\na       1.5\nlonger   22"
+    text = plain(Table("title", ["", "us"], [["a", "1.5"], ["longer", "22"]]))
+    assert text == "\ntitle\n\n         us\na       1.5\nlonger   22"
 
 
 def test_the_tables_of_a_sweep():

@@ -5,21 +5,6 @@ import pytest
 
 from airllm import tensor_ops
 from benchmarks import quantized_products as measure
-from benchmarks.turns import medians, take_turns
-
-
-def test_turns_are_taken_in_ever_new_orders():
-    order = []
-    calls = {
-        "a": lambda turn: order.append(("a", turn)),
-        "b": lambda turn: order.append(("b", turn)),
-    }
-    samples = take_turns(calls, seconds=0, least=9, warm_up=1)
-    assert [turn for _, turn in order] == [turn for turn in range(-1, 9) for _ in "ab"]
-    turns = {order[n][0] + order[n + 1][0] for n in range(0, len(order), 2)}
-    assert turns == {"ab", "ba"}
-    assert {name: len(values) for name, values in samples.items()} == {"a": 9, "b": 9}
-    assert medians({"a": [1.0, 5.0, 2.0]}) == {"a": 2.0}
 
 
 @pytest.mark.parametrize("quant_type", measure.QUANT_TYPES)

@@ -1,10 +1,20 @@
-"""The README's tables say what the run's JSON says."""
+"""The tables of docs/benchmarks.md say what the run's JSON says, and the README's what they say."""
 
 import json
 
 import pytest
 
-from benchmarks.readme_tables import fill, main
+from benchmarks.readme_tables import (
+    DETAILS,
+    README,
+    ROOT,
+    TABLES,
+    WORTH,
+    fill,
+    main,
+    put,
+    worth,
+)
 
 CASE = {
     "kernel": "x + 2y",
@@ -34,19 +44,19 @@ RUN = {
         **{name: {"notes": [name]} for name in ("shapes", "call_cost", "import_cost")},
     },
 }  # fmt: skip
-NAMES = ("machine", "table: first call", "table: steady state of models", "table: kernels",
-         "table: tensor_ops", "table: shapes, call cost, import")  # fmt: skip
-PAGE = "# Page\n" + "".join(f"<!-- {name} -->\nold\n<!-- end -->\n" for name in NAMES) + "tail\n"
+PAGE = "# Page\n" + "".join(f"<!-- {name} -->\nold\n<!-- end -->\n" for name in TABLES) + "tail\n"
 
 
 def test_every_place_is_filled_anew():
     text = fill(PAGE, RUN)
     assert "old" not in text
     assert text.endswith("tail\n")
+    assert "CPU, 2 cores, 24 GiB; Python 3.11.7, 2 threads, 2026-11-20, commit abcdef0." in text
     assert "| x + 2y | 30.00 | 30.00 | 10.00 | 30.00 | 30.00 | 10.00 | 3.00, 3.00 |" in text
     assert "| 256x1024 and 4096x4096 | 1.25 | 1.25 | 1.25 |" in text
     assert "| Llama | 50.00 | 40.00 |" in text
     assert "| seconds | eager | Inductor |" in text
+    assert "- a verdict" in text
     assert "| `silu` (128, 4096) | 400 | 200 | 100 | 4.00 | 2.00 |" in text
     assert fill(text, RUN) == text
 
@@ -54,7 +64,7 @@ def test_every_place_is_filled_anew():
 def test_tables_that_are_named_alone():
     text = fill(PAGE, RUN, ["table: tensor_ops"])
     assert "| `silu` (128, 4096) |" in text
-    assert text.count("old") == len(NAMES) - 1
+    assert text.count("old") == len(TABLES) - 1
 
 
 def test_a_page_without_a_place_for_a_table():
@@ -62,11 +72,32 @@ def test_a_page_without_a_place_for_a_table():
         fill(PAGE.replace("table: kernels", "kernels"), RUN)
 
 
+@pytest.mark.checkout
+def test_the_readme_says_what_the_page_of_benchmarks_says():
+    """And the page's tables have the form in which they are written."""
+    details, readme = (ROOT / DETAILS).read_text("utf-8"), (ROOT / README).read_text("utf-8")
+    assert put(readme, WORTH, worth(details)) == readme
+    assert all(f"<!-- {name} -->" in details for name in TABLES)
+
+
+def test_a_figure_that_is_not_there():
+    with pytest.raises(ValueError, match="no 'eager' of 'Llama'"):
+        worth(fill(PAGE, RUN, ["table: kernels"]))
+
+
+@pytest.mark.checkout
 def test_the_command(tmp_path, capsys):
-    run, page = tmp_path / "run.json", tmp_path / "page.md"
+    """Some of the tables: the rest, and the README's rows of them, stay as they are."""
+    run = tmp_path / "run.json"
     run.write_text(json.dumps(RUN))
-    page.write_text(PAGE)
-    assert main([str(run), str(page)]) == 0
-    assert "CPU, 2 cores" in page.read_text()
-    assert main([]) == main([str(run), str(page), "table: nonsense"]) == 2
+    for page in (DETAILS, README):
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_text((ROOT / page).read_text("utf-8"))
+    assert main([str(run), "table: first call", "machine"], root=tmp_path) == 2
+    assert "no 'gint' of 'Llama'" in capsys.readouterr().err
+    assert (tmp_path / DETAILS).read_text() == (ROOT / DETAILS).read_text("utf-8")
+    assert main([str(run), "table: shapes, call cost, import"], root=tmp_path) == 0
+    assert "- import_cost\n" in (tmp_path / DETAILS).read_text()
+    assert (tmp_path / README).read_text() == (ROOT / README).read_text("utf-8")
+    assert main([str(run), "table: nonsense"], root=tmp_path) == 2
     assert "usage" in capsys.readouterr().err

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gint.demo import backends, command, main
-from gint.demo.measure import Measurement
+from gint.demo import command, main
+from gint.measuring.backends import NAMES
+from gint.measuring.first_call import Measurement
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_every_workload_meets_every_backend(
 ) -> None:
     page = tmp_path / "demo.html"
     assert main(["--output", str(page), "--device", "cpu"]) == 0
-    assert measured == [(w, b) for w in ("llama", "example") for b in backends.NAMES]
+    assert measured == [(w, b) for w in ("llama", "example") for b in NAMES]
     assert "it broke" in page.read_text(encoding="utf-8")
     assert str(page) in capsys.readouterr().out.replace("\n", "")
 
@@ -82,9 +83,3 @@ def test_an_output_that_cannot_be_written_is_said(
     output = tmp_path / "file" / "demo.html"
     assert main(["--output", str(output), "--device", "cpu"]) == 1
     assert "--output" in capsys.readouterr().err
-
-
-def test_inductor_is_left_out_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends.shutil, "which", lambda name: None)
-    assert "C++ compiler" in (backends.why_not("inductor") or "")
-    assert backends.why_not("eager") is None

@@ -1,14 +1,11 @@
-"""The page: self-contained, complete, and written whole or not at all."""
+"""The page: self-contained and complete."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
 
-import pytest
-
-from gint.demo.measure import Measurement
-from gint.demo.page import Chapter, render, write
+from gint.demo.page import Chapter, render
+from gint.measuring.first_call import Measurement
 
 RECORD = {
     "programs": 3,
@@ -63,20 +60,3 @@ def test_page_escapes_and_tells_everything() -> None:
 def test_page_without_any_numbers_has_no_picture() -> None:
     failed = Chapter("x", "x", (Measurement("llama", "gint", failure="why"),))
     assert "<svg" not in render([failed], "")
-
-
-def test_write_replaces_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "page.html"
-    write(path, "first")
-    write(path, "second")
-    assert path.read_text(encoding="utf-8") == "second"
-    assert [p.name for p in path.parent.iterdir()] == ["page.html"]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    write(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write(path, "\ud800")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]

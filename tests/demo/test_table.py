@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gint.demo.measure import Measurement
 from gint.demo.table import cells_of, crossings_in_words, lines_of, seconds, sentences_of, use_of
+from gint.measuring.first_call import Measurement
 
 RECORDS = [
     {

@@ -1,4 +1,4 @@
-"""The README and the pages of docs/: their Python runs, their links lead somewhere.
+"""The README and the other pages: their Python runs, their links lead somewhere.
 
 Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
 marked `py`, which looks the same and does not run. A `text` block after the comment
@@ -8,13 +8,14 @@ marked `py`, which looks the same and does not run. A `text` block after the com
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
-    ROOT / "README.md",
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "src" / "airllm" / "cpp_ext").glob("*.md")),
 ]
@@ -105,6 +106,27 @@ def test_links_lead_to_files_and_headings(page):
         assert target.exists(), f"{page.name}: {link}: there is no such file"
         if anchor:
             assert anchor in anchors_of(target), f"{page.name}: {link}: there is no such heading"
+
+
+def test_targets_of_make_that_pages_name_exist():
+    named = re.compile(r"(?:^|`)make ([a-z][\w-]*)", re.MULTILINE)
+    targets = set(
+        re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    )
+    for page in PAGES:
+        unknown = set(named.findall(page.read_text(encoding="utf-8"))) - targets
+        assert not unknown, f"{page.name} names targets that the Makefile lacks"
+    assert {"demo", "test"} <= set(named.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("page", ["README.md", "docs/conductor.md"])
+def test_the_options_of_a_page_are_those_of_the_backend(page):
+    pytest.importorskip("torch")
+    from gint.conductor.options import Options
+
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    assert rows == [(field.name, repr(field.default)) for field in fields(Options)]
 
 
 def test_source_files_that_pages_name_exist():

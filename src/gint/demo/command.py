@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gint.demo.backends import NAMES, parse, title_of, why_not
-from gint.demo.measure import Measurement, measure
-from gint.demo.models import EXAMPLE, LLAMA, Workload
-from gint.demo.page import Chapter, render, write
-from gint.demo.progress import progress
+from gint.demo.page import Chapter, render
 from gint.demo.table import HEADERS, cells_of, crossings_in_words, sentences_of, use_of
+from gint.measuring.backends import NAMES, parse, title_of, why_not
+from gint.measuring.files import write
+from gint.measuring.first_call import Measurement, measure
+from gint.measuring.machine import describe
+from gint.measuring.models import EXAMPLE, LLAMA, Workload
+from gint.measuring.progress import progress
 
 NEEDED = ("torch", "transformers", "rich")
 WORKLOADS: tuple[Workload, ...] = (LLAMA, EXAMPLE)
@@ -136,11 +137,11 @@ def _say(chapters: Sequence[Chapter]) -> None:
 
 def _machine(chapters: Sequence[Chapter], device: str) -> str:
     """Describe where the numbers come from in one sentence."""
-    from importlib.metadata import version
-
     threads = max((m.threads for c in chapters for m in c.measurements), default=0)
+    machine = describe(threads)
+    versions = machine["versions"]
     return (
-        f"torch {version('torch')}, transformers {version('transformers')}, Python "
-        f"{platform.python_version()}, {platform.system()} {platform.machine()}, device {device}, "
+        f"torch {versions['torch']}, transformers {versions['transformers']}, Python "
+        f"{machine['python']}, {machine['system']}, {machine['cpu']}, device {device}, "
         f"{threads} thread{'' if threads == 1 else 's'}."
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
-from pathlib import Path
 
-from gint.demo.backends import title_of
 from gint.demo.chart import Series, draw
-from gint.demo.measure import Measurement
 from gint.demo.table import HEADERS, cells_of, crossings_in_words, lines_of, sentences_of, use_of
+from gint.measuring.backends import title_of
+from gint.measuring.first_call import Measurement
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2025; --soft: #666c76;
@@ -128,17 +125,3 @@ def _use(gint: Measurement | None) -> str:
         for s in sentences_of(use_of(gint.statistics))
     )
     return f"<p>What gint made of it:</p><ul>{items}</ul>"
-
-
-def write(path: Path, text: str) -> None:
-    """Write the whole file or nothing: a temporary file beside it, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

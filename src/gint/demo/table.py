@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gint.demo.backends import title_of
 from gint.demo.cumulative import Line, in_words
-from gint.demo.measure import Measurement
+from gint.measuring.backends import title_of
+from gint.measuring.first_call import Measurement
 
 NAMED = 3  # nodes listed by name for each reason
 HEADERS = ("backend", "first call, s", "steady state, ms", "largest difference from eager")

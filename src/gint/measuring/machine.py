@@ -1,4 +1,4 @@
-"""The machine a run was made on: what it is, its versions, commit and date."""
+"""The machine a run was made on: what it is, its versions, the checkout's commit, the date."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gint.measuring.backends import cpp_compiler
+
 PACKAGES = ("torch", "transformers", "numpy", "numexpr")
 
 
 def describe(threads: int) -> dict[str, Any]:
-    """Return machine, versions, commit and date, for the head of every report."""
+    """Return machine, versions, commit and date, for the head of every report.
+
+    `threads` is what the run used. What cannot be found out is None.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -37,11 +42,13 @@ def describe(threads: int) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Return the checkout's commit, with "+changes" where tracked files differ from it."""
-    here = Path(__file__).parent
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():  # installed: a repository around that would not be ours
+        return None
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12", "--exclude=*"],
-            cwd=here,
+            cwd=root,
             capture_output=True,
             text=True,
             check=True,
@@ -107,8 +114,6 @@ def _version(name: str) -> str | None:
 
 def _compiler() -> str | None:
     """Return the first line of the C++ compiler's own version."""
-    from gint.demo.backends import cpp_compiler
-
     compiler = cpp_compiler()
     if compiler is None:
         return None

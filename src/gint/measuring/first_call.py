@@ -1,8 +1,7 @@
-"""One measurement in a process of its own: `python -m gint.demo.child RESULT WORKLOAD BACKEND`.
+"""The first call of a workload on a backend, and those after it, in a process of its own.
 
 The clock of the first call starts after `import torch, torch._dynamo`, after the model is built
-and after one eager call; what the backend imports, traces and compiles is inside it. The parent
-gives empty cache folders.
+and after one eager call; what the backend imports, traces and compiles is inside it.
 """
 
 from __future__ import annotations
@@ -10,12 +9,69 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gint.demo.backends import NAMES, compile_for
-from gint.demo.models import BY_NAME
+from gint.measuring.backends import NAMES, compile_for
+from gint.measuring.clock import median, time_calls
+from gint.measuring.models import BY_NAME
+from gint.measuring.process import ProcessError, run_child
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One workload on one backend in one fresh process; `failure` says why there are no numbers."""
+
+    workload: str
+    backend: str
+    first_s: float = float("nan")
+    calls_s: tuple[float, ...] = ()
+    difference: float = float("nan")
+    threads: int = 0
+    statistics: tuple[dict[str, Any], ...] = field(default=())
+    failure: str | None = None
+
+    @property
+    def steady_s(self) -> float:
+        """Median of the later half of the calls: the first few still warm caches and allocators."""
+        return median(self.calls_s[len(self.calls_s) // 2 :])
+
+
+def measure(
+    workload: str,
+    backend: str,
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    calls: int = 0,
+    seconds: float = 5.0,
+    prewarm: bool = False,
+) -> Measurement:
+    """Run one measurement in a fresh process whose compile caches are empty and then deleted."""
+    options = (
+        f"--device={device}",
+        f"--threads={threads}",
+        f"--calls={calls}",
+        f"--seconds={seconds}",
+        *(["--prewarm"] if prewarm else []),
+    )
+    try:
+        row = run_child(__name__, workload, backend, *options)
+    except ProcessError as error:
+        return Measurement(workload, backend, failure=error.reason)
+    return Measurement(
+        workload,
+        backend,
+        row["first_s"],
+        tuple(row["calls_s"]),
+        row["difference"],
+        row["threads"],
+        tuple(row["statistics"]),
+    )
+
+
+# The process itself
 
 
 def main() -> None:
@@ -30,10 +86,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="time for them, at most")
     parser.add_argument("--prewarm", action="store_true", help="compile something else before")
     options = parser.parse_args()
-    options.result.write_text(json.dumps(measure(options)), encoding="utf-8")
+    options.result.write_text(json.dumps(_measure_here(options)), encoding="utf-8")
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+def _measure_here(options: argparse.Namespace) -> dict[str, Any]:
     """Build, call eagerly once, then time the first and the following calls."""
     import torch
     import torch._dynamo
@@ -54,28 +110,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         wait()
         first_s = time.perf_counter() - start
         difference = (got.double() - expected.double()).abs().max().item()
-        calls_s = time_calls(lambda: (built.call(compiled), wait()), options.calls, options.seconds)
+        calls_s = time_calls(
+            lambda: (built.call(compiled), wait()), options.seconds, most=options.calls
+        )
     return {
         "first_s": first_s,
         "calls_s": calls_s,
         "difference": difference,
         "threads": torch.get_num_threads(),
-        "statistics": statistics() if options.backend == "gint" else [],
+        "statistics": _statistics() if options.backend == "gint" else [],
     }
 
 
-def time_calls(call: Callable[[], Any], most: int, seconds: float) -> list[float]:
-    """Return the seconds of each of up to `most` calls, stopping once `seconds` have passed."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < most and (not times or time.perf_counter() < end):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def statistics() -> list[dict[str, Any]]:
+def _statistics() -> list[dict[str, Any]]:
     """Return what gint recorded about each graph it compiled in this process."""
     import gint.conductor
 

@@ -1,4 +1,4 @@
-"""What the demo and the benchmarks compile: the README's example and four small transformers.
+"""What is compiled and measured: the README's example and four small transformers.
 
 Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and
 transformers are imported inside the builders, so that the names can be listed without them.

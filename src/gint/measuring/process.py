@@ -1,0 +1,84 @@
+"""Measurements in processes of their own, with empty caches: `python -m MODULE RESULT ARGUMENTS`.
+
+The module measures what the arguments say and writes JSON into the file RESULT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+TIME_LIMIT_S = 600
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception)(:|$)|.*: error: ")
+
+
+class ProcessError(RuntimeError):
+    """A process that wrote no result: `reason` in one line, and all that it said."""
+
+    def __init__(self, command: str, reason: str, said: str = "") -> None:
+        """`command` is what it was asked, `said` its error output."""
+        super().__init__(f"{command}: {reason}\n{said}".rstrip())
+        self.reason = reason
+
+
+def run_child(module: str, *arguments: str) -> Any:
+    """Run `module` in a fresh process whose compile caches are empty; return the JSON it wrote.
+
+    It finds the module's package where this process has found it. Raises ProcessError.
+    """
+    with tempfile.TemporaryDirectory(prefix="gint-measuring-") as folder:
+        result = Path(folder) / "result.json"
+        environment = empty_caches(Path(folder))
+        path = (_home_of(module), environment.get("PYTHONPATH", ""))
+        environment["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
+        asked = ["-m", module, str(result), *arguments]
+        try:
+            done = subprocess.run(
+                [sys.executable, *asked],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            reason = f"no answer within {TIME_LIMIT_S} s"
+            raise ProcessError(" ".join(asked), reason) from error
+        if done.returncode != 0:
+            reason = reason_of(done.stderr) or f"exit status {done.returncode}"
+            raise ProcessError(" ".join(asked), reason, done.stderr)
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def empty_caches(folder: Path) -> dict[str, str]:
+    """Return an environment in which torch finds nothing it compiled before, and no network."""
+    return {
+        **os.environ,
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
+        "TRITON_CACHE_DIR": str(folder / "triton"),
+        "TORCHINDUCTOR_FX_GRAPH_CACHE": "0",
+        "TORCHINDUCTOR_AUTOGRAD_CACHE": "0",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def reason_of(stderr: str) -> str:
+    """Return the exception's line of an error output, or its last line: libraries talk at exit."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    exceptions = [line for line in lines if _EXCEPTION.match(line)]
+    return (exceptions or lines or [""])[-1]
+
+
+def _home_of(module: str) -> str:
+    """Return the folder that the module's topmost package lies in."""
+    spec = find_spec(module.partition(".")[0])
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return str(Path(spec.submodule_search_locations[0]).parent)

@@ -1,0 +1,21 @@
+"""What is compiled: names, and the specification's example."""
+
+from __future__ import annotations
+
+import pytest
+
+from gint.measuring.models import BY_NAME, MODELS
+
+
+def test_the_four_models_have_names_of_their_own() -> None:
+    assert [m.name for m in MODELS] == ["llama", "bert", "gpt2", "vit"]
+    assert set(BY_NAME) == {"example", *(m.name for m in MODELS)}
+
+
+@pytest.mark.torch
+def test_the_example_is_the_specifications() -> None:
+    torch = pytest.importorskip("torch")
+    built = BY_NAME["example"].build("cpu")
+    x, y = built.args
+    assert x.shape == y.shape == (1024,)
+    assert torch.equal(built.call(built.function), x + y * 2)

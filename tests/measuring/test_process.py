@@ -1,0 +1,68 @@
+"""Processes of their own: empty caches, the package of the parent, and what a failure leaves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gint.measuring import process
+from gint.measuring.process import ProcessError, empty_caches, reason_of, run_child
+
+CHILD = """
+import json, os, pathlib, sys
+if "fail" in sys.argv:
+    print("on the way", file=sys.stderr)
+    raise ValueError("no such thing")
+told = {"arguments": sys.argv[2:], "caches": os.environ["TORCHINDUCTOR_CACHE_DIR"]}
+pathlib.Path(sys.argv[1]).write_text(json.dumps(told))
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module that only this process's own path leads to."""
+    (tmp_path / "child_package").mkdir()
+    (tmp_path / "child_package" / "__init__.py").touch()
+    (tmp_path / "child_package" / "task.py").write_text(CHILD)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    return "child_package.task"
+
+
+def test_a_child_gets_arguments_and_empty_caches_and_returns_json(child: str) -> None:
+    told = run_child(child, "one", "two")
+    assert told["arguments"] == ["one", "two"]
+    assert not Path(told["caches"]).exists()
+
+
+def test_a_failure_has_its_reason_and_all_that_was_said(child: str) -> None:
+    with pytest.raises(ProcessError) as failed:
+        run_child(child, "fail")
+    assert failed.value.reason == "ValueError: no such thing"
+    assert "on the way" in str(failed.value)
+    assert child in str(failed.value)
+
+
+def test_a_child_that_takes_too_long_is_stopped(
+    child: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.0)
+    with pytest.raises(ProcessError, match="no answer within"):
+        run_child(child)
+
+
+def test_caches_are_inside_the_folder(tmp_path: Path) -> None:
+    environment = empty_caches(tmp_path)
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert Path(environment[name]).parent == tmp_path
+    assert environment["TORCHINDUCTOR_FX_GRAPH_CACHE"] == "0"
+
+
+def test_the_reason_is_the_exception_not_what_follows_it() -> None:
+    said = (
+        "Traceback\n  File x\ntorch._dynamo.exc.BackendError: no such op\n\nleaked 2 instances!\n"
+    )
+    assert reason_of(said) == "torch._dynamo.exc.BackendError: no such op"
+    assert reason_of("Killed\n") == "Killed"
+    assert reason_of("") == ""
