@@ -203,13 +203,10 @@ def assert_means_the_same(verified: VerifiedProgram, registers: int) -> None:
         expected = meaning.run(section)
         machine.run(device.start)
         assert machine.stored == expected
-        threads = [
-            machine.thread[a.thread + w] for a in device.accumulators for w in range(a.words)
-        ]
-        assert threads == meaning.folded
-        for a in device.accumulators:  # the launch combines the threads' words
-            for w in range(a.words):
-                machine.row[a.row + w] = machine.thread[a.thread + w]
+        words = [(a.thread + w, a.row + w) for a in device.accumulators for w in range(a.words)]
+        assert [machine.held["thread", thread] for thread, _ in words] == meaning.folded
+        for thread, row in words:  # the launch combines the threads' words
+            machine.held["row", row] = machine.held["thread", thread]
 
 
 REGISTERS = st.integers(3, MAX_REGISTERS)
@@ -243,6 +240,54 @@ def crowded(draw) -> VerifiedProgram:
 @given(crowded(), REGISTERS)
 def test_more_values_than_registers(verified, registers):
     assert_means_the_same(verified, registers)
+
+
+@st.composite
+def folded(draw) -> VerifiedProgram:
+    """Several folds of several values, and rows of what becomes of them: accumulators compete with
+    values for registers, and values of one section are read in the next."""
+    b = Builder("folded")
+    m, n = b.parallel("m"), b.reduced("n")
+    axes = st.sampled_from(((m, n), (m,)))
+    values = [b.input(f"x{k}", "f32", *draw(axes)) for k in range(draw(st.integers(1, 4)))]
+    any_value = st.integers(0, 1 << 16).map(lambda k: values[k % len(values)])
+    for _ in range(draw(st.integers(2, 12))):
+        op = draw(st.sampled_from(("sum", "amax", "argmax", "amin of i32", "add", "exp", "fma")))
+        if op == "argmax":
+            found = b.cast(b.emit(op, draw(any_value), b.index(n)), "f32")
+        elif op == "amin of i32":
+            found = b.cast(b.emit("amin", b.cast(draw(any_value), "i32")), "f32")
+        else:
+            inputs = {"add": 2, "fma": 3}.get(op, 1)
+            found = b.emit(op, *(draw(any_value) for _ in range(inputs)))
+        values.append(found)
+    b.output("y", "f32", (m, n), values[-1])
+    b.output("z", "f32", (m, n), draw(any_value))
+    return b.build()
+
+
+@given(folded(), REGISTERS)
+def test_folds(verified, registers):
+    assert_means_the_same(verified, registers)
+
+
+@pytest.mark.parametrize("registers", range(3, MAX_REGISTERS + 1))
+def test_a_load_ahead_of_a_value_that_later_sections_read(registers):
+    """It has to pass acc, from where row words are written."""
+    text = """
+axis m parallel
+axis n reduced
+slot x f32 in (m)
+slot y f32 out (m, n)
+scalar
+  load.f32 r[0] <- s[x]
+  load.f32 r[1] <- s[x]
+  mul.f32 r[2] <- r[0] * r[1]
+map
+  add.f32 r[3] <- r[0] + r[2]
+  store.f32 s[y] <- r[3]
+"""
+    assert_means_the_same(verify(assemble(text)), registers)
 
 
 @given(crowded())
