@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_the_home_of_a_device_is_a_backend_of_its_memory():
     for device, name in registry.HOME.items():
         assert name in registry.names()
         assert registry.MODULES[name].split(".")[-2] == name
-        if registry.probe(name).usable:
+        with suppress(ModuleNotFoundError):  # of a device's own package
             assert registry.backend(name).device == device
 
 

@@ -97,8 +97,8 @@ def test_waiting_is_reachability_however_units_grow(data):
     made_by: dict[fx.Node, Unit] = {}
     needs: dict[Unit, set[Unit]] = {}
     draw = data.draw
-    for _ in range(draw(st.integers(1, 12))):
-        reads = draw(st.lists(st.sampled_from(values), max_size=3))
+    for _ in range(draw(st.integers(8, 16))):
+        reads = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))
         wanted = {made_by[n] for n in reads if n in made_by}
         launches = [u for u in units.order.units if u.is_launch]
         if launches and draw(st.booleans()):

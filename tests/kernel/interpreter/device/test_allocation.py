@@ -27,33 +27,52 @@ TILES = 2
 Term = Any  # a tuple of an operator and its operands
 
 
-def computing(form: Form) -> dict[str, tuple[str, int]]:
-    """Code -> the operator's name and how many operands it has."""
-    return {name(o, t): (name(o, t), o.inputs) for o in OPCODES if o.form is form for t in DTYPES}
+def cases(form: Form) -> dict[str, int]:
+    """The names of all cases of a form's opcodes, and how many operands each has."""
+    return {name(op, t): op.inputs for op in OPCODES if op.form is form for t in DTYPES}
 
 
-POINTWISE, FOLDS = computing(Form.POINTWISE), computing(Form.REDUCE)
+POINTWISE, FOLDS = cases(Form.POINTWISE), cases(Form.REDUCE)
+EACH = range(MAX_REGISTERS)
+#: code -> (to, from), in the words of isa/device.py.
+MOVES = {
+    "LOAD": ("acc", "slot"), "INDEX": ("acc", "index"),
+    "SET": ("acc", "imm"), "SET_R0": ("r0", "imm"), "SET_R1": ("r1", "imm"),
+    "GET_ROW": ("acc", "row"), "ROW_R0": ("r0", "row"), "ROW_R1": ("r1", "row"),
+    "PUT_ROW": ("row", "acc"), "PUT_THREAD": ("thread", "acc"),
+    "GET_SPILL": ("acc", "spill"), "PUT_SPILL": ("spill", "acc"),
+    **{f"GET_{k}": ("acc", f"r{k}") for k in EACH},
+    **{f"PUT_{k}": (f"r{k}", "acc") for k in EACH},
+    **{f"LOAD_R_{k}": (f"r{k}", "slot") for k in EACH},
+    **{f"COPY_R0_{k}": ("r0", f"r{k}") for k in EACH},
+    **{f"COPY_R1_{k}": ("r1", f"r{k}") for k in EACH},
+    **{f"FILL_{k}": (f"r{k}", "spill") for k in EACH},
+    **{f"SPILL_{k}": ("spill", f"r{k}") for k in EACH},
+}  # fmt: skip
+#: code -> (operator, where its second operand is, whether that comes first).
+DIRECT = {
+    f"{operator}_{way}{source}": (operator, source.lower(), bool(way))
+    for operator in POINTWISE
+    for source in SOURCES
+    for way in ("", "FROM_")
+}
+FOLDS_INTO = {f"FOLD_{operator}_{k}": (operator, f"r{k}") for operator in FOLDS for k in EACH}
 
 
 class Machine:
-    """The device on terms: acc, r0 to r7, spills, row and thread words.
-
-    What an instruction leaves behind in a place that its meaning does not speak of is None.
-    """
+    """The device on terms. `held` has what is in acc, r0, (spill, n), (row, n) and so on; what is
+    not there is None, and so is what an instruction leaves where its meaning says nothing."""
 
     def __init__(self, program: DeviceProgram) -> None:
         self.code = [[NAMES[row[0]], *map(int, row[1:])] for row in program.code]
         self.patches = dict(program.patches)
-        self.acc: Term = None
-        self.r: list[Term] = [None] * MAX_REGISTERS
-        self.spill: dict[int, Term] = {}
-        self.row: dict[int, Term] = {}
-        self.thread: dict[int, Term] = {}
+        self.held: dict[str | tuple[str, int], Term] = {}
         self.tile = 0
         self.stored: list[tuple[int, int, Term]] = []
 
     def run(self, start: int) -> None:
-        """One section, to its END."""
+        """One section, to its END. Another launch may run the next: only row words stay."""
+        self.held = {place: term for place, term in self.held.items() if place[0] == "row"}
         at, self.tile, self.stored = start, 0, []
         while self.code[at][0] != "END":
             code, n, *_ = self.code[at]
@@ -68,91 +87,64 @@ class Machine:
         low, high = self.code[at][2:]
         return ("uniform", self.patches[at]) if at in self.patches else high << 32 | low
 
+    def read(self, place: str, n: int, imm: Term) -> Term:
+        known = {
+            "imm": imm,
+            # What a slot holds may have been changed by a store: slots may share memory.
+            "slot": ("slot", n, self.tile, len(self.stored)),
+            "index": ("index along", n, self.tile),
+        }
+        return known[place] if place in known else self.held.get(self.place(place, n))
+
+    @staticmethod
+    def place(place: str, n: int) -> str | tuple[str, int]:
+        return (place, n) if place in ("spill", "row", "thread") else place
+
     def step(self, code: str, n: int, imm: Term) -> None:
-        word, _, last = code.rpartition("_")
-        direct, _, source = code.partition("_FROM_") if "_FROM_" in code else code.rpartition("_")
-        if code in SIMPLE:
-            SIMPLE[code](self, n, imm)
+        acc = self.held.get("acc")
+        if code in MOVES:
+            to, source = MOVES[code]
+            self.held[self.place(to, n)] = self.read(source, n, imm)
+        elif code == "STORE":
+            self.stored.append((self.tile, n, acc))
         elif code in POINTWISE:
-            operator, inputs = POINTWISE[code]
-            self.acc = (operator, *(self.acc, *self.r)[:inputs])
-            self.r[0] = self.r[1] = None
-        elif word in PER_REGISTER:
-            PER_REGISTER[word](self, int(last), n)
-        elif code.startswith("CAST_"):
-            self.acc = (code, self.acc)
-        elif code.startswith("NEUTRAL_"):
-            self.acc = ("neutral", code.removeprefix("NEUTRAL_"))
-        elif code.startswith("FOLD_"):
-            self.fold(code.removeprefix("FOLD_"), n)
-        elif code.startswith("TREE_"):
-            self.tree(code.removeprefix("TREE_"), n)
+            operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
+            self.held["acc"] = (code, *operands[: POINTWISE[code]])
+        elif code in DIRECT:
+            operator, source, is_first = DIRECT[code]
+            other = self.read(source, n, imm)
+            self.held["acc"] = (operator, other, acc) if is_first else (operator, acc, other)
+        elif code in FOLDS_INTO:
+            operator, register = FOLDS_INTO[code]
+            self.held[register] = (operator, self.held.get(register), acc)
         else:
-            assert source in SOURCES
-            other = self.operand(source, n, imm)
-            swapped = "_FROM_" in code
-            self.acc = (direct, other, self.acc) if swapped else (direct, self.acc, other)
+            word, _, operator = code.partition("_")
+            {"CAST": self.cast, "NEUTRAL": self.begin, "FOLD": self.fold, "TREE": self.end}[word](
+                operator, n
+            )
 
-    def operand(self, source: str, n: int, imm: Term) -> Term:
-        places = {"ACC": self.acc, "IMM": imm, "ROW": self.row.get(n)}
-        return places[source] if source in places else self.r[int(source[1:])]
+    def cast(self, types: str, n: int) -> None:
+        self.held["acc"] = (f"CAST_{types}", self.held.get("acc"))
 
-    def fold(self, code: str, n: int) -> None:
-        if code not in FOLDS:  # into a register
-            word, _, k = code.rpartition("_")
-            self.r[int(k)] = (word, self.r[int(k)], self.acc)
+    def begin(self, operator: str, n: int) -> None:
+        self.held["acc"] = ("neutral", operator)
+
+    def fold(self, operator: str, n: int) -> None:
+        """Into a spill; a value and its index into two."""
+        held, acc, spill = self.held, self.held.get("acc"), ("spill", n)
+        if FOLDS[operator] == 1:
+            held[spill] = (operator, held.get(spill), acc)
             return
-        operator, inputs = FOLDS[code]
-        if inputs == 1:
-            self.spill[n] = (operator, self.spill[n], self.acc)
-            return
-        pair = (operator, (self.spill[n], self.spill[n + 1]), (self.acc, self.r[0]))
-        self.spill[n], self.spill[n + 1] = ("value", pair), ("index", pair)
-        self.acc = self.r[0] = None
+        index = ("spill", n + 1)
+        pair = (operator, (held.get(spill), held.get(index)), (acc, held.get("r0")))
+        held[spill], held[index] = ("value", pair), ("index", pair)
+        del held["acc"], held["r0"]
 
-    def tree(self, code: str, n: int) -> None:
-        if FOLDS[code][1] == 2:
-            self.acc, self.r[0] = self.spill[n], self.spill[n + 1]
-
-
-def _put(place: str, of: str = "acc"):
-    """Sets machine.PLACE[n] to another place."""
-
-    def step(machine: Machine, n: int, imm: Term) -> None:
-        getattr(machine, place)[n] = getattr(machine, of)
-
-    return step
-
-
-SIMPLE = {
-    "LOAD": lambda m, n, imm: setattr(m, "acc", m_load(m, n)),
-    "STORE": lambda m, n, imm: m.stored.append((m.tile, n, m.acc)),
-    "INDEX": lambda m, n, imm: setattr(m, "acc", ("index along", n, m.tile)),
-    "SET": lambda m, n, imm: setattr(m, "acc", imm),
-    "SET_R0": lambda m, n, imm: m.r.__setitem__(0, imm),
-    "SET_R1": lambda m, n, imm: m.r.__setitem__(1, imm),
-    "GET_ROW": lambda m, n, imm: setattr(m, "acc", m.row[n]),
-    "ROW_R0": lambda m, n, imm: m.r.__setitem__(0, m.row[n]),
-    "ROW_R1": lambda m, n, imm: m.r.__setitem__(1, m.row[n]),
-    "PUT_ROW": _put("row"),
-    "PUT_THREAD": _put("thread"),
-    "GET_SPILL": lambda m, n, imm: setattr(m, "acc", m.spill[n]),
-    "PUT_SPILL": _put("spill"),
-}
-PER_REGISTER = {
-    "GET": lambda m, k, n: setattr(m, "acc", m.r[k]),
-    "PUT": lambda m, k, n: m.r.__setitem__(k, m.acc),
-    "LOAD_R": lambda m, k, n: m.r.__setitem__(k, m_load(m, n)),
-    "COPY_R0": lambda m, k, n: m.r.__setitem__(0, m.r[k]),
-    "COPY_R1": lambda m, k, n: m.r.__setitem__(1, m.r[k]),
-    "FILL": lambda m, k, n: m.r.__setitem__(k, m.spill[n]),
-    "SPILL": lambda m, k, n: m.spill.__setitem__(n, m.r[k]),
-}
-
-
-def m_load(m: Machine, n: int) -> Term:
-    """What a slot holds may have been changed by a store before: slots may share memory."""
-    return ("slot", n, m.tile, len(m.stored))
+    def end(self, operator: str, n: int) -> None:
+        """The elements of acc become one; a value and its index come from their spills."""
+        if FOLDS[operator] == 2:
+            self.held["acc"] = self.held.get(("spill", n))
+            self.held["r0"] = self.held.get(("spill", n + 1))
 
 
 class Meaning:
@@ -211,13 +203,10 @@ def assert_means_the_same(verified: VerifiedProgram, registers: int) -> None:
         expected = meaning.run(section)
         machine.run(device.start)
         assert machine.stored == expected
-        threads = [
-            machine.thread[a.thread + w] for a in device.accumulators for w in range(a.words)
-        ]
-        assert threads == meaning.folded
-        for a in device.accumulators:  # the launch combines the threads' words
-            for w in range(a.words):
-                machine.row[a.row + w] = machine.thread[a.thread + w]
+        words = [(a.thread + w, a.row + w) for a in device.accumulators for w in range(a.words)]
+        assert [machine.held["thread", thread] for thread, _ in words] == meaning.folded
+        for thread, row in words:  # the launch combines the threads' words
+            machine.held["row", row] = machine.held["thread", thread]
 
 
 REGISTERS = st.integers(3, MAX_REGISTERS)
@@ -251,6 +240,54 @@ def crowded(draw) -> VerifiedProgram:
 @given(crowded(), REGISTERS)
 def test_more_values_than_registers(verified, registers):
     assert_means_the_same(verified, registers)
+
+
+@st.composite
+def folded(draw) -> VerifiedProgram:
+    """Several folds of several values, and rows of what becomes of them: accumulators compete with
+    values for registers, and values of one section are read in the next."""
+    b = Builder("folded")
+    m, n = b.parallel("m"), b.reduced("n")
+    axes = st.sampled_from(((m, n), (m,)))
+    values = [b.input(f"x{k}", "f32", *draw(axes)) for k in range(draw(st.integers(1, 4)))]
+    any_value = st.integers(0, 1 << 16).map(lambda k: values[k % len(values)])
+    for _ in range(draw(st.integers(2, 12))):
+        op = draw(st.sampled_from(("sum", "amax", "argmax", "amin of i32", "add", "exp", "fma")))
+        if op == "argmax":
+            found = b.cast(b.emit(op, draw(any_value), b.index(n)), "f32")
+        elif op == "amin of i32":
+            found = b.cast(b.emit("amin", b.cast(draw(any_value), "i32")), "f32")
+        else:
+            inputs = {"add": 2, "fma": 3}.get(op, 1)
+            found = b.emit(op, *(draw(any_value) for _ in range(inputs)))
+        values.append(found)
+    b.output("y", "f32", (m, n), values[-1])
+    b.output("z", "f32", (m, n), draw(any_value))
+    return b.build()
+
+
+@given(folded(), REGISTERS)
+def test_folds(verified, registers):
+    assert_means_the_same(verified, registers)
+
+
+@pytest.mark.parametrize("registers", range(3, MAX_REGISTERS + 1))
+def test_a_load_ahead_of_a_value_that_later_sections_read(registers):
+    """It has to pass acc, from where row words are written."""
+    text = """
+axis m parallel
+axis n reduced
+slot x f32 in (m)
+slot y f32 out (m, n)
+scalar
+  load.f32 r[0] <- s[x]
+  load.f32 r[1] <- s[x]
+  mul.f32 r[2] <- r[0] * r[1]
+map
+  add.f32 r[3] <- r[0] + r[2]
+  store.f32 s[y] <- r[3]
+"""
+    assert_means_the_same(verify(assemble(text)), registers)
 
 
 @given(crowded())

@@ -112,17 +112,17 @@ class Allocator:
 
     # --- Instructions
 
-    def instruction(self, at: int, i: Instruction) -> None:
-        """Emit the section's instruction number `at`."""
-        self._emit(at, i)
+    def instruction(self, at: int, i: Instruction, to_acc: bool = False) -> None:
+        """Emit the section's instruction number `at`; `to_acc`: acc holds its result after."""
+        self._emit(at, i, to_acc)
         for r in i.reads:
             if self._next_use(r, at) == _NEVER:
                 self._release(r)
 
-    def _emit(self, at: int, i: Instruction) -> None:
+    def _emit(self, at: int, i: Instruction, to_acc: bool) -> None:
         form = i.op.form
         if form is Form.LOAD:
-            if self._load_ahead(at, i):
+            if not to_acc and self._load_ahead(at, i):
                 return
             self._save(at)
             self.stream.emit("LOAD", i.n, i.type.code)

@@ -147,7 +147,7 @@ class _Encoder:
             allocator.begin(fold)
         if section.kind is SectionKind.SCALAR:
             for at, i in enumerate(code):
-                allocator.instruction(at, i)
+                allocator.instruction(at, i, to_acc=i.writes in later)
                 if i.writes in later:
                     self.rows[i.d] = self._row(1)
                     stream.emit("PUT_ROW", self.rows[i.d])
