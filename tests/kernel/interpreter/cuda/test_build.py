@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 
 import pytest
 
@@ -35,8 +36,16 @@ def resources(tmp_path_factory):
     return {(r.kernel, r.architecture): r for r in found}
 
 
+def test_the_source_of_every_build_is_in_the_package():
+    for made in build.UNITS:
+        text = build.text_of(made)
+        assert "__global__" in text
+        assert not re.search(r'^#include "', text, re.MULTILINE)
+
+
 @needs_nvcc
 @pytest.mark.slow
+@pytest.mark.checkout  # of the wheel's sources the same would come
 def test_the_common_kernels_do_not_spill(resources):
     run = resources["gint_run_32", ARCHITECTURE]
     assert (run.spill_stores, run.spill_loads, run.stack) == (0, 0, 0)
