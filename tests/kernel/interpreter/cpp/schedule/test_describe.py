@@ -251,7 +251,7 @@ def test_a_single_point_and_none():
 
 def test_what_may_not_run_is_not_described():
     kernel = backends.backend("cpp").load(verify(assemble(COLUMNS)))
-    with pytest.raises(VerificationError, match="Slot .x. would touch"):
+    with pytest.raises(VerificationError, match="would touch bytes 0 to 64"):
         kernel.describe((4, 4), (), ((8, 0, (4, 1)), (32, 0, (1,))))
 
 
