@@ -46,6 +46,54 @@ def test_explain_lists_programs_externs_and_what_is_left_to_eager(capsys, file) 
     assert max(map(len, said.splitlines())) <= 100
 
 
+def test_the_schedule_and_the_device_form_are_shown_when_asked_for(capsys, file) -> None:
+    where = [f"{file}:norm", "--args", "f32[8,64],f32[64]", "--backend", "python"]
+    assert main(where) == 0
+    plain = capsys.readouterr().out
+    assert main([*where, "--schedule", "--device"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(plain)
+    assert "graph 0, program 0, x0 = 8, x1 = 64\n  runs section by section, each on whole" in said
+    assert "graph 0, program 1, x0 = 8, x1 = 8\n  device form: words of 32 bits" in said
+    assert "gint_run" in said
+    assert max(map(len, said.splitlines())) <= 100
+
+
+@pytest.mark.cpp
+def test_the_schedule_of_the_default_backend(capsys, file) -> None:
+    assert main([f"{file}:norm", "--args", "f32[8,64],f32[64]", "--schedule"]) == 0
+    said = capsys.readouterr().out
+    assert "  axis  extent  kind      of  strides:" in said
+    assert "CHAIN" in said
+
+
+def test_nothing_that_is_launched_has_no_schedule(capsys, file) -> None:
+    assert main([f"{file}:nothing", "--args", "f32[3]", "--schedule", "--device"]) == 0
+    assert capsys.readouterr().out.count("Nothing is launched.") == 2
+
+
+def test_sizes_met_are_the_layouts_that_are_shown() -> None:
+    def f(x):
+        return x * 2
+
+    x = torch.randn(6, 3)
+    torch._dynamo.mark_dynamic(x, 0)
+    explanation = explain_call(f, (x,), {}, {"backend": "python"})
+    (launch,) = explanation.graphs[0].launches
+    assert [layout[0] for layout in launch.layouts] == [(6, 3)]
+    assert "program 0, x0 = 6, x1 = 3\n" in explanation.schedule()
+    assert "outer" in explanation.device() or "inner" in explanation.device()
+
+
+def test_only_explain_pays_for_how_a_graph_was_compiled() -> None:
+    records.clear()
+    x = torch.randn(3)
+    torch.compile(lambda x: x * 2 + 1, backend=gint_backend, options={"backend": "python"})(x)
+    (record,) = statistics()
+    assert (record.nodes, record.units, record.values) == ("", "", ())
+    assert len(record.launches) == record.programs == 1
+
+
 def test_a_function_that_does_nothing(capsys, file) -> None:
     assert main([f"{file}:nothing", "--args", "f32[3]", "--backend", "python"]) == 0
     assert "No graph was compiled" in capsys.readouterr().out

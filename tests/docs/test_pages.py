@@ -2,7 +2,8 @@
 
 Blocks marked `python` run, those of a page one after the other in one namespace; fragments are
 marked `py`, which looks the same and does not run. A `text` block after the comment
-`<!-- printed -->` is what the block before it prints.
+`<!-- printed -->` is what the block before it prints. On architecture.md every block is one of
+these or, after `<!-- rooms -->`, the diagram of the packages.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def with_code() -> list:
     for page in PAGES:
         code = "\n".join(code for code, _ in blocks_of(page))
         marks = [pytest.mark.torch] if "import torch" in code else []
+        marks += [pytest.mark.cpp] if ".schedules()" in code else []
         if code:
             found.append(pytest.param(page, id=f"{page.parent.name}/{page.name}", marks=marks))
     return found
@@ -62,6 +64,32 @@ def test_python_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path, mon
 
 def test_a_page_says_somewhere_what_is_printed():
     assert sum(printed is not None for page in PAGES for _, printed in blocks_of(page)) >= 4
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+ROOMS = re.compile(r"^<!-- rooms -->\s*^```text\n(?P<diagram>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_every_block_of_the_architecture_is_checked():
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    left = ROOMS.sub("", BLOCK.sub("", text))
+    assert FENCED.findall(left) == []
+    assert sum(printed is not None for _, printed in blocks_of(ARCHITECTURE)) >= 8
+
+
+def test_the_rooms_that_are_drawn_are_there_and_all_are_named():
+    """Packages in the diagram, as `gint.host` or `gint.kernel.{a, b}`; modules by their file."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    (diagram,) = ROOMS.findall(text)
+    drawn = re.findall(r"\b((?:gint|airllm)(?:\.\w+)+)(?:\.\{([\w, ]+)\})?", diagram)
+    assert len(drawn) >= 7
+    for name, parts in drawn:
+        for part in parts.split(", "):
+            path = ROOT / "src" / "/".join([*name.split("."), part])
+            assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name}.{part}"
+    for package in ("gint", "airllm"):
+        for path in (ROOT / "src" / package).glob("*/__init__.py"):
+            assert f"{package}.{path.parent.name}" in text, f"{path.parent} is not on the page"
 
 
 def test_the_backend_of_its_page_runs_programs():

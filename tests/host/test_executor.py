@@ -268,6 +268,26 @@ def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch)
         load(wide.build(), "cpp")
 
 
+def test_a_call_is_described_without_running_it(scale):
+    mine = np.full((3, 4), 7, np.float32)
+    text = scale.describe(x=X, w=W, a=2.0, y=mine)
+    assert text == scale.describe(x=X, w=W, a=2.0)
+    assert text.endswith("\n")
+    assert "map" in text
+    assert (mine == 7).all()
+    with pytest.raises(ValueError, match="axis 'n' has the length 4"):
+        scale.describe(x=X, w=W[:3], a=2.0)
+
+
+def test_a_kernel_may_leave_out_its_description():
+    class Plain:
+        pass
+
+    assert protocol.describe(Plain(), (), (), ()) == (
+        "Plain does not show what it makes of a launch.\n"
+    )
+
+
 def test_a_launch_goes_to_the_stream_and_device_that_its_tensors_are_on():
     def views(*places):
         return {

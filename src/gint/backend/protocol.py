@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
@@ -73,6 +73,32 @@ class Kernel(Protocol):
         attribute `takes_arrays`, also an array whose first element lies where the storage begins.
         With memory of its own, a backend takes `device=` here, and the result `stream=`.
         """
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """What a Kernel may offer besides: to show what it makes of a launch."""
+
+    def describe(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+    ) -> str:
+        """What is decided for a launch, given as to `prepare`: lines of text, the same for the
+        same program and layout. Nothing runs. Raises VerificationError."""
+
+
+def describe(
+    kernel: Kernel,
+    extents: tuple[int, ...],
+    params: tuple[int | float, ...],
+    slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+) -> str:
+    """What a kernel makes of a launch, as text."""
+    if isinstance(kernel, Describing):
+        return kernel.describe(extents, params, slots)
+    return f"{type(kernel).__name__} does not show what it makes of a launch.\n"
 
 
 class Memory(Protocol):

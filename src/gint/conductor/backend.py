@@ -28,7 +28,13 @@ def gint_backend(
 
     Raises ValueError for an unknown option or a wrong value.
     """
-    compiler = GintCompiler(Options.of(options))
+    return compile_with(GintCompiler(Options.of(options)), gm, example_inputs)
+
+
+def compile_with(
+    compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable[..., Any]:
+    """As `gint_backend`, by this compiler."""
     traced = trace_inference(gm)
     if traced is not None:
         return compiler.compile(traced).unboxed()

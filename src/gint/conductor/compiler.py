@@ -7,6 +7,7 @@ import operator
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -33,6 +34,7 @@ from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
+from .text import texts
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +58,13 @@ class GintCompiledSubgraph:
 
 
 class GintCompiler:
-    """Converts FX graphs of functional ATen operators to bytecode and a plan that runs it."""
+    """Converts FX graphs of functional ATen operators to bytecode and a plan that runs it.
 
-    def __init__(self, options: Options | None = None) -> None:
-        self.options = options or Options()
+    `explains` adds to the record what only `explain` wants.
+    """
+
+    def __init__(self, options: Options | None = None, explains: bool = False) -> None:
+        self.options, self.explains = options or Options(), explains
 
     def compile(
         self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
@@ -86,10 +91,13 @@ class GintCompiler:
         units = partition.units
         name = backend.name if backend else ""
         kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
-        function, text = PlanWriter(graph, partition, kernels).write(module)
+        writer = PlanWriter(graph, partition, kernels)
+        function, text = writer.write(module)
         if self.options.cuda_graphs:
             function = _replayed(function, graph, partition)
-        record = _record(graph, units, text, name)
+        record = replace(_record(graph, units, text, name), launches=tuple(writer.launches))
+        if self.explains:
+            record = replace(record, **texts(graph, units))
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
         return GintCompiledSubgraph(function, record)

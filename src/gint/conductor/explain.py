@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .records import GraphRecord, statistics
+from .records import GraphRecord, LaunchRecord, statistics
 
 _WIDTH = 100
 
@@ -23,6 +23,25 @@ class Explanation:
     def __str__(self) -> str:
         parts = [_describe(i, g) for i, g in enumerate(self.graphs)]
         return "\n".join(parts) if parts else "No graph was compiled: nothing was left to do.\n"
+
+    def schedule(self) -> str:
+        """What the backend decides for every launch: the C++ interpreter's layout, tile and steps,
+        a device's own form of the program and its launches."""
+        return self._of_launches(LaunchRecord.schedules)
+
+    def device(self) -> str:
+        """The form of every program that devices run, and its launches there, for a build of the
+        default numbers; no device is needed."""
+        return self._of_launches(LaunchRecord.device_forms)
+
+    def _of_launches(self, texts: Callable[[LaunchRecord], list[str]]) -> str:
+        parts = [
+            f"graph {i}, program {k}{_sizes(launch, layout)}\n{textwrap.indent(text, '  ')}"
+            for i, g in enumerate(self.graphs)
+            for k, launch in enumerate(g.launches)
+            for layout, text in zip(launch.layouts, texts(launch), strict=True)
+        ]
+        return "\n".join(parts) if parts else "Nothing is launched.\n"
 
 
 def explain(function: Callable, *args: Any, **kwargs: Any) -> Explanation:
@@ -40,16 +59,23 @@ def explain_call(
     options: Mapping[str, Any] | None = None,
 ) -> Explanation:
     """As `explain`, with the options of torch.compile(backend="gint")."""
-    from .backend import gint_backend
+    from .backend import compile_with
+    from .compiler import GintCompiler
+    from .options import Options
 
     def backend(module: torch.fx.GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
         # A backend Dynamo has not met: it compiles the function again rather than reuse a graph.
-        return gint_backend(module, inputs, options=dict(options or {}))
+        return compile_with(GintCompiler(Options.of(options), explains=True), module, inputs)
 
     before = statistics()
     torch.compile(function, backend=backend)(*args, **kwargs)
     known = {id(record) for record in before}
     return Explanation(tuple(r for r in statistics() if id(r) not in known))
+
+
+def _sizes(launch: LaunchRecord, layout: tuple) -> str:
+    axes = launch.verified.program.axes
+    return "".join(f", {a.name} = {n}" for a, n in zip(axes, layout[0], strict=True))
 
 
 def _describe(number: int, g: GraphRecord) -> str:

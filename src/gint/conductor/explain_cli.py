@@ -18,7 +18,7 @@ import torch
 
 from gint.host.selection import select
 
-from .explain import explain_call
+from .explain import Explanation, explain_call
 
 _TYPES = {
     "f32": torch.float32, "f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16,
@@ -39,8 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         function = load_function(options.function)
         args = parse_arguments(options.args)
-        chosen = _chosen(options.backend)
-        print(_explained(function, args, chosen), end="")
+        explanation = _explained(function, args, _chosen(options.backend))
+        print(explanation, end="")
+        if options.schedule:
+            print(f"\n{explanation.schedule()}", end="")
+        if options.device:
+            print(f"\n{explanation.device()}", end="")
     except UsageError as error:
         print(f"gint explain: {error}", file=sys.stderr)
         return 2
@@ -62,6 +66,16 @@ def _parser() -> argparse.ArgumentParser:
         f"numbers as 3 or 0.5. Types: {', '.join(_TYPES)}",
     )
     parser.add_argument("--backend", help="the interpreter to compile for (default: cpp)")
+    parser.add_argument(
+        "--schedule",
+        action="store_true",
+        help="show what the backend decides for each program: layout, tile, chains, launches",
+    )
+    parser.add_argument(
+        "--device",
+        action="store_true",
+        help="show the form of each program that opencl and cuda run; needs no device",
+    )
     return parser
 
 
@@ -143,10 +157,12 @@ def _random(t: torch.dtype, shape: list[int]) -> torch.Tensor:
     return torch.randint(0, 2 if t is torch.bool else 10, shape).to(t)
 
 
-def _explained(function: Callable[..., Any], args: list[Any], options: dict[str, Any]) -> str:
+def _explained(
+    function: Callable[..., Any], args: list[Any], options: dict[str, Any]
+) -> Explanation:
     try:
         with torch.no_grad():
-            return str(explain_call(function, args, {}, options))
+            return explain_call(function, args, {}, options)
     except Exception as error:  # the user's function, on arguments it may not be meant for
         shown = ", ".join(
             f"{a.dtype}{list(a.shape)}" if isinstance(a, torch.Tensor) else repr(a) for a in args

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gint.backend.protocol import Kernel, describe
+from gint.program import VerifiedProgram
+
 from .graph.nodes import Refusal
+
+
+@dataclass(frozen=True)
+class LaunchRecord:
+    """A launch of a plan: its program, and the layouts it was prepared for, as `Kernel.prepare`
+    takes them: one of static sizes, of symbolic ones those met, which grow as the plan is called.
+    """
+
+    verified: VerifiedProgram
+    kernel: Kernel
+    layouts: Sequence[tuple]
+
+    def schedules(self) -> list[str]:
+        """What the backend decides for each layout."""
+        return [describe(self.kernel, *layout) for layout in self.layouts]
+
+    def device_forms(self) -> list[str]:
+        """What a device with builds of the default numbers would run for each layout."""
+        from gint.kernel.interpreter.device.kernel import DeviceKernel, NoDevice
+
+        kernel = DeviceKernel(self.verified, NoDevice())
+        return [kernel.describe(*layout) for layout in self.layouts]
 
 
 @dataclass(frozen=True)
 class GraphRecord:
     """One compiled graph. `externs` counts the ATen operators left whole; `fallbacks` are the
     nodes left to eager, with the reason; `listings` the programs as text; `covers` the nodes each
-    of them computes; `plan` the function."""
+    of them computes; `plan` the function; `launches` what it launches, in the order of `listings`.
+
+    For `explain` alone are made: `nodes`, each with its kind; `units`, in order, with what the
+    slots of programs show; `values`, what each program asked for, and where.
+    """
 
     programs: int
     instructions: int
@@ -22,6 +52,10 @@ class GraphRecord:
     plan: str = ""
     backend: str = ""
     covers: tuple[tuple[str, ...], ...] = ()
+    launches: tuple[LaunchRecord, ...] = ()
+    nodes: str = ""
+    units: str = ""
+    values: tuple[str, ...] = ()
 
 
 #: The latest graphs of this process; bounded, since a server compiles for as long as it lives.

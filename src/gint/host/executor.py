@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gint.backend.errors import raise_for
-from gint.backend.protocol import Backend, Kernel
+from gint.backend.protocol import Backend, Kernel, describe
 from gint.backend.registry import memory_of
 from gint.isa import DType
 from gint.program import (
@@ -171,6 +171,26 @@ class Executable:
         tensor shows. Returns the output tensors in the order of their slots. Raises
         TypeError or ValueError naming the slot, RuntimeError for what the program ran into.
         """
+        tensors, views, binding = self._binding(named, extents)
+        if memory_of(self.backend) is not None:
+            raise_for(self._launch_there(binding, tensors, views))
+        else:
+            raise_for(self.kernel.launch(binding))
+        return tuple(tensors[s.name] for s in self.program.slots if s.access.writes)
+
+    def describe(self, /, *, extents: Mapping[str, int] | None = None, **named: Any) -> str:
+        """What the backend makes of a call with these arguments, as text; nothing runs.
+
+        Raises what the call would for arguments that do not fit.
+        """
+        _, _, binding = self._binding(named, extents)
+        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
+        return describe(self.kernel, binding.extents, binding.params, slots)
+
+    def _binding(
+        self, named: dict[str, Any], extents: Mapping[str, int] | None
+    ) -> tuple[dict[str, Any], dict[str, TensorView], Binding]:
+        """The tensors of all slots, results allocated, how they lie, and the binding of them."""
         tensors, params = self._sort(named)
         views = {name: self._view(t) for name, t in tensors.items()}
         given = {name: operator.index(n) for name, n in (extents or {}).items()}
@@ -180,12 +200,7 @@ class Executable:
                 tensors[slot.name] = self._allocate(slot, lengths, tensors)
                 views[slot.name] = self._view(tensors[slot.name])
         slots = tuple(self._bind(s, views[s.name], lengths) for s in self.program.slots)
-        binding = Binding(lengths, params, slots)
-        if memory_of(self.backend) is not None:
-            raise_for(self._launch_there(binding, tensors, views))
-        else:
-            raise_for(self.kernel.launch(binding))
-        return tuple(tensors[s.name] for s in self.program.slots if s.access.writes)
+        return tensors, views, Binding(lengths, params, slots)
 
     def _view(self, tensor: Any) -> TensorView:
         """NumPy arrays count as lying where they will be carried."""

@@ -33,6 +33,7 @@ def checksum() -> int:
 def header() -> str:
     """The C header: numbers of types and opcodes, and lists to expand with a macro X.
 
+    GI_TYPES(X)           X(type, "name"), in the order of the numbers; GI_OPCODES(X) likewise
     GI_POINTWISE_1(X)     X(opcode, type, result C type, C type of a, expression)
     GI_POINTWISE_2(X)     X(opcode, type, result, a, b, expression), GI_POINTWISE_3 likewise
     GI_REDUCE(X)          X(opcode, type, C type, expression of a (accumulator) and b, neutral)
@@ -45,6 +46,8 @@ def header() -> str:
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
     lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}"]
     lines += [f"#define GI_TABLE_CHECKSUM {checksum()}u", ""]
+    lines += _list("GI_TYPES", [(t.name, f'"{t.name}"') for t in DTYPES])
+    lines += _list("GI_OPCODES", [(op.name.upper(), f'"{op.name}"') for op in OPCODES])
     for inputs in (1, 2, 3):
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))

@@ -36,6 +36,7 @@ from ..graph.sizes import Key, key, keys, source, symbols
 from ..lowering.emitter import Emitted
 from ..partition.order import Unit
 from ..partition.partitioning import Partition
+from ..records import LaunchRecord
 from .devices import allocator, current_stream, scratch
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 
@@ -61,11 +62,16 @@ class BoundLaunches(dict):
     def __init__(self, kernel: Kernel, layout: Callable[..., tuple], where: dict) -> None:
         super().__init__()
         self.kernel, self.layout, self.where = kernel, layout, where
+        #: What was prepared so far.
+        self.layouts: list[tuple] = []
 
     def __missing__(self, symbols: tuple) -> Callable[..., int]:
         if len(self) >= _MAX_BOUND:
             self.clear()
-        found = self[symbols] = self.kernel.prepare(*self.layout(*symbols), **self.where)
+            self.layouts.clear()
+        layout = self.layout(*symbols)
+        found = self[symbols] = self.kernel.prepare(*layout, **self.where)
+        self.layouts.append(layout)
         return found
 
 
@@ -89,6 +95,7 @@ class PlanWriter:
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
         self.streams: dict[str, str] = {}
+        self.launches: list[LaunchRecord] = []
 
     def write(self, module: torch.nn.Module) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""
@@ -169,10 +176,12 @@ class PlanWriter:
         if names := sorted(symbols(layout)):
             code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
             bound = BoundLaunches(kernel, eval(code, dict(self.space)), where)
+            layouts_met = bound.layouts
             call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{how})"
         else:
-            launch = kernel.prepare(*layout, **where)
+            launch, layouts_met = kernel.prepare(*layout, **where), [layout]
             call = f"{self._constant(launch, 'launch')}({pointers}{how})"
+        self.launches.append(LaunchRecord(e.verified, kernel, layouts_met))
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_on_copies({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
         if may_fail(e.verified.program):

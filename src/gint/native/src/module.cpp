@@ -1,5 +1,6 @@
 // gint.native._native: what Python sees of the interpreter.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -151,6 +152,19 @@ nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb
     }
 }
 
+std::optional<std::string> describe_launch(const Kernel &kernel, nb::tuple extents,
+                                           nb::tuple params, nb::tuple slots,
+                                           std::vector<std::string> axis_names,
+                                           std::vector<std::string> slot_names,
+                                           std::vector<std::string> param_names) {
+    try {
+        return kernel.describe(read_binding(kernel.get(), extents, params, slots, nullptr),
+                               {axis_names, slot_names, param_names});
+    } catch (const Refused &) {
+        return std::nullopt;
+    }
+}
+
 // Where the first element of an array lies: NumPy's own ways take a microsecond and more.
 uintptr_t first_element(nb::handle array) {
     if (!is_array(array.ptr())) throw nb::type_error("Only a NumPy array has an address.");
@@ -190,7 +204,9 @@ NB_MODULE(_native, m) {
              })
         .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
-             "explain"_a);
+             "explain"_a)
+        .def("describe", &describe_launch, "extents"_a, "params"_a, "slots"_a, "axis_names"_a,
+             "slot_names"_a, "param_names"_a);
     add_quantized(m);
     add_recall(m);
 }

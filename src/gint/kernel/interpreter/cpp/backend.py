@@ -81,6 +81,20 @@ class CppKernel:
             explain(*((n + 1) << 56 for n in range(len(slots))))  # apart and aligned
         return ready
 
+    def describe(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+    ) -> str:
+        """Layout, tile and steps of a launch whose slots share no element."""
+        p = self.verified.program
+        names = [[named.name for named in group] for group in (p.axes, p.slots, p.params)]
+        text = self._kernel.describe(extents, params, slots, *names)
+        if text is None:
+            self.prepare(extents, params, slots)  # says why it is refused
+        return text
+
     def _explain(self, binding: Binding) -> None:
         verify_binding(self.verified, binding)
         raise VerificationError(f"The extents {binding.extents} are too many points to visit.")

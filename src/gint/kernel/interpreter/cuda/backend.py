@@ -19,7 +19,7 @@ from gint.backend.probing import probe_in_subprocess
 from gint.backend.protocol import Capabilities, Probe
 from gint.program import Binding, VerifiedProgram, verify_binding
 
-from ..device.kernel import DeviceKernel, Slots
+from ..device.kernel import DeviceKernel, NoDevice, Slots
 from ..device.plan import Plan
 from . import build, driver
 from .build import CudaBuild
@@ -85,6 +85,12 @@ class CudaKernel:
         if ordinal not in self._on:
             self._on[ordinal] = DeviceKernel(self.verified, _Device(ordinal, self.builds))
         return self._on[ordinal].prepare(extents, params, slots)
+
+    def describe(
+        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Slots
+    ) -> str:
+        """The device form of the program and the launches planned for the binding."""
+        return DeviceKernel(self.verified, NoDevice(self.builds)).describe(extents, params, slots)
 
 
 class _Device:

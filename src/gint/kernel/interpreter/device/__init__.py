@@ -6,6 +6,7 @@
     layout.py      how a binding's points are dealt to threads
     uniforms.py    what is known at launch
     plan.py        records and launches, once per binding
+    describe.py    the device form and its launches as text
     kernel.py      Kernel.launch and Kernel.prepare on any device that can run a plan
 
 How a kernel is launched (the contract of portable/interpreter.h):

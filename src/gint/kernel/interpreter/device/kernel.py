@@ -12,13 +12,14 @@ plans. Does not know devices or memory.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
 from gint.program.overlap import Region
 
 from .build import Build
+from .describe import describe
 from .encoder import DeviceProgram, encode, word_bits
 from .plan import Plan, TooLargeError, plan
 
@@ -39,6 +40,19 @@ class Device(Protocol):
 
     def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
         """A function of one pointer per slot that launches; the error flag without `Plan.error`."""
+
+
+class NoDevice:
+    """Runs nothing: shows what a device with these builds would run."""
+
+    def __init__(self, builds: Mapping[int, Build] | None = None) -> None:
+        self.builds = builds or {32: Build(32), 64: Build(64)}
+
+    def build_for(self, word_bits: int) -> Build:
+        return self.builds[word_bits]
+
+    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
+        return _nothing
 
 
 class DeviceKernel:
@@ -85,20 +99,31 @@ class DeviceKernel:
 
         return launch
 
+    def describe(
+        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Slots
+    ) -> str:
+        """The device form of the program and the launches planned for the binding."""
+        self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
+        made, build = self._plan(extents, params, slots)
+        return describe(self._encoded[build.word_bits], made, build, extents, params)
+
     def _verify(self, extents, params, slots: Slots, pointers: tuple[int, ...]) -> None:
         bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
         verify_binding(self.verified, Binding(extents, params, tuple(bound)))
 
     def _ready(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
-        try:
-            made, build = self._plan(self.word_bits, extents, params, slots)
-        except TooLargeError:
-            made, build = self._plan(64, extents, params, slots)
+        made, build = self._plan(extents, params, slots)
         if not made.launches:
             return _nothing, made.error
         return self.device.ready(made, build, self.verified), made.error
 
-    def _plan(self, bits: int, extents, params, slots: Slots) -> tuple[Plan, Build]:
+    def _plan(self, extents, params, slots: Slots) -> tuple[Plan, Build]:
+        try:
+            return self._plan_for(self.word_bits, extents, params, slots)
+        except TooLargeError:
+            return self._plan_for(64, extents, params, slots)
+
+    def _plan_for(self, bits: int, extents, params, slots: Slots) -> tuple[Plan, Build]:
         build = self.device.build_for(bits)
         if bits not in self._encoded:
             self._encoded[bits] = encode(self.verified, bits, build.registers)

@@ -36,6 +36,10 @@ class NumpyKernel:
 
         return launch
 
+    def describe(self, extents, params, slots) -> str:
+        kinds = ", ".join(section.kind.value for section in self.verified.program.sections)
+        return f"runs section by section, each on whole arrays: {kinds}\n"
+
 
 class NumpyBackend:
     name = "python"

@@ -92,6 +92,12 @@ std::shared_ptr<Launch> Kernel::prepare(Binding binding, int threads) const {
     return std::make_shared<Launch>(program, std::move(binding), std::move(regions), threads);
 }
 
+std::optional<std::string> Kernel::describe(Binding binding, const Names &names) const {
+    const std::shared_ptr<Launch> made = prepare(std::move(binding), 0);
+    if (!made) return std::nullopt;
+    return gint::describe(made->schedule(), names);
+}
+
 std::optional<int32_t> Kernel::launch(const Binding &binding, const uint64_t *pointers,
                                       int threads) {
     Regions regions;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "run/run.h"
+#include "schedule/describe.h"
 
 namespace gint {
 
@@ -19,7 +20,9 @@ class Launch {
     std::optional<int32_t> operator()(const uint64_t *pointers) const;
 
     size_t slot_count() const { return program->slots.size(); }
-    bool is_short() const { return apart->schedule().work < 100e3; } // not worth releasing the GIL
+    // Of slots that share no element.
+    const Schedule &schedule() const { return apart->schedule(); }
+    bool is_short() const { return schedule().work < 100e3; } // not worth releasing the GIL
 
   private:
     std::shared_ptr<const Program> program;
@@ -50,6 +53,9 @@ class Kernel {
     // Nothing where the binding must not run.
     std::shared_ptr<Launch> prepare(Binding binding, int threads) const;
     std::optional<int32_t> launch(const Binding &binding, const uint64_t *pointers, int threads);
+
+    // What is decided for slots that share no element, as text; nothing as above.
+    std::optional<std::string> describe(Binding binding, const Names &names) const;
 
     const Program &get() const { return *program; }
 

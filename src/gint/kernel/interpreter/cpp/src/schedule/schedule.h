@@ -17,31 +17,40 @@ enum Shape : uint8_t { UNIFORM = 0, ROWS = 1, COLS = 2, FULL = 3 };
 struct Place {
     enum Kind : uint8_t { FRAME, CONSTANT, SLOT, KEPT, SCRATCH } kind;
     uint8_t size_log2; // of an element
+    uint8_t type;      // of a CONSTANT
     size_t at; // byte offset in the worker's frame, or in the pool (CONSTANT); SLOT: in `touched`
 };
 
+// X(kind, meaning): `p` are places, `n` an accumulator or a chain.
+#define GINT_STEP_KINDS(X)                                                                         \
+    X(APPLY, "p[d] <- apply(p[a], p[b], p[c])")                                                    \
+    X(GATHER, "p[d] <- the tile at p[a] with strides")                                             \
+    X(SCATTER, "the tile at p[d] with strides <- p[a]")                                            \
+    X(TRANSPOSE, "the tile at p[d] <- the tile at p[a], each packed along the other's strides")    \
+    X(COPY, "p[d] <- p[a]")                                                                        \
+    X(STREAM, "the same past the caches")                                                          \
+    X(STREAM_ROWS, "the lines at p[d], row_stride apart, <- p[a], past the caches")                \
+    X(FILL, "p[d] <- the one value at p[a]")                                                       \
+    X(REPEAT_ROWS, "p[d] <- each value of p[a] along its row")                                     \
+    X(REPEAT_COLS, "p[d] <- the line p[a] in every row")                                           \
+    X(IOTA, "p[d] <- position along `axis` and following")                                         \
+    X(CHAIN, "p[d] <- chain n of p[a]")                                                            \
+    X(CHAIN_FOLD, "accumulator d folds chain n of p[a], a row")                                    \
+    X(REDUCE, "accumulator n folds p[a] (and the indices p[b])")
+
 struct Step {
     enum Kind : uint8_t {
-        APPLY,       // p[d] <- apply(p[a], p[b], p[c])
-        GATHER,      // p[d] <- the tile at p[a] with strides
-        SCATTER,     // the tile at p[d] with strides <- p[a]
-        TRANSPOSE,   // the tile at p[d] <- the tile at p[a], each packed along the other's strides
-        COPY,        // p[d] <- p[a]
-        STREAM,      // the same past the caches
-        STREAM_ROWS, // the lines at p[d], row_stride apart, <- p[a], past the caches
-        FILL,        // p[d] <- the one value at p[a]
-        REPEAT_ROWS, // p[d] <- each value of p[a] along its row
-        REPEAT_COLS, // p[d] <- the line p[a] in every row
-        IOTA,        // p[d] <- position along `axis` and following
-        CHAIN,       // p[d] <- chain n of p[a]
-        CHAIN_FOLD,  // accumulator d folds chain n of p[a], a row
-        REDUCE,      // accumulator n folds p[a] (and the indices p[b])
+#define GINT_KIND(KIND, MEANING) KIND,
+        GINT_STEP_KINDS(GINT_KIND)
+#undef GINT_KIND
     } kind;
     uint8_t shape;     // of the result
     uint8_t size_log2; // of an element moved
+    uint8_t type;      // with `op` the instruction that APPLY, REDUCE or the end of CHAIN_FOLD is
     uint16_t d, a, b, c;
     uint16_t
         n; // accumulator or chain; axis of IOTA; TRANSPOSE: do the lines of p[d] run along rows
+    uint16_t op;
     union {
         ApplyFn apply;
         GatherFn move;

@@ -187,7 +187,7 @@ void Scheduler::finish_chain(uint16_t slot, bool streamed, ChainForm form) {
         const ChainPlan::Link &l = open.plan.links[0];
         const uint16_t a = l.acc_first ? open.plan.start : l.operand;
         const uint16_t b = l.acc_second ? open.plan.start : l.operand;
-        plan->steps.push_back(make_apply(l.one, tile, d, a, b, b));
+        plan->steps.push_back(make_apply(last.op, last.type, l.one, tile, d, a, b, b));
         return;
     }
     add_chain(Step::CHAIN, d);
@@ -224,6 +224,7 @@ bool Scheduler::fold_chain(const Instruction &in, uint32_t accumulator) {
                         (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
                                                links[0].form == CHAIN_SCALAR));
     add_chain(Step::CHAIN_FOLD, uint16_t(accumulator));
+    plan->steps.back().op = in.op, plan->steps.back().type = in.type;
     return true;
 }
 

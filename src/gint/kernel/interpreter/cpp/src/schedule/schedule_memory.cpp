@@ -32,8 +32,8 @@ void Scheduler::emit_load(const Instruction &in, uint32_t at) {
             add_move(Step::GATHER, v.shape, in.n, packed_source, source);
         }
         const uint16_t d = result(in, at);
-        plan->steps.push_back(
-            make_apply(convert, v.shape, d, packed_source, packed_source, packed_source));
+        plan->steps.push_back(make_apply(in.op, in.type, convert, v.shape, d, packed_source,
+                                         packed_source, packed_source));
         if (!packed) give_back(packed_source);
         return;
     }
@@ -220,7 +220,8 @@ void Scheduler::emit_store(const Instruction &in, uint32_t at) {
     if (is_storage_only(in.type)) {
         const uint16_t a = operand(in.a, shape);
         const uint16_t narrow = packed ? d : temporary(shape, size);
-        plan->steps.push_back(make_apply(k.narrow[in.type], shape, narrow, a, a, a));
+        plan->steps.push_back(
+            make_apply(in.op, in.type, k.narrow[in.type], shape, narrow, a, a, a));
         if (packed) return;
         add_move(Step::SCATTER, shape, in.n, d, narrow);
         give_back(narrow);
@@ -300,6 +301,7 @@ void Scheduler::emit_reduce(const Instruction &in, uint32_t accumulator) {
     Step &step = add(Step::REDUCE, shape, type_size(compute_type(in.type)), 0, a);
     step.b = b;
     step.n = uint16_t(accumulator);
+    step.op = in.op, step.type = in.type;
     step.row_stride = facts.values[in.a].shape == shape ? state[in.a].row_stride : 0;
 }
 

@@ -21,8 +21,8 @@ void Scheduler::widen(uint16_t r) {
     State &s = state[r];
     const uint8_t type = s.form == CHAIN_F16 ? GI_f16 : GI_bf16;
     const uint16_t source = s.place, place = temporary(facts.values[r].shape, sizeof(float));
-    plan->steps.push_back(
-        make_apply(k.widen[type], facts.values[r].shape, place, source, source, source));
+    plan->steps.push_back(make_apply(GI_OP_LOAD, type, k.widen[type], facts.values[r].shape, place,
+                                     source, source, source));
     s.place = place;
     s.owned = true;
     s.in_place = false;
@@ -101,7 +101,6 @@ void Scheduler::reuse_operands(const Instruction &in, uint32_t at, uint8_t shape
 // Constants: computed once per launch, into a pool all workers read.
 void Scheduler::emit_constant(const Instruction &in) {
     const uint8_t type = p.register_types[in.d];
-    const size_t size = type_size(type);
     uint64_t bits = 0;
     State &s = state[in.d];
     if (in.op == GI_OP_CONST) {
@@ -109,14 +108,14 @@ void Scheduler::emit_constant(const Instruction &in) {
     } else if (in.op == GI_OP_EXTENT) {
         bits = uint64_t(binding.extents[in.n]);
     }
-    s.place = constant_place(&bits, size);
+    s.place = constant_place(&bits, type);
     if (in.op == GI_OP_PARAM) {
         out.param_at.emplace_back(in.n, out.places[s.place].at);
     } else if (operand_count(in) > 0) {
         const uint16_t b = operand_count(in) > 1 ? in.b : in.a;
         const uint16_t c = operand_count(in) > 2 ? in.c : in.a;
-        out.prologue.push_back(make_apply(function(in, 0), UNIFORM, s.place, state[in.a].place,
-                                          state[b].place, state[c].place));
+        out.prologue.push_back(make_apply(in.op, in.type, function(in, 0), UNIFORM, s.place,
+                                          state[in.a].place, state[b].place, state[c].place));
     }
 }
 
@@ -157,8 +156,8 @@ void Scheduler::emit_apply(const Instruction &in, uint32_t at) {
         places[o] = variant >> o & 1 ? state[reads[o]].place : operand(reads[o], shape);
     for (int o = count; o < 3; o++) places[o] = places[0];
     const uint16_t d = result(in, at);
-    plan->steps.push_back(
-        make_apply(function(in, variant), shape, d, places[0], places[1], places[2]));
+    plan->steps.push_back(make_apply(in.op, in.type, function(in, variant), shape, d, places[0],
+                                     places[1], places[2]));
 }
 
 } // namespace gint

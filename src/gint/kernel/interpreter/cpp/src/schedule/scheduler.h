@@ -91,7 +91,7 @@ class Scheduler {
     }
 
     uint16_t add_place(Place::Kind kind, size_t size, size_t at) {
-        out.places.push_back({kind, uint8_t(log2_size(size)), at});
+        out.places.push_back({kind, uint8_t(log2_size(size)), 0, at});
         return uint16_t(out.places.size() - 1);
     }
 
@@ -134,11 +134,13 @@ class Scheduler {
         return place;
     }
 
-    uint16_t constant_place(const void *bits, size_t size) {
-        const size_t at = out.pool.size();
+    uint16_t constant_place(const void *bits, uint8_t type) {
+        const size_t at = out.pool.size(), size = type_size(type);
         out.pool.resize(at + 8);
         std::memcpy(out.pool.data() + at, bits, size);
-        return add_place(Place::CONSTANT, size, at);
+        const uint16_t place = add_place(Place::CONSTANT, size, at);
+        out.places[place].type = type;
+        return place;
     }
 
     // schedule_section.cpp
@@ -165,9 +167,11 @@ class Scheduler {
         return plan->steps.back();
     }
 
-    Step make_apply(ApplyFn fn, uint8_t shape, uint16_t d, uint16_t a, uint16_t b, uint16_t c) {
+    Step make_apply(uint16_t op, uint8_t type, ApplyFn fn, uint8_t shape, uint16_t d, uint16_t a,
+                    uint16_t b, uint16_t c) {
         Step step{};
         step.kind = Step::APPLY;
+        step.op = op, step.type = type;
         step.shape = shape;
         step.d = d, step.a = a, step.b = b, step.c = c;
         step.apply = fn;
