@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gint.isa.dtypes import DTYPES
+from gint.isa.limits import MAX_SLOTS
 from gint.program import Binding, VerifiedProgram
 
 from .registry import module_of, names
@@ -44,7 +45,7 @@ ALL_TYPES = frozenset(t.name for t in DTYPES)
 class Capabilities:
     """The bounds a program must keep to run on a backend."""
 
-    max_slots: int = 64
+    max_slots: int = MAX_SLOTS
     max_registers: int = 4096
     types: frozenset[str] = ALL_TYPES
 
