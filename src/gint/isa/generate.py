@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from . import device, errors, limits
 from .dtypes import DTYPES, DType, Kind
@@ -169,16 +170,28 @@ def docs() -> str:
         "## Data types", "", "| number | name | in memory | in a register |", "|---|---|---|---|",
     ]  # fmt: skip
     lines += [f"| {t.code} | `{t.name}` | {t.itemsize} B | `{t.compute}` |" for t in DTYPES]
-    lines += ["", "## Opcodes", "", "| number | opcode | meaning | types | notes |"]
-    lines.append("|---|---|---|---|---|")
+    lines += [
+        "", "## Sections", "", "| number | kind |", "|---|---|",
+        *(f"| {kind.code} | `{kind.value}` |" for kind in SectionKind),
+        "", "## Limits", "", "| limit | value |", "|---|---|", *_constants(limits),
+        "", "## Bits of the error flag", "", "| bit | value |", "|---|---|", *_constants(errors),
+        "", "## Opcodes", "",
+        "The cost is the time of one element of 4 bytes, in units of a cheap operation on one that",
+        "lies in the L1 cache.", "",
+        "| number | opcode | meaning | types | cost | notes |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
     for op in OPCODES:
         meaning = op.meaning.replace("|", r"\|")
         result = "" if op.result == "T" else f"Gives {op.result}. "
         last = "" if op.exact else " Floats: not the same bits on every backend."
         note = (result + op.note + last).replace("|", r"\|").strip()
         types = " ".join(op.types)
-        lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {note} |")
+        lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {op.cost} | {note} |")
     return "\n".join(lines) + "\n"
+
+
+def _constants(module: ModuleType) -> list[str]:
+    return [f"| `{name}` | {value} |" for name, value in vars(module).items() if name.isupper()]
 
 
 def main(argv: list[str]) -> int:
