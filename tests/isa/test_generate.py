@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gint.isa import DTYPES, OPCODES, Form, dtype
-from gint.isa.generate import checksum, docs, header, main
+from gint.isa import DTYPES, OPCODES, Form, SectionKind, dtype, errors, limits
+from gint.isa.generate import checksum, device_header, docs, header, main
 
 _COMPUTING = [op for op in OPCODES if op.form in (Form.POINTWISE, Form.REDUCE)]
 _CASES = [(op, t) for op in _COMPUTING for t in op.types]
@@ -46,6 +46,35 @@ def test_the_header_lists_every_computing_opcode_for_every_type():
     found = {tuple(row[2:].split(", ")[:2]) for row in rows}
     for op, t in _CASES:
         assert (op.name.upper(), t) in found
+
+
+def test_the_header_has_the_facts_of_every_opcode():
+    lines = header().splitlines()
+    at = lines.index("#define GI_OPCODES(X) \\") + 1
+    for op, line in zip(OPCODES, lines[at : at + len(OPCODES)], strict=True):
+        assert line.startswith(f"  X({op.name.upper()}, {op.inputs}, {op.cost}, ")
+    facts = {op.name: line.strip(" \\") for op, line in zip(OPCODES, lines[at:], strict=False)}
+    assert facts["add"] == "X(ADD, 2, 1, 0, 0, CHAIN_ADD, CHAIN_ADD, CHAIN_ADD_SELF)"
+    assert facts["sub"] == "X(SUB, 2, 1, 0, 0, CHAIN_SUB, CHAIN_SUB_REVERSED, CHAIN_OPS)"
+    assert facts["exp"] == "X(EXP, 1, 12, 0, 0, CHAIN_EXP, CHAIN_OPS, CHAIN_OPS)"
+    assert facts["argmax"] == "X(ARGMAX, 2, 5, 1, 1, CHAIN_OPS, CHAIN_OPS, CHAIN_OPS)"
+
+
+def test_links_that_exchange_operands_or_have_one_operand_twice():
+    text = header()
+    assert "  X(SUB_REVERSED, f32, float, b, a, (a - b))" in text
+    assert "  X(MUL_SELF, f64, double, (a * a))" in text
+
+
+@pytest.mark.parametrize("text", [header(), device_header()], ids=["native", "device"])
+def test_both_headers_have_limits_kinds_of_sections_and_error_bits(text):
+    for name, value in (
+        ("MAX_AXES", limits.MAX_AXES),
+        ("MAX_SLOTS", limits.MAX_SLOTS),
+        ("DIVISION_BY_ZERO", errors.DIVISION_BY_ZERO),
+        ("SECTION_SCALAR", SectionKind.SCALAR.code),
+    ):
+        assert f"#define GI_{name} {value}\n" in text
 
 
 def test_the_header_says_which_table_it_was_made_from(monkeypatch):

@@ -36,3 +36,18 @@ def test_opcodes_keep_their_identity_through_copy_and_pickle():
     op = opcode("add")
     assert copy.deepcopy(op) is op
     assert pickle.loads(pickle.dumps(op)) is op
+
+
+def test_what_is_not_exact_or_divides_integers_is_costly_unless_it_says_otherwise():
+    costs = {op.name: op.cost for op in OPCODES}
+    assert min(costs.values()) == 1
+    assert all(op.cost > 5 for op in OPCODES if not op.exact or op.sets_error)
+    assert [costs[name] for name in ("add", "div", "exp", "log", "floor_div")] == [1, 5, 12, 25, 25]
+
+
+def test_opcodes_on_floats_of_one_or_two_registers_have_links():
+    assert opcode("sqrt").links == ("SQRT", "", "")
+    assert opcode("mul").links == ("MUL", "MUL", "MUL_SELF")
+    assert opcode("div").links == ("DIV", "DIV_REVERSED", "")
+    for name in ("fma", "where", "isnan", "shift_left", "remainder", "sum", "load"):
+        assert opcode(name).links == ("", "", "")

@@ -25,7 +25,7 @@ def units(root, native) -> dict[str, set[str]]:
     """Symbols by unit, of the build that the loaded module came from."""
     if shutil.which("nm") is None:
         pytest.skip("nm is not installed")
-    folders = sorted(root.glob("build/*/CMakeFiles/kernels_*.dir"))
+    folders = sorted(root.glob("build/*/CMakeFiles/loops_*.dir"))
     found = {folder.name: defined(list(folder.rglob("*.o"))) for folder in folders}
     if not any(found.values()):
         pytest.skip("the object files are not there")
@@ -34,7 +34,7 @@ def units(root, native) -> dict[str, set[str]]:
 
 def test_every_function_is_in_the_units_own_namespace(units):
     for unit, symbols in units.items():
-        own = "simd_" + unit.removeprefix("kernels_").removesuffix(".dir")
+        own = "simd_" + unit.removeprefix("loops_").removesuffix(".dir")
         assert symbols
         foreign = {symbol for symbol in symbols if f"gint::{own}::" not in symbol}
         assert not foreign, f"{unit} defines functions that other units may define too"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-DIVISION_BY_ZERO = 1
-INDEX_OUT_OF_RANGE = 2
+from gint.isa.errors import DIVISION_BY_ZERO, INDEX_OUT_OF_RANGE
 
 
 def raise_for(flag: int) -> None:

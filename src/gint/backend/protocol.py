@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from gint.isa.dtypes import DTYPES
+from gint.isa.limits import MAX_SLOTS
 from gint.program import Binding, VerifiedProgram
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ ALL_TYPES = frozenset(t.name for t in DTYPES)
 class Capabilities:
     """The bounds a program must keep to run on a backend."""
 
-    max_slots: int = 64
+    max_slots: int = MAX_SLOTS
     max_registers: int = 4096
     types: frozenset[str] = ALL_TYPES
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .dtypes import DTYPES, DType, Kind
+from .limits import MAX_SLOTS
 from .opcodes import OPCODES, Form, Opcode
 
 #: Registers r0, r1 ... there are codes for; a build may have fewer.
@@ -148,10 +149,12 @@ def header() -> list[str]:
     GI_DEVICE_FOLD_GROUP(X)    the same for those that fold into registers too
     GI_DEVICE_INDEX_GROUP(X)   X(code, C type, is value a better than b, neutral)
     GI_DEVICE_CAST_GROUP(X)    X(code, to C type, from C type)
+    GI_SLOT_NUMBERS(X)         X(number of a tensor slot)
     """
     lines = ["enum GiCode {", *(f"  GI_C_{code} = {n}," for code, n in CODES.items()), "};", ""]
     lines += [f"#define GI_DEVICE_REGISTERS {MAX_REGISTERS}", "", "enum GiRecord {"]
     lines += [*(f"  GI_R_{field} = {n}," for n, field in enumerate(RECORD)), "};", ""]
+    lines += [f"#define GI_SLOT_NUMBERS(X) {' '.join(f'X({n})' for n in range(MAX_SLOTS))}", ""]
     for wanted in ("NARROW", "I64", "F64"):
         for what, rows in _lists(wanted):
             lines.append(f"#define GI_DEVICE_{what}_{wanted}(X) \\")

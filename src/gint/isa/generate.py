@@ -7,27 +7,32 @@ python -m gint.isa.generate docs OUT       the reference page
 
 from __future__ import annotations
 
+import re
 import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
-from . import device
-from .dtypes import DTYPES, DType
-from .instruction import SIZE
+from . import device, errors, limits
+from .dtypes import DTYPES, DType, Kind
+from .instruction import FIELDS, NONE, SIZE
 from .opcodes import OPCODES, Form, Opcode
+from .sections import SectionKind
 
-_ORIGIN = "Generated from gint/isa/opcodes.py by gint.isa.generate. Do not edit."
+_ORIGIN = "Generated from gint/isa by gint.isa.generate. Do not edit."
+#: C types of an instruction's fields, by what `struct` has for them.
+_FIELD_TYPES = {"B": "uint8_t", "H": "uint16_t", "8s": "int64_t"}
 
 
 def checksum() -> int:
-    """Of what native code was built to rely on: numbers and names of opcodes and types.
+    """Of what native code was built to rely on: numbers and names of opcodes and types, encodings.
 
     A module built from another table would run other instructions than meant: its loader compares.
     """
     types = [(t.code, t.name) for t in DTYPES]
     rows = [(op.code, op.name, op.types, op.operands, op.result) for op in OPCODES]
-    return zlib.crc32(repr((types, rows, SIZE)).encode())
+    return zlib.crc32(repr((types, rows, FIELDS, _numbers())).encode())
 
 
 def header() -> str:
@@ -40,14 +45,25 @@ def header() -> str:
     GI_REDUCE_INDEX(X)    X(opcode, type, C type, is value a better than b, neutral)
     GI_CASTS(X)           X(to type, C type, from type, C type)
     GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
+    GI_INSTRUCTION(X)     X(C type, field of an encoded instruction)
+    GI_OPCODES(X)         X(opcode, registers read, cost, is it a reduction, is it one of indices,
+                          links of chains whose accumulator is operand a, operand b, both)
+    GI_CHAIN_1(X)         X(link, type, C type, expression of the accumulator a)
+    GI_CHAIN_2(X)         X(link, type, C type, accumulator and operand: a and b or b and a,
+                          expression)
     """
-    lines = [*_types(), "enum GiOpcode {"]
+    lines = [*_common(), "#include <cstdint>", "", "enum GiOpcode {"]
     lines += [f"  GI_OP_{op.name.upper()} = {op.code},  // {op.meaning}" for op in OPCODES]
     lines += ["};", "", f"#define GI_OPCODE_COUNT {len(OPCODES)}"]
     lines += [f"#define GI_TYPE_COUNT {len(DTYPES)}", f"#define GI_INSTRUCTION_SIZE {SIZE}"]
-    lines += [f"#define GI_TABLE_CHECKSUM {checksum()}u", ""]
-    lines += _list("GI_TYPES", [(t.name, f'"{t.name}"') for t in DTYPES])
-    lines += _list("GI_OPCODES", [(op.name.upper(), f'"{op.name}"') for op in OPCODES])
+    lines += [f"#define GI_NO_REGISTER {NONE}", f"#define GI_TABLE_CHECKSUM {checksum()}u", ""]
+    lines += _list("GI_INSTRUCTION", [(_FIELD_TYPES[form], name) for name, form in FIELDS])
+    lines += _links()
+    lines += _list("GI_OPCODES", [_facts(op) for op in OPCODES])
+    lines += _list("GI_CHAIN_1", _chain_alone())
+    lines += _list("GI_CHAIN_2", _chain_with_operand())
+    lines += _list("GI_TYPE_NAMES", [(t.name, f'"{t.name}"') for t in DTYPES])
+    lines += _list("GI_OPCODE_NAMES", [(op.name.upper(), f'"{op.name}"') for op in OPCODES])
     for inputs in (1, 2, 3):
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))
@@ -61,12 +77,20 @@ def header() -> str:
 
 def device_header() -> str:
     """The C header of the device interpreters; `gint.isa.device.header` says what is in it."""
-    return "\n".join([*_types(), f"#define GI_TABLE_CHECKSUM {checksum()}u", "", *device.header()])
+    return "\n".join([*_common(), f"#define GI_TABLE_CHECKSUM {checksum()}u", "", *device.header()])
 
 
-def _types() -> list[str]:
-    numbers = [f"  GI_{t.name} = {t.code}," for t in DTYPES]
-    return [f"// {_ORIGIN}", "#pragma once", "", "enum GiType {", *numbers, "};", ""]
+def _common() -> list[str]:
+    """What both headers begin with."""
+    types = [f"  GI_{t.name} = {t.code}," for t in DTYPES]
+    numbers = [f"#define GI_{name} {value}" for name, value in _numbers().items()]
+    return [f"// {_ORIGIN}", "#pragma once", "", "enum GiType {", *types, "};", *numbers, ""]
+
+
+def _numbers() -> dict[str, int]:
+    """Limits, error bits and kinds of sections."""
+    found = {n: v for m in (limits, errors) for n, v in vars(m).items() if n.isupper()}
+    return found | {f"SECTION_{kind.name}": kind.code for kind in SectionKind}
 
 
 def _list(name: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -87,6 +111,46 @@ def _pointwise(inputs: int) -> list[tuple[str, ...]]:
                 result = op.result_type(t).c
                 rows.append((op.name.upper(), t.name, result, *operands, f"({op.c_for(t)})"))
     return rows
+
+
+def _facts(op: Opcode) -> tuple[str, ...]:
+    reduces = op.form is Form.REDUCE
+    links = (f"CHAIN_{link}" if link else "CHAIN_OPS" for link in op.links)
+    flags = (str(int(reduces)), str(int(reduces and op.inputs == 2)))
+    return (op.name.upper(), str(op.inputs), str(op.cost), *flags, *links)
+
+
+def _links() -> list[str]:
+    """KEEP is x, and y <- x; the others are those of the table's rows."""
+    links = ["KEEP", *(link for op in OPCODES for link in dict.fromkeys(op.links) if link)]
+    lines = ["enum ChainOp : uint8_t {", *(f"  CHAIN_{link}," for link in links), "  CHAIN_OPS"]
+    names = [(f"CHAIN_{link}", f'"{link.lower()}"') for link in links]
+    return [*lines, "};", "", *_list("GI_CHAIN_NAMES", names)]
+
+
+def _chain_alone() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for op in OPCODES:
+        link = op.links[0] if op.inputs == 1 else op.links[2]
+        for t in _floats_of(op) if link else ():
+            expression = re.sub(r"\bb\b", "a", op.c_for(t))
+            rows.append((link, t.name, t.c, f"({expression})"))
+    return rows
+
+
+def _chain_with_operand() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for op in OPCODES:
+        first, second, _ = op.links
+        places = {second: ("b", "a"), first: ("a", "b")} if op.inputs == 2 else {}
+        for link, names in places.items():
+            for t in _floats_of(op) if link else ():
+                rows.append((link, t.name, t.c, *names, f"({op.c_for(t)})"))
+    return rows
+
+
+def _floats_of(op: Opcode) -> list[DType]:
+    return [t for t in _types_of(op) if t.kind is Kind.FLOAT]
 
 
 def _reductions(result: str) -> list[tuple[str, ...]]:
@@ -110,16 +174,28 @@ def docs() -> str:
         "## Data types", "", "| number | name | in memory | in a register |", "|---|---|---|---|",
     ]  # fmt: skip
     lines += [f"| {t.code} | `{t.name}` | {t.itemsize} B | `{t.compute}` |" for t in DTYPES]
-    lines += ["", "## Opcodes", "", "| number | opcode | meaning | types | notes |"]
-    lines.append("|---|---|---|---|---|")
+    lines += [
+        "", "## Sections", "", "| number | kind |", "|---|---|",
+        *(f"| {kind.code} | `{kind.value}` |" for kind in SectionKind),
+        "", "## Limits", "", "| limit | value |", "|---|---|", *_constants(limits),
+        "", "## Bits of the error flag", "", "| bit | value |", "|---|---|", *_constants(errors),
+        "", "## Opcodes", "",
+        "The cost is the time of one element of 4 bytes, in units of a cheap operation on one that",
+        "lies in the L1 cache.", "",
+        "| number | opcode | meaning | types | cost | notes |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
     for op in OPCODES:
         meaning = op.meaning.replace("|", r"\|")
         result = "" if op.result == "T" else f"Gives {op.result}. "
         last = "" if op.exact else " Floats: not the same bits on every backend."
         note = (result + op.note + last).replace("|", r"\|").strip()
         types = " ".join(op.types)
-        lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {note} |")
+        lines.append(f"| {op.code} | `{op.name}` | `{meaning}` | {types} | {op.cost} | {note} |")
     return "\n".join(lines) + "\n"
+
+
+def _constants(module: ModuleType) -> list[str]:
+    return [f"| `{name}` | {value} |" for name, value in vars(module).items() if name.isupper()]
 
 
 def main(argv: list[str]) -> int:

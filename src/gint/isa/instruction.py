@@ -11,8 +11,13 @@ from types import MappingProxyType
 from .dtypes import DTYPES, DType, Kind
 from .opcodes import OPCODES, Opcode
 
-#: opcode, type, reserved, d, a, b, c, n (slot, parameter or axis), reserved, immediate (8 bytes)
-_LAYOUT = struct.Struct("<HBBHHHHHH8s")
+#: The fields of an encoded instruction: name, and how `struct` has it. n is a slot, parameter or
+#: axis; imm the bits of an f64 for float types, else of an i64; what is reserved is 0.
+FIELDS = (
+    ("op", "H"), ("type", "B"), ("reserved", "B"),
+    ("d", "H"), ("a", "H"), ("b", "H"), ("c", "H"), ("n", "H"), ("reserved2", "H"), ("imm", "8s"),
+)  # fmt: skip
+_LAYOUT = struct.Struct("<" + "".join(form for _, form in FIELDS))
 SIZE = _LAYOUT.size
 #: A register field that is not used.
 NONE = 0xFFFF

@@ -16,9 +16,9 @@ frontend's builders, the text form, the verifier's rules and docs/isa.md are mad
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from .dtypes import BOOL, COMPUTE, FLOAT, INT, NUMBER, DType, Kind, dtype
 
@@ -42,8 +42,12 @@ class Opcode:
 
     `exact`: every backend gives the same bits. Where it is not, floats may differ in their last
     places (docs/accuracy.md has the bounds).
+    `cost`: time of one element in units of a cheap f32 operation in the L1 cache. If not given, 1,
+    or 25 for what is not exact or divides integers: a function of some twenty operations.
+    `commutative`: the same bits with the operands exchanged.
     `direct`: device interpreters have a form for every place a float operand may be in.
-    `heavy`: they compute it for a few elements at a time, since it needs many temporaries.
+    `heavy`: they compute it for a few elements at a time, since it needs many temporaries; so they
+    do what costs more than 1.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Opcode:
     sets_error: bool = False
     note: str = ""
     exact: bool = True
+    cost: int = 0
+    commutative: bool = False
     direct: bool = False
     heavy: bool = False
     code: int = field(default=-1, compare=False)
@@ -69,6 +75,27 @@ class Opcode:
     @property
     def inputs(self) -> int:
         return len(self.operands)
+
+    @property
+    def may_chain(self) -> bool:
+        """Whether the C++ interpreter may keep its floats in vector registers between instructions.
+
+        It does where the C expression can be computed of vectors (loops/wide.h).
+        """
+        floats = self.result == "T" and not {"f32", "f64"}.isdisjoint(self.types)
+        alike = set(self.operands) == {"T"} and self.inputs <= 2
+        return self.form is Form.POINTWISE and floats and alike and not self.sets_error
+
+    @property
+    def links(self) -> tuple[str, str, str]:
+        """Names of the links of a chain whose accumulator is the first operand, the second, or
+        both; "" where there is none."""
+        name = self.name.upper()
+        if not self.may_chain:
+            return "", "", ""
+        if self.inputs == 1:
+            return name, "", ""
+        return (name, name, f"{name}_SELF") if self.commutative else (name, f"{name}_REVERSED", "")
 
     def operand_types(self, t: DType) -> tuple[DType, ...]:
         return tuple(t if o == "T" else dtype(o) for o in self.operands)
@@ -87,14 +114,6 @@ class Opcode:
         return _by_kind(self.neutral, t).format(T=t.c, t=t.name)
 
 
-def _direct(op: Opcode) -> Opcode:
-    return replace(op, direct=True)
-
-
-def _heavy(op: Opcode) -> Opcode:
-    return replace(op, heavy=True)
-
-
 def _by_kind(text: str | dict[str, str], t: DType) -> str:
     if isinstance(text, str):
         return text
@@ -102,40 +121,28 @@ def _by_kind(text: str | dict[str, str], t: DType) -> str:
 
 
 def _unary(
-    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", exact=True
+    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", **columns: Any
 ) -> Opcode:
     meaning = f"r[d] <- {expr}"
-    return Opcode(
-        name, Form.POINTWISE, meaning, types, ("T",), result, numpy, c, note=note, exact=exact
-    )
+    return Opcode(name, Form.POINTWISE, meaning, types, ("T",), result, numpy, c, note=note,
+                  **columns)  # fmt: skip
 
 
 def _binary(
-    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", sets_error=False,
-    exact=True,
-) -> Opcode:  # fmt: skip
+    name: str, expr: str, types: tuple[str, ...], numpy, c, note="", result="T", **columns: Any
+) -> Opcode:
     meaning = f"r[d] <- {expr}"
-    operands = ("T", "T")
-    return Opcode(
-        name,
-        Form.POINTWISE,
-        meaning,
-        types,
-        operands,
-        result,
-        numpy,
-        c,
-        "",
-        sets_error,
-        note,
-        exact,
-    )
+    return Opcode(name, Form.POINTWISE, meaning, types, ("T", "T"), result, numpy, c, note=note,
+                  **columns)  # fmt: skip
 
 
-def _math(name: str, numpy: str = "", note: str = "", exact: bool = False) -> Opcode:
+def _math(
+    name: str, numpy: str = "", note: str = "", exact: bool = False, **columns: Any
+) -> Opcode:
     """A function of one float, `gi_NAME_f32` / `gi_NAME_f64` in C."""
     c = f"gi_{name}_{{t}}(a)"
-    return _unary(name, f"{name}(r[a])", FLOAT, numpy or f"np.{name}(a)", c, note, exact=exact)
+    numpy = numpy or f"np.{name}(a)"
+    return _unary(name, f"{name}(r[a])", FLOAT, numpy, c, note, exact=exact, **columns)
 
 
 def _compare(name: str, sign: str) -> Opcode:
@@ -150,10 +157,12 @@ def _divide(name: str, expr: str, numpy: dict[str, str], note: str) -> Opcode:
 
 def _reduce(
     name: str, expr: str, types: tuple[str, ...], numpy, c, neutral, note="", operands=("T",),
-    result="T",
+    result="T", **columns: Any,
 ) -> Opcode:  # fmt: skip
+    """A fold by an associative function. Device interpreters fold floats where they are."""
     meaning = f"acc[d] <- {expr}"
-    return Opcode(name, Form.REDUCE, meaning, types, operands, result, numpy, c, neutral, note=note)
+    return Opcode(name, Form.REDUCE, meaning, types, operands, result, numpy, c, neutral, note=note,
+                  direct=len(operands) == 1, **columns)  # fmt: skip
 
 
 _WRAPS = "Integers wrap."
@@ -179,14 +188,16 @@ _TABLE: tuple[Opcode, ...] = (
     Opcode("cast", Form.CAST, "r[d] <- T(r[a])", COMPUTE, ("any",),
            note="Float to integer truncates; what does not fit is as the C++ interpreter's CPU "
                 "has it. To bool: is it other than zero."),
-    _heavy(_unary("round_f16", "f32(f16(r[a]))", ("f32",), "fn.round_f16(a)",
-                  "gi_round_f16(a)")),
+    _unary("round_f16", "f32(f16(r[a]))", ("f32",), "fn.round_f16(a)", "gi_round_f16(a)",
+           heavy=True),
     _unary("round_bf16", "f32(bf16(r[a]))", ("f32",), "fn.round_bf16(a)", "gi_round_bf16(a)"),
     # Arithmetic
-    _direct(_binary("add", "r[a] + r[b]", NUMBER, "a + b", _wrap("+"), _WRAPS)),
-    _direct(_binary("sub", "r[a] - r[b]", NUMBER, "a - b", _wrap("-"), _WRAPS)),
-    _direct(_binary("mul", "r[a] * r[b]", NUMBER, "a * b", _wrap("*"), _WRAPS)),
-    _heavy(_binary("div", "r[a] / r[b]", FLOAT, "a / b", "a / b")),
+    _binary("add", "r[a] + r[b]", NUMBER, "a + b", _wrap("+"), _WRAPS, commutative=True,
+            direct=True),
+    _binary("sub", "r[a] - r[b]", NUMBER, "a - b", _wrap("-"), _WRAPS, direct=True),
+    _binary("mul", "r[a] * r[b]", NUMBER, "a * b", _wrap("*"), _WRAPS, commutative=True,
+            direct=True),
+    _binary("div", "r[a] / r[b]", FLOAT, "a / b", "a / b", cost=5),
     Opcode("fma", Form.POINTWISE, "r[d] <- fma(r[a], r[b], r[c])", FLOAT, ("T", "T", "T"), "T",
            "fn.fma(a, b, c)", "gi_fma_{t}(a, b, c)",
            note="One rounding. Only where a program asks for it: nothing contracts by itself."),
@@ -205,38 +216,38 @@ _TABLE: tuple[Opcode, ...] = (
     _binary("pow", "pow(r[a], r[b])", NUMBER,
             {"float": "np.power(a, b)", "int": "fn.pow_int(a, b)"}, "gi_pow_{t}(a, b)",
             "Integers wrap; a negative exponent gives 0, but for the bases 1 and -1.", exact=False),
-    _direct(_binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
+    _binary("maximum", "max(r[a], r[b])", COMPUTE, "fn.maximum(a, b)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"},
-            "NaN if either is NaN; of two zeros the second.")),
-    _direct(_binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
+            "NaN if either is NaN; of two zeros the second.", direct=True),
+    _binary("minimum", "min(r[a], r[b])", COMPUTE, "fn.minimum(a, b)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"},
-            "NaN if either is NaN; of two zeros the second.")),
+            "NaN if either is NaN; of two zeros the second.", direct=True),
     _unary("neg", "-r[a]", NUMBER, "-a", {"float": "-a", "int": "({T})(0 - ({U})a)"}, _WRAPS),
     _unary("abs", "|r[a]|", NUMBER, "np.abs(a)", "gi_abs_{t}(a)", _WRAPS),
     _unary("sign", "sign(r[a])", NUMBER, "fn.sign(a)", "({T})((a > 0) - (a < 0))", "0 for NaN."),
     _binary("copysign", "copysign(r[a], r[b])", FLOAT, "np.copysign(a, b)",
             "gi_copysign_{t}(a, b)", "The magnitude of r[a], the sign bit of r[b]."),
-    _heavy(_unary("reciprocal", "1 / r[a]", FLOAT, "T(1) / a", "({T})1 / a")),
+    _unary("reciprocal", "1 / r[a]", FLOAT, "T(1) / a", "({T})1 / a", cost=5),
     # Roots, powers, logarithms
-    _heavy(_math("sqrt", exact=True)),
-    _heavy(_math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded.",
-                 exact=True)),
+    _math("sqrt", exact=True, cost=5),
+    _math("rsqrt", "T(1) / np.sqrt(a)", "1 / sqrt(r[a]), both operations rounded.", exact=True,
+          cost=12),
     _binary("hypot", "hypot(r[a], r[b])", FLOAT, "np.hypot(a, b)", "gi_hypot_{t}(a, b)",
             "sqrt(r[a]**2 + r[b]**2) without overflow on the way; an infinity beats NaN.",
-            exact=False),
-    _math("exp"), _math("exp2"), _math("expm1"),
+            exact=False, cost=12),
+    _math("exp", cost=12), _math("exp2", cost=12), _math("expm1"),
     _math("log"), _math("log2"), _math("log10"), _math("log1p"),
     # Trigonometric and hyperbolic functions, in radians
     _math("sin"), _math("cos"), _math("tan"),
     _math("asin", "np.arcsin(a)"), _math("acos", "np.arccos(a)"), _math("atan", "np.arctan(a)"),
     _binary("atan2", "atan2(r[a], r[b])", FLOAT, "np.arctan2(a, b)", "gi_atan2_{t}(a, b)",
             exact=False),
-    _math("sinh"), _math("cosh"), _math("tanh"),
+    _math("sinh"), _math("cosh"), _math("tanh", cost=12),
     _math("asinh", "np.arcsinh(a)"), _math("acosh", "np.arccosh(a)"),
     _math("atanh", "np.arctanh(a)"),
     # Error function and sigmoid
     _math("erf", "fn.erf(a)"), _math("erfc", "fn.erfc(a)"),
-    _math("sigmoid", "fn.sigmoid(a)", "1 / (1 + exp(-r[a]))."),
+    _math("sigmoid", "fn.sigmoid(a)", "1 / (1 + exp(-r[a])).", cost=12),
     # Rounding to integral values
     _math("floor", exact=True), _math("ceil", exact=True), _math("trunc", exact=True),
     _math("round", "np.rint(a)", "Halves go to the even neighbour.", exact=True),
@@ -259,33 +270,31 @@ _TABLE: tuple[Opcode, ...] = (
     _binary("shift_right", "r[a] >> r[b]", INT, "fn.shift_right(a, b)", "gi_shift_right_{t}(a, b)",
             "Arithmetic; a count below 0 or of the width and more gives the sign."),
     # Reductions over all reduced axes
-    _direct(_reduce("sum", "acc[d] + r[a]", NUMBER, "fn.sum(a, axes)", _wrap("+"), "0", _WRAPS)),
-    _direct(_reduce("prod", "acc[d] * r[a]", NUMBER, "fn.prod(a, axes)", _wrap("*"), "1", _WRAPS)),
-    _direct(_reduce("amax", "max(acc[d], r[a])", COMPUTE, "fn.amax(a, axes)",
+    _reduce("sum", "acc[d] + r[a]", NUMBER, "fn.sum(a, axes)", _wrap("+"), "0", _WRAPS),
+    _reduce("prod", "acc[d] * r[a]", NUMBER, "fn.prod(a, axes)", _wrap("*"), "1", _WRAPS),
+    _reduce("amax", "max(acc[d], r[a])", COMPUTE, "fn.amax(a, axes)",
             {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"}, _LOWEST,
-            "NaN if any is NaN.")),
-    _direct(_reduce("amin", "min(acc[d], r[a])", COMPUTE, "fn.amin(a, axes)",
+            "NaN if any is NaN."),
+    _reduce("amin", "min(acc[d], r[a])", COMPUTE, "fn.amin(a, axes)",
             {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"}, _HIGHEST,
-            "NaN if any is NaN.")),
+            "NaN if any is NaN."),
     _reduce("argmax", "(r[a], r[b]) if r[a] > acc[d]", COMPUTE, "fn.argmax(a, b, axes)",
-            "gi_argmax_better_{t}(a, b)", _LOWEST, operands=("T", "i64"), result="i64",
+            "gi_argmax_better_{t}(a, b)", _LOWEST, operands=("T", "i64"), result="i64", cost=5,
             note="acc[d] is the index r[b] of the largest r[a]; NaN counts as largest; of equal "
                  "values the smallest index; of nothing the largest i64."),
     _reduce("argmin", "(r[a], r[b]) if r[a] < acc[d]", COMPUTE, "fn.argmin(a, b, axes)",
-            "gi_argmin_better_{t}(a, b)", _HIGHEST, operands=("T", "i64"), result="i64",
+            "gi_argmin_better_{t}(a, b)", _HIGHEST, operands=("T", "i64"), result="i64", cost=5,
             note="acc[d] is the index r[b] of the smallest r[a]; NaN counts as smallest; of equal "
                  "values the smallest index; of nothing the largest i64."),
 )  # fmt: skip
 
 
-def _number(table: Iterable[Opcode]) -> tuple[Opcode, ...]:
-    return tuple(
-        replace(op, code=code, heavy=op.heavy or op.sets_error or not op.exact)
-        for code, op in enumerate(table)
-    )
+def _complete(op: Opcode, code: int) -> Opcode:
+    cost = op.cost or (25 if op.sets_error or not op.exact else 1)
+    return replace(op, code=code, cost=cost, heavy=op.heavy or cost > 1)
 
 
-OPCODES: tuple[Opcode, ...] = _number(_TABLE)
+OPCODES: tuple[Opcode, ...] = tuple(_complete(op, code) for code, op in enumerate(_TABLE))
 _BY_NAME = {op.name: op for op in OPCODES}
 
 

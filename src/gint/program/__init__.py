@@ -3,8 +3,10 @@
 Knows slots, axes, extents and instructions. Does not know torch, NumPy arrays, devices or backends.
 """
 
+from gint.isa import SectionKind
+
 from .binding import Binding, SlotBinding
-from .model import Access, Axis, AxisKind, Param, Program, Section, SectionKind, Slot
+from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
 from .text import assemble, disassemble
 from .verifier import VerificationError, VerifiedProgram, verify, verify_binding
 

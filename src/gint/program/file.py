@@ -22,10 +22,10 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
-from gint.isa import dtype, opcode
+from gint.isa import SectionKind, dtype, opcode
 from gint.isa.instruction import SIZE, decode
 
-from .model import Access, Axis, AxisKind, Param, Program, Section, SectionKind, Slot
+from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
 
 MAGIC = b"GINT"
 VERSION = 1

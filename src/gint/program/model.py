@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from gint.isa import DType, Form, Instruction
+from gint.isa import DType, Form, Instruction, SectionKind
 
 
 class AxisKind(Enum):
@@ -39,16 +39,6 @@ class Access(Enum):
     @property
     def writes(self) -> bool:
         return self is not Access.IN
-
-
-class SectionKind(Enum):
-    """`scan` and `scatter` are reserved: the file form knows them, the verifier refuses them."""
-
-    MAP = "map"
-    REDUCE = "reduce"
-    SCALAR = "scalar"
-    SCAN = "scan"
-    SCATTER = "scatter"
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from gint.isa import Form, Instruction, Opcode, dtype, opcode
+from gint.isa import Form, Instruction, Opcode, SectionKind, dtype, opcode
 from gint.isa.dtypes import Kind
 
-from .model import Access, Axis, AxisKind, Param, Program, Section, SectionKind, Slot
+from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
 
 _FIELD = re.compile(r"\[([abcdn])\]|\((n)\)|\b(imm)\b|\b(T)\(")
 #: What names of programs, axes, slots and parameters look like.

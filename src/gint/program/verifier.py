@@ -11,18 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from gint.isa import OPCODES, DType, Form, Instruction
+from gint.isa import OPCODES, DType, Form, Instruction, SectionKind
 from gint.isa.instruction import NONE, encode_immediate
+from gint.isa.limits import MAX_AXES, MAX_POINTS
 from gint.isa.opcodes import exists_for
 
 from .binding import Binding, SlotBinding
-from .model import Program, Section, SectionKind, Slot
+from .model import Program, Section, Slot
 from .overlap import Region, disjoint, overlaps_itself
 from .text import NAME, format_instruction
 
-MAX_AXES = 16
-#: Points of an iteration space, no extent counted as less than 1: positions fit i64 in any order.
-MAX_POINTS = 2**48
 _RUNNABLE = (SectionKind.MAP, SectionKind.REDUCE, SectionKind.SCALAR)
 
 

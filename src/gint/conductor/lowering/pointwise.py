@@ -122,11 +122,11 @@ def _logical(name: str):
 
 
 for _name, _packet in _UNARY.items():
-    lowers(_packet.default)(_unary(_name))
+    lowers(_packet.default, uses=(_name,))(_unary(_name))
 for _name, _packet in _OR_SAME.items():
-    lowers(_packet.default)(_or_same(_name))
+    lowers(_packet.default, uses=(_name,))(_or_same(_name))
 for _name, _overloads in _BINARY.items():
-    lowers(*_overloads)(_binary(_name))
+    lowers(*_overloads, uses=(_name,))(_binary(_name))
 for _name, _packet in _COMPARISONS.items():
     lowers(_packet.Tensor, _packet.Scalar)(_comparison(_name))
 for _name, _overload in _LOGICAL.items():
@@ -159,7 +159,7 @@ def _scaled(c: Context, name: str, swapped: bool = False) -> Value:
     return emit(c, name, a, b if alpha == 1 else emit(c, "mul", b, c.operand(alpha)))
 
 
-@lowers(aten.div.Tensor_mode, aten.div.Scalar_mode)
+@lowers(aten.div.Tensor_mode, aten.div.Scalar_mode, uses=("floor_div", "trunc_div"))
 def _div_mode(c: Context) -> Value:
     names = {None: "div", "floor": "floor_div", "trunc": "trunc_div"}
     a, b = c.operand(c.argument(0, "self")), c.operand(c.argument(1, "other"))
@@ -217,12 +217,12 @@ def _relu(c: Context) -> Value:
     return emit(c, "maximum", c.operand(c.argument(0, "self")), c.operand(0))
 
 
-@lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar)
+@lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar, uses=("pow",))
 def _pow(c: Context) -> Value:
     return emit(c, "pow", c.operand(c.argument(0, "self")), c.operand(c.argument(1, "exponent")))
 
 
-@lowers(aten.pow.Tensor_Scalar)
+@lowers(aten.pow.Tensor_Scalar, uses=("pow", "rsqrt"))
 def _pow_scalar(c: Context) -> Value:
     """As eager: small exponents become products, roots and reciprocals."""
     x, exponent = c.operand(c.argument(0, "self")), c.argument(1, "exponent")
@@ -274,7 +274,7 @@ def _round_decimals(c: Context) -> Value:
     return emit(c, back, rounded(c, scaled), power)
 
 
-@lowers(aten.special_entr.default)
+@lowers(aten.special_entr.default, uses=("log",))
 def _entr(c: Context) -> Value:
     x = c.operand(c.argument(0, "self"))
     inside = c.builder.where(x == 0.0, c.operand(0.0), c.operand(-math.inf))
@@ -282,13 +282,13 @@ def _entr(c: Context) -> Value:
     return c.builder.where(c.builder.isnan(x), x, entropy)
 
 
-@lowers(aten.silu.default)
+@lowers(aten.silu.default, uses=("exp",))
 def _silu(c: Context) -> Value:
     x = c.operand(c.argument(0, "self"))
     return x / (1 + c.builder.exp(-x))
 
 
-@lowers(aten.silu_backward.default)
+@lowers(aten.silu_backward.default, uses=("sigmoid",))
 def _silu_backward(c: Context) -> Value:
     grad, x = c.operand(c.argument(0, "grad_output")), c.operand(c.argument(1, "self"))
     s = c.builder.sigmoid(x)
@@ -299,7 +299,7 @@ _TANH_SCALE = math.sqrt(2 / math.pi)
 _TANH_CUBE = 0.044715
 
 
-@lowers(aten.gelu.default)
+@lowers(aten.gelu.default, uses=("erf", "tanh"))
 def _gelu(c: Context) -> Value:
     x = c.operand(c.argument(0, "self"))
     if c.argument(1, "approximate", "none") == "tanh":
@@ -308,7 +308,7 @@ def _gelu(c: Context) -> Value:
     return 0.5 * x * (1 + c.builder.erf(x * math.sqrt(0.5)))
 
 
-@lowers(aten.gelu_backward.default)
+@lowers(aten.gelu_backward.default, uses=("erf", "exp", "tanh"))
 def _gelu_backward(c: Context) -> Value:
     grad, x = c.operand(c.argument(0, "grad_output")), c.operand(c.argument(1, "self"))
     if c.argument(2, "approximate", "none") == "tanh":

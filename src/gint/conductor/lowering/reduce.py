@@ -112,22 +112,22 @@ for _targets, _name, _position, _cast in (
     ((aten.all.default,), "amin", None, _as_bool),
     ((aten.all.dim, aten.all.dims), "amin", 1, _as_bool),
 ):
-    lowers(*_targets)(_simple(_name, _position, _cast))
+    lowers(*_targets, uses=(_name,))(_simple(_name, _position, _cast))
 
 
-@lowers(aten.mean.default)
+@lowers(aten.mean.default, uses=("sum",))
 def _mean_all(c: Context) -> Value:
     r = _reduction(c, None, False)
     return r.mean(c.builder.cast(r.value, c.dtype))
 
 
-@lowers(aten.mean.dim)
+@lowers(aten.mean.dim, uses=("sum",))
 def _mean(c: Context) -> Value:
     r = _reduction(c, c.argument(1, "dim"), c.argument(2, "keepdim", False))
     return r.mean(c.builder.cast(r.value, c.dtype))
 
 
-@lowers(aten.nansum.default)
+@lowers(aten.nansum.default, uses=("sum",))
 def _nansum(c: Context) -> Value:
     r = _reduction(c, c.argument(1, "dim"), c.argument(2, "keepdim", False))
     x = c.builder.cast(r.value, c.dtype)
@@ -136,7 +136,7 @@ def _nansum(c: Context) -> Value:
     return r.fold("sum", x)
 
 
-@lowers(aten.linalg_vector_norm.default)
+@lowers(aten.linalg_vector_norm.default, uses=("sum", "amax", "amin", "pow"))
 def _vector_norm(c: Context) -> Value:
     order = c.argument(1, "ord", 2)
     r = _reduction(c, c.argument(2, "dim"), c.argument(3, "keepdim", False))
@@ -152,12 +152,12 @@ def _vector_norm(c: Context) -> Value:
     return r.fold("sum", x ** float(order)) ** (1 / order)
 
 
-@lowers(aten.argmax.default)
+@lowers(aten.argmax.default, uses=("argmax",))
 def _argmax(c: Context) -> Value:
     return _arg(c, "argmax", c.argument(1, "dim"), c.argument(2, "keepdim", False))
 
 
-@lowers(aten.argmin.default)
+@lowers(aten.argmin.default, uses=("argmin",))
 def _argmin(c: Context) -> Value:
     return _arg(c, "argmin", c.argument(1, "dim"), c.argument(2, "keepdim", False))
 
@@ -167,12 +167,12 @@ def _arg(c: Context, name: str, dims: object, keepdim: bool) -> Value:
     return r.fold(name, r.value, r.position())
 
 
-@lowers(aten.max.dim)
+@lowers(aten.max.dim, uses=("amax", "argmax"))
 def _max_dim(c: Context) -> Value:
     return _extreme(c, ("amax", "argmax"))
 
 
-@lowers(aten.min.dim)
+@lowers(aten.min.dim, uses=("amin", "argmin"))
 def _min_dim(c: Context) -> Value:
     return _extreme(c, ("amin", "argmin"))
 
@@ -185,12 +185,12 @@ def _extreme(c: Context, names: tuple[str, str]) -> Value:
     return r.fold(names[0], r.value)
 
 
-@lowers(aten.var.correction)
+@lowers(aten.var.correction, uses=("sum",))
 def _var(c: Context) -> Value:
     return _variance(c, c.argument(1, "dim"), 0)
 
 
-@lowers(aten.var_mean.correction)
+@lowers(aten.var_mean.correction, uses=("sum",))
 def _var_mean(c: Context) -> Value:
     return _variance(c, c.argument(1, "dim"), c.item)
 
@@ -220,14 +220,14 @@ def _row(c: Context, source: fx.Node, dims: list[int]) -> Reduction:
     return r
 
 
-@lowers(aten._softmax.default)
+@lowers(aten._softmax.default, uses=("amax", "exp", "sum"))
 def _softmax(c: Context) -> Value:
     r, x = _float_row(c)
     e = c.builder.exp(x - r.fold("amax", x))
     return e / r.fold("sum", e)
 
 
-@lowers(aten._safe_softmax.default)
+@lowers(aten._safe_softmax.default, uses=("amax", "exp", "sum"))
 def _safe_softmax(c: Context) -> Value:
     """Zeros, not NaN, for a row of nothing but -inf."""
     r, x = _float_row(c)
@@ -236,7 +236,7 @@ def _safe_softmax(c: Context) -> Value:
     return c.builder.where(largest == -math.inf, c.operand(0.0), e / r.fold("sum", e))
 
 
-@lowers(aten._log_softmax.default)
+@lowers(aten._log_softmax.default, uses=("amax", "exp", "sum", "log"))
 def _log_softmax(c: Context) -> Value:
     r, x = _float_row(c)
     shifted = x - r.fold("amax", x)
@@ -250,7 +250,7 @@ def _float_row(c: Context) -> tuple[Reduction, Value]:
     return r, c.builder.cast(r.value, c.dtype)
 
 
-@lowers(aten._softmax_backward_data.default)
+@lowers(aten._softmax_backward_data.default, uses=("sum",))
 def _softmax_backward(c: Context) -> Value:
     grad_node, out_node, dim = c.op_node.args[:3]
     rank = grad_node.meta["val"].dim()
@@ -259,7 +259,7 @@ def _softmax_backward(c: Context) -> Value:
     return (grad - r.fold("sum", grad * y)) * y
 
 
-@lowers(aten._log_softmax_backward_data.default)
+@lowers(aten._log_softmax_backward_data.default, uses=("sum", "exp"))
 def _log_softmax_backward(c: Context) -> Value:
     grad_node, out_node, dim = c.op_node.args[:3]
     rank = grad_node.meta["val"].dim()
@@ -268,7 +268,7 @@ def _log_softmax_backward(c: Context) -> Value:
     return grad - c.builder.exp(y) * r.fold("sum", grad)
 
 
-@lowers(aten.native_layer_norm.default)
+@lowers(aten.native_layer_norm.default, uses=("sum", "rsqrt"))
 def _layer_norm(c: Context) -> Value:
     _, shape, weight, bias, eps = c.op_node.args
     r, x = _trailing(c, len(shape))
@@ -284,7 +284,7 @@ def _layer_norm(c: Context) -> Value:
     return y if bias is None else y + c.operand(bias)
 
 
-@lowers(aten._fused_rms_norm.default)
+@lowers(aten._fused_rms_norm.default, uses=("sum", "rsqrt"))
 def _rms_norm(c: Context) -> Value:
     source, shape, weight, eps = c.op_node.args
     eps = torch.finfo(source.meta["val"].dtype).eps if eps is None else eps

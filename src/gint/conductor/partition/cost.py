@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import fx
 
-from ..graph.externs import name_of
+from gint.isa import Form
+
 from ..graph.nodes import Graph, NodeKind, value_of
 from ..graph.sizes import numel_hint
+from ..lowering.rules import opcodes_of
 
-#: Operators that cost far more than a load; their weight in loads per element, below.
-_HEAVY = {
-    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos",
-    "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid",
-    "pow", "gelu", "gelu_backward", "silu", "silu_backward", "_softmax", "_log_softmax",
-    "_softmax_backward_data", "_log_softmax_backward_data", "native_layer_norm", "_fused_rms_norm",
-    "sum", "mean", "prod", "amax", "amin", "max", "min", "any", "all", "var", "var_mean", "argmax",
-    "argmin", "linalg_vector_norm",
-}  # fmt: skip
+#: An opcode of this cost costs far more than loading an element, and so does a reduction.
+_HEAVY_COST = 12
+#: Loads per element that the work of an operator is worth.
 _HEAVY_WEIGHT = 4.0
 _LIGHT_WEIGHT = 0.25
 
@@ -42,11 +40,17 @@ def worth_storing(graph: Graph, required: set[fx.Node]) -> set[fx.Node]:
     return chosen
 
 
+def weight_of(target: Any) -> float:
+    """The work of an operator per element, in loads: what its rule uses decides."""
+    is_heavy = any(
+        op.form is Form.REDUCE or op.cost >= _HEAVY_COST for op in opcodes_of(target)
+    )  # fmt: skip
+    return _HEAVY_WEIGHT if is_heavy else _LIGHT_WEIGHT
+
+
 def _below(graph, node, stored, work) -> tuple[frozenset[fx.Node], float]:
     """The memory a value is computed from, and the work in equivalent bytes."""
-    name = name_of(node.target).rpartition(".")[2]
-    weight = _HEAVY_WEIGHT if name in _HEAVY else _LIGHT_WEIGHT
-    total = weight * _bytes(node)
+    total = weight_of(node.target) * _bytes(node)
     leaves: set[fx.Node] = set()
     for source in node.all_input_nodes:
         if graph.kinds[source] is NodeKind.TUPLE:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gint.isa.generate import header
+
 ROOT = Path(__file__).resolve().parents[4]
 SOURCE = Path(__file__).with_suffix(".cpp")
 INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
@@ -55,7 +57,8 @@ def compiler() -> str | None:
 
 def build(target: str, folder: Path, *options: str) -> ctypes.CDLL:
     library = folder / f"math_loops_{target}.so"
-    include = [f"-I{INTERPRETERS / 'portable'}", f"-I{INTERPRETERS / 'cpp/src'}"]
+    (folder / "isa.inc").write_text(header())
+    include = [f"-I{d}" for d in (INTERPRETERS / "portable", INTERPRETERS / "cpp/src", folder)]
     command = [compiler(), *FLAGS, *TARGETS[target][1], *include, "-shared", "-fPIC", *options]
     subprocess.run([*command, str(SOURCE), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))

@@ -15,7 +15,6 @@ from gint.native.loader import NativeMissingError, load_native
 from gint.program import (
     AxisKind,
     Binding,
-    SectionKind,
     SlotBinding,
     VerificationError,
     VerifiedProgram,
@@ -30,8 +29,6 @@ try:
 except NativeMissingError as error:
     _native = None
     _MISSING = Probe(False, error.reason, built=error.built, remedy=error.remedy)
-
-_SECTION_KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
 
 
 class CppKernel:
@@ -109,7 +106,7 @@ def _facts(verified: VerifiedProgram) -> tuple:
         [axis.kind is AxisKind.REDUCED for axis in p.axes],
         [(s.dtype.code, s.access.reads, s.access.writes, list(s.axes)) for s in p.slots],
         [param.dtype.code for param in p.params],
-        [(_SECTION_KINDS[s.kind], len(s.instructions)) for s in p.sections],
+        [(s.kind.code, len(s.instructions)) for s in p.sections],
         p.encode(),
         bytes(types),
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gint.backend.probing import probe_in_subprocess
 from gint.backend.protocol import Capabilities, Probe
+from gint.isa.limits import MAX_SLOTS
 from gint.program import Binding, VerifiedProgram, verify_binding
 
 from ..device.kernel import DeviceKernel, NoDevice, Slots
@@ -30,8 +31,6 @@ from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
 
-#: Slots of portable/dialect.h's gi_slots.
-MAX_SLOTS = 64
 #: Prepared launches a kernel keeps for `launch`, which is not told that sizes come again.
 _MAX_KEPT = 64
 
@@ -206,7 +205,7 @@ class CudaBackend:
 
     name = "cuda"
     device = "cuda"
-    capabilities = Capabilities(max_slots=MAX_SLOTS)
+    capabilities = Capabilities()
     matmul = staticmethod(matmul)
 
     def __init__(self, narrow: CudaBuild = build.NARROW, wide: CudaBuild = build.WIDE) -> None:

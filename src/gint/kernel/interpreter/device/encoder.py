@@ -23,7 +23,6 @@ from gint.program import Program, Section, SectionKind, VerifiedProgram
 
 from .allocation import Allocator, Stream
 
-KINDS = {SectionKind.MAP: 0, SectionKind.REDUCE: 1, SectionKind.SCALAR: 2}
 _WIDE = frozenset(("i64", "f64"))
 
 

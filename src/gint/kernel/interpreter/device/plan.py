@@ -30,7 +30,7 @@ from gint.program import SectionKind
 from gint.program.facts import may_fail, positions_read
 
 from .build import Build
-from .encoder import KINDS, DeviceProgram
+from .encoder import DeviceProgram
 from .layout import Axis, Layout, arrange
 from .uniforms import evaluate
 
@@ -284,7 +284,7 @@ class _Planner:
         accumulators: list[int] = []
         for section in program.sections:
             at = 4 * len(program.sections) + len(accumulators)
-            sections += (KINDS[section.kind], section.start, at, len(section.accumulators))
+            sections += (section.kind.code, section.start, at, len(section.accumulators))
             for a in section.accumulators:
                 accumulators += (a.code, a.thread, a.row, a.words, a.partial)
         places = [-1] * len(self.extents)

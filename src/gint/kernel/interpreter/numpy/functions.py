@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gint.backend.errors import DIVISION_BY_ZERO
+from gint.isa.errors import DIVISION_BY_ZERO
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])

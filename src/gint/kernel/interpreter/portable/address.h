@@ -3,9 +3,7 @@
 #ifndef GI_ADDRESS_H
 #define GI_ADDRESS_H
 
-#include "dialect.h"
-
-#include "isa_device.inc"
+#include "slots.h"
 
 #include "numbers.h"
 #include "words.h"

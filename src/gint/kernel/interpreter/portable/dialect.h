@@ -1,5 +1,5 @@
 /* One spelling for OpenCL C 1.2 and CUDA C++ of what a kernel needs beyond arithmetic: address
- * spaces, barriers, work-item numbers, slots.
+ * spaces, barriers, work-item numbers.
  *
  * Build macros (device/build.py gives them):
  * GI_WORD_BITS     32 or 64: the width of a register's element
@@ -51,32 +51,6 @@ typedef ulong uint64_t;
 #define GI_SECTION static inline
 #endif
 
-/* OpenCL C 1.2 has no arrays of pointers to global memory in arguments: slots are 64 arguments. */
-#define GI_ROW_OF_SLOTS(X, d) X(d##0) X(d##1) X(d##2) X(d##3) X(d##4) X(d##5) X(d##6) X(d##7)
-#define GI_SLOT_NUMBERS(X)                                                                         \
-    GI_ROW_OF_SLOTS(X, 0)                                                                          \
-    GI_ROW_OF_SLOTS(X, 1)                                                                          \
-    GI_ROW_OF_SLOTS(X, 2)                                                                          \
-    GI_ROW_OF_SLOTS(X, 3)                                                                          \
-    GI_ROW_OF_SLOTS(X, 4)                                                                          \
-    GI_ROW_OF_SLOTS(X, 5)                                                                          \
-    GI_ROW_OF_SLOTS(X, 6)                                                                          \
-    GI_ROW_OF_SLOTS(X, 7)
-/* Numbers are octal. */
-#define GI_SLOT_ARGUMENT(d) , __global uchar *slot##d
-#define GI_SLOT_NAME(d) , slot##d
-#define GI_SLOT_CASE(d)                                                                            \
-    case 0##d:                                                                                     \
-        return slot##d;
-#define GI_SLOT_PARAMETERS GI_SLOT_NUMBERS(GI_SLOT_ARGUMENT)
-#define GI_SLOT_ARGUMENTS GI_SLOT_NUMBERS(GI_SLOT_NAME)
-
-static inline __global uchar *gi_slot_pointer(gi_u32 n GI_SLOT_PARAMETERS) {
-    switch (n) { GI_SLOT_NUMBERS(GI_SLOT_CASE) }
-    return slot00;
-}
-#define GI_SLOT(n) gi_slot_pointer(n GI_SLOT_ARGUMENTS)
-
 #else /* CUDA C++ */
 
 #define GI_GLOBAL
@@ -114,14 +88,6 @@ static __device__ __forceinline__ gi_i64 gi_mul_wide(gi_i32 a, gi_i32 b) {
 #define GI_INLINE static __device__ __forceinline__
 #define GI_SECTION GI_INLINE
 #define GI_ROLL _Pragma("unroll 1")
-
-#define GI_SLOTS 64
-struct gi_slots {
-    gi_u8 *pointer[GI_SLOTS];
-};
-#define GI_SLOT_PARAMETERS , const gi_slots slots
-#define GI_SLOT_ARGUMENTS , slots
-#define GI_SLOT(n) (slots.pointer[n])
 
 #endif
 

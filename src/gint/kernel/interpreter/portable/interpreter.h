@@ -84,8 +84,8 @@ GI_INLINE void gi_close_chunk(gi_record record, gi_scratch scratch, gi_record se
 }
 
 #define GI_IS_MAP(section) ((section)[0] == 0)
-#define GI_IS_REDUCE(section) ((section)[0] == 1)
-#define GI_IS_SCALAR(section) ((section)[0] == 2)
+#define GI_IS_REDUCE(section) ((section)[0] == GI_SECTION_REDUCE)
+#define GI_IS_SCALAR(section) ((section)[0] == GI_SECTION_SCALAR)
 
 /* A launch: sections of all items. `record_at` is where this launch's record begins, in words. */
 GI_KERNEL GI_NAME(gint_run)(GI_GLOBAL const gi_i64 *records, const gi_u32 record_at,

@@ -46,7 +46,7 @@ GI_FN float gi_hypot_f32(float a, float b) {
 GI_FN float gi_sign_f32(float x) { return (float)((x > 0.0f) - (x < 0.0f)); }
 GI_FN float gi_round_f32(float x) { return GI_RINTF(x); }
 GI_FN float gi_sqrt_f32(float x) { return GI_SQRTF(x); }
-GI_FN float gi_rsqrt_f32(float x) { return 1.0f / GI_SQRTF(x); }
+GI_GENERIC gi_f gi_rsqrt_f32(gi_f x) { return 1.0f / gi_sqrt_f32(x); }
 GI_FN float gi_reciprocal_f32(float x) { return 1.0f / x; }
 GI_FN float gi_trunc_div_f32(float a, float b) { return GI_TRUNCF(a / b); }
 

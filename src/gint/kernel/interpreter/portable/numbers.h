@@ -35,7 +35,7 @@
         return out && !SIGNED ? (T)0 : shifted;                                                    \
     }                                                                                              \
     GI_FN T gi_trunc_div_##t(T a, T b, gi_i32 *error) {                                            \
-        *error |= b == 0;                                                                          \
+        *error |= b == 0 ? GI_DIVISION_BY_ZERO : 0;                                                \
         int flip = SIGNED && b == (T) - 1;                                                         \
         T quotient = (T)(a / (b == 0 || flip ? (T)1 : b));                                         \
         quotient = flip ? (T)(0 - (U)a) : quotient;                                                \

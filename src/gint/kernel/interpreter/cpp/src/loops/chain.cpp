@@ -17,45 +17,34 @@ template <class T> inline V<T> broadcast(const void *p) {
     return value - V<T>{}; // x - 0 is x for every x, the sign of zero included
 }
 
-// The operations: x is the accumulator, y the operand.
-template <class T, ChainOp OP> inline V<T> combine(V<T> x, V<T> y) {
-    if constexpr (OP == CHAIN_ADD)
-        return x + y;
-    else if constexpr (OP == CHAIN_SUB)
-        return x - y;
-    else if constexpr (OP == CHAIN_SUB_FROM)
-        return y - x;
-    else if constexpr (OP == CHAIN_MUL)
-        return x * y;
-    else if constexpr (OP == CHAIN_DIV)
-        return x / y;
-    else if constexpr (OP == CHAIN_DIV_INTO)
-        return y / x;
-    else if constexpr (OP == CHAIN_MAX)
-        return maximum(x, y);
-    else if constexpr (OP == CHAIN_MAX_OF)
-        return maximum(y, x);
-    else if constexpr (OP == CHAIN_MIN)
-        return minimum(x, y);
-    else
-        return minimum(y, x);
+// Rounding to 16 bits, as the table calls it.
+template <uint8_t TYPE> [[gnu::always_inline]] inline Wide rounded(Wide x) {
+    for (Floats &v : x.v) v = Half<TYPE>::widen(Half<TYPE>::narrow(v));
+    return x;
 }
+[[gnu::always_inline]] inline Wide gi_round_f16(Wide x) { return rounded<GI_f16>(x); }
+[[gnu::always_inline]] inline Wide gi_round_bf16(Wide x) { return rounded<GI_bf16>(x); }
 
-template <class T, ChainOp OP> inline V<T> change(V<T> x) {
-    using Bits = typename Types<T>::Bits;
-    if constexpr (OP == CHAIN_NEG)
-        return -x;
-    else if constexpr (OP == CHAIN_ABS)
-        return (V<T>)((Bits)x & Types<T>::MAGNITUDE);
-    else if constexpr (OP == CHAIN_SQUARE)
-        return x * x;
-    else if constexpr (OP == CHAIN_ROUND_F16)
-        return Half<GI_f16>::widen(Half<GI_f16>::narrow(x));
-    else if constexpr (OP == CHAIN_ROUND_BF16)
-        return Half<GI_bf16>::widen(Half<GI_bf16>::narrow(x));
-    else
-        return x + x;
-}
+// What a link does: the expression of the table, of the accumulator and maybe an operand.
+template <class T, ChainOp OP> struct Operation;
+#define X(LINK, TYPE, T, EXPR)                                                                     \
+    template <> struct Operation<T, CHAIN_##LINK> {                                                \
+        template <class W> [[gnu::always_inline]] static inline auto wide(W a) -> decltype(EXPR) { \
+            return EXPR;                                                                           \
+        }                                                                                          \
+    };
+GI_CHAIN_1(X)
+#undef X
+#define X(LINK, TYPE, T, ACCUMULATOR, OPERAND, EXPR)                                               \
+    template <> struct Operation<T, CHAIN_##LINK> {                                                \
+        template <class W>                                                                         \
+        [[gnu::always_inline]] static inline auto wide(W ACCUMULATOR, W OPERAND)                   \
+            -> decltype(EXPR) {                                                                    \
+            return EXPR;                                                                           \
+        }                                                                                          \
+    };
+GI_CHAIN_2(X)
+#undef X
 
 constexpr uint8_t half_type(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
 
@@ -82,7 +71,7 @@ template <class T, ChainOp OP, ChainForm S>
 void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
             ptrdiff_t offset) {
     const Operand<T, S> y(at->operand, offset);
-    auto step = [&](V<T> x, int n) { return combine<T, OP>(x, y[n]); };
+    auto step = [&](V<T> x, int n) { return combine<Operation<T, OP>, T>(x, y[n]); };
     return reinterpret_cast<Link<T>>(at[1].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
                                                  step(e, 4), step(f, 5), step(g, 6), step(h, 7),
                                                  at + 1, offset);
@@ -92,9 +81,11 @@ void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, cons
 template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
 void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
           ptrdiff_t offset) {
+    using First = Operation<T, OP1>;
+    using Second = Operation<T, OP2>;
     const Operand<T, S1> y(at[0].operand, offset);
     const Operand<T, S2> z(at[1].operand, offset);
-    auto step = [&](V<T> x, int n) { return combine<T, OP2>(combine<T, OP1>(x, y[n]), z[n]); };
+    auto step = [&](V<T> x, int n) { return combine<Second, T>(combine<First, T>(x, y[n]), z[n]); };
     return reinterpret_cast<Link<T>>(at[2].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
                                                  step(e, 4), step(f, 5), step(g, 6), step(h, 7),
                                                  at + 2, offset);
@@ -103,73 +94,46 @@ void pair(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const 
 // The same where nothing else is to be done: a loop, no jumps.
 template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
 void run_pair(const ChainArgument *at, size_t first, size_t last) {
+    using First = Operation<T, OP1>;
+    using Second = Operation<T, OP2>;
     const Operand<T, CHAIN_PACKED> x(at[0].operand, 0);
     const Operand<T, S1> y(at[1].operand, 0);
     const Operand<T, S2> z(at[2].operand, 0);
     auto *d = const_cast<void *>(at[3].operand);
 #pragma GCC unroll 4
     for (int n = int(first) * 8; n < int(last) * 8; n++)
-        put<T>(d, n, combine<T, OP2>(combine<T, OP1>(x[n], y[n]), z[n]));
+        put<T>(d, n, combine<Second, T>(combine<First, T>(x[n], y[n]), z[n]));
 }
 
+// Of the accumulator alone, on half of the block at a time.
 template <class T, ChainOp OP>
 void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
            ptrdiff_t offset) {
-    auto step = [](V<T> x) { return change<T, OP>(x); };
-    return reinterpret_cast<Link<T>>(at[1].link)(step(a), step(b), step(c), step(d), step(e),
-                                                 step(f), step(g), step(h), at + 1, offset);
-}
-
-// Elementary functions, on half of the block at a time.
-template <ChainOp OP> [[gnu::always_inline]] inline Wide function(Wide x) {
-    if constexpr (OP == CHAIN_EXP)
-        return gi_exp_f32(x);
-    else if constexpr (OP == CHAIN_EXP2)
-        return gi_exp2_f32(x);
-    else if constexpr (OP == CHAIN_EXPM1)
-        return gi_expm1_f32(x);
-    else if constexpr (OP == CHAIN_SIGMOID)
-        return gi_sigmoid_f32(x);
-    else if constexpr (OP == CHAIN_TANH)
-        return gi_tanh_f32(x);
-    else if constexpr (OP == CHAIN_ERF)
-        return gi_erf_f32(x);
-    else if constexpr (OP == CHAIN_SQRT)
-        return gi_sqrt_f32(x);
-    else if constexpr (OP == CHAIN_RSQRT)
-        return 1.0f / gi_sqrt_f32(x);
-    else
-        return 1.0f / x;
-}
-
-template <ChainOp OP>
-void elementary(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
-                const ChainArgument *at, ptrdiff_t offset) {
-    static_assert(WIDE == 4);
-    const Wide x = function<OP>(Wide{a, b, c, d}), y = function<OP>(Wide{e, f, g, h});
-    return reinterpret_cast<Link<float>>(at[1].link)(x.v[0], x.v[1], x.v[2], x.v[3], y.v[0], y.v[1],
-                                                     y.v[2], y.v[3], at + 1, offset);
+    using W = Vectors<T, 4>;
+    const W x = Operation<T, OP>::wide(W{a, b, c, d}), y = Operation<T, OP>::wide(W{e, f, g, h});
+    return reinterpret_cast<Link<T>>(at[1].link)(x.v[0], x.v[1], x.v[2], x.v[3], y.v[0], y.v[1],
+                                                 y.v[2], y.v[3], at + 1, offset);
 }
 
 // f(x) * y, as in x * sigmoid(x)
 template <ChainOp OP>
-void elementary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g,
-                      Floats h, const ChainArgument *at, ptrdiff_t offset) {
+void unary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
+                 const ChainArgument *at, ptrdiff_t offset) {
     const float *y =
         reinterpret_cast<const float *>(static_cast<const char *>(at[1].operand) + offset);
-    const Wide x = function<OP>(Wide{a, b, c, d}) * load(y);
-    const Wide z = function<OP>(Wide{e, f, g, h}) * load(y + sizeof(Wide) / sizeof(float));
+    const Wide x = Operation<float, OP>::wide(Wide{a, b, c, d}) * load(y);
+    const Wide z =
+        Operation<float, OP>::wide(Wide{e, f, g, h}) * load(y + sizeof(Wide) / sizeof(float));
     return reinterpret_cast<Link<float>>(at[2].link)(x.v[0], x.v[1], x.v[2], x.v[3], z.v[0], z.v[1],
                                                      z.v[2], z.v[3], at + 2, offset);
 }
-template <ChainOp OP>
-void run_elementary_times(const ChainArgument *at, size_t first, size_t last) {
+template <ChainOp OP> void run_unary_times(const ChainArgument *at, size_t first, size_t last) {
     constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
     auto *x = static_cast<const float *>(at[0].operand),
          *y = static_cast<const float *>(at[2].operand);
     auto *d = static_cast<float *>(const_cast<void *>(at[3].operand));
     for (size_t i = first * 2 * COUNT; i < last * 2 * COUNT; i += COUNT)
-        put(d + i, function<OP>(load(x + i)) * load(y + i));
+        put(d + i, Operation<float, OP>::wide(load(x + i)) * load(y + i));
 }
 
 template <class T>
@@ -231,20 +195,20 @@ template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t firs
     }
 }
 
-template <class T, ChainOp OP> void add_binary(ChainLoops &k) {
-    k.link[OP][CHAIN_PACKED] = erase<T>(binary<T, OP, CHAIN_PACKED>);
-    k.link[OP][CHAIN_SCALAR] = erase<T>(binary<T, OP, CHAIN_SCALAR>);
-    if constexpr (sizeof(T) == sizeof(float)) {
-        k.link[OP][CHAIN_F16] = erase<T>(binary<T, OP, CHAIN_F16>);
-        k.link[OP][CHAIN_BF16] = erase<T>(binary<T, OP, CHAIN_BF16>);
-    }
-}
+// An opcode that is not written for vectors has no link.
 template <class T, ChainOp OP> void add_unary(ChainLoops &k) {
-    k.link[OP][CHAIN_PACKED] = erase<T>(unary<T, OP>);
+    if constexpr (HasWide<Operation<T, OP>, Vectors<T, 4>>)
+        k.link[OP][CHAIN_PACKED] = erase<T>(unary<T, OP>);
 }
-
-template <ChainOp OP> void add_elementary(ChainLoops &k) {
-    k.link[OP][CHAIN_PACKED] = erase<float>(elementary<OP>);
+template <class T, ChainOp OP> void add_binary(ChainLoops &k) {
+    if constexpr (HasWide<Operation<T, OP>, Vectors<T, 1>>) {
+        k.link[OP][CHAIN_PACKED] = erase<T>(binary<T, OP, CHAIN_PACKED>);
+        k.link[OP][CHAIN_SCALAR] = erase<T>(binary<T, OP, CHAIN_SCALAR>);
+        if constexpr (sizeof(T) == sizeof(float)) {
+            k.link[OP][CHAIN_F16] = erase<T>(binary<T, OP, CHAIN_F16>);
+            k.link[OP][CHAIN_BF16] = erase<T>(binary<T, OP, CHAIN_BF16>);
+        }
+    }
 }
 
 template <class T, ChainOp OP1, ChainForm S1, ChainOp OP2, ChainForm S2>
@@ -263,21 +227,13 @@ template <class T, ChainOp OP> void add_pairs(ChainLoops &k) {
     add_pairs<T, OP, CHAIN_MUL>(k);
 }
 
-template <class T> ChainLoops make() {
-    ChainLoops k{};
+template <class T> void add_memory_and_pairs(ChainLoops &k) {
     k.run[CHAIN_PACKED] = run<T, CHAIN_PACKED>;
     k.store[CHAIN_PACKED] = erase<T>(store<T>);
     k.store_stream = erase<T>(store_stream<T>);
     k.block_log2 = __builtin_ctz(8 * REGISTER / sizeof(T));
-    add_binary<T, CHAIN_ADD>(k), add_binary<T, CHAIN_SUB>(k), add_binary<T, CHAIN_SUB_FROM>(k);
-    add_binary<T, CHAIN_MUL>(k), add_binary<T, CHAIN_DIV>(k), add_binary<T, CHAIN_DIV_INTO>(k);
-    add_binary<T, CHAIN_MAX>(k), add_binary<T, CHAIN_MAX_OF>(k);
-    add_binary<T, CHAIN_MIN>(k), add_binary<T, CHAIN_MIN_OF>(k);
-    add_unary<T, CHAIN_NEG>(k), add_unary<T, CHAIN_ABS>(k);
-    add_unary<T, CHAIN_SQUARE>(k), add_unary<T, CHAIN_TWICE>(k);
     k.link[CHAIN_KEEP][CHAIN_PACKED] = erase<T>(keep<T>);
     add_pairs<T, CHAIN_ADD>(k), add_pairs<T, CHAIN_SUB>(k), add_pairs<T, CHAIN_MUL>(k);
-    return k;
 }
 
 template <ChainForm FORM> void add_halves(ChainLoops &k) {
@@ -288,18 +244,19 @@ template <ChainForm FORM> void add_halves(ChainLoops &k) {
 } // namespace
 
 void fill_chains(LoopTable &t) {
-    ChainLoops &k = t.chain[GI_f32] = make<float>();
+    ChainLoops &k = t.chain[GI_f32];
+    add_memory_and_pairs<float>(k), add_memory_and_pairs<double>(t.chain[GI_f64]);
+#define X(LINK, TYPE, T, ...) add_unary<T, CHAIN_##LINK>(t.chain[GI_##TYPE]);
+    GI_CHAIN_1(X)
+#undef X
+#define X(LINK, TYPE, T, ...) add_binary<T, CHAIN_##LINK>(t.chain[GI_##TYPE]);
+    GI_CHAIN_2(X)
+#undef X
     add_halves<CHAIN_F16>(k), add_halves<CHAIN_BF16>(k);
-    add_unary<float, CHAIN_ROUND_F16>(k), add_unary<float, CHAIN_ROUND_BF16>(k);
-    add_elementary<CHAIN_EXP>(k), add_elementary<CHAIN_EXP2>(k), add_elementary<CHAIN_EXPM1>(k);
-    add_elementary<CHAIN_SIGMOID>(k), add_elementary<CHAIN_TANH>(k), add_elementary<CHAIN_ERF>(k);
-    add_elementary<CHAIN_SQRT>(k), add_elementary<CHAIN_RSQRT>(k);
-    add_elementary<CHAIN_RECIPROCAL>(k);
     k.pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
-        erase<float>(elementary_times<CHAIN_SIGMOID>);
+        erase<float>(unary_times<CHAIN_SIGMOID>);
     k.run_pair[CHAIN_SIGMOID][CHAIN_PACKED][CHAIN_MUL][CHAIN_PACKED] =
-        run_elementary_times<CHAIN_SIGMOID>;
-    t.chain[GI_f64] = make<double>();
+        run_unary_times<CHAIN_SIGMOID>;
 }
 
 } // namespace gint::GINT_SIMD_NAMESPACE

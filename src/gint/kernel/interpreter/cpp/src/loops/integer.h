@@ -1,13 +1,16 @@
 // Integer arithmetic with the results of eager torch on CPU, for int8, int16, int32, int64 and
 // uint8.
 //
-// Everything wraps; nothing here is undefined for any operands. Division by zero sets bit 0 of
-// `error` and yields 0; pass a local variable, so that a loop keeps it in a register. Function
-// templates are static: units built for different instruction sets share none of them.
+// Everything wraps; nothing here is undefined for any operands. Division by zero sets
+// GI_DIVISION_BY_ZERO in `error` and yields 0; pass a local variable, so that a loop keeps it in a
+// register. Function templates are static: units built for different instruction sets share none of
+// them.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
+
+#include "isa.inc"
 
 #define GI_INT template <class T> [[gnu::always_inline, maybe_unused]] static inline
 
@@ -50,7 +53,7 @@ GI_INT T gi_plain_quotient(T a, T b) {
 
 // Towards zero; the smallest integer / -1 wraps to itself.
 GI_INT T gi_trunc_div(T a, T b, int &error) {
-    error |= b == 0;
+    error |= (b == 0) * GI_DIVISION_BY_ZERO;
     bool flip = std::is_signed_v<T> && b == T(-1);
     T quotient = gi_plain_quotient<T>(a, b == 0 || flip ? T(1) : b);
     quotient = flip ? gi_neg(a) : quotient;

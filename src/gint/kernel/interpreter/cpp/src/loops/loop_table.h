@@ -54,36 +54,9 @@ struct IndexReduction {
     void (*neutral)(size_t n, void *d, int64_t *di);
 };
 
-// Chains of arithmetic in vector registers (loops/chain.cpp). x is the accumulator, y an operand.
-enum ChainOp : uint8_t {
-    CHAIN_ADD,       // x + y
-    CHAIN_SUB,       // x - y
-    CHAIN_SUB_FROM,  // y - x
-    CHAIN_MUL,       // x * y
-    CHAIN_DIV,       // x / y
-    CHAIN_DIV_INTO,  // y / x
-    CHAIN_MAX,       // maximum(x, y)
-    CHAIN_MAX_OF,    // maximum(y, x)
-    CHAIN_MIN,       // minimum(x, y)
-    CHAIN_MIN_OF,    // minimum(y, x)
-    CHAIN_NEG,       // -x
-    CHAIN_ABS,       // |x|
-    CHAIN_SQUARE,    // x * x
-    CHAIN_TWICE,     // x + x
-    CHAIN_KEEP,      // x, and y <- x
-    CHAIN_ROUND_F16, // from here on f32 alone: to the nearest of the type
-    CHAIN_ROUND_BF16,
-    CHAIN_EXP,
-    CHAIN_EXP2,
-    CHAIN_EXPM1,
-    CHAIN_SIGMOID,
-    CHAIN_TANH,
-    CHAIN_ERF,
-    CHAIN_SQRT,
-    CHAIN_RSQRT,
-    CHAIN_RECIPROCAL,
-    CHAIN_OPS,
-};
+// Chains of arithmetic in vector registers (loops/chain.cpp). x is the accumulator, y an operand; a
+// ChainOp says what an opcode does to them.
+constexpr ChainOp CHAIN_SQUARE = CHAIN_MUL_SELF; // x * x, which ChainFold::squares ends in
 
 // How an operand, the start or the result of a chain lies in memory.
 enum ChainForm : uint8_t {
@@ -122,7 +95,7 @@ struct ChainLoops {
     unsigned block_log2; // elements that a chain works on at once; 0: none for this type
     // By the form of the start, of the operand, of the result; null where one is not built.
     ChainRun run[CHAIN_FORMS];
-    ChainLink link[CHAIN_OPS][CHAIN_FORMS];
+    ChainLink link[CHAIN_OPS][CHAIN_FORMS]; // null where an opcode is not written for vectors
     ChainLink store[CHAIN_FORMS], store_stream;
     // Two links at once, of packed operands and scalars; null where the pair is not built. Its
     // second argument's link is not looked at.

@@ -207,19 +207,20 @@ void fill_moves(LoopTable &t) {
     t.stream_end = stream_end;
 }
 
-static LoopTable make_table() {
-    LoopTable t{};
+// Filled where it stands: most of its pages are never touched.
+static const LoopTable *fill_table() {
+    static LoopTable t;
     fill_pointwise(t);
     fill_casts(t);
     fill_chains(t);
     fill_reductions(t);
     fill_moves(t);
-    return t;
+    return &t;
 }
 
 const LoopTable *table() {
-    static const LoopTable made = make_table();
-    return &made;
+    static const LoopTable *const filled = fill_table();
+    return filled;
 }
 
 } // namespace gint::GINT_SIMD_NAMESPACE

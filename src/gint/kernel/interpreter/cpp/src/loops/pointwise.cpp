@@ -5,8 +5,6 @@
 #include "loops/numeric.h"
 #include "loops/wide.h"
 
-#include <concepts>
-
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
@@ -64,12 +62,6 @@ template <class T> struct Operand<T, true> {
     T operator[](size_t) const { return value; }
 };
 
-// The functions that are written for vectors too (wide.h).
-template <class F>
-concept HasWide = std::same_as<typename F::First, float> && requires(Wide x) {
-    { F::wide(x) } -> std::same_as<Wide>;
-};
-
 template <class F> void unary_wide(size_t n, float *r, const float *a) {
     constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
     size_t i = 0;
@@ -84,7 +76,7 @@ template <class F> void unary_wide(size_t n, float *r, const float *a) {
 template <class F>
 void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
-    if constexpr (HasWide<F>) {
+    if constexpr (std::same_as<typename F::First, float> && HasWide<F, Wide>) {
         unary_wide<F>(n, r, static_cast<const float *>(pa));
     } else {
         const Operand<typename F::First, false> a(pa);

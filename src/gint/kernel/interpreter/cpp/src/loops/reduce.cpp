@@ -7,7 +7,7 @@
 // What crosses tiles is combined pairwise by run.cpp.
 #include "loops/loops.h"
 #include "loops/numeric.h"
-#include "loops/vectors.h"
+#include "loops/wide.h"
 
 #include <type_traits>
 #include <utility>
@@ -20,25 +20,18 @@ namespace {
         using T = T_;                                                                              \
         static inline T apply(T a, T b) { return static_cast<T>(EXPR); }                           \
         static inline T neutral() { return static_cast<T>(NEUTRAL); }                              \
+        template <class W>                                                                         \
+        [[gnu::always_inline]] static inline auto wide(W a, W b) -> decltype(EXPR) {               \
+            return EXPR;                                                                           \
+        }                                                                                          \
     };
 GI_REDUCE(X)
 #undef X
-// The same on vector registers, for floats: written out, since gcc keeps an array of lanes in
-// memory.
-#define WIDE(OP, TYPE, EXPR)                                                                       \
-    [[maybe_unused]] inline V<OP##_##TYPE::T> wide(OP##_##TYPE, V<OP##_##TYPE::T> a,               \
-                                                   V<OP##_##TYPE::T> b) {                          \
-        return EXPR;                                                                               \
-    }
-#define WIDE_FLOATS(TYPE)                                                                          \
-    WIDE(SUM, TYPE, a + b)                                                                         \
-    WIDE(PROD, TYPE, a *b)                                                                         \
-    WIDE(AMAX, TYPE, maximum(a, b))                                                                \
-    WIDE(AMIN, TYPE, minimum(a, b))
-WIDE_FLOATS(f32)
-WIDE_FLOATS(f64)
-#undef WIDE_FLOATS
-#undef WIDE
+// Those of floats that are folded in registers. (Written out below, since gcc keeps an array of
+// lanes in memory.)
+template <class F>
+concept Vectorised =
+    std::is_floating_point_v<typename F::T> && HasWide<F, Vectors<typename F::T, 1>>;
 // `better(a, b)`: does value a go before value b
 #define X(OP, TYPE, T_, EXPR, NEUTRAL)                                                             \
     struct OP##_##TYPE {                                                                           \
@@ -68,11 +61,13 @@ template <class T, size_t... I> inline V<T> rotate(V<T> x, size_t by, std::index
 // since gcc leaves loops that halve as they are and then keeps the lanes in memory.
 template <class F, int REGISTERS>
 [[gnu::always_inline]] inline V<typename F::T> fold_halves(V<typename F::T> *sum) {
+    using T = typename F::T;
     if constexpr (REGISTERS == 1) {
         return sum[0];
     } else {
 #pragma GCC unroll 16
-        for (int r = 0; r < REGISTERS / 2; r++) sum[r] = wide(F{}, sum[r], sum[r + REGISTERS / 2]);
+        for (int r = 0; r < REGISTERS / 2; r++)
+            sum[r] = combine<F, T>(sum[r], sum[r + REGISTERS / 2]);
         return fold_halves<F, REGISTERS / 2>(sum);
     }
 }
@@ -83,7 +78,7 @@ template <class F, size_t WIDTH>
         return x[0];
     } else {
         constexpr auto LANES = std::make_index_sequence<REGISTER / sizeof(T)>();
-        return fold_lanes<F, WIDTH / 2>(wide(F{}, x, rotate<T>(x, WIDTH / 2, LANES)));
+        return fold_lanes<F, WIDTH / 2>(combine<F, T>(x, rotate<T>(x, WIDTH / 2, LANES)));
     }
 }
 template <class F, int REGISTERS>
@@ -109,13 +104,14 @@ inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n 
     alignas(64) T lane[LANES];
     size_t i = LANES;
     constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
-    if constexpr (std::is_floating_point_v<T> && REGISTERS > 0) {
+    if constexpr (Vectorised<F> && REGISTERS > 0) {
         V<T> sum[REGISTERS];
 #pragma GCC unroll 16
         for (int r = 0; r < REGISTERS; r++) sum[r] = map(load<T>(s, r));
         for (; i + LANES <= n; i += LANES)
 #pragma GCC unroll 16
-            for (int r = 0; r < REGISTERS; r++) sum[r] = wide(F{}, sum[r], map(load<T>(s + i, r)));
+            for (int r = 0; r < REGISTERS; r++)
+                sum[r] = combine<F, T>(sum[r], map(load<T>(s + i, r)));
         if (i < n) {
 #pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
@@ -163,9 +159,9 @@ template <class F> struct RowFold {
                      const ChainArgument *at, ptrdiff_t offset) {
         char *lanes = static_cast<char *>(const_cast<void *>(at->operand));
         if constexpr (FOLD_BYTES > 8 * REGISTER) lanes += offset % ptrdiff_t(FOLD_BYTES);
-        auto fold = [&](int r, V<T> x) { put<T>(lanes, r, wide(F{}, load<T>(lanes, r), x)); };
+        auto fold = [&](int r, V<T> x) { put<T>(lanes, r, combine<F, T>(load<T>(lanes, r), x)); };
         auto twice = [&](int r, V<T> x, V<T> y) {
-            put<T>(lanes, r, wide(F{}, wide(F{}, load<T>(lanes, r), x), y));
+            put<T>(lanes, r, combine<F, T>(combine<F, T>(load<T>(lanes, r), x), y));
         };
         if constexpr (FOLD_BYTES == 4 * REGISTER) {
             twice(0, a, e), twice(1, b, f), twice(2, c, g), twice(3, d, h);
@@ -203,7 +199,7 @@ template <class F> struct RowFold {
 };
 
 template <class F> void add_row_fold(ChainFold &fold) {
-    if constexpr (std::is_floating_point_v<typename F::T>) {
+    if constexpr (Vectorised<F>) {
         using Fold = RowFold<F>;
         fold = {erase<typename F::T>(Fold::link), Fold::begin, Fold::add, Fold::end, Fold::squares};
     }

@@ -1,5 +1,5 @@
-// N vector registers of floats as the elementary functions see them: the operators, and what
-// math_base.h has a name for. The same bits as there, element by element.
+// N vector registers as the C expressions of the instruction table see them: the operators, and the
+// functions that have a form for vectors. The same bits as of one element.
 //
 // Several registers at once, so that an operation on one does not wait for the one before it: a
 // polynomial by Horner's scheme is one long chain, and a core looks only so far ahead for others.
@@ -7,6 +7,8 @@
 
 #include "elementary.h"
 #include "loops/vectors.h"
+
+#include <concepts>
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -19,8 +21,9 @@ using FloatBits = Types<float>::Bits;
 
 #define GI_LANES [[maybe_unused, gnu::always_inline]] inline Floats
 
-GI_LANES negative(Floats a) { return -a; }
-GI_LANES magnitude(Floats a) { return (Floats)((FloatBits)a & Types<float>::MAGNITUDE); }
+template <class T> [[gnu::always_inline]] inline V<T> magnitude(V<T> a) {
+    return (V<T>)((typename Types<T>::Bits)a & Types<T>::MAGNITUDE);
+}
 GI_LANES mulsign(Floats a, Floats s) {
     return (Floats)((FloatBits)a ^ ((FloatBits)s & ~Types<float>::MAGNITUDE));
 }
@@ -69,39 +72,65 @@ GI_LANES scale(Floats p, Floats shifted) {
 
 // Several.
 
-constexpr int WIDE = 4;
-
-#define GI_WIDE [[maybe_unused, gnu::always_inline]] friend inline Wide
+#define GI_WIDE [[maybe_unused, gnu::always_inline]] friend inline Vectors
 #define GI_EACH(...)                                                                               \
     {                                                                                              \
-        Wide y;                                                                                    \
-        for (int n = 0; n < WIDE; n++) y.v[n] = __VA_ARGS__;                                       \
+        Vectors y;                                                                                 \
+        for (int n = 0; n < N; n++) y.v[n] = __VA_ARGS__;                                          \
         return y;                                                                                  \
     }
-struct Wide {
-    Floats v[WIDE];
+template <class T, int N> struct Vectors {
+    V<T> v[N];
 
-    Wide() = default;
-    [[gnu::always_inline]] Wide(Floats a, Floats b, Floats c, Floats d) : v{a, b, c, d} {}
-    [[gnu::always_inline]] Wide(float x) { // x - 0 is x for every x, the sign of zero included
-        for (int n = 0; n < WIDE; n++) v[n] = x - Floats{};
+    Vectors() = default;
+    [[gnu::always_inline]] explicit Vectors(V<T> a)
+        requires(N == 1)
+        : v{a} {}
+    [[gnu::always_inline]] Vectors(V<T> a, V<T> b, V<T> c, V<T> d)
+        requires(N == 4)
+        : v{a, b, c, d} {}
+    [[gnu::always_inline]] Vectors(T x) { // x - 0 is x for every x, the sign of zero included
+        for (int n = 0; n < N; n++) v[n] = x - V<T>{};
     }
 
-    GI_WIDE operator+(Wide a, Wide b) GI_EACH(a.v[n] + b.v[n]);
-    GI_WIDE operator-(Wide a, Wide b) GI_EACH(a.v[n] - b.v[n]);
-    GI_WIDE operator*(Wide a, Wide b) GI_EACH(a.v[n] * b.v[n]);
-    GI_WIDE operator/(Wide a, Wide b) GI_EACH(a.v[n] / b.v[n]);
-    GI_WIDE operator-(Wide a) GI_EACH(negative(a.v[n]));
-    GI_WIDE gi_abs_f32(Wide a) GI_EACH(magnitude(a.v[n]));
-    GI_WIDE gi_mulsign_f32(Wide a, Wide s) GI_EACH(mulsign(a.v[n], s.v[n]));
-    GI_WIDE gi_below(Wide x, Wide e, Wide a, Wide b) GI_EACH(below(x.v[n], e.v[n], a.v[n], b.v[n]));
-    GI_WIDE gi_pow2_of(Wide a) GI_EACH(pow2_of(a.v[n]));
-    GI_WIDE gi_muladd(Wide a, Wide b, Wide c) GI_EACH(muladd(a.v[n], b.v[n], c.v[n]));
-    GI_WIDE gi_at_most(Wide edge, Wide x) GI_EACH(at_most(edge.v[n], x.v[n]));
-    GI_WIDE gi_at_least(Wide edge, Wide x) GI_EACH(at_least(edge.v[n], x.v[n]));
-    GI_WIDE gi_scale(Wide p, Wide shifted) GI_EACH(scale(p.v[n], shifted.v[n]));
-    GI_WIDE gi_sqrt_f32(Wide x) GI_EACH(square_root(x.v[n]));
+    GI_WIDE operator+(Vectors a, Vectors b) GI_EACH(a.v[n] + b.v[n]);
+    GI_WIDE operator-(Vectors a, Vectors b) GI_EACH(a.v[n] - b.v[n]);
+    GI_WIDE operator*(Vectors a, Vectors b) GI_EACH(a.v[n] * b.v[n]);
+    GI_WIDE operator/(Vectors a, Vectors b) GI_EACH(a.v[n] / b.v[n]);
+    GI_WIDE operator-(Vectors a) GI_EACH(-a.v[n]);
+    GI_WIDE gi_abs_f32(Vectors a) GI_EACH(magnitude<T>(a.v[n]));
+    GI_WIDE gi_abs_f64(Vectors a) GI_EACH(magnitude<T>(a.v[n]));
+    GI_WIDE gi_maximum_f32(Vectors a, Vectors b) GI_EACH(maximum(a.v[n], b.v[n]));
+    GI_WIDE gi_maximum_f64(Vectors a, Vectors b) GI_EACH(maximum(a.v[n], b.v[n]));
+    GI_WIDE gi_minimum_f32(Vectors a, Vectors b) GI_EACH(minimum(a.v[n], b.v[n]));
+    GI_WIDE gi_minimum_f64(Vectors a, Vectors b) GI_EACH(minimum(a.v[n], b.v[n]));
+    // Of floats alone.
+    GI_WIDE gi_mulsign_f32(Vectors a, Vectors s) GI_EACH(mulsign(a.v[n], s.v[n]));
+    GI_WIDE gi_below(Vectors x, Vectors e, Vectors a, Vectors b)
+        GI_EACH(below(x.v[n], e.v[n], a.v[n], b.v[n]));
+    GI_WIDE gi_pow2_of(Vectors a) GI_EACH(pow2_of(a.v[n]));
+    GI_WIDE gi_muladd(Vectors a, Vectors b, Vectors c) GI_EACH(muladd(a.v[n], b.v[n], c.v[n]));
+    GI_WIDE gi_at_most(Vectors edge, Vectors x) GI_EACH(at_most(edge.v[n], x.v[n]));
+    GI_WIDE gi_at_least(Vectors edge, Vectors x) GI_EACH(at_least(edge.v[n], x.v[n]));
+    GI_WIDE gi_scale(Vectors p, Vectors shifted) GI_EACH(scale(p.v[n], shifted.v[n]));
+    GI_WIDE gi_sqrt_f32(Vectors x) GI_EACH(square_root(x.v[n]));
 };
+
+constexpr int WIDE = 4;
+using Wide = Vectors<float, WIDE>;
+
+// Whether F::wide, an expression of one or two operands, is written for vectors W.
+template <class F, class W>
+concept HasWide = requires(W x) {
+    { F::wide(x) } -> std::same_as<W>;
+} || requires(W x) {
+    { F::wide(x, x) } -> std::same_as<W>;
+};
+// One of two operands, of one register.
+template <class F, class T> [[gnu::always_inline]] inline V<T> combine(V<T> a, V<T> b) {
+    return F::wide(Vectors<T, 1>(a), Vectors<T, 1>(b)).v[0];
+}
+
 [[maybe_unused]] inline Wide load(const float *p) {
     return {load<float>(p, 0), load<float>(p, 1), load<float>(p, 2), load<float>(p, 3)};
 }

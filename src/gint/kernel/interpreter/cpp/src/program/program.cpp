@@ -30,44 +30,17 @@ uint8_t compute_type(uint8_t type) {
 namespace {
 
 struct OpcodeFacts {
-    uint8_t operands[GI_OPCODE_COUNT] = {};
-    bool reduction[GI_OPCODE_COUNT] = {};
-    bool index_reduction[GI_OPCODE_COUNT] = {};
-    uint8_t cost[GI_OPCODE_COUNT] = {};
-
-    OpcodeFacts() {
-        operands[GI_OP_STORE] = operands[GI_OP_CAST] = 1;
-#define X(OP, ...) operands[GI_OP_##OP] = 1;
-        GI_POINTWISE_1(X)
-#undef X
-#define X(OP, ...) operands[GI_OP_##OP] = 2;
-        GI_POINTWISE_2(X)
-#undef X
-#define X(OP, ...) operands[GI_OP_##OP] = 3;
-        GI_POINTWISE_3(X)
-#undef X
-#define X(OP, ...) operands[GI_OP_##OP] = 1, reduction[GI_OP_##OP] = true;
-        GI_REDUCE(X)
-#undef X
-#define X(OP, ...)                                                                                 \
-    operands[GI_OP_##OP] = 2, reduction[GI_OP_##OP] = index_reduction[GI_OP_##OP] = true;
-        GI_REDUCE_INDEX(X)
-#undef X
-        std::fill(std::begin(cost), std::end(cost), 1);
-        for (int op : {GI_OP_DIV, GI_OP_RECIPROCAL, GI_OP_SQRT, GI_OP_ARGMAX, GI_OP_ARGMIN})
-            cost[op] = 5;
-        for (int op : {GI_OP_RSQRT, GI_OP_EXP, GI_OP_EXP2, GI_OP_SIGMOID, GI_OP_TANH})
-            cost[op] = 12;
-        for (int op : {GI_OP_EXPM1,     GI_OP_LOG,       GI_OP_LOG2, GI_OP_LOG10, GI_OP_LOG1P,
-                       GI_OP_SIN,       GI_OP_COS,       GI_OP_TAN,  GI_OP_ASIN,  GI_OP_ACOS,
-                       GI_OP_ATAN,      GI_OP_ATAN2,     GI_OP_SINH, GI_OP_COSH,  GI_OP_ASINH,
-                       GI_OP_ACOSH,     GI_OP_ATANH,     GI_OP_ERF,  GI_OP_ERFC,  GI_OP_FLOOR_DIV,
-                       GI_OP_TRUNC_DIV, GI_OP_REMAINDER, GI_OP_FMOD, GI_OP_POW})
-            cost[op] = 25;
-    }
+    uint8_t operands, cost;
+    bool reduction, index_reduction;
+    ChainOp links[3]; // whose accumulator is the first operand, the second, both
 };
 
-const OpcodeFacts FACTS;
+constexpr OpcodeFacts FACTS[] = {
+#define X(OP, OPERANDS, COST, REDUCTION, INDEX, FIRST, SECOND, BOTH)                               \
+    {OPERANDS, COST, REDUCTION, INDEX, {FIRST, SECOND, BOTH}},
+    GI_OPCODES(X)
+#undef X
+};
 
 // What a section holds at once, in bytes per element.
 struct Held {
@@ -107,15 +80,21 @@ Held busiest(const Program &p, const Section &section) {
 
 } // namespace
 
-int operand_count(const Instruction &i) { return FACTS.operands[i.op]; }
-bool is_reduction(uint16_t op) { return FACTS.reduction[op]; }
-bool is_index_reduction(uint16_t op) { return FACTS.index_reduction[op]; }
+int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
+bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
+bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
 unsigned op_cost(const Instruction &i) {
     const unsigned size = type_size(i.type);
-    const unsigned cost = FACTS.cost[i.op] * (size + 3) / 4;
-    const bool libm = i.type == GI_f64 && FACTS.cost[i.op] > 5;
+    const unsigned cost = FACTS[i.op].cost * (size + 3) / 4;
+    const bool libm = i.type == GI_f64 && FACTS[i.op].cost > 5;
     return libm ? cost * 8 : cost;
+}
+
+ChainOp chain_op(const Instruction &i, int acc) {
+    if (i.type != GI_f32 && i.type != GI_f64) return CHAIN_OPS;
+    const bool both = operand_count(i) == 2 && i.a == i.b;
+    return FACTS[i.op].links[both ? 2 : acc];
 }
 
 void Program::finish() {

@@ -11,21 +11,21 @@
 
 namespace gint {
 
-// As in gint/program/verifier.py.
-constexpr int MAX_AXES = 16;
-constexpr int64_t MAX_POINTS = int64_t(1) << 48;
-constexpr uint16_t NO_REGISTER = 0xFFFF;
+constexpr int MAX_AXES = GI_MAX_AXES;
+constexpr int64_t MAX_POINTS = GI_MAX_POINTS;
+constexpr uint16_t NO_REGISTER = GI_NO_REGISTER;
 using AxisSet = uint32_t; // one bit per axis
 
-enum class SectionKind : uint8_t { MAP, REDUCE, SCALAR };
+enum class SectionKind : uint8_t {
+    MAP = GI_SECTION_MAP,
+    REDUCE = GI_SECTION_REDUCE,
+    SCALAR = GI_SECTION_SCALAR,
+};
 
-struct Instruction {
-    uint16_t op;
-    uint8_t type;
-    uint8_t reserved;
-    uint16_t d, a, b, c, n;
-    uint16_t reserved2;
-    int64_t imm; // the bits of an i64, or of an f64 for float types
+struct Instruction { // as encoded; imm has the bits of an i64, or of an f64 for float types
+#define X(T, FIELD) T FIELD;
+    GI_INSTRUCTION(X)
+#undef X
 };
 static_assert(sizeof(Instruction) == GI_INSTRUCTION_SIZE);
 
@@ -69,6 +69,9 @@ bool is_reduction(uint16_t op);
 bool is_index_reduction(uint16_t op);
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).
 unsigned op_cost(const Instruction &i);
+// The link of a chain whose accumulator is operand `acc` (0 or 1) of an instruction, and the other
+// operand too where both are the same; CHAIN_OPS where there is none.
+ChainOp chain_op(const Instruction &i, int acc);
 
 inline unsigned log2_size(size_t size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 

@@ -5,8 +5,7 @@
 
 namespace gint {
 
-// Bits of a launch's error flag beyond those of gint.backend.errors.
-constexpr int32_t OUT_OF_MEMORY = 1 << 30;
+constexpr int32_t OUT_OF_MEMORY = GI_OUT_OF_MEMORY; // a bit of the error flag
 
 // One launch of a schedule whose numbers are known: everything but the addresses.
 class Run {

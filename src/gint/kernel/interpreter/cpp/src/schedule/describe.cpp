@@ -65,19 +65,10 @@ const char *name_of(Step::Kind kind) {
     return names[kind];
 }
 
-const char *chain_op_name(ChainOp op) {
-    static const char *const names[] = {
-        "add",    "sub",       "sub_from",   "mul",   "div",       "div_into", "max",
-        "max_of", "min",       "min_of",     "neg",   "abs",       "square",   "twice",
-        "keep",   "round_f16", "round_bf16", "exp",   "exp2",      "expm1",    "sigmoid",
-        "tanh",   "erf",       "sqrt",       "rsqrt", "reciprocal"};
-    static_assert(sizeof names / sizeof *names == CHAIN_OPS);
-    return names[op];
-}
-
 #define GINT_NAME(NAME, TEXT) TEXT,
-const char *const OPCODE_NAMES[] = {GI_OPCODES(GINT_NAME)};
-const char *const TYPE_NAMES[] = {GI_TYPES(GINT_NAME)};
+const char *const CHAIN_OP_NAMES[] = {GI_CHAIN_NAMES(GINT_NAME)};
+const char *const OPCODE_NAMES[] = {GI_OPCODE_NAMES(GINT_NAME)};
+const char *const TYPE_NAMES[] = {GI_TYPE_NAMES(GINT_NAME)};
 #undef GINT_NAME
 
 std::string operation(const Step &step) {
@@ -225,7 +216,7 @@ class Text {
 
     std::string links_of(const ChainPlan &chain) const {
         Row items;
-        for (const ChainPlan::Link &link : chain.links) items.push_back(chain_op_name(link.op));
+        for (const ChainPlan::Link &link : chain.links) items.push_back(CHAIN_OP_NAMES[link.op]);
         return joined(items);
     }
 

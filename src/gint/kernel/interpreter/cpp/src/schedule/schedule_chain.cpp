@@ -9,54 +9,6 @@ namespace {
 
 constexpr size_t LONGEST_CHAIN = 30;
 
-// The link for an instruction whose accumulator is operand `acc`; CHAIN_OPS where there is none.
-ChainOp chain_op(const Instruction &in, int acc) {
-    if (in.type != GI_f32 && in.type != GI_f64) return CHAIN_OPS;
-    const bool self = operand_count(in) == 2 && in.a == in.b;
-    switch (in.op) {
-    case GI_OP_ADD:
-        return self ? CHAIN_TWICE : CHAIN_ADD;
-    case GI_OP_MUL:
-        return self ? CHAIN_SQUARE : CHAIN_MUL;
-    case GI_OP_NEG:
-        return CHAIN_NEG;
-    case GI_OP_ABS:
-        return CHAIN_ABS;
-    case GI_OP_SUB:
-        return self ? CHAIN_OPS : acc == 0 ? CHAIN_SUB : CHAIN_SUB_FROM;
-    case GI_OP_DIV:
-        return self ? CHAIN_OPS : acc == 0 ? CHAIN_DIV : CHAIN_DIV_INTO;
-    case GI_OP_MAXIMUM:
-        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
-    case GI_OP_MINIMUM:
-        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
-    case GI_OP_ROUND_F16:
-        return CHAIN_ROUND_F16;
-    case GI_OP_ROUND_BF16:
-        return CHAIN_ROUND_BF16;
-    case GI_OP_EXP:
-        return CHAIN_EXP;
-    case GI_OP_EXP2:
-        return CHAIN_EXP2;
-    case GI_OP_EXPM1:
-        return CHAIN_EXPM1;
-    case GI_OP_SIGMOID:
-        return CHAIN_SIGMOID;
-    case GI_OP_TANH:
-        return CHAIN_TANH;
-    case GI_OP_ERF:
-        return CHAIN_ERF;
-    case GI_OP_SQRT:
-        return CHAIN_SQRT;
-    case GI_OP_RSQRT:
-        return CHAIN_RSQRT;
-    case GI_OP_RECIPROCAL:
-        return CHAIN_RECIPROCAL;
-    default:
-        return CHAIN_OPS;
-    }
-}
-
 } // namespace
 
 // Takes the instruction into a chain, the open one or a new one; false where it is none for chains.
