@@ -94,7 +94,7 @@ def test_made_up_opcodes_are_weighed_and_chained(copy):
     run(copy, compiler, *options, *map(str, sources), "-o", "facts")
     rows = [line.split() for line in run(copy, "./facts").splitlines()]
     cost, chains, folds = ({row[0]: int(row[k]) for row in rows} for k in (1, 2, 3))
-    assert cost["SUB_SQUARE"] == cost["ADD"] < cost["EXP"] < cost["GAUSS"] == cost["LOG"]
-    assert chains["SUB_SQUARE"] == chains["GAUSS"] == chains["ADD"] == 1
-    assert chains["LOG"] == chains["LOWEST"] == 0
-    assert folds["LOWEST"] == folds["AMIN"] == 1
+    assert cost["sub_square"] == cost["add"] < cost["exp"] < cost["gauss"] == cost["log"]
+    assert chains["sub_square"] == chains["gauss"] == chains["add"] == 1
+    assert chains["log"] == chains["lowest"] == 0
+    assert folds["lowest"] == folds["amin"] == 1

@@ -18,8 +18,9 @@ W is `Build.word_bits`. `records` is `Plan.records` in device memory, aligned to
 that nothing else uses until the last launch is done, its content does not matter, null if the plan
 needs none; `error` an int32 that the caller has cleared and reads after the last launch; `slots`
 the pointers to the storages (offsets are in the record): in CUDA C++ a `struct gi_slots`, MAX_SLOTS
-pointers by value, in OpenCL C as many arguments. A launch has `Launch.groups` groups of `Build.block`
-threads, in one dimension; launches of a plan run in order, each seeing what the one before wrote.
+pointers by value, in OpenCL C as many arguments. A launch has `Launch.groups` groups of
+`Build.block` threads, in one dimension; launches of a plan run in order, each seeing what the one
+before wrote.
 
 Compile with the macros `Build.defines` and no contraction, no fast math:
 
