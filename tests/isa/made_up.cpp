@@ -9,7 +9,7 @@ const LoopTable *table();
 }
 
 static const char *const NAMES[] = {
-#define X(OP, ...) #OP,
+#define X(OP, NAME, ...) NAME,
     GI_OPCODES(X)
 #undef X
 };

@@ -92,10 +92,9 @@ def test_made_up_opcodes_are_weighed_and_chained(copy):
     sources = [ROOT / "tests/isa/made_up.cpp", program, *units]
     options = ["-std=c++20", f"-DGINT_SIMD_NAMESPACE=simd_{unit()}", *(f"-I{d}" for d in include)]
     run(copy, compiler, *options, *map(str, sources), "-o", "facts")
-    facts = dict(line.split(maxsplit=1) for line in run(copy, "./facts").splitlines())
-    # cost, a link of chains, the end of chains
-    assert facts["ADD"] == "1 1 0"
-    assert facts["SUB_SQUARE"] == "1 1 0"
-    assert facts["GAUSS"] == "25 1 0"
-    assert facts["LOG"] == "25 0 0"
-    assert facts["LOWEST"] == facts["AMIN"] == "1 0 1"
+    rows = [line.split() for line in run(copy, "./facts").splitlines()]
+    cost, chains, folds = ({row[0]: int(row[k]) for row in rows} for k in (1, 2, 3))
+    assert cost["sub_square"] == cost["add"] < cost["exp"] < cost["gauss"] == cost["log"]
+    assert chains["sub_square"] == chains["gauss"] == chains["add"] == 1
+    assert chains["log"] == chains["lowest"] == 0
+    assert folds["lowest"] == folds["amin"] == 1

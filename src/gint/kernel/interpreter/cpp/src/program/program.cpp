@@ -36,7 +36,7 @@ struct OpcodeFacts {
 };
 
 constexpr OpcodeFacts FACTS[] = {
-#define X(OP, OPERANDS, COST, REDUCTION, INDEX, FIRST, SECOND, BOTH)                               \
+#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, FIRST, SECOND, BOTH)                         \
     {OPERANDS, COST, REDUCTION, INDEX, {FIRST, SECOND, BOTH}},
     GI_OPCODES(X)
 #undef X
