@@ -1,0 +1,227 @@
+#include "schedule/chains.h"
+
+namespace gint {
+
+namespace {
+
+constexpr size_t LONGEST_CHAIN = 30;
+
+// The link for an instruction whose accumulator is operand `acc`; CHAIN_OPS where there is none.
+ChainOp chain_op(const Instruction &in, int acc) {
+    if (in.type != GI_f32 && in.type != GI_f64) return CHAIN_OPS;
+    const bool self = operand_count(in) == 2 && in.a == in.b;
+    switch (in.op) {
+    case GI_OP_ADD:
+        return self ? CHAIN_TWICE : CHAIN_ADD;
+    case GI_OP_MUL:
+        return self ? CHAIN_SQUARE : CHAIN_MUL;
+    case GI_OP_NEG:
+        return CHAIN_NEG;
+    case GI_OP_ABS:
+        return CHAIN_ABS;
+    case GI_OP_SUB:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_SUB : CHAIN_SUB_FROM;
+    case GI_OP_DIV:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_DIV : CHAIN_DIV_INTO;
+    case GI_OP_MAXIMUM:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MAX : CHAIN_MAX_OF;
+    case GI_OP_MINIMUM:
+        return self ? CHAIN_OPS : acc == 0 ? CHAIN_MIN : CHAIN_MIN_OF;
+    case GI_OP_ROUND_F16:
+        return CHAIN_ROUND_F16;
+    case GI_OP_ROUND_BF16:
+        return CHAIN_ROUND_BF16;
+    case GI_OP_EXP:
+        return CHAIN_EXP;
+    case GI_OP_EXP2:
+        return CHAIN_EXP2;
+    case GI_OP_EXPM1:
+        return CHAIN_EXPM1;
+    case GI_OP_SIGMOID:
+        return CHAIN_SIGMOID;
+    case GI_OP_TANH:
+        return CHAIN_TANH;
+    case GI_OP_ERF:
+        return CHAIN_ERF;
+    case GI_OP_SQRT:
+        return CHAIN_SQRT;
+    case GI_OP_RSQRT:
+        return CHAIN_RSQRT;
+    case GI_OP_RECIPROCAL:
+        return CHAIN_RECIPROCAL;
+    default:
+        return CHAIN_OPS;
+    }
+}
+
+} // namespace
+
+Chains::Chains(const Inputs &i, const Liveness &l, Places &p, Registers &r, Steps &s)
+    : inputs(i), lives(l), places(p), registers(r), steps(s) {}
+
+bool Chains::take(const Instruction &in, uint32_t at) {
+    if (inputs.tile == UNIFORM || inputs.value(in.d).shape != inputs.tile) return false;
+    int acc = extended_operand(in);
+    if (acc < 0) {
+        const bool first_varies = inputs.value(in.a).shape != UNIFORM;
+        acc = first_varies || operand_count(in) == 1 ? 0 : 1;
+        if (!is_chainable(in, acc)) return false;
+        close();
+        active = true;
+        open = {};
+        open.type = in.type;
+        open.start = operand(acc == 0 ? in.a : in.b, open.start_form);
+    } else {
+        keep_on_the_way();
+    }
+    open.links.push_back(make_link(in, acc));
+    last = at;
+    const uint16_t reads[] = {in.a, in.b};
+    for (int o = 0; o < operand_count(in); o++)
+        if (lives.last_use(reads[o]) == at) ending.push_back(reads[o]);
+    return true;
+}
+
+// Which operand of `in` is the open chain's result, of use to nobody else; or -1.
+int Chains::extended_operand(const Instruction &in) const {
+    if (!active || open.links.size() + 2 > LONGEST_CHAIN) return -1;
+    const uint16_t r = result_register();
+    const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
+    if (acc < 0 || in.type != open.type || !is_chainable(in, acc)) return -1;
+    const uint32_t here = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
+    return lives.uses(r) == here && !inputs.value(r).outlives ? acc : -1;
+}
+
+bool Chains::is_chainable(const Instruction &in, int acc) const {
+    const ChainOp op = chain_op(in, acc);
+    return op != CHAIN_OPS && inputs.loops.chain[in.type].link[op][0];
+}
+
+// Where the result so far is wanted for a later section too, it is stored on the way.
+void Chains::keep_on_the_way() {
+    if (!lives.role(last).writes_kept) return;
+    ChainPlan::Link link{};
+    link.op = CHAIN_KEEP;
+    link.link = inputs.loops.chain[open.type].link[CHAIN_KEEP][0];
+    link.operand = registers.kept(last);
+    open.links.push_back(link);
+}
+
+// Where an operand of a chain lies, and how: halves are taken as they are.
+uint16_t Chains::operand(uint16_t r, ChainForm &form) {
+    form = inputs.value(r).shape == inputs.tile ? registers.form(r) : CHAIN_PACKED;
+    return form != CHAIN_PACKED ? registers.place(r) : registers.operand(r, inputs.tile);
+}
+
+ChainPlan::Link Chains::make_link(const Instruction &in, int acc) {
+    ChainPlan::Link link{};
+    const bool binary = operand_count(in) == 2 && in.a != in.b;
+    link.acc_first = acc == 0;
+    link.acc_second = acc == 1 || !binary;
+    unsigned variant = 0;
+    if (binary) {
+        const uint16_t other = acc == 0 ? in.b : in.a;
+        if (inputs.value(other).shape == UNIFORM) {
+            link.form = CHAIN_SCALAR;
+            link.operand = registers.place(other);
+            variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        } else {
+            link.operand = operand(other, link.form);
+        }
+    }
+    link.op = chain_op(in, acc);
+    link.link = inputs.loops.chain[in.type].link[link.op][link.form];
+    link.one = inputs.loop(in, variant);
+    return link;
+}
+
+bool Chains::is_all_of(const Instruction &store, uint8_t shape) const {
+    return active && result_register() == store.a && inputs.value(store.a).shape == shape &&
+           lives.uses(store.a) == 1 && !lives.role(last).writes_kept &&
+           !inputs.value(store.a).outlives;
+}
+
+// Blocks are read before they are written: an operand that ends here may lend its place.
+void Chains::leave() {
+    active = false;
+    for (uint16_t r : ending) registers.release(r);
+    ending.clear();
+}
+
+void Chains::close() {
+    if (!active) return;
+    leave();
+    finish(registers.result(lives.instruction(last), last), false, CHAIN_PACKED);
+}
+
+void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
+    leave();
+    finish(slot_place, streamed, form);
+}
+
+void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
+    open.streamed = streamed;
+    open.result_form = form;
+    if (!is_one_loop()) return add_step(Step::CHAIN, d);
+    const ChainPlan::Link &l = open.links[0];
+    const uint16_t a = l.acc_first ? open.start : l.operand;
+    const uint16_t b = l.acc_second ? open.start : l.operand;
+    steps.apply(l.one, inputs.tile, d, a, b, b);
+}
+
+// One operation on floats in memory needs no chain: its own loop does it.
+bool Chains::is_one_loop() const {
+    const ChainPlan::Link &l = open.links[0];
+    return open.links.size() == 1 && !open.streamed && !open.start_form && !open.result_form &&
+           l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
+}
+
+bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator) {
+    if (!active || is_index_reduction(reduction.op)) return false;
+    const uint16_t r = result_register();
+    const ChainFold &fold = inputs.loops.chain[open.type].fold[reduction.op];
+    if (reduction.a != r || reduction.type != open.type || !fold.link || !acc.by_rows ||
+        acc.shape != UNIFORM || acc.operand_shape != inputs.tile ||
+        inputs.value(r).shape != inputs.tile || lives.uses(r) != 1 || inputs.value(r).outlives)
+        return false;
+    keep_on_the_way();
+    leave();
+    open.fold = &fold;
+    const auto &links = open.links;
+    open.squares = links.back().op == CHAIN_SQUARE && !open.start_form &&
+                   (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
+                                          links[0].form == CHAIN_SCALAR));
+    add_step(Step::CHAIN_FOLD, accumulator);
+    return true;
+}
+
+void Chains::add_step(Step::Kind kind, uint16_t d) {
+    open.run = run_of_open();
+    join_pairs();
+    open.scratch = places.scratch();
+    steps.add(kind, inputs.tile, type_size(open.type), d, open.start).n = uint16_t(plans.size());
+    plans.push_back(std::move(open));
+}
+
+ChainRun Chains::run_of_open() const {
+    const ChainLoops &loops = inputs.loops.chain[open.type];
+    const ChainRun any = loops.run[open.start_form];
+    if (open.links.size() != 2 || open.streamed || open.fold || open.start_form || open.result_form)
+        return any;
+    const ChainPlan::Link &one = open.links[0], &two = open.links[1];
+    if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) return any;
+    const ChainRun both = loops.run_pair[one.op][one.form][two.op][two.form];
+    return both ? both : any;
+}
+
+void Chains::join_pairs() {
+    for (size_t i = 0; i + 1 < open.links.size(); i++) {
+        ChainPlan::Link &one = open.links[i], &two = open.links[i + 1];
+        if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) continue;
+        const auto &pairs = inputs.loops.chain[open.type].pair;
+        const ChainLink both = pairs[one.op][one.form][two.op][two.form];
+        if (both) one.link = both, i++;
+    }
+}
+
+} // namespace gint
