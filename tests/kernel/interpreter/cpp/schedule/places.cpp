@@ -77,7 +77,7 @@ CASE(memory_for_the_launch_begins_on_a_line_and_is_nobody_elses) {
     check(parts.places.allocate(65) == 64);
     check(parts.places.allocate(64) == 192);
     check(parts.places.frame_bytes() == 256);
-    const uint16_t lasting = parts.places.lasting(FULL, 8);
+    const uint16_t lasting = parts.places.add_lasting(FULL, 8);
     check(parts.places[lasting].kind == Place::FRAME && parts.places[lasting].at == 256);
     check(parts.places.frame_bytes() == 256 + 128 * 8);
 }
@@ -141,10 +141,10 @@ CASE(a_kept_value_has_room_for_its_row_behind_all_temporaries) {
     s.store(y, sum);
     Parts parts(s);
     const uint16_t temporary = parts.places.temporary(FULL, 4);
-    const uint16_t kept = parts.places.kept(7, 4), other = parts.places.kept(3, 8);
-    check(parts.places.kept(7, 4) == kept && other != kept);
+    const uint16_t kept = parts.places.kept_row(7, 4), other = parts.places.kept_row(3, 8);
+    check(parts.places.kept_row(7, 4) == kept && other != kept);
     const uint16_t scratch = parts.places.scratch();
-    check(parts.places.scratch() == scratch && parts.places.has_kept());
+    check(parts.places.scratch() == scratch && parts.places.has_kept_rows());
     SectionPlan plan;
     parts.places.end_section(plan);
     check(plan.kept == std::vector<uint16_t>({kept, other}));

@@ -67,29 +67,29 @@ bool Chains::take(const Instruction &in, uint32_t at) {
         acc = first_varies || operand_count(in) == 1 ? 0 : 1;
         if (!is_chainable(in, acc)) return false;
         close();
-        active = true;
-        open = {};
-        open.type = in.type;
-        open.start = operand(acc == 0 ? in.a : in.b, open.start_form);
+        is_open = true;
+        chain = {};
+        chain.type = in.type;
+        chain.start = operand(acc == 0 ? in.a : in.b, chain.start_form);
     } else {
-        keep_on_the_way();
+        add_keep();
     }
-    open.links.push_back(make_link(in, acc));
-    last = at;
+    chain.links.push_back(make_link(in, acc));
+    last_at = at;
     const uint16_t reads[] = {in.a, in.b};
     for (int o = 0; o < operand_count(in); o++)
-        if (lives.last_use(reads[o]) == at) ending.push_back(reads[o]);
+        if (lives.last_use(reads[o]) == at) last_reads.push_back(reads[o]);
     return true;
 }
 
 // Which operand of `in` is the open chain's result, of use to nobody else; or -1.
 int Chains::extended_operand(const Instruction &in) const {
-    if (!active || open.links.size() + 2 > LONGEST_CHAIN) return -1;
+    if (!is_open || chain.links.size() + 2 > LONGEST_CHAIN) return -1;
     const uint16_t r = result_register();
     const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
-    if (acc < 0 || in.type != open.type || !is_chainable(in, acc)) return -1;
-    const uint32_t here = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
-    return lives.uses(r) == here && !inputs.value(r).outlives ? acc : -1;
+    if (acc < 0 || in.type != chain.type || !is_chainable(in, acc)) return -1;
+    const uint32_t reads = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
+    return lives.uses(r) == reads && !inputs.value(r).outlives ? acc : -1;
 }
 
 bool Chains::is_chainable(const Instruction &in, int acc) const {
@@ -98,13 +98,13 @@ bool Chains::is_chainable(const Instruction &in, int acc) const {
 }
 
 // Where the result so far is wanted for a later section too, it is stored on the way.
-void Chains::keep_on_the_way() {
-    if (!lives.role(last).writes_kept) return;
+void Chains::add_keep() {
+    if (!lives.role(last_at).writes_kept) return;
     ChainPlan::Link link{};
     link.op = CHAIN_KEEP;
-    link.link = inputs.loops.chain[open.type].link[CHAIN_KEEP][0];
-    link.operand = registers.kept(last);
-    open.links.push_back(link);
+    link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][0];
+    link.operand = registers.kept_row(last_at);
+    chain.links.push_back(link);
 }
 
 // Where an operand of a chain lies, and how: halves are taken as they are.
@@ -136,22 +136,22 @@ ChainPlan::Link Chains::make_link(const Instruction &in, int acc) {
 }
 
 bool Chains::is_all_of(const Instruction &store, uint8_t shape) const {
-    return active && result_register() == store.a && inputs.value(store.a).shape == shape &&
-           lives.uses(store.a) == 1 && !lives.role(last).writes_kept &&
+    return is_open && result_register() == store.a && inputs.value(store.a).shape == shape &&
+           lives.uses(store.a) == 1 && !lives.role(last_at).writes_kept &&
            !inputs.value(store.a).outlives;
 }
 
 // Blocks are read before they are written: an operand that ends here may lend its place.
 void Chains::leave() {
-    active = false;
-    for (uint16_t r : ending) registers.release(r);
-    ending.clear();
+    is_open = false;
+    for (uint16_t r : last_reads) registers.release(r);
+    last_reads.clear();
 }
 
 void Chains::close() {
-    if (!active) return;
+    if (!is_open) return;
     leave();
-    finish(registers.result(lives.instruction(last), last), false, CHAIN_PACKED);
+    finish(registers.result(lives.instruction(last_at), last_at), false, CHAIN_PACKED);
 }
 
 void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
@@ -160,65 +160,66 @@ void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
 }
 
 void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
-    open.streamed = streamed;
-    open.result_form = form;
+    chain.streamed = streamed;
+    chain.result_form = form;
     if (!is_one_loop()) return add_step(Step::CHAIN, d);
-    const ChainPlan::Link &l = open.links[0];
-    const uint16_t a = l.acc_first ? open.start : l.operand;
-    const uint16_t b = l.acc_second ? open.start : l.operand;
+    const ChainPlan::Link &l = chain.links[0];
+    const uint16_t a = l.acc_first ? chain.start : l.operand;
+    const uint16_t b = l.acc_second ? chain.start : l.operand;
     steps.apply(l.one, inputs.tile, d, a, b, b);
 }
 
 // One operation on floats in memory needs no chain: its own loop does it.
 bool Chains::is_one_loop() const {
-    const ChainPlan::Link &l = open.links[0];
-    return open.links.size() == 1 && !open.streamed && !open.start_form && !open.result_form &&
+    const ChainPlan::Link &l = chain.links[0];
+    return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
            l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
 }
 
 bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator) {
-    if (!active || is_index_reduction(reduction.op)) return false;
+    if (!is_open || is_index_reduction(reduction.op)) return false;
     const uint16_t r = result_register();
-    const ChainFold &fold = inputs.loops.chain[open.type].fold[reduction.op];
-    if (reduction.a != r || reduction.type != open.type || !fold.link || !acc.by_rows ||
+    const ChainFold &fold = inputs.loops.chain[chain.type].fold[reduction.op];
+    if (reduction.a != r || reduction.type != chain.type || !fold.link || !acc.by_rows ||
         acc.shape != UNIFORM || acc.operand_shape != inputs.tile ||
         inputs.value(r).shape != inputs.tile || lives.uses(r) != 1 || inputs.value(r).outlives)
         return false;
-    keep_on_the_way();
+    add_keep();
     leave();
-    open.fold = &fold;
-    const auto &links = open.links;
-    open.squares = links.back().op == CHAIN_SQUARE && !open.start_form &&
-                   (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
-                                          links[0].form == CHAIN_SCALAR));
+    chain.fold = &fold;
+    const auto &links = chain.links;
+    chain.squares = links.back().op == CHAIN_SQUARE && !chain.start_form &&
+                    (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
+                                           links[0].form == CHAIN_SCALAR));
     add_step(Step::CHAIN_FOLD, accumulator);
     return true;
 }
 
 void Chains::add_step(Step::Kind kind, uint16_t d) {
-    open.run = run_of_open();
+    chain.run = choose_run();
     join_pairs();
-    open.scratch = places.scratch();
-    steps.add(kind, inputs.tile, type_size(open.type), d, open.start).n = uint16_t(plans.size());
-    plans.push_back(std::move(open));
+    chain.scratch = places.scratch();
+    steps.add(kind, inputs.tile, type_size(chain.type), d, chain.start).n = uint16_t(plans.size());
+    plans.push_back(std::move(chain));
 }
 
-ChainRun Chains::run_of_open() const {
-    const ChainLoops &loops = inputs.loops.chain[open.type];
-    const ChainRun any = loops.run[open.start_form];
-    if (open.links.size() != 2 || open.streamed || open.fold || open.start_form || open.result_form)
+ChainRun Chains::choose_run() const {
+    const ChainLoops &loops = inputs.loops.chain[chain.type];
+    const ChainRun any = loops.run[chain.start_form];
+    if (chain.links.size() != 2 || chain.streamed || chain.fold || chain.start_form ||
+        chain.result_form)
         return any;
-    const ChainPlan::Link &one = open.links[0], &two = open.links[1];
+    const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
     if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) return any;
     const ChainRun both = loops.run_pair[one.op][one.form][two.op][two.form];
     return both ? both : any;
 }
 
 void Chains::join_pairs() {
-    for (size_t i = 0; i + 1 < open.links.size(); i++) {
-        ChainPlan::Link &one = open.links[i], &two = open.links[i + 1];
+    for (size_t i = 0; i + 1 < chain.links.size(); i++) {
+        ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
         if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) continue;
-        const auto &pairs = inputs.loops.chain[open.type].pair;
+        const auto &pairs = inputs.loops.chain[chain.type].pair;
         const ChainLink both = pairs[one.op][one.form][two.op][two.form];
         if (both) one.link = both, i++;
     }

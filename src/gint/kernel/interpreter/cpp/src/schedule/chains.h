@@ -19,7 +19,7 @@ class Chains {
     // chains.
     bool take(const Instruction &in, uint32_t at);
     // Is the instruction at this position the open chain's last?
-    bool ends_at(uint32_t at) const { return active && last == at; }
+    bool ends_at(uint32_t at) const { return is_open && last_at == at; }
     // Is what the store writes, in this shape, the open chain's result, and nobody else's?
     bool is_all_of(const Instruction &store, uint8_t shape) const;
 
@@ -41,22 +41,22 @@ class Chains {
     Steps &steps;
     std::vector<ChainPlan> plans;
 
-    bool active = false; // what follows is the open chain's
-    ChainPlan open;
-    uint32_t last = 0;            // the instruction whose result it has so far
-    std::vector<uint16_t> ending; // registers to release once it has been emitted
+    bool is_open = false; // what follows is the open chain's
+    ChainPlan chain;
+    uint32_t last_at = 0;             // the instruction whose result it has so far
+    std::vector<uint16_t> last_reads; // registers to release once it has been emitted
 
-    uint16_t result_register() const { return lives.instruction(last).d; }
+    uint16_t result_register() const { return lives.instruction(last_at).d; }
     int extended_operand(const Instruction &in) const;
     bool is_chainable(const Instruction &in, int acc) const;
     uint16_t operand(uint16_t r, ChainForm &form);
     ChainPlan::Link make_link(const Instruction &in, int acc);
-    void keep_on_the_way();
+    void add_keep();
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);
     bool is_one_loop() const;
     void add_step(Step::Kind kind, uint16_t d);
-    ChainRun run_of_open() const;
+    ChainRun choose_run() const;
     void join_pairs();
 };
 

@@ -7,7 +7,7 @@ namespace gint {
 Liveness::Liveness(const Inputs &i) : inputs(i), lives(i.program.register_types.size()) {}
 
 void Liveness::enter(const Section &section) {
-    here = &section;
+    subject = &section;
     load_positions.clear();
     store_positions.clear();
     for (uint32_t i = 0; i < section.count; i++) {
@@ -32,11 +32,11 @@ void Liveness::enter(const Section &section) {
 
 bool Liveness::is_only_folded(uint16_t r) const {
     const Layout &l = inputs.layout;
-    if (here->kind != SectionKind::REDUCE || l.axis_a < 0 || !l.reduced[l.axis_a] ||
+    if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 || !l.reduced[l.axis_a] ||
         l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
         return false;
     bool folded = false, unit = false;
-    for (uint32_t i = 0; i < here->count; i++) {
+    for (uint32_t i = 0; i < subject->count; i++) {
         const Instruction &in = instruction(i);
         if (!role(i).needed) continue;
         if (in.op == GI_OP_LOAD && in.d == r) unit = l.strides[in.n][l.axis_b] == 1;

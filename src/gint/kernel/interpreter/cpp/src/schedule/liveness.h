@@ -12,11 +12,11 @@ class Liveness {
 
     void enter(const Section &section);
 
-    const Section &section() const { return *here; }
+    const Section &section() const { return *subject; }
     const Instruction &instruction(uint32_t at) const {
-        return inputs.program.code[here->first + at];
+        return inputs.program.code[subject->first + at];
     }
-    const Role &role(uint32_t at) const { return inputs.facts.roles[here->first + at]; }
+    const Role &role(uint32_t at) const { return inputs.facts.roles[subject->first + at]; }
 
     // Of the section's registers and its operands: the last position that reads it, and how often
     // it is read.
@@ -43,7 +43,7 @@ class Liveness {
     };
 
     const Inputs &inputs;
-    const Section *here = nullptr;
+    const Section *subject = nullptr;
     std::vector<Life> lives;
     std::vector<uint32_t> load_positions, store_positions;
 };

@@ -128,7 +128,7 @@ bool Moves::end_chain(const Instruction &in, uint16_t d) {
         return true;
     }
     if (!inputs.is_streamed(in.n)) return false;
-    streamed = true;
+    streams_used = true;
     chains.store(d, true, CHAIN_PACKED);
     return true;
 }
@@ -146,7 +146,7 @@ void Moves::narrow(const Instruction &in, uint8_t shape, bool packed, uint16_t d
 void Moves::store_packed(const Instruction &in, uint8_t shape, uint16_t d) {
     const bool streams = inputs.is_streamed(in.n);
     if (inputs.value(in.a).shape != shape && !streams) return registers.expand(in.a, shape, d);
-    streamed |= streams;
+    streams_used |= streams;
     const uint16_t a = registers.operand(in.a, shape);
     steps.add(streams ? Step::STREAM : Step::COPY, shape, type_size(in.type), d, a);
 }
@@ -155,7 +155,7 @@ void Moves::store_strided(const Instruction &in, uint8_t shape, uint16_t d) {
     const Layout &l = inputs.layout;
     const bool lines = l.axis_b >= 0 && l.strides[in.n][l.axis_b] == 1;
     const bool streams = shape == FULL && lines && inputs.is_streamed(in.n);
-    streamed |= streams;
+    streams_used |= streams;
     const uint16_t a = registers.operand(in.a, shape);
     add(streams ? Step::STREAM_ROWS : Step::SCATTER, shape, in.n, d, a);
 }

@@ -14,7 +14,7 @@ class Moves {
     void load(const Instruction &in, uint32_t at);
     void store(const Instruction &in, uint32_t at);
 
-    bool has_streamed() const { return streamed; } // any store so far
+    bool uses_streams() const { return streams_used; } // any store so far
 
   private:
     const Inputs &inputs;
@@ -23,7 +23,7 @@ class Moves {
     Registers &registers;
     Steps &steps;
     Chains &chains;
-    bool streamed = false;
+    bool streams_used = false;
 
     bool read_in_place(const Instruction &in, uint16_t source);
     void convert(const Instruction &in, uint32_t at, uint16_t source);

@@ -32,7 +32,7 @@ size_t Places::allocate(size_t wanted) {
     return at;
 }
 
-uint16_t Places::lasting(uint8_t shape, size_t size) {
+uint16_t Places::add_lasting(uint8_t shape, size_t size) {
     return add(Place::FRAME, size, allocate(inputs.elements(shape) * size));
 }
 
@@ -49,17 +49,17 @@ uint16_t Places::scratch() {
 }
 
 void Places::begin_section() {
-    spare.clear();
+    free_list.clear();
     temporaries_end = bytes;
 }
 
 uint16_t Places::temporary(uint8_t shape, size_t size) {
     const size_t wanted = whole_lines(inputs.elements(shape) * size);
     const auto fits = [&](uint16_t place) { return temporary_bytes[place] == wanted; };
-    const auto found = std::find_if(spare.rbegin(), spare.rend(), fits);
-    if (found != spare.rend()) {
+    const auto found = std::find_if(free_list.rbegin(), free_list.rend(), fits);
+    if (found != free_list.rend()) {
         const uint16_t place = *found;
-        spare.erase(std::next(found).base());
+        free_list.erase(std::next(found).base());
         places[place].size_log2 = uint8_t(log2_size(size));
         return place;
     }
@@ -69,11 +69,11 @@ uint16_t Places::temporary(uint8_t shape, size_t size) {
     return place;
 }
 
-void Places::give_back(uint16_t temporary) { spare.push_back(temporary); }
+void Places::give_back(uint16_t temporary) { free_list.push_back(temporary); }
 
 void Places::end_section(SectionPlan &plan) {
-    plan.slots = std::exchange(slots_here, {});
-    plan.kept = std::exchange(kept_here, {});
+    plan.slots = std::exchange(section_slots, {});
+    plan.kept = std::exchange(section_kept, {});
     bytes = temporaries_end;
 }
 
@@ -87,14 +87,14 @@ uint16_t Places::slot(uint16_t slot) {
             entry.strides[a] = inputs.layout.strides[slot][a] * int64_t(size);
         touched.push_back(entry);
     }
-    list_once(slots_here, place);
+    list_once(section_slots, place);
     return place;
 }
 
-uint16_t Places::kept(uint32_t number, size_t size) {
+uint16_t Places::kept_row(uint32_t number, size_t size) {
     auto [entry, fresh] = kept_places.try_emplace(number, NO_PLACE);
     if (fresh) entry->second = add(Place::KEPT, size, 0);
-    list_once(kept_here, entry->second);
+    list_once(section_kept, entry->second);
     return entry->second;
 }
 

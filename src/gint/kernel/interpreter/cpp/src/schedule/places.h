@@ -21,7 +21,7 @@ class Places {
     // For the whole launch. Memory of the frame begins on a cache line of its own, and is handed
     // out between sections only.
     size_t allocate(size_t bytes);
-    uint16_t lasting(uint8_t shape, size_t size);
+    uint16_t add_lasting(uint8_t shape, size_t size);
     uint16_t constant(uint64_t bits, size_t size);
     uint16_t scratch(); // one for all chains
     size_t frame_bytes() const { return bytes; }
@@ -35,8 +35,8 @@ class Places {
     // The same in all sections, and listed in each that asks: a slot, and the row of equal values
     // that one section computes for later ones.
     uint16_t slot(uint16_t slot);
-    uint16_t kept(uint32_t number, size_t size);
-    bool has_kept() const { return !kept_places.empty(); }
+    uint16_t kept_row(uint32_t number, size_t size);
+    bool has_kept_rows() const { return !kept_places.empty(); }
 
     // Places what must lie behind all temporaries, and hands everything over.
     void finish(Schedule &out);
@@ -51,11 +51,11 @@ class Places {
     std::vector<uint16_t> slot_places;        // NO_PLACE until asked for
     std::map<uint32_t, uint16_t> kept_places; // value number -> place
     uint16_t scratch_place = NO_PLACE;
-    std::vector<uint16_t> slots_here, kept_here; // of the section
+    std::vector<uint16_t> section_slots, section_kept; // of the section
 
     size_t temporaries_end = 0;
     std::vector<size_t> temporary_bytes; // per place, of temporaries
-    std::vector<uint16_t> spare;         // temporaries given back, the last one last
+    std::vector<uint16_t> free_list;     // temporaries given back, the last one last
 
     uint16_t add(Place::Kind kind, size_t size, size_t at);
 };

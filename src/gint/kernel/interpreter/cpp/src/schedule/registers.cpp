@@ -7,7 +7,7 @@ namespace gint {
 Registers::Registers(const Inputs &i, const Liveness &l, Places &p, Steps &s)
     : inputs(i), lives(l), places(p), steps(s), state(i.program.register_types.size()) {}
 
-void Registers::begin_section() { stored.assign(lives.section().count, false); }
+void Registers::begin_section() { store_done.assign(lives.section().count, false); }
 
 void Registers::end_section() {
     for (uint32_t i = 0; i < lives.section().count; i++) {
@@ -59,15 +59,15 @@ void Registers::read_in_place(uint16_t r, uint16_t slot_place, ChainForm form, i
     s.row_stride = row_stride;
 }
 
-uint16_t Registers::kept(uint32_t at) {
-    return places.kept(lives.role(at).number, inputs.register_size(lives.instruction(at).d));
+uint16_t Registers::kept_row(uint32_t at) {
+    return places.kept_row(lives.role(at).number, inputs.register_size(lives.instruction(at).d));
 }
 
 uint16_t Registers::result(const Instruction &in, uint32_t at) {
     State &s = state[in.d];
     const Value &v = inputs.value(in.d);
     if (v.outlives) return s.place;
-    if (lives.role(at).writes_kept) return s.place = kept(at);
+    if (lives.role(at).writes_kept) return s.place = kept_row(at);
     const int store = direct_store(in, at);
     if (store >= 0) {
         mark_stored(uint32_t(store));

@@ -28,11 +28,11 @@ class Registers {
     // Where the result of an instruction goes: a place that outlives the section, the kept row, the
     // output itself, or a temporary; the first of these that applies.
     uint16_t result(const Instruction &in, uint32_t at);
-    uint16_t kept(uint32_t at);
+    uint16_t kept_row(uint32_t at);
 
     // Is the store at this position done before its turn?
-    bool is_stored(uint32_t at) const { return stored[at]; }
-    void mark_stored(uint32_t at) { stored[at] = true; }
+    bool is_stored(uint32_t at) const { return store_done[at]; }
+    void mark_stored(uint32_t at) { store_done[at] = true; }
 
     // Gives back what holds the register, or all registers that are read here for the last time.
     void release(uint16_t r);
@@ -53,7 +53,7 @@ class Registers {
     Places &places;
     Steps &steps;
     std::vector<State> state;
-    std::vector<bool> stored; // per position in the section
+    std::vector<bool> store_done; // per position in the section
 
     void widen(uint16_t r);
     int direct_store(const Instruction &in, uint32_t at) const;

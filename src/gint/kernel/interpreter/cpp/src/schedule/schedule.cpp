@@ -32,8 +32,9 @@ class Scheduler {
         }
         const Grids &grids = inputs.grids;
         out->loops = &inputs.loops;
-        out->streams = moves.has_streamed();
-        out->shares_rows = !places.has_kept() && grids.reduced.total >= 2 * grids.tiles_per_chunk;
+        out->streams = moves.uses_streams();
+        out->shares_rows =
+            !places.has_kept_rows() && grids.reduced.total >= 2 * grids.tiles_per_chunk;
         out->parallel = grids.parallel;
         out->reduced = grids.reduced;
         out->tiles_per_group = grids.tiles_per_group;
@@ -64,7 +65,7 @@ class Scheduler {
                 if (in.op == GI_OP_STORE) continue;
                 const Value &v = inputs.value(in.d);
                 if (is_reduction(in.op) || (v.outlives && !v.constant))
-                    registers.put(in.d, places.lasting(v.shape, inputs.register_size(in.d)));
+                    registers.put(in.d, places.add_lasting(v.shape, inputs.register_size(in.d)));
             }
     }
 
@@ -94,7 +95,7 @@ class Scheduler {
         if (is_reduction(in.op)) return accumulators.reduce(in);
         if (in.op == GI_OP_STORE) return moves.store(in, at);
         if (inputs.value(in.d).constant) return constants.add(in);
-        if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept(at));
+        if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
