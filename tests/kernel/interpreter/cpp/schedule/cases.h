@@ -58,39 +58,38 @@ struct Sketch {
 
     void section(SectionKind kind) { program.sections.push_back({kind, 0, 0}); }
 
-    // Of the operands' type, if there are any.
-    uint16_t emit(uint16_t op, uint8_t type, std::vector<uint16_t> operands, int64_t imm = 0) {
+    // The type is the operands', if there are any.
+    uint16_t emit(uint16_t op, uint8_t type, std::vector<uint16_t> operands) {
+        Instruction &in = add(op, type);
         operands.resize(3, NO_REGISTER);
-        return add({op, type, 0, 0, operands[0], operands[1], operands[2], 0, 0, imm});
+        in.a = operands[0], in.b = operands[1], in.c = operands[2];
+        return define(in);
     }
     uint16_t load(uint16_t slot) {
-        const uint8_t type = program.slots[slot].type;
         program.slots[slot].reads = true;
-        return add({GI_OP_LOAD, type, 0, 0, NO_REGISTER, NO_REGISTER, NO_REGISTER, slot, 0, 0});
+        Instruction &in = add(GI_OP_LOAD, program.slots[slot].type);
+        in.n = slot;
+        return define(in);
     }
     void store(uint16_t slot, uint16_t r) {
-        const uint8_t type = program.slots[slot].type;
         program.slots[slot].writes = true;
-        push({GI_OP_STORE, type, 0, NO_REGISTER, r, NO_REGISTER, NO_REGISTER, slot, 0, 0});
-    }
-    uint16_t constant(double value) {
-        int64_t bits;
-        std::memcpy(&bits, &value, 8);
-        return emit(GI_OP_CONST, GI_f32, {}, bits);
+        Instruction &in = add(GI_OP_STORE, program.slots[slot].type);
+        in.n = slot, in.a = r;
     }
 
     std::shared_ptr<const Schedule> schedule(std::vector<uint16_t> groups = {});
 
   private:
-    void push(const Instruction &in) {
-        program.code.push_back(in);
+    Instruction &add(uint16_t op, uint8_t type) {
         program.sections.back().count++;
+        Instruction &in = program.code.emplace_back();
+        in.op = op, in.type = type;
+        in.d = in.a = in.b = in.c = NO_REGISTER;
+        return in;
     }
-    uint16_t add(Instruction in) {
-        in.d = uint16_t(program.register_types.size());
+    uint16_t define(Instruction &in) {
         program.register_types.push_back(compute_type(in.type));
-        push(in);
-        return in.d;
+        return in.d = uint16_t(program.register_types.size() - 1);
     }
 };
 
