@@ -38,7 +38,7 @@ def checksum() -> int:
 def header() -> str:
     """The C header: numbers of types and opcodes, and lists to expand with a macro X.
 
-    GI_TYPES(X)           X(type, "name"), in the order of the numbers; GI_OPCODES(X) likewise
+    GI_TYPE_NAMES(X)      X(type, "name") in the order of numbers, GI_CHAIN_NAMES(X) likewise
     GI_POINTWISE_1(X)     X(opcode, type, result C type, C type of a, expression)
     GI_POINTWISE_2(X)     X(opcode, type, result, a, b, expression), GI_POINTWISE_3 likewise
     GI_REDUCE(X)          X(opcode, type, C type, expression of a (accumulator) and b, neutral)
@@ -63,7 +63,6 @@ def header() -> str:
     lines += _list("GI_CHAIN_1", _chain_alone())
     lines += _list("GI_CHAIN_2", _chain_with_operand())
     lines += _list("GI_TYPE_NAMES", [(t.name, f'"{t.name}"') for t in DTYPES])
-    lines += _list("GI_OPCODE_NAMES", [(op.name.upper(), f'"{op.name}"') for op in OPCODES])
     for inputs in (1, 2, 3):
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))

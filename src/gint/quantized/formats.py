@@ -77,7 +77,7 @@ def _scales(blocks: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(blocks[:, :2]).view(np.float16).astype(np.float32)
 
 
-#: The formats there are. The order is that of QuantizedFormat in src/quantized_table.h.
+#: The formats there are. The order is that of QuantizedFormat in quantized/quantized_table.h.
 FORMATS = (
     QuantizedFormat("q40", "Q4_0", 0, 18, _encode_q40, _decode_q40),
     QuantizedFormat("q80", "Q8_0", 1, 34, _encode_q80, _decode_q80),

@@ -14,7 +14,7 @@ namespace {
 // no tuple and no lookup.
 struct LaunchObject {
     PyObject_HEAD vectorcallfunc call;
-    std::shared_ptr<Launch> launch;
+    std::shared_ptr<BoundLaunch> launch;
     PyObject *explain;
 };
 
@@ -36,7 +36,7 @@ bool read_pointers(PyObject *const *arguments, size_t count, uint64_t *pointers)
     return true;
 }
 
-std::optional<int32_t> run_released(const Launch &launch, const uint64_t *pointers) {
+std::optional<int32_t> run_released(const BoundLaunch &launch, const uint64_t *pointers) {
     if (launch.is_short()) return launch(pointers);
     PyThreadState *state = PyEval_SaveThread();
     auto result = launch(pointers);
@@ -115,11 +115,11 @@ bool add_launch_type(PyObject *module) {
            PyModule_AddObjectRef(module, "Launch", reinterpret_cast<PyObject *>(launch_type)) == 0;
 }
 
-PyObject *make_launch(std::shared_ptr<Launch> launch, PyObject *explain) {
+PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain) {
     auto *self = PyObject_New(LaunchObject, launch_type);
     if (!self) return nullptr;
     self->call = call;
-    new (&self->launch) std::shared_ptr<Launch>(std::move(launch));
+    new (&self->launch) std::shared_ptr<BoundLaunch>(std::move(launch));
     self->explain = Py_NewRef(explain);
     return reinterpret_cast<PyObject *>(self);
 }

@@ -14,6 +14,6 @@ bool add_launch_type(PyObject *module);
 
 // A new reference; null with a Python error set. `explain(*pointers)` must raise: it is called
 // where the launch must not run.
-PyObject *make_launch(std::shared_ptr<Launch> launch, PyObject *explain);
+PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain);
 
 } // namespace gint

@@ -145,8 +145,8 @@ GI_FN float gi_orsign_f32(float x, float s) {
 GI_FN float gi_pow2_biased_f32(gi_u32 n) { return gi_f32_bits(n << 23); }
 
 /* Functions that are written once for a float and, in C++, for a vector register of floats
- * (cpp/src/wide.h): gi_f is either, and what would be an operator of one of them has a name here.
- * Comparisons with NaN are false. */
+ * (cpp/src/loops/wide.h): gi_f is either, and what would be an operator of one of them has a name
+ * here. Comparisons with NaN are false. */
 #if defined(__cplusplus)
 #define GI_GENERIC template <class gi_f> GI_FN
 #else

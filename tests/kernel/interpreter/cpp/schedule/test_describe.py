@@ -156,7 +156,7 @@ once per launch
   APPLY       1x1    cast.f32       pool+24    <- p[eps]
 reduce, per tile
   frame+0 folds lines, 1 tile at a time
-  CHAIN_FOLD  1x512  square, sum    frame+0    <- s[x]
+  CHAIN_FOLD  1x512  mul_self, sum  frame+0    <- s[x]
 scalar, per block
   APPLY       1x1    div.f32        frame+384  <- frame+0, pool+8
   APPLY       1x1    add.f32        frame+384  <- frame+384, pool+24
@@ -240,7 +240,7 @@ def test_a_row_that_is_kept_for_later_sections():
 
 def test_outputs_past_the_caches_and_inputs_asked_for_ahead():
     text = described(TWICE, x=floats(1 << 23))
-    assert "CHAIN  1x4096  twice  s[y]  <- s[x], past the caches" in text
+    assert "CHAIN  1x4096  add_self  s[y]  <- s[x], past the caches" in text
     assert "asks ahead for s[x], 16384 bytes on" in text
 
 

@@ -1,5 +1,5 @@
 // The loops an instruction set offers, as a table of functions. Filled by loops/*.cpp, once per
-// instruction set; read by schedule.cpp and run.cpp. Knows types and opcodes, not programs.
+// instruction set; read by schedule/ and run/. Knows types and opcodes, not programs.
 //
 // This header is all that units of different instruction sets share: plain structs, no inline
 // function and no template, so that the linker has nothing to merge.

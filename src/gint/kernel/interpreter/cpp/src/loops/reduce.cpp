@@ -4,7 +4,7 @@
 //   a row   LANES interleaved partial results, then a tree over the lanes;
 //   columns four rows at a time, (r0 + r1) + (r2 + r3), onto the result.
 //
-// What crosses tiles is combined pairwise by run.cpp.
+// What crosses tiles is combined pairwise by run/worker_reduce.cpp.
 #include "loops/loops.h"
 #include "loops/numeric.h"
 #include "loops/wide.h"

@@ -26,7 +26,7 @@ const LoopTable &loops() {
 
 } // namespace
 
-Launch::Launch(std::shared_ptr<const Program> p, Binding b, Regions r, int n)
+BoundLaunch::BoundLaunch(std::shared_ptr<const Program> p, Binding b, Regions r, int n)
     : program(std::move(p)), binding(std::move(b)), regions(std::move(r)), threads(n) {
     for (bool writes : {true, false}) {
         for (size_t slot = 0; slot < program->slots.size(); slot++) {
@@ -37,19 +37,21 @@ Launch::Launch(std::shared_ptr<const Program> p, Binding b, Regions r, int n)
         }
         if (writes) written = ranges.size();
     }
-    std::vector<uint16_t> groups(program->slots.size());
+    Groups groups(program->slots.size());
     std::iota(groups.begin(), groups.end(), uint16_t(0));
-    apart = std::make_unique<Run>(make_schedule(*program, binding, groups, loops()), binding);
+    run = make_run(groups);
 }
 
-std::optional<int32_t> Launch::operator()(const uint64_t *pointers) const {
-    if (all_apart(pointers)) return (*apart)(pointers, threads);
-    return run_sharing(pointers);
+std::optional<int32_t> BoundLaunch::operator()(const uint64_t *pointers) const {
+    if (is_disjoint(pointers)) return (*run)(pointers, threads);
+    Groups groups;
+    if (!verify_overlaps(*program, regions, pointers, groups)) return std::nullopt;
+    return (*find_run(groups))(pointers, threads);
 }
 
 // The common case in a few comparisons: addresses are aligned and no output's bytes touch another
 // slot's.
-bool Launch::all_apart(const uint64_t *pointers) const {
+bool BoundLaunch::is_disjoint(const uint64_t *pointers) const {
     for (const Range &r : ranges)
         if (pointers[r.slot] == 0 || pointers[r.slot] & (r.align - 1)) return false;
     for (size_t w = 0; w < written; w++) {
@@ -64,20 +66,15 @@ bool Launch::all_apart(const uint64_t *pointers) const {
     return true;
 }
 
-std::optional<int32_t> Launch::run_sharing(const uint64_t *pointers) const {
-    std::vector<uint16_t> groups;
-    if (!verify_overlaps(*program, regions, pointers, groups)) return std::nullopt;
-    std::shared_ptr<const Run> run;
-    {
-        const std::lock_guard lock(sharing_mutex);
-        for (auto &[known, made] : sharing)
-            if (known == groups) run = made;
-        if (!run) {
-            run = std::make_shared<Run>(make_schedule(*program, binding, groups, loops()), binding);
-            sharing.emplace_back(groups, run);
-        }
-    }
-    return (*run)(pointers, threads);
+std::shared_ptr<const Run> BoundLaunch::make_run(const Groups &groups) const {
+    return std::make_shared<Run>(make_schedule(*program, binding, groups, loops()), binding);
+}
+
+std::shared_ptr<const Run> BoundLaunch::find_run(const Groups &groups) const {
+    const std::lock_guard lock(mutex);
+    for (auto &[known, made] : overlapping_runs)
+        if (known == groups) return made;
+    return overlapping_runs.emplace_back(groups, make_run(groups)).second;
 }
 
 Kernel::Kernel(Program p) {
@@ -86,14 +83,14 @@ Kernel::Kernel(Program p) {
     program = std::make_shared<const Program>(std::move(p));
 }
 
-std::shared_ptr<Launch> Kernel::prepare(Binding binding, int threads) const {
+std::shared_ptr<BoundLaunch> Kernel::prepare(Binding binding, int threads) const {
     Regions regions;
     if (!is_finite(binding) || !verify_regions(*program, binding, regions)) return nullptr;
-    return std::make_shared<Launch>(program, std::move(binding), std::move(regions), threads);
+    return std::make_shared<BoundLaunch>(program, std::move(binding), std::move(regions), threads);
 }
 
 std::optional<std::string> Kernel::describe(Binding binding, const Names &names) const {
-    const std::shared_ptr<Launch> made = prepare(std::move(binding), 0);
+    const std::shared_ptr<BoundLaunch> made = prepare(std::move(binding), 0);
     if (!made) return std::nullopt;
     return gint::describe(made->schedule(), names);
 }

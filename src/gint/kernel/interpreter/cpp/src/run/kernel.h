@@ -1,4 +1,4 @@
-// A program loaded into the interpreter, and its launches. What module.cpp shows to Python.
+// A program loaded into the interpreter, and its launches. What gint/native shows to Python.
 #pragma once
 
 #include <mutex>
@@ -10,18 +10,18 @@
 
 namespace gint {
 
-// A launch whose extents, parameters and strides are fixed: verified and scheduled, ready for any
-// addresses.
-class Launch {
+// A launch with everything but the addresses: verified and scheduled.
+class BoundLaunch {
   public:
-    Launch(std::shared_ptr<const Program> program, Binding binding, Regions regions, int threads);
+    BoundLaunch(std::shared_ptr<const Program> program, Binding binding, Regions regions,
+                int threads);
 
     // The error flag, or nothing where the binding must not run with these addresses.
     std::optional<int32_t> operator()(const uint64_t *pointers) const;
 
     size_t slot_count() const { return program->slots.size(); }
     // Of slots that share no element.
-    const Schedule &schedule() const { return apart->schedule(); }
+    const Schedule &schedule() const { return run->schedule(); }
     bool is_short() const { return schedule().work < 100e3; } // not worth releasing the GIL
 
   private:
@@ -38,12 +38,14 @@ class Launch {
     std::vector<Range> ranges;
     size_t written = 0; // of the ranges
 
-    std::unique_ptr<Run> apart; // for slots that share no element
-    mutable std::mutex sharing_mutex;
-    mutable std::vector<std::pair<std::vector<uint16_t>, std::shared_ptr<const Run>>> sharing;
+    using Groups = std::vector<uint16_t>; // as verify_overlaps finds them
+    std::shared_ptr<const Run> run;       // of slots that share no element
+    mutable std::mutex mutex;
+    mutable std::vector<std::pair<Groups, std::shared_ptr<const Run>>> overlapping_runs;
 
-    bool all_apart(const uint64_t *pointers) const;
-    std::optional<int32_t> run_sharing(const uint64_t *pointers) const;
+    std::shared_ptr<const Run> make_run(const Groups &groups) const;
+    std::shared_ptr<const Run> find_run(const Groups &groups) const;
+    bool is_disjoint(const uint64_t *pointers) const;
 };
 
 class Kernel {
@@ -51,7 +53,7 @@ class Kernel {
     explicit Kernel(Program program);
 
     // Nothing where the binding must not run.
-    std::shared_ptr<Launch> prepare(Binding binding, int threads) const;
+    std::shared_ptr<BoundLaunch> prepare(Binding binding, int threads) const;
     std::optional<int32_t> launch(const Binding &binding, const uint64_t *pointers, int threads);
 
     // What is decided for slots that share no element, as text; nothing as above.

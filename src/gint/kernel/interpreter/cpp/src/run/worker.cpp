@@ -90,8 +90,8 @@ void Worker::run_rows(int64_t rows) {
         for (const SectionPlan &section : s.sections) {
             const bool scalar = section.kind == SectionKind::SCALAR;
             std::copy(scalar ? one : tile, (scalar ? one : tile) + 4, count);
-            ahead_count = 0;
-            if (!section.prefetches.empty()) look_ahead(section);
+            prefetch_count = 0;
+            if (!section.prefetches.empty()) begin_prefetches(section);
             run_steps(section);
         }
         advance(s.parallel);
@@ -104,7 +104,7 @@ void Worker::enter_block(int64_t block) {
 }
 
 void Worker::run_scalar(const SectionPlan &section) {
-    ahead_count = 0;
+    prefetch_count = 0;
     set_position(s.reduced, 0);
     measure_tile(true);
     point_at_tile(section);
@@ -118,7 +118,7 @@ void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) 
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
-        look_ahead(section);
+        begin_prefetches(section);
         run_steps(section);
         kept_elements += int64_t(count[FULL]);
         advance(s.reduced);
@@ -179,25 +179,25 @@ void Worker::point_at_tile(const SectionPlan &section) {
         place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
 }
 
-void Worker::look_ahead(const SectionPlan &section) {
-    ahead_count = 0;
+void Worker::begin_prefetches(const SectionPlan &section) {
+    prefetch_count = 0;
     size_t bytes = 0;
     for (const Prefetch &next : section.prefetches) {
-        if (ahead_count == MOST_AHEAD) break;
+        if (prefetch_count == MOST_RANGES) break;
         const char *from = place[next.place] + next.distance;
         const size_t size = count[next.shape] << next.size_log2;
-        ahead[ahead_count++] = {from, from + size};
+        prefetches[prefetch_count++] = {from, from + size};
         bytes += size;
     }
-    if (ahead_count) ahead_bytes = (bytes / section.pauses + 64) / 64 * 64;
+    if (prefetch_count) prefetch_bytes = (bytes / section.pauses + 64) / 64 * 64;
 }
 
-void Worker::ask_ahead() {
-    Ahead &last = ahead[ahead_count - 1];
-    const size_t bytes = std::min(ahead_bytes, size_t(last.to - last.from));
+void Worker::prefetch_some() {
+    Range &last = prefetches[prefetch_count - 1];
+    const size_t bytes = std::min(prefetch_bytes, size_t(last.to - last.from));
     s.loops->prefetch(bytes, last.from);
     last.from += bytes;
-    if (last.from == last.to) ahead_count--;
+    if (last.from == last.to) prefetch_count--;
 }
 
 // Steps
@@ -205,7 +205,7 @@ void Worker::ask_ahead() {
 void Worker::run_steps(const SectionPlan &section) {
     const LoopTable &k = *s.loops;
     for (const Step &step : section.steps) {
-        if (ahead_count) ask_ahead();
+        if (prefetch_count) prefetch_some();
         const size_t n = count[step.shape];
         char *d = place[step.d], *a = place[step.a];
         const bool full = step.shape == FULL;
@@ -314,8 +314,8 @@ void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument 
         arguments[i + 1] = {chain.links[i].link, place[chain.links[i].operand]};
     arguments[count + 1] = end;
     size_t block = 0;
-    for (; ahead_count && block < blocks; block++) {
-        ask_ahead();
+    for (; prefetch_count && block < blocks; block++) {
+        prefetch_some();
         chain.run(arguments, block, block + 1);
     }
     chain.run(arguments, block, blocks);

@@ -45,18 +45,18 @@ class Worker {
     Carry *carries; // per accumulator of the current section
 
     // Lines still to be asked for on behalf of the next block.
-    static constexpr int MOST_AHEAD = 8;
-    struct Ahead {
+    static constexpr int MOST_RANGES = 8;
+    struct Range {
         const char *from, *to;
-    } ahead[MOST_AHEAD];
-    int ahead_count = 0;
-    size_t ahead_bytes = 0; // per pause
+    } prefetches[MOST_RANGES];
+    int prefetch_count = 0;
+    size_t prefetch_bytes = 0; // per pause
 
     void run_rows(int64_t rows);
     // Then nothing is to be combined: a reduction's tile is folded to its result.
     bool is_one_tile() const { return s.reduced.total == 1; }
-    void look_ahead(const SectionPlan &section);
-    void ask_ahead();
+    void begin_prefetches(const SectionPlan &section);
+    void prefetch_some();
     void set_position(const Grid &grid, int64_t index);
     void advance(const Grid &grid);
     void measure_tile(bool scalar);

@@ -65,9 +65,9 @@ const char *name_of(Step::Kind kind) {
     return names[kind];
 }
 
-#define GINT_NAME(NAME, TEXT) TEXT,
+#define GINT_NAME(NAME, TEXT, ...) TEXT,
 const char *const CHAIN_OP_NAMES[] = {GI_CHAIN_NAMES(GINT_NAME)};
-const char *const OPCODE_NAMES[] = {GI_OPCODE_NAMES(GINT_NAME)};
+const char *const OPCODE_NAMES[] = {GI_OPCODES(GINT_NAME)};
 const char *const TYPE_NAMES[] = {GI_TYPE_NAMES(GINT_NAME)};
 #undef GINT_NAME
 

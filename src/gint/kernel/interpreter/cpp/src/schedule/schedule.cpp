@@ -1,6 +1,160 @@
-#include "schedule/scheduler.h"
+// The making of a schedule, in one pass over the sections. Every part owns what it makes and uses
+// those below it:
+//
+//   accumulators, moves      reductions; loads and stores
+//   chains                   the open chain
+//   registers, constants     where values lie in this section
+//   liveness, places, steps  what is read when; memory; what has been emitted
+//   inputs                   the program under its layout
+#include "schedule/accumulators.h"
+#include "schedule/constants.h"
+#include "schedule/moves.h"
+#include "schedule/prefetches.h"
 
 namespace gint {
+
+namespace {
+
+class Scheduler {
+  public:
+    Scheduler(const Program &program, const Binding &binding, const std::vector<uint16_t> &groups,
+              const LoopTable &loops)
+        : inputs(program, binding, groups, loops) {}
+
+    std::shared_ptr<const Schedule> run() {
+        auto out = std::make_shared<Schedule>();
+        place_lasting_registers();
+        out->shared_bytes = places.frame_bytes();
+        out->sections.reserve(inputs.program.sections.size());
+        for (const Section &section : inputs.program.sections) {
+            out->sections.push_back(make_section(section));
+            out->work += out->sections.back().cost * points(section);
+        }
+        const Grids &grids = inputs.grids;
+        out->loops = &inputs.loops;
+        out->streams = moves.uses_streams();
+        out->shares_rows =
+            !places.has_kept_rows() && grids.reduced.total >= 2 * grids.tiles_per_chunk;
+        out->parallel = grids.parallel;
+        out->reduced = grids.reduced;
+        out->tiles_per_group = grids.tiles_per_group;
+        out->tiles_per_chunk = grids.tiles_per_chunk;
+        constants.finish(*out);
+        places.finish(*out);
+        add_prefetches(inputs, *out);
+        out->layout = std::move(inputs.layout);
+        return out;
+    }
+
+  private:
+    Inputs inputs;
+    Places places{inputs};
+    Liveness lives{inputs};
+    Steps steps;
+    Registers registers{inputs, lives, places, steps};
+    Constants constants{inputs, places, registers};
+    Chains chains{inputs, lives, places, registers, steps};
+    Moves moves{inputs, lives, places, registers, steps, chains};
+    Accumulators accumulators{inputs, places, registers, steps, chains};
+
+    // Results of reductions, and what else later sections read.
+    void place_lasting_registers() {
+        for (const Section &section : inputs.program.sections)
+            for (uint32_t i = 0; i < section.count; i++) {
+                const Instruction &in = inputs.program.code[section.first + i];
+                if (in.op == GI_OP_STORE) continue;
+                const Value &v = inputs.value(in.d);
+                if (is_reduction(in.op) || (v.outlives && !v.constant))
+                    registers.put(in.d, places.add_lasting(v.shape, inputs.register_size(in.d)));
+            }
+    }
+
+    SectionPlan make_section(const Section &section) {
+        lives.enter(section);
+        accumulators.begin_section(section);
+        places.begin_section();
+        registers.begin_section();
+        for (uint32_t at = 0; at < section.count; at++) {
+            if (!lives.role(at).needed) continue;
+            emit(lives.instruction(at), at);
+            if (!chains.ends_at(at)) registers.release_dead(at);
+        }
+        chains.close();
+        SectionPlan plan;
+        plan.kind = section.kind;
+        plan.steps = steps.take();
+        plan.accumulators = accumulators.take();
+        plan.chains = chains.take_plans();
+        registers.end_section();
+        places.end_section(plan);
+        plan.cost = cost(plan);
+        return plan;
+    }
+
+    void emit(const Instruction &in, uint32_t at) {
+        if (is_reduction(in.op)) return accumulators.reduce(in);
+        if (in.op == GI_OP_STORE) return moves.store(in, at);
+        if (inputs.value(in.d).constant) return constants.add(in);
+        if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
+        if (in.op == GI_OP_LOAD) return moves.load(in, at);
+        if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
+        chains.close();
+        if (in.op == GI_OP_INDEX) return emit_index(in, at);
+        emit_apply(in, at);
+    }
+
+    void emit_index(const Instruction &in, uint32_t at) {
+        const uint16_t d = registers.result(in, at);
+        Step &step = steps.add(Step::IOTA, inputs.value(in.d).shape, 8, d, 0);
+        step.n = uint16_t(inputs.layout.from_program[in.n]);
+    }
+
+    void emit_apply(const Instruction &in, uint32_t at) {
+        const uint8_t shape = inputs.value(in.d).shape;
+        const int count = operand_count(in);
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        unsigned scalars = 0;
+        for (int o = 0; o < count; o++)
+            if (shape != UNIFORM && inputs.value(reads[o]).shape == UNIFORM) scalars |= 1u << o;
+        // Rare variants are not built: then a scalar is expanded, the first one that helps.
+        unsigned variant = scalars;
+        while (!inputs.loop(in, variant)) variant = (variant - 1) & scalars;
+        uint16_t from[3] = {0, 0, 0};
+        for (int o = 0; o < count; o++)
+            from[o] =
+                variant >> o & 1 ? registers.place(reads[o]) : registers.operand(reads[o], shape);
+        for (int o = count; o < 3; o++) from[o] = from[0];
+        const uint16_t d = registers.result(in, at);
+        steps.apply(operation(in), inputs.loop(in, variant), shape, d, from[0], from[1], from[2]);
+    }
+
+    // Of a section, per element.
+    double cost(const SectionPlan &plan) const {
+        double cost = 0;
+        for (const Step &step : plan.steps)
+            if (step.shape == inputs.tile) cost += step.kind == Step::APPLY ? 0 : 2;
+        for (uint32_t at = 0; at < lives.section().count; at++) {
+            if (!lives.role(at).needed || lives.role(at).reads_kept) continue;
+            const Instruction &in = lives.instruction(at);
+            const bool moves = in.op == GI_OP_LOAD || in.op == GI_OP_STORE;
+            if (in.op == GI_OP_STORE || is_reduction(in.op) ||
+                inputs.value(in.d).shape == inputs.tile)
+                cost += op_cost(in) + moves;
+        }
+        return cost;
+    }
+
+    // At which a section runs.
+    double points(const Section &section) const {
+        const Layout &l = inputs.layout;
+        double points = 1;
+        for (int a = 0; a < l.rank; a++)
+            if (section.kind != SectionKind::SCALAR || !l.reduced[a]) points *= double(l.extent[a]);
+        return points;
+    }
+};
+
+} // namespace
 
 std::shared_ptr<const Schedule> make_schedule(const Program &program, const Binding &binding,
                                               const std::vector<uint16_t> &groups,

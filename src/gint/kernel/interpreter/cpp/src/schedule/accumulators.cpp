@@ -1,0 +1,60 @@
+#include "schedule/accumulators.h"
+
+namespace gint {
+
+Accumulators::Accumulators(const Inputs &i, Places &p, Registers &r, Steps &s, Chains &c)
+    : inputs(i), places(p), registers(r), steps(s), chains(c) {}
+
+void Accumulators::begin_section(const Section &section) {
+    next = 0;
+    if (section.kind != SectionKind::REDUCE) return;
+    for (uint32_t i = 0; i < section.count; i++) {
+        const Instruction &in = inputs.program.code[section.first + i];
+        if (is_reduction(in.op)) add(in);
+    }
+}
+
+void Accumulators::add(const Instruction &in) {
+    const Layout &l = inputs.layout;
+    const bool a_reduced = l.axis_a >= 0 && l.reduced[l.axis_a];
+    const bool b_reduced = l.axis_b >= 0 && l.reduced[l.axis_b];
+    Accumulator acc{};
+    acc.has_index = is_index_reduction(in.op);
+    acc.shape = inputs.value(in.d).shape;
+    acc.operand_shape = acc.shape | (a_reduced ? ROWS : 0) | (b_reduced ? COLS : 0);
+    acc.by_rows = b_reduced || acc.operand_shape == ROWS;
+    acc.result = registers.place(in.d);
+    acc.tiles_per_group = acc.by_rows ? 1 : inputs.grids.tiles_per_group;
+    acc.fold = inputs.loops.reduce[in.op][in.type];
+    acc.fold_index = inputs.loops.reduce_index[in.op][in.type];
+    const size_t size = type_size(compute_type(in.type));
+    acc.size_log2 = uint8_t(log2_size(size));
+    const size_t count = size_t(inputs.elements(acc.shape));
+    size_t levels = 2;
+    while (int64_t(1) << (levels - 2) <= inputs.grids.reduced.total / acc.tiles_per_group) levels++;
+    acc.level_bytes = whole_lines(count * size);
+    acc.levels_at = places.allocate(acc.level_bytes * levels);
+    acc.partial_at = places.allocate(acc.level_bytes);
+    if (acc.has_index) {
+        acc.index_level_bytes = whole_lines(count * 8);
+        acc.index_levels_at = places.allocate(acc.index_level_bytes * levels);
+        acc.index_partial_at = places.allocate(acc.index_level_bytes);
+    }
+    accumulators.push_back(acc);
+}
+
+void Accumulators::reduce(const Instruction &in) {
+    const uint16_t number = next++;
+    if (chains.fold(in, accumulators[number], number)) return;
+    chains.close();
+    const uint8_t shape = accumulators[number].operand_shape;
+    const uint16_t a = registers.operand(in.a, shape);
+    const uint16_t b = is_index_reduction(in.op) ? registers.operand(in.b, shape) : a;
+    Step &step =
+        steps.add(Step::REDUCE, shape, type_size(compute_type(in.type)), 0, a, operation(in));
+    step.b = b;
+    step.n = number;
+    step.row_stride = inputs.value(in.a).shape == shape ? registers.row_stride(in.a) : 0;
+}
+
+} // namespace gint

@@ -1,0 +1,181 @@
+#include "schedule/chains.h"
+
+namespace gint {
+
+namespace {
+
+constexpr size_t LONGEST_CHAIN = 30;
+
+} // namespace
+
+Chains::Chains(const Inputs &i, const Liveness &l, Places &p, Registers &r, Steps &s)
+    : inputs(i), lives(l), places(p), registers(r), steps(s) {}
+
+bool Chains::take(const Instruction &in, uint32_t at) {
+    if (inputs.tile == UNIFORM || inputs.value(in.d).shape != inputs.tile) return false;
+    int acc = extended_operand(in);
+    if (acc < 0) {
+        const bool first_varies = inputs.value(in.a).shape != UNIFORM;
+        acc = first_varies || operand_count(in) == 1 ? 0 : 1;
+        if (!is_chainable(in, acc)) return false;
+        close();
+        is_open = true;
+        chain = {};
+        chain.type = in.type;
+        chain.start = operand(acc == 0 ? in.a : in.b, chain.start_form);
+    } else {
+        add_keep();
+    }
+    chain.links.push_back(make_link(in, acc));
+    last_at = at;
+    const uint16_t reads[] = {in.a, in.b};
+    for (int o = 0; o < operand_count(in); o++)
+        if (lives.last_use(reads[o]) == at) last_reads.push_back(reads[o]);
+    return true;
+}
+
+// Which operand of `in` is the open chain's result, of use to nobody else; or -1.
+int Chains::extended_operand(const Instruction &in) const {
+    if (!is_open || chain.links.size() + 2 > LONGEST_CHAIN) return -1;
+    const uint16_t r = result_register();
+    const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
+    if (acc < 0 || in.type != chain.type || !is_chainable(in, acc)) return -1;
+    const uint32_t reads = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
+    return lives.uses(r) == reads && !inputs.value(r).outlives ? acc : -1;
+}
+
+bool Chains::is_chainable(const Instruction &in, int acc) const {
+    const ChainOp op = chain_op(in, acc);
+    return op != CHAIN_OPS && inputs.loops.chain[in.type].link[op][0];
+}
+
+// Where the result so far is wanted for a later section too, it is stored on the way.
+void Chains::add_keep() {
+    if (!lives.role(last_at).writes_kept) return;
+    ChainPlan::Link link{};
+    link.op = CHAIN_KEEP;
+    link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][0];
+    link.operand = registers.kept_row(last_at);
+    chain.links.push_back(link);
+}
+
+// Where an operand of a chain lies, and how: halves are taken as they are.
+uint16_t Chains::operand(uint16_t r, ChainForm &form) {
+    form = inputs.value(r).shape == inputs.tile ? registers.form(r) : CHAIN_PACKED;
+    return form != CHAIN_PACKED ? registers.place(r) : registers.operand(r, inputs.tile);
+}
+
+ChainPlan::Link Chains::make_link(const Instruction &in, int acc) {
+    ChainPlan::Link link{};
+    const bool binary = operand_count(in) == 2 && in.a != in.b;
+    link.acc_first = acc == 0;
+    link.acc_second = acc == 1 || !binary;
+    unsigned variant = 0;
+    if (binary) {
+        const uint16_t other = acc == 0 ? in.b : in.a;
+        if (inputs.value(other).shape == UNIFORM) {
+            link.form = CHAIN_SCALAR;
+            link.operand = registers.place(other);
+            variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        } else {
+            link.operand = operand(other, link.form);
+        }
+    }
+    link.op = chain_op(in, acc);
+    link.link = inputs.loops.chain[in.type].link[link.op][link.form];
+    link.one = inputs.loop(in, variant);
+    return link;
+}
+
+bool Chains::is_all_of(const Instruction &store, uint8_t shape) const {
+    return is_open && result_register() == store.a && inputs.value(store.a).shape == shape &&
+           lives.uses(store.a) == 1 && !lives.role(last_at).writes_kept &&
+           !inputs.value(store.a).outlives;
+}
+
+// Blocks are read before they are written: an operand that ends here may lend its place.
+void Chains::leave() {
+    is_open = false;
+    for (uint16_t r : last_reads) registers.release(r);
+    last_reads.clear();
+}
+
+void Chains::close() {
+    if (!is_open) return;
+    leave();
+    finish(registers.result(lives.instruction(last_at), last_at), false, CHAIN_PACKED);
+}
+
+void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
+    leave();
+    finish(slot_place, streamed, form);
+}
+
+void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
+    chain.streamed = streamed;
+    chain.result_form = form;
+    if (!is_one_loop()) return add_step(Step::CHAIN, d);
+    const ChainPlan::Link &l = chain.links[0];
+    const uint16_t a = l.acc_first ? chain.start : l.operand;
+    const uint16_t b = l.acc_second ? chain.start : l.operand;
+    steps.apply(operation(lives.instruction(last_at)), l.one, inputs.tile, d, a, b, b);
+}
+
+// One operation on floats in memory needs no chain: its own loop does it.
+bool Chains::is_one_loop() const {
+    const ChainPlan::Link &l = chain.links[0];
+    return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
+           l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
+}
+
+bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator) {
+    if (!is_open || is_index_reduction(reduction.op)) return false;
+    const uint16_t r = result_register();
+    const ChainFold &fold = inputs.loops.chain[chain.type].fold[reduction.op];
+    if (reduction.a != r || reduction.type != chain.type || !fold.link || !acc.by_rows ||
+        acc.shape != UNIFORM || acc.operand_shape != inputs.tile ||
+        inputs.value(r).shape != inputs.tile || lives.uses(r) != 1 || inputs.value(r).outlives)
+        return false;
+    add_keep();
+    leave();
+    chain.fold = &fold;
+    const auto &links = chain.links;
+    chain.squares = links.back().op == CHAIN_SQUARE && !chain.start_form &&
+                    (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
+                                           links[0].form == CHAIN_SCALAR));
+    add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
+    return true;
+}
+
+void Chains::add_step(Step::Kind kind, uint16_t d, Operation what) {
+    chain.run = choose_run();
+    join_pairs();
+    chain.scratch = places.scratch();
+    steps.add(kind, inputs.tile, type_size(chain.type), d, chain.start, what).n =
+        uint16_t(plans.size());
+    plans.push_back(std::move(chain));
+}
+
+ChainRun Chains::choose_run() const {
+    const ChainLoops &loops = inputs.loops.chain[chain.type];
+    const ChainRun any = loops.run[chain.start_form];
+    if (chain.links.size() != 2 || chain.streamed || chain.fold || chain.start_form ||
+        chain.result_form)
+        return any;
+    const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
+    if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) return any;
+    const ChainRun both = loops.run_pair[one.op][one.form][two.op][two.form];
+    return both ? both : any;
+}
+
+void Chains::join_pairs() {
+    for (size_t i = 0; i + 1 < chain.links.size(); i++) {
+        ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
+        if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) continue;
+        const auto &pairs = inputs.loops.chain[chain.type].pair;
+        const ChainLink both = pairs[one.op][one.form][two.op][two.form];
+        if (both) one.link = both, i++;
+    }
+}
+
+} // namespace gint

@@ -1,0 +1,68 @@
+#include "schedule/inputs.h"
+
+namespace gint {
+
+namespace {
+
+constexpr double STREAM_BYTES = 24 << 20; // outputs from here on go past the caches
+constexpr int64_t GROUP_LINES = 16;       // of tiles folded one after the other
+
+void add_axis(Grid &grid, int axis, int64_t step, int64_t extent) {
+    grid.axis[grid.rank] = axis;
+    grid.step[grid.rank] = step;
+    grid.count[grid.rank] = (extent + step - 1) / step;
+    grid.total *= grid.count[grid.rank++];
+}
+
+} // namespace
+
+Grids::Grids(const Layout &l) {
+    for (int a = 0; a < l.rank; a++) {
+        const int64_t step = a == l.axis_a ? l.rows : a == l.axis_b ? l.cols : 1;
+        add_axis(l.reduced[a] ? reduced : parallel, a, step, l.extent[a]);
+    }
+    const bool folds_cols = l.axis_b >= 0 && l.reduced[l.axis_b];
+    const int64_t lines = l.axis_a >= 0 && l.reduced[l.axis_a] ? l.rows : 1; // of a tile
+    // Powers of two, so that chunks are whole branches of the tree that one worker would build.
+    if (!folds_cols)
+        while (tiles_per_group * 2 * lines <= GROUP_LINES) tiles_per_group *= 2;
+    if (!l.folds_long_lines()) return;
+    tiles_per_chunk = tiles_per_group;
+    while (tiles_per_chunk * 2 * lines <= CHUNK_LINES) tiles_per_chunk *= 2;
+}
+
+Inputs::Inputs(const Program &p, const Binding &b, const std::vector<uint16_t> &g,
+               const LoopTable &l)
+    : program(p), binding(b), groups(g), loops(l), layout(plan_layout(p, b)), grids(layout),
+      facts(analyse(p, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
+
+int64_t Inputs::elements(uint8_t shape) const {
+    return (shape & ROWS ? layout.rows : 1) * (shape & COLS ? layout.cols : 1);
+}
+
+uint8_t Inputs::slot_shape(uint16_t slot) const {
+    return shape_of(layout, varies_of_slot(layout, slot));
+}
+
+bool Inputs::is_packed(uint16_t slot, uint8_t shape) const {
+    return gint::is_packed(layout, slot, shape);
+}
+
+bool Inputs::is_streamed(uint16_t slot) const {
+    double bytes = double(slot_size(slot));
+    for (int a = 0; a < layout.rank; a++) bytes *= double(layout.extent[a]);
+    if (bytes < STREAM_BYTES) return false;
+    for (size_t n = 0; n < program.slots.size(); n++)
+        if (n != slot && groups[n] == groups[slot]) return false;
+    return !program.slots[slot].reads;
+}
+
+ApplyFn Inputs::loop(const Instruction &in, unsigned scalars) const {
+    if (in.op == GI_OP_CAST) {
+        const uint8_t from = program.register_types[in.a];
+        return scalars ? nullptr : loops.cast[in.type][from];
+    }
+    return loops.apply[in.op][in.type][scalars];
+}
+
+} // namespace gint

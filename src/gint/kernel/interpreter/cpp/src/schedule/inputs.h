@@ -1,0 +1,47 @@
+// What a schedule is made from: a program under one layout, the grids of its tiles, and the loops
+// there are. Every part reads it, none changes it.
+#pragma once
+
+#include "layout/analysis.h"
+#include "schedule/schedule.h"
+
+namespace gint {
+
+constexpr uint16_t NO_PLACE = 0xFFFF;
+
+// How tiles follow one another, and how those of a reduction are grouped; as Schedule has it.
+struct Grids {
+    explicit Grids(const Layout &layout);
+
+    Grid parallel, reduced;
+    int64_t tiles_per_group = 1, tiles_per_chunk = 16;
+};
+
+struct Inputs {
+    const Program &program;
+    const Binding &binding;
+    const std::vector<uint16_t> &groups; // slot -> the slot it shares its elements with, or itself
+    const LoopTable &loops;
+    Layout layout;
+    Grids grids;
+    Analysis facts;
+    uint8_t tile; // the Shape of a whole tile
+
+    Inputs(const Program &program, const Binding &binding, const std::vector<uint16_t> &groups,
+           const LoopTable &loops);
+
+    const Value &value(uint16_t r) const { return facts.values[r]; }
+    size_t register_size(uint16_t r) const { return type_size(program.register_types[r]); }
+    size_t slot_size(uint16_t slot) const { return type_size(program.slots[slot].type); }
+    int64_t elements(uint8_t shape) const;
+    uint8_t slot_shape(uint16_t slot) const;
+    bool is_packed(uint16_t slot, uint8_t shape) const;
+    // Is it written past the caches? Large outputs are, unless the launch reads what lies there
+    // too.
+    bool is_streamed(uint16_t slot) const;
+    // The loop of a pointwise instruction, by the operands that are scalars; null where none is
+    // built.
+    ApplyFn loop(const Instruction &in, unsigned scalars) const;
+};
+
+} // namespace gint

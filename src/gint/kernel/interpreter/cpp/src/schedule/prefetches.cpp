@@ -1,0 +1,57 @@
+#include "schedule/prefetches.h"
+
+#include <algorithm>
+
+namespace gint {
+
+namespace {
+
+constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
+
+// Is the slot large, read without gaps, and another part of it in the next block?
+bool is_worth_it(const Inputs &inputs, const Schedule::Touched &touched, int axis, uint8_t shape) {
+    const Slot &slot = inputs.program.slots[touched.slot];
+    const Layout &l = inputs.layout;
+    double bytes = double(touched.size);
+    for (int a = 0; a < l.rank; a++)
+        if (l.strides[touched.slot][a]) bytes *= double(l.extent[a]);
+    return !slot.stored && bytes >= PREFETCH_BYTES && shape & COLS && touched.strides[axis] != 0 &&
+           inputs.is_packed(touched.slot, shape);
+}
+
+// The last section that goes over the slot: by then the memory is idle. A map section does at
+// least as well as those before it.
+SectionPlan *section_for(Schedule &out, uint16_t place) {
+    for (size_t n = out.sections.size(); n-- > 0;) {
+        SectionPlan &s = out.sections[n];
+        const bool reads = std::find(s.slots.begin(), s.slots.end(), place) != s.slots.end();
+        if (!reads && s.kind != SectionKind::MAP) continue;
+        if (!reads) s.slots.push_back(place);
+        return &s;
+    }
+    return nullptr;
+}
+
+} // namespace
+
+void add_prefetches(const Inputs &inputs, Schedule &out) {
+    if (out.parallel.rank == 0) return;
+    const int axis = out.parallel.axis[out.parallel.rank - 1];
+    const int64_t step = out.parallel.step[out.parallel.rank - 1];
+    for (const Schedule::Touched &touched : out.touched) {
+        const uint8_t shape = inputs.slot_shape(touched.slot);
+        if (!is_worth_it(inputs, touched, axis, shape)) continue;
+        if (SectionPlan *section = section_for(out, touched.place))
+            section->prefetches.push_back({touched.place, shape, uint8_t(log2_size(touched.size)),
+                                           touched.strides[axis] * step});
+    }
+    for (SectionPlan &s : out.sections) {
+        s.pauses = uint32_t(s.steps.size());
+        for (const ChainPlan &chain : s.chains)
+            s.pauses += uint32_t(size_t(inputs.elements(inputs.tile)) >>
+                                 inputs.loops.chain[chain.type].block_log2);
+        s.pauses = std::max(s.pauses, 1u);
+    }
+}
+
+} // namespace gint
