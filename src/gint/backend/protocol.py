@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a backend is usable here; `reason` says why or why not, `description` on what.
+    """Whether a backend is usable here, as data; whoever shows it puts the words together.
 
-    Where it is not: `built` False says that its own binary or package is missing (as opposed to a
-    device), `remedy` is a sentence on how to get it. `cpu_only`: all its devices are the CPUs that
-    `cpp` runs on too.
+    reason       a sentence: why, or why not
+    description  on what it runs, for a reader
+    device       which of its devices that is, for its own use; "" where there is no choice
+    built        False says that its own binary or package is missing (as opposed to a device)
+    remedy       where it is not usable, a sentence on what helps that holds for every reader
+    command      ... or the command of gint's own that builds what is missing or out of date. Who
+                 has commands of another name says those
+    cpu_only     all its devices are the CPUs that `cpp` runs on too
     """
 
     usable: bool
@@ -30,6 +35,16 @@ class Probe:
     built: bool = True
     remedy: str = ""
     cpu_only: bool = False
+    device: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A driver, and the devices it knows, each in words."""
+
+    name: str
+    devices: tuple[str, ...]
 
 
 #: The names of all types a program may compute in.

@@ -154,7 +154,7 @@ class Device:
                 driver.cuCtxPopCurrent()
 
     @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
+    def without_capture(self) -> Iterator[None]:
         """`current`, for work that no stream sees: memory, copies, modules.
 
         A CUDA graph that this thread captures, or another in torch's default mode, would be
