@@ -41,10 +41,19 @@ class Probe:
 
 @dataclass(frozen=True)
 class Platform:
-    """A driver, and the devices it knows, each in words."""
+    """A driver, and the devices it knows, each in words; `reason` says why there is none."""
 
     name: str
-    devices: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All platforms that a backend could find devices on; `reason` says why there is none."""
+
+    platforms: tuple[Platform, ...] = ()
+    reason: str = ""
 
 
 #: The names of all types a program may compute in.

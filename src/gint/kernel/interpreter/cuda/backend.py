@@ -242,7 +242,7 @@ class CudaBackend:
                 False,
                 f"the CUDA interpreter is not built{stale}.",
                 built=False,
-                remedy="Build it: python setup.py build_cuda.",
+                command=build.COMMAND,
             )
         if driver.is_running():
             answer = driver.probe_device()

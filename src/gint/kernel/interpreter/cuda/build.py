@@ -33,6 +33,8 @@ from gint.kernel.interpreter.device.quantized import ProductsBuild
 from ..device.build import Build, source
 
 HERE = Path(__file__).parent
+#: How nvcc's builds are made.
+COMMAND = f"python -m {__package__}.build"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from gint.backend.protocol import Platform
+from gint.backend.protocol import Listing, Platform
 
 #: What lists of devices call this driver.
 DRIVER = "OpenCL"
@@ -22,26 +22,30 @@ class NoDeviceError(Exception):
     """No OpenCL device can be used; the text says why."""
 
 
-def list_platforms() -> list[Platform]:
-    """All platforms with their devices, usable or not. Raises NoDeviceError without a platform."""
+def list_platforms() -> Listing:
+    """All platforms with their devices, usable or not."""
     try:
         import pyopencl as cl
     except ImportError as error:
-        raise NoDeviceError(f"{error} (pip install pyopencl)") from None
+        return Listing(reason=f"not found: {error} (pip install pyopencl)")
     installed = f"(pyopencl {cl.VERSION_TEXT} is installed)"
     try:
         platforms = cl.get_platforms()
     except cl.Error as error:
-        raise NoDeviceError(f"no platform: {error} {installed}") from None
+        return Listing(reason=f"no platform: {error} {installed}")
     if not platforms:
-        raise NoDeviceError(f"no platform {installed}")
-    return [
-        Platform(
-            f"platform {platform.name.strip()}, {platform.version.strip()}",
-            tuple(_facts(device) for device in _devices(platform)),
-        )
-        for platform in platforms
-    ]
+        return Listing(reason=f"no platform {installed}")
+    return Listing(tuple(_platform(p) for p in platforms))
+
+
+def _platform(platform: Any) -> Platform:
+    import pyopencl as cl
+
+    name = f"platform {platform.name.strip()}, {platform.version.strip()}"
+    try:
+        return Platform(name, tuple(_facts(device) for device in platform.get_devices()))
+    except cl.Error as error:  # how a platform without a device says so
+        return Platform(name, reason=str(error))
 
 
 def _facts(device: Any) -> str:
