@@ -102,6 +102,10 @@ class Kernel(Protocol):
 class Memory(Protocol):
     """Memory that the host cannot address, of a backend whose `device` is not "cpu"."""
 
+    @property
+    def ordinal(self) -> int:
+        """Of the device whose memory it is, torch's index: the one NumPy arrays go to."""
+
     def upload(self, array: np.ndarray) -> Any:
         """A copy on the device; it offers `__cuda_array_interface__`."""
 
@@ -118,9 +122,8 @@ class Memory(Protocol):
 class Backend(Protocol):
     """What every interpreter offers.
 
-    `device` is the torch device type in whose memory the pointers of a binding lie. Optional are
-    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory), and
-    `matmul(a, b)`, dense products of NumPy arrays by a library of the device's (default: NumPy's).
+    `device` is the torch device type in whose memory the pointers of a binding lie. Optional is
+    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory).
     """
 
     name: str

@@ -23,7 +23,6 @@ from ..device.dispatches import DispatchList
 from ..device.kernel import DeviceKernel, Slots
 from . import build, driver
 from .build import CudaBuild
-from .dense import matmul
 from .driver import Device, bindings, check, device
 from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 
@@ -210,7 +209,6 @@ class CudaBackend:
     name = "cuda"
     device = "cuda"
     capabilities = Capabilities(max_slots=MAX_SLOTS)
-    matmul = staticmethod(matmul)
 
     def __init__(self, narrow: CudaBuild = build.NARROW, wide: CudaBuild = build.WIDE) -> None:
         self.builds = {32: narrow, 64: wide}

@@ -88,6 +88,10 @@ class CudaMemory:
     def __init__(self, where: Device | None = None) -> None:
         self.where = where or device(default_ordinal())
 
+    @property
+    def ordinal(self) -> int:
+        return self.where.ordinal
+
     def upload(self, array: np.ndarray) -> DeviceArray:
         made = self.allocate(array.shape, array.dtype)
         source = np.ascontiguousarray(array)
