@@ -51,9 +51,9 @@ def entry(name: str) -> Entry:
     return BACKENDS[name]
 
 
-def home(device: str) -> str | None:
-    """The backend that serves torch tensors on a device type, unless another is named."""
-    return next((name for name, known in BACKENDS.items() if known.serves == device), None)
+def serving(device: str) -> tuple[str, ...]:
+    """The backends that run torch tensors on a device type unless another is named."""
+    return tuple(name for name, known in BACKENDS.items() if known.serves == device)
 
 
 def memory_of(backend: Backend) -> Memory | None:

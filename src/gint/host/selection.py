@@ -169,5 +169,5 @@ def _candidates(wish: Configuration) -> Iterator[tuple[str, str]]:
 def _homes(device: str, preferred: str) -> Iterator[tuple[str, str]]:
     if preferred != AUTO and registry.backend(preferred).device == device:
         yield preferred, "it is the preferred backend"
-    if home := registry.home(device):
-        yield home, f"torch tensors on {device} stay where they live"
+    for name in registry.serving(device):
+        yield name, f"torch tensors on {device} stay where they live"

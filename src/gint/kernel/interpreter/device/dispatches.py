@@ -63,7 +63,7 @@ class Dispatch:
 
 
 @dataclass(frozen=True)
-class Touched:
+class TouchedSlot:
     """A slot some point of the binding reads or writes; its region counts from the storage."""
 
     slot: int
@@ -87,7 +87,7 @@ class DispatchList:
     scratch_bytes: int
     error: int
     may_fail: bool
-    touched: tuple[Touched, ...]
+    touched: tuple[TouchedSlot, ...]
     slots_at: int = 0
 
     def shifted(self, shifts: dict[int, int]) -> np.ndarray:
@@ -166,11 +166,11 @@ class _Lister:
             any(i.op.sets_error for i in code), self.touched, self.at["SLOTS_AT"],
         )  # fmt: skip
 
-    def _touched(self) -> tuple[Touched, ...]:
+    def _touched(self) -> tuple[TouchedSlot, ...]:
         slots = self.program.verified.program.slots
         regions = touched_regions(self.program.verified.program, self.extents, self.slots)
         return tuple(
-            Touched(n, self.slots[n][0], region, slots[n].access.reads, slots[n].access.writes)
+            TouchedSlot(n, self.slots[n][0], region, slots[n].access.reads, slots[n].access.writes)
             for n, region in regions.items()
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gint.kernel.interpreter.device.dispatches import Touched
+from gint.kernel.interpreter.device.dispatches import TouchedSlot
 
 from .device import OpenDevice
 from .errors import in_words
@@ -34,7 +34,7 @@ class HostRange:
 
 
 def host_ranges(
-    device_shares_memory: bool, touched: Iterable[Touched], pointers
+    device_shares_memory: bool, touched: Iterable[TouchedSlot], pointers
 ) -> list[HostRange]:
     """The memory behind `pointers`, overlapping storages together, in ascending order."""
     single = []
