@@ -67,9 +67,11 @@ def probe_in_subprocess(module: str, key: str) -> Probe:
 
 def list_in_subprocess(module: str, seconds: float) -> Listing:
     """What `module`'s list_platforms() finds now. Raises NoAnswerError after some seconds, too."""
-    found = _ask(seconds, module, "list_platforms")
-    platforms = (Platform(**p | {"devices": tuple(p["devices"])}) for p in found["platforms"])
-    return Listing(tuple(platforms), found["reason"])
+    platforms, why_none = _ask(seconds, module, "list_platforms")
+    return Listing(
+        tuple(Platform(name, tuple(devices), reason) for name, devices, reason in platforms),
+        why_none,
+    )
 
 
 def _ask(seconds: float, *request: str) -> Any:
@@ -149,7 +151,7 @@ def main(argv: list[str]) -> int:
     if key:
         _keep(module, key[0], answer, 0 if answer.usable else time.time() + _DOUBTFUL_SECONDS)
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps(asdict(answer)), flush=True)
+        print(json.dumps(answer, default=asdict), flush=True)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gint.isa.dtypes import DTYPES
 from gint.program import Binding, VerifiedProgram
@@ -39,8 +39,7 @@ class Probe:
     command: str = ""
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """A driver, and the devices it knows, each in words; `reason` says why there is none."""
 
     name: str
@@ -48,8 +47,7 @@ class Platform:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """All platforms that a backend could find devices on; `reason` says why there is none."""
 
     platforms: tuple[Platform, ...] = ()

@@ -6,15 +6,14 @@ implements protocol.Backend, and one line here. Each is imported and probed once
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from typing import NamedTuple
 
 from .protocol import Backend, Memory, Probe
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What is known of a backend before it is loaded.
 
     folder   the package whose module `backend` has its BACKEND
