@@ -25,8 +25,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
 # A device's first kernel build may take longer than a user is kept waiting for a probe.
 os.environ.setdefault("GINT_PROBE_SECONDS", "60")
-#: The backend of CUDA tensors.
-_GPU = registry.HOME["cuda"]
+#: The backends of tensors that do not live in the host's memory.
+_GPUS = [name for name, e in registry.BACKENDS.items() if e.serves not in (None, "cpu")]
 
 if "hypothesis" not in _MISSING:
     from hypothesis import HealthCheck, settings
@@ -41,7 +41,7 @@ if "hypothesis" not in _MISSING:
 
 @pytest.fixture(
     params=[
-        pytest.param(name, marks=[pytest.mark.gpu] if name == _GPU else [])
+        pytest.param(name, marks=[pytest.mark.gpu] if name in _GPUS else [])
         for name in registry.names()
     ]
 )
@@ -75,7 +75,7 @@ def _no_records_of_other_tests() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that need a GPU are deselected where there is none, unless it is required."""
     kept = items
-    if _GPU not in _REQUIRED and not registry.probe(_GPU).usable:
+    if not any(name in _REQUIRED or registry.probe(name).usable for name in _GPUS):
         kept = [item for item in kept if not item.get_closest_marker("gpu")]
     if "GINT_TEST_WHEEL" in os.environ:
         kept = one_case_each(kept)
@@ -111,10 +111,10 @@ def _imports_missing(path: Path) -> bool:
 
 def pytest_report_header() -> list[str]:
     lines = []
-    answer = registry.probe(_GPU)
-    if not answer.usable:
-        reason = answer.reason.splitlines()[0]
-        lines.append(f"gint: tests marked `gpu` are deselected: {reason}")
+    answers = [registry.probe(name) for name in _GPUS]
+    if not any(answer.usable for answer in answers):
+        reasons = " ".join(answer.reason.splitlines()[0] for answer in answers)
+        lines.append(f"gint: tests marked `gpu` are deselected: {reasons}")
     if _MISSING:
         lines.append(f"gint: files that import {', '.join(_MISSING)} are left out: not installed")
     return lines

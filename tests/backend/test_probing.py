@@ -6,7 +6,8 @@ import time
 import pytest
 
 from gint.backend import probing
-from gint.backend.probing import probe_in_subprocess
+from gint.backend.probing import NoAnswerError, list_in_subprocess, probe_in_subprocess
+from gint.backend.protocol import Listing, Platform
 
 ANSWER = (
     "from gint.backend.protocol import Probe\ndef probe_device(): return Probe(True, 'fine', 'x')"
@@ -16,6 +17,10 @@ RAISE = "def probe_device(): raise RuntimeError('the driver is of another versio
 HANG = "import time\ndef probe_device(): time.sleep(5)"
 
 
+LIST = (
+    "from gint.backend.protocol import Listing, Platform\n"
+    "def list_platforms(): return Listing((Platform('p', ('d', 'e')), Platform('q', reason='r')))"
+)
 REFUSE = "from gint.backend.protocol import Probe\ndef probe_device(): return Probe(False, 'no.')"
 
 
@@ -68,6 +73,20 @@ def test_a_crash_is_an_answer_that_names_the_signal(module):
     assert not answer.usable
     assert "SIGSEGV" in answer.reason
     assert "driver" in answer.remedy
+
+
+def test_platforms_come_as_they_were_and_are_asked_for_each_time(module):
+    found = list_in_subprocess(module(LIST), 20)
+    assert found == Listing((Platform("p", ("d", "e")), Platform("q", reason="r")))
+    name = module("def list_platforms(): raise RuntimeError('gone')")
+    with pytest.raises(NoAnswerError, match="gone"):
+        list_in_subprocess(name, 20)
+    name = module("import time\ndef list_platforms(): time.sleep(5)")
+    with pytest.raises(NoAnswerError, match=r"more than 0\.2 s"):
+        list_in_subprocess(name, 0.2)
+    for process in probing._unfinished:
+        process.kill()
+        process.wait()
 
 
 def test_an_exception_is_told(module):

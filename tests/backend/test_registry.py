@@ -12,13 +12,13 @@ from gint.isa import DTYPES
 
 
 def test_the_order_of_priority_ends_with_what_always_works():
-    assert registry.names() == tuple(registry.MODULES)
+    assert registry.names() == tuple(registry.BACKENDS)
     assert registry.names()[-1] == registry.LAST_RESORT
     assert registry.probe(registry.LAST_RESORT).usable
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known_ones():
-    for ask in (registry.module_of, registry.backend):
+    for ask in (registry.entry, registry.backend):
         with pytest.raises(
             ValueError, match=r"no backend 'tpu'\. Known: cuda, opencl, cpp, python"
         ):
@@ -30,13 +30,13 @@ def test_the_list_is_read_without_numpy_or_any_backend():
     script = (
         "import sys; sys.modules['numpy'] = None\n"
         "from gint.backend import registry\n"
-        "print(*registry.names(), registry.module_of('cpp'))\n"
-        "assert not any(m in sys.modules for m in registry.MODULES.values())"
+        "print(*registry.names(), registry.entry('cpp').folder)\n"
+        "assert not any(e.folder in sys.modules for e in registry.BACKENDS.values())"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == [*registry.names(), registry.MODULES["cpp"]]
+    assert done.stdout.split() == [*registry.names(), registry.BACKENDS["cpp"].folder]
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -48,7 +48,6 @@ def test_a_backend_is_what_the_protocol_says(name):
         pytest.skip(f"this installation lacks {error.name}")
     assert made.name == name
     assert registry.backend(name) is made
-    assert made.device in registry.HOME
     assert isinstance(made.capabilities, Capabilities)
     assert made.capabilities.max_slots >= 2
     assert made.capabilities.types <= ALL_TYPES
@@ -59,16 +58,17 @@ def test_a_backend_is_what_the_protocol_says(name):
         assert (registry.memory_of(made) is None) == (made.device == "cpu")
 
 
-def test_the_home_of_a_device_is_a_backend_of_its_memory():
-    for device, name in registry.HOME.items():
-        assert name in registry.names()
-        assert registry.MODULES[name].split(".")[-2] == name
+def test_the_backend_that_serves_a_device_reaches_its_memory():
+    assert registry.serving("cpu") == ("cpp",)
+    assert registry.serving("cuda") == ("cuda",)
+    assert registry.serving("mps") == ()
+    for name, known in registry.BACKENDS.items():
         with suppress(ModuleNotFoundError):  # of a device's own package
-            assert registry.backend(name).device == device
+            assert known.serves in (None, registry.backend(name).device)
 
 
 def test_a_backend_whose_package_is_missing_answers_with_a_reason(monkeypatch):
-    monkeypatch.setitem(registry.MODULES, "cpp", "gint_is_not_installed.backend")
+    monkeypatch.setitem(registry.BACKENDS, "cpp", registry.Entry("gint_is_not_installed"))
     for ask in (registry.backend, registry.probe):
         ask.cache_clear()
     try:

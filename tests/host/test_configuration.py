@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -144,11 +145,29 @@ def test_where_it_lies(monkeypatch, tmp_path):
     monkeypatch.setattr(configuration, "SOURCES", sources)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     assert locate() == Location(tmp_path / "home" / "gint" / "backend.json")
-    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "pyproject.toml").write_text('[tool.gint]\nconfiguration = "src/x/mine.json"\n')
     assert is_checkout(sources)
-    assert locate() == Location(sources / "airllm" / "cpp_ext" / "backend.json")
+    assert locate() == Location(sources / "x" / "mine.json")
     monkeypatch.setenv("GINT_BACKEND_CONFIG", "mine.json")
     assert locate() == Location(Path("mine.json").absolute(), required=True)
+
+
+def test_a_checkout_that_names_no_file_has_the_users(monkeypatch, tmp_path):
+    monkeypatch.delenv("GINT_BACKEND_CONFIG", raising=False)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(configuration, "SOURCES", tmp_path / "src")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert locate() == Location(tmp_path / "home" / "gint" / "backend.json")
+
+
+@pytest.mark.checkout
+def test_this_checkout_names_the_file_that_its_commands_write(monkeypatch):
+    monkeypatch.delenv("GINT_BACKEND_CONFIG", raising=False)
+    assert locate() == Location(configuration.SOURCES / "airllm" / "cpp_ext" / "backend.json")
+    root = configuration.SOURCES.parent
+    values = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["gint"]
+    assert locate().path == root / values["configuration"]
 
 
 def test_needs_the_standard_library_only():

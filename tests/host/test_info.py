@@ -4,7 +4,6 @@ import pytest
 
 from gint import __version__
 from gint.backend import registry
-from gint.backend import registry as backends
 from gint.backend.protocol import Probe
 from gint.host import configuration, info
 
@@ -17,7 +16,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setattr(configuration, "locate", lambda: absent)
     missing = Probe(False, "nothing there.", built=False, remedy="Build it.")
     there = Probe(True, "there", "NumPy 1.2")
-    monkeypatch.setattr(backends, "probe", lambda name: there if name == "python" else missing)
+    monkeypatch.setattr(registry, "probe", lambda name: there if name == "python" else missing)
 
 
 def test_versions_and_backends(alone):
@@ -47,6 +46,20 @@ def test_a_choice_that_cannot_be_made_is_said_and_nothing_is_raised(alone, monke
     assert "nothing there." in dict(info.facts())["NumPy arrays"]
     monkeypatch.setenv("GINT_BACKEND", "tpu")
     assert "no backend: 'tpu'" in dict(info.facts())["torch, cpu"]
+
+
+def test_what_is_not_built_is_said_with_its_own_command(alone, monkeypatch):
+    answers = {
+        "cuda": Probe(False, "not built.", built=False, command="python -m build.it"),
+        "opencl": Probe(False, "of other sources.", command="python -m build.it"),
+    }
+    there = Probe(True, "there")
+    monkeypatch.setattr(registry, "probe", lambda name: answers.get(name, there))
+    found = dict(info.facts())
+    said = "not usable: not built. Build it: python -m build.it."
+    assert found["backend cuda"] == said
+    said = "not usable: of other sources. Build it again: python -m build.it."
+    assert found["backend opencl"] == said
 
 
 def test_a_package_that_is_missing(monkeypatch):

@@ -141,6 +141,19 @@ def test_torch_tensors_stay_where_they_live(usable, configure):
     assert choose_for_torch("mps").backend is None
 
 
+def test_another_backend_for_a_device_type_is_one_line(usable, monkeypatch):
+    """As one for torch of ROCm would be, which calls its devices "cuda"."""
+    monkeypatch.setitem(registry.BACKENDS, "hip", registry.Entry("somewhere.hip", serves="cuda"))
+    usable("hip", "cpp", "python")
+    choice = choose_for_torch("cuda")
+    assert choice.backend.name == "hip"
+    assert list(choice.reasons) == ["cuda", "hip"]
+    usable("cuda", "hip", "cpp", "python")
+    assert choose_for_torch("cuda").backend.name == "cuda"
+    with pytest.raises(ValueError, match="Known: cuda, opencl, cpp, python, hip"):
+        registry.entry("tpu")
+
+
 @pytest.mark.parametrize("key", ["force_backend", "preferred_backend"])
 def test_torch_tensors_follow_a_named_backend_that_reaches_them(usable, configure, key):
     usable("cpp", "cuda", "opencl", "python")

@@ -16,11 +16,12 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
-from gint.backend import registry
+from airllm.commands import way_out
+from gint.backend import probing, registry
 from gint.host import configuration
 
 from . import capabilities
-from .commands import CommandError, way_out
+from .errors import CommandError
 
 ROOT = configuration.SOURCES.parent
 
@@ -78,14 +79,14 @@ def build_opencl(options: argparse.Namespace) -> None:
     """
     if importlib.util.find_spec("pyopencl") is None:
         raise CommandError("pyopencl is not installed: pip install pyopencl.")
-    from gint.backend import probing
-
     # Whoever builds waits for a driver's first compilation.
     os.environ.setdefault(probing.VARIABLE, "60")
     print(capabilities.devices_of("opencl"), flush=True)
     answer = registry.probe("opencl")
     if not answer.usable:
-        raise CommandError(f"no OpenCL device can be used: {answer.reason} {answer.remedy}".strip())
+        raise CommandError(
+            f"no OpenCL device can be used: {answer.reason} {way_out('opencl', answer)}".strip()
+        )
     begun = time.perf_counter()
     _launch_small_programs("opencl")
     print(f"Built for {answer.description or answer.reason} in {time.perf_counter() - begun:.1f} s")

@@ -12,10 +12,14 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+
+from airllm.commands import way_out
+from gint.backend import probing, registry
+from gint.native.loader import NativeMissingError, load_native
 
 #: Seconds that a tool or a driver may take to answer.
 PATIENCE_S = 20.0
@@ -54,8 +58,7 @@ def rows() -> Iterator[tuple[str, str]]:
     yield "SIMD, the build", _built_sets()
     yield "OpenMP", _openmp(compiler)
     yield "nvcc", _nvcc()
-    yield "OpenCL", devices_of("opencl")
-    yield "CUDA", devices_of("cuda")
+    yield from _devices()
     yield from _backends()
 
 
@@ -102,11 +105,9 @@ def _cpu_sets() -> str:
 
 def _built_sets() -> str:
     try:
-        from gint.native.loader import load_native
-
         native = load_native()
-    except ImportError as error:
-        return f"none: {' '.join(str(error).split())}"
+    except NativeMissingError as error:
+        return f"none: {error.reason}"
     sets = [
         name + ("" if usable else " (not on this CPU)")
         for name, usable in native.instruction_sets()
@@ -138,28 +139,32 @@ def _nvcc() -> str:
     return _version_of(path)
 
 
-def devices_of(driver: str) -> str:
-    """What `devices.py` finds, in a process of its own: a driver may hang, or crash."""
-    done = _run([sys.executable, "-P", str(Path(__file__).with_name("devices.py")), driver])
-    if isinstance(done, str):
-        return f"the driver {done}"
-    if done.returncode < 0:
-        return f"the driver crashed (signal {-done.returncode})"
-    if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return f"the driver failed: {why}"
-    return done.stdout.strip()
+def _devices() -> Iterator[tuple[str, str]]:
+    """What the drivers know that backends use, by the drivers' names."""
+    for name, entry in registry.BACKENDS.items():
+        if importlib.util.find_spec(f"{entry.folder}.devices"):
+            yield import_module(f"{entry.folder}.devices").DRIVER, devices_of(name)
+
+
+def devices_of(backend: str) -> str:
+    """The platforms and devices that a backend's driver knows, or why there are none."""
+    try:
+        module = f"{registry.entry(backend).folder}.devices"
+        found = probing.list_in_subprocess(module, PATIENCE_S)
+    except probing.NoAnswerError as error:
+        return str(error)
+    lines = [found.reason] if found.reason else []
+    for known in found.platforms:
+        none = f"no device: {known.reason}".removesuffix(": ")
+        lines += [known.name, *(f"  {words}" for words in known.devices or (none,))]
+    return "\n".join(lines)
 
 
 def _backends() -> Iterator[tuple[str, str]]:
     """What the backends themselves answer."""
-    from gint.backend import registry
-
     if importlib.util.find_spec("numpy") is None:
         yield "backends", "none is usable: NumPy is not installed (pip install numpy)"
         return
-
-    from .commands import way_out
 
     for name in registry.names():
         answer = registry.probe(name)

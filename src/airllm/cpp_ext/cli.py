@@ -14,7 +14,7 @@ from typing import NoReturn
 from gint.backend import registry
 from gint.host.configuration import AUTO, ConfigurationError
 
-from .commands import CommandError
+from .errors import CommandError
 
 #: Command -> (module and function that does it, help).
 _COMMANDS = {

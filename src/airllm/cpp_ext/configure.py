@@ -12,6 +12,7 @@ import os
 import sys
 from dataclasses import replace
 
+from airllm.commands import way_out
 from gint.backend import registry
 from gint.host import configuration
 from gint.host.configuration import (
@@ -21,8 +22,6 @@ from gint.host.configuration import (
     ConfigurationError,
     Location,
 )
-
-from .commands import way_out
 
 
 def run(options: argparse.Namespace) -> None:

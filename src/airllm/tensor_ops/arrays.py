@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gint.host import memory
+from gint.program.regions import Region, overlaps_itself
 
 from .backend import active
 
@@ -142,23 +143,11 @@ def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
         raise ValueError("out is not aligned, or not in this machine's byte order.")
     if _is_torch(out) and out.is_neg():
         raise ValueError("out is a view that negates lazily; pass a tensor of its own.")
-    if not _lies_apart(found.array):
-        raise ValueError(f"out has elements that share memory: strides {found.array.strides}.")
+    a = found.array
+    if overlaps_itself(Region(0, a.itemsize, a.shape, a.strides)):
+        raise ValueError(f"out has elements that share memory: strides {a.strides}.")
     found.restore = lambda _: out
     return found
-
-
-def _lies_apart(array: Any) -> bool:
-    """Whether each dimension steps over all that the ones with smaller steps reach."""
-    if array.size == 0:
-        return True
-    reach = array.itemsize
-    steps = [abs(step) for step in array.strides]
-    for step, length in sorted(zip(steps, array.shape, strict=True)):
-        if length > 1 and step < reach:
-            return False
-        reach += (length - 1) * step
-    return True
 
 
 def check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...], why: str = "") -> None:

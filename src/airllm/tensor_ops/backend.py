@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from airllm.cpp_ext.commands import BUILD, command_line
+from airllm.commands import build_line, command_line, way_out
 from gint.backend import registry
 from gint.backend.protocol import Backend
 from gint.host import configuration, selection
@@ -38,14 +38,12 @@ def _import_error(error: selection.BackendNotUsableError) -> ImportError:
     else:
         undo = f"unset {configuration.BACKEND_VARIABLE}"
     if not error.probe.built:
-        build = command_line(BUILD[error.backend])
-        return ImportError(
-            f"No module named {module!r}\nBuild the backend: {build}, or {undo}.", name=module
-        )
+        build = build_line(error.backend, error.probe)
+        ways = f"Build the backend: {build}, or {undo}." if build else f"Get it, or {undo}."
+        return ImportError(f"No module named {module!r}\n{ways}", name=module)
+    words = f"{error.probe.reason} {way_out(error.backend, error.probe)}".strip()
     return ImportError(
-        f"{module} is built, and not usable here: {error.probe.reason} {error.probe.remedy}".strip()
-        + f"\nMake it usable, or {undo}.",
-        name=module,
+        f"{module} is built, and not usable here: {words}\nMake it usable, or {undo}.", name=module
     )
 
 

@@ -11,6 +11,7 @@ from gint.host.frontend import Builder
 from .activations import gated
 from .arrays import Operand, beside, check_rank, check_shape, empty, take, take_out
 from .backend import active
+from .dense import multiplier
 from .launches import run
 
 #: Names of `feed_forward`'s activations -> those of airllm.tensor_ops.activations.
@@ -73,10 +74,10 @@ def feed_forward(
 
 
 def product(a: Any, b: Any, out: Any = None) -> Any:
-    """a @ b for float32 arrays: by the library of where they lie, or of the active backend's."""
+    """a @ b for float32 arrays: by the library of where they lie, or one for the active backend."""
     b = beside(b, a)
-    multiply = getattr(active(), "matmul", None)
-    if multiply is None or not isinstance(a, np.ndarray):
+    multiply = multiplier(active()) if isinstance(a, np.ndarray) else None
+    if multiply is None:
         if out is None:
             shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
             out = empty(shape, a.dtype, a)

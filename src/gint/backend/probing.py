@@ -1,10 +1,10 @@
 """Asking for devices in a process of its own: a broken driver may crash or hang it, not us.
 
-    python -m gint.backend.probing MODULE KEY
+    python -m gint.backend.probing MODULE FUNCTION [KEY]
 
-imports MODULE, calls its `probe_device()`, prints the Probe as JSON and leaves it in the user's
-cache, under KEY: what the answer depends on (drivers, packages). What is usable is not asked again
-under the same key, what is not after ten minutes.
+imports MODULE, calls FUNCTION() and prints what it returns as JSON. With KEY that is a Probe, which
+is also left in the user's cache under what it depends on (drivers, packages): what is usable is not
+asked again under the same key, what is not after ten minutes.
 
 A probe waits a second (GINT_PROBE_SECONDS). What takes longer, such as a first kernel build on a
 slow machine, goes on in the background for a while and leaves its answer for the next process.
@@ -24,8 +24,9 @@ import time
 from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from .protocol import Probe
+from .protocol import Listing, Platform, Probe
 
 VARIABLE = "GINT_PROBE_SECONDS"
 _SECONDS = 1.0
@@ -42,32 +43,67 @@ def cache_directory() -> Path:
     return Path(base) / "gint"
 
 
+class NoAnswerError(RuntimeError):
+    """Nothing came back: `reason` and `remedy` are sentences; `died`, and would again, at once."""
+
+    def __init__(self, reason: str, remedy: str = "", died: bool = False) -> None:
+        super().__init__(f"{reason} {remedy}".strip())
+        self.reason, self.remedy, self.died = reason, remedy, died
+
+
 def probe_in_subprocess(module: str, key: str) -> Probe:
     """The answer of `module`'s probe_device(): the one kept under `key`, or asked for now."""
     kept = _kept(module, key)
     if kept is not None:
         return kept
-    limit = _limit()
+    try:
+        return Probe(**_ask(_limit(), module, "probe_device", key))
+    except NoAnswerError as error:
+        answer = Probe(False, error.reason, remedy=error.remedy)
+        if error.died:
+            _keep(module, key, answer, time.time() + _DOUBTFUL_SECONDS)
+        return answer
+
+
+def list_in_subprocess(module: str, seconds: float) -> Listing:
+    """What `module`'s list_platforms() finds now. Raises NoAnswerError after some seconds, too."""
+    platforms, why_none = _ask(seconds, module, "list_platforms")
+    return Listing(
+        tuple(Platform(name, tuple(devices), reason) for name, devices, reason in platforms),
+        why_none,
+    )
+
+
+def _ask(seconds: float, *request: str) -> Any:
+    """What a process prints that is started as above. Raises NoAnswerError."""
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gint.backend.probing", module, key],
+            [sys.executable, "-P", "-m", "gint.backend.probing", *request],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        return Probe(False, f"no process could be started to ask for devices: {error}.")
+        raise NoAnswerError(f"no process could be started to ask for devices: {error}.") from error
     try:
-        out, err = process.communicate(timeout=limit)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         _unfinished.append(process)
-        return Probe(
-            False,
-            f"asking for devices took more than {limit:g} s.",
-            remedy="It goes on in the background: try again in a minute. If that does not help, "
+        raise NoAnswerError(
+            f"asking for devices took more than {seconds:g} s.",
+            "It goes on in the background: try again in a minute. If that does not help, "
             "a driver hangs; `clinfo` or `nvidia-smi` show which.",
-        )
-    return _answer(module, key, process.returncode, out, err)
+        ) from None
+    if process.returncode == 0 and out.strip():
+        return json.loads(out.strip().splitlines()[-1])
+    words = err.strip().splitlines()[-1:] or ["it said nothing"]
+    status = process.returncode
+    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed: {words[0]}"
+    raise NoAnswerError(
+        f"the process that asks for devices {how}.",
+        "A driver is broken: remove or update the one installed last.",
+        died=True,
+    )
 
 
 def _limit() -> float:
@@ -76,21 +112,6 @@ def _limit() -> float:
     except ValueError:
         return _SECONDS
     return min(seconds, _BACKGROUND_SECONDS) if seconds >= 0 else _SECONDS
-
-
-def _answer(module: str, key: str, status: int, out: str, err: str) -> Probe:
-    lines = out.strip().splitlines()
-    if status == 0 and lines:
-        return Probe(**json.loads(lines[-1]))
-    words = err.strip().splitlines()[-1:] or ["it said nothing"]
-    how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed: {words[0]}"
-    answer = Probe(
-        False,
-        f"the process that asks for devices {how}.",
-        remedy="A driver is broken: remove or update the one installed last.",
-    )
-    _keep(module, key, answer, time.time() + _DOUBTFUL_SECONDS)
-    return answer
 
 
 def _file(module: str) -> Path:
@@ -119,17 +140,18 @@ def _keep(module: str, key: str, answer: Probe, until: float) -> None:
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) != 2:
-        print("usage: python -m gint.backend.probing MODULE KEY", file=sys.stderr)
+    if len(argv) not in (2, 3):
+        print("usage: python -m gint.backend.probing MODULE FUNCTION [KEY]", file=sys.stderr)
         return 2
-    module, key = argv
+    module, function, *key = argv
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends a call that hangs in a driver, too
         signal.alarm(_BACKGROUND_SECONDS)
-    answer = import_module(module).probe_device()
-    _keep(module, key, answer, 0 if answer.usable else time.time() + _DOUBTFUL_SECONDS)
+    answer = getattr(import_module(module), function)()
+    if key:
+        _keep(module, key[0], answer, 0 if answer.usable else time.time() + _DOUBTFUL_SECONDS)
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps(asdict(answer)), flush=True)
+        print(json.dumps(answer, default=asdict), flush=True)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from gint.isa.dtypes import DTYPES
 from gint.isa.limits import MAX_SLOTS
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether a backend is usable here; `reason` says why or why not, `description` on what.
+    """Whether a backend is usable here, as data; whoever shows it puts the words together.
 
-    Where it is not: `built` False says that its own binary or package is missing (as opposed to a
-    device), `remedy` is a sentence on how to get it. `cpu_only`: all its devices are the CPUs that
-    `cpp` runs on too.
+    reason       a sentence: why, or why not
+    description  on what it runs, for a reader
+    device       which of its devices that is, for its own use; "" where there is no choice
+    built        False says that its own binary or package is missing (as opposed to a device)
+    remedy       where it is not usable, a sentence on what helps that holds for every reader
+    command      ... or the command of gint's own that builds what is missing or out of date. Who
+                 has commands of another name says those
+    cpu_only     all its devices are the CPUs that `cpp` runs on too
     """
 
     usable: bool
@@ -31,6 +36,23 @@ class Probe:
     built: bool = True
     remedy: str = ""
     cpu_only: bool = False
+    device: str = ""
+    command: str = ""
+
+
+class Platform(NamedTuple):
+    """A driver, and the devices it knows, each in words; `reason` says why there is none."""
+
+    name: str
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Listing(NamedTuple):
+    """All platforms that a backend could find devices on; `reason` says why there is none."""
+
+    platforms: tuple[Platform, ...] = ()
+    reason: str = ""
 
 
 #: The names of all types a program may compute in.
@@ -105,6 +127,10 @@ def describe(
 class Memory(Protocol):
     """Memory that the host cannot address, of a backend whose `device` is not "cpu"."""
 
+    @property
+    def ordinal(self) -> int:
+        """Of the device whose memory it is, torch's index: the one NumPy arrays go to."""
+
     def upload(self, array: np.ndarray) -> Any:
         """A copy on the device; it offers `__cuda_array_interface__`."""
 
@@ -121,9 +147,8 @@ class Memory(Protocol):
 class Backend(Protocol):
     """What every interpreter offers.
 
-    `device` is the torch device type in whose memory the pointers of a binding lie. Optional are
-    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory), and
-    `matmul(a, b)`, dense products of NumPy arrays by a library of the device's (default: NumPy's).
+    `device` is the torch device type in whose memory the pointers of a binding lie. Optional is
+    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory).
     """
 
     name: str

@@ -17,7 +17,7 @@ from gint.native.loader import build_error
 
 from . import configuration, selection
 
-_PACKAGES = ("numpy", "torch", "pyopencl", "cuda-bindings")
+_PACKAGES = ("numpy", "torch")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -37,12 +37,12 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "gint", __version__
     yield "python", f"{platform.python_version()} ({sys.executable})"
     yield "platform", platform.platform()
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *(e.package for e in registry.BACKENDS.values() if e.package)):
         yield package, _version(package)
     for name in registry.names():
         answer = registry.probe(name)
         state = "usable" if answer.usable else "not usable"
-        words = [answer.description or answer.reason, answer.remedy]
+        words = [answer.description or answer.reason, selection.way_out(answer)]
         yield f"backend {name}", f"{state}: {' '.join(w for w in words if w)}"
     yield "configuration", _configuration()
     yield "NumPy arrays", _choice(selection.choose)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from gint.backend import registry
 from gint.backend.protocol import Backend, Probe
-from gint.backend.registry import HOME, LAST_RESORT, names
+from gint.backend.registry import LAST_RESORT, names
 
 from . import configuration
 from .configuration import AUTO, BACKEND_VARIABLE, Configuration, ConfigurationError
@@ -31,11 +31,18 @@ class BackendNotUsableError(ImportError):
 
     def __init__(self, backend: str, probe: Probe, demand: str) -> None:
         self.backend, self.probe, self.demand = backend, probe, demand
-        remedy = f" {probe.remedy}" if probe.remedy else ""
+        words = " ".join(filter(None, (probe.reason, way_out(probe))))
         super().__init__(
-            f"The backend {backend!r} is not usable here: {probe.reason}{remedy}\n"
+            f"The backend {backend!r} is not usable here: {words}\n"
             f"It must be used because {demand}. Usable here: {', '.join(registry.usable())}."
         )
+
+
+def way_out(probe: Probe) -> str:
+    """What makes a backend usable that is not, as gint says it: a sentence, "" if none is known."""
+    if probe.remedy or not probe.command:
+        return probe.remedy
+    return f"Build it{' again' if probe.built else ''}: {probe.command}."
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def demanded(name: str | None = None) -> tuple[str, str] | None:
         found = forced, "force_backend asks for it"
     else:
         return None
-    registry.module_of(found[0])
+    registry.entry(found[0])
     return found
 
 
@@ -162,5 +169,5 @@ def _candidates(wish: Configuration) -> Iterator[tuple[str, str]]:
 def _homes(device: str, preferred: str) -> Iterator[tuple[str, str]]:
     if preferred != AUTO and registry.backend(preferred).device == device:
         yield preferred, "it is the preferred backend"
-    if device in HOME:
-        yield HOME[device], f"torch tensors on {device} stay where they live"
+    for name in registry.serving(device):
+        yield name, f"torch tensors on {device} stay where they live"

@@ -54,7 +54,7 @@ _PER_REGISTER = (
 #: Places the second operand of a direct opcode may be in.
 SOURCES = ("ACC", "IMM", "ROW", *(f"R{k}" for k in range(MAX_REGISTERS)))
 
-#: Fields of the record a launch hands to the device, 64 bits each (device/plan.py fills it).
+#: Fields of a dispatch's record, 64 bits each (device/dispatches.py fills them).
 RECORD = (
     "ROWS",  # points of the outer axes
     "INNER",  # points of the inner axes

@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+#: What builds the module in the folder of a checkout.
+BUILD_COMMAND = "python scripts/gint_build.py inplace"
 _HERE = Path(__file__).parent
 _NATIVE = f"{__package__}._native"
 _SPINS = "GOMP_SPINCOUNT"
@@ -27,11 +29,12 @@ _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")  # of modules for this very Pyt
 class NativeMissingError(ImportError):
     """The C++ interpreter is not usable here; the message says why.
 
-    `remedy` says what to do. `built`: the module is there, and something else is missing.
+    `remedy` says what to do, or is empty: then BUILD_COMMAND does it. `built`: the module is there,
+    and something else is missing.
     """
 
     def __init__(self, reason: str, remedy: str, built: bool) -> None:
-        super().__init__(f"{reason}\n{remedy}")
+        super().__init__(f"{reason}\n{remedy or f'Build it in a checkout: {BUILD_COMMAND}.'}")
         self.reason, self.remedy, self.built = reason, remedy, built
 
 
@@ -76,7 +79,7 @@ def _explain(error: ImportError) -> NativeMissingError:
             "Install it (Debian, Ubuntu: apt-get install libgomp1), or torch, which brings one.",
             built=True,
         )
-    remedy = "Build it: python setup.py build_ext --inplace (in cpp_ext/ of a checkout)."
+    remedy = ""
     present = sorted(path.name for path in _HERE.glob("_native.*"))
     if present:
         reason = f"the native module cannot be loaded: {error} (present: {', '.join(present)})."

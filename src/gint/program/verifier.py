@@ -18,7 +18,7 @@ from gint.isa.opcodes import exists_for
 
 from .binding import Binding, SlotBinding
 from .model import Program, Section, Slot
-from .overlap import Region, disjoint, overlaps_itself
+from .regions import Region, disjoint, overlaps_itself, slot_region
 from .text import NAME, format_instruction
 
 _RUNNABLE = (SectionKind.MAP, SectionKind.REDUCE, SectionKind.SCALAR)
@@ -238,9 +238,8 @@ def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:
     _verify_counts(p, binding)
     regions = []
     for n, (slot, bound) in enumerate(zip(p.slots, binding.slots, strict=True)):
-        extents = tuple(binding.extents[a] for a in slot.axes)
-        region = _region(slot, bound, extents)
-        if 0 in extents or n not in p.slots_used:
+        region = _region(slot, bound, binding.extents)
+        if 0 in region.extents or n not in p.slots_used:
             continue
         _verify_bounds(slot, bound, region)
         regions.append((slot, region))
@@ -309,9 +308,7 @@ def _region(slot: Slot, bound: SlotBinding, extents: tuple[int, ...]) -> Region:
     for value in (bound.pointer, bound.storage_bytes, bound.offset, *bound.strides):
         if not _is_int64(value):
             raise VerificationError(f"Slot {slot.name!r} is bound with {value!r}: no int64.")
-    size = slot.dtype.itemsize
-    steps = tuple(s * size for s in bound.strides)
-    return Region(bound.pointer + bound.offset * size, size, extents, steps)
+    return slot_region(slot, extents, bound.offset, bound.strides, bound.pointer)
 
 
 def _verify_bounds(slot: Slot, bound: SlotBinding, region: Region) -> None:

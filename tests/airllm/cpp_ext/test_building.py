@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airllm.cpp_ext import building
-from airllm.cpp_ext.commands import CommandError
+from airllm.cpp_ext.errors import CommandError
 from gint.backend import registry
 from gint.backend.protocol import Probe
 from tests.airllm.cpp_ext.trees import Tree

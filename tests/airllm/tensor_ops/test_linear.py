@@ -32,11 +32,7 @@ def test_product_is_numpys_in_memory_of_its_own_or_in_out(shapes):
 
 
 def test_a_device_with_a_library_multiplies_there(monkeypatch):
-    class Device:
-        def matmul(self, a, b):
-            return a @ b + 100
-
-    monkeypatch.setattr(linear, "active", Device)
+    monkeypatch.setattr(linear, "multiplier", lambda backend: lambda a, b: a @ b + 100)
     np.testing.assert_array_equal(product(A, A.T), A @ A.T + 100)
     out = np.zeros((2, 2), np.float32)
     assert product(A, A.T, out=out) is out

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "arrays.h"
+#include "program/regions.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -23,13 +24,12 @@ struct Range {
 
 // The bytes from the first to the last that an element has.
 Range range_of(const Array &a) {
-    Range all{a.address(), a.address() + a.plain_size()};
+    int64_t low = 0, high = int64_t(a.plain_size());
     for (int d = 0; d < a.rank(); d++) {
         if (a.length(d) == 0) return {a.address(), a.address()};
-        const int64_t span = (a.length(d) - 1) * a.stride(d);
-        (span < 0 ? all.low : all.high) += uint64_t(span);
+        extend(low, high, a.length(d), a.stride(d));
     }
-    return all;
+    return {a.address() + uint64_t(low), a.address() + uint64_t(high)};
 }
 
 } // namespace

@@ -89,7 +89,7 @@ def test_without_any_compiler_there_is_a_sentence(monkeypatch):
     monkeypatch.setattr("gint.kernel.interpreter.cuda.backend._is_installed", lambda: True)
     answer = registry.backend("cuda").probe()
     assert (answer.usable, answer.built) == (False, False)
-    assert answer.remedy == "Build it: python setup.py build_cuda."
+    assert (answer.command, answer.remedy) == (build.COMMAND, "")
 
 
 def test_without_the_bindings_there_is_a_sentence(monkeypatch):

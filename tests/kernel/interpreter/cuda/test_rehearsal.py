@@ -133,8 +133,8 @@ def test_the_next_tile_is_asked_for_ahead(rehearsal):
     code = (
         START
         + """
-from gint.kernel.interpreter.device import plan
-plan.MAP_GROUPS = 1
+from gint.kernel.interpreter.device import dispatches
+dispatches.MAP_GROUPS = 1
 x = np.arange(2048 * 7 + 1001, dtype=np.float32)
 for x in (x, x[::-1], np.broadcast_to(x[:1], x.shape)):
     print(np.array_equal(executor.run(SCALE, backend="cuda", x=x)[0], x * 2))

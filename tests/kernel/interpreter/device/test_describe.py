@@ -94,7 +94,7 @@ map
     7  STORE            s[y] f32
     8  NEXT             1
     9  END
-launches
+dispatches
   axes   extent  of  bytes:  x  y
   inner    5000  n           2  4
   lane axis n, along threads; 1 row of 5000 points
@@ -146,7 +146,7 @@ map
    28  STORE             s[y] f32
    29  NEXT              23
    30  END
-launches
+dispatches
   axes   extent  of    bytes:       x       y
   outer       3  rows          400000  400000
   inner  100000  cols               4       4
@@ -197,7 +197,7 @@ scalar
    17  GET_ROW             row[1]
    18  STORE               s[y] i64
    19  END
-launches
+dispatches
   axes   extent  of    bytes:    x  y
   outer     600  rows          400  8
   inner     100  cols            4  0
@@ -221,7 +221,7 @@ def test_positions_that_32_bits_do_not_hold_are_planned_in_wider_words():
 
 
 def test_nothing_to_do_is_no_launch():
-    assert described(SOFTMAX, 0, 5).endswith("\nlaunches: none\n")
+    assert described(SOFTMAX, 0, 5).endswith("\ndispatches: none\n")
 
 
 def test_a_binding_that_may_not_run_is_not_described():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gint.backend.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.device import kernel
 from gint.kernel.interpreter.device.build import Build
-from gint.kernel.interpreter.device.kernel import Apart, DeviceKernel
+from gint.kernel.interpreter.device.kernel import DeviceKernel, PointerCheck
 from gint.program import Binding, SlotBinding, VerificationError, assemble, verify
 
 ADD = verify(
@@ -35,18 +35,18 @@ HERE, THERE = 1 << 20, 1 << 21
 
 
 class Recorder:
-    """A device whose launches return `flag`."""
+    """A dispatcher whose launches return `flag`."""
 
     def __init__(self, flag: int = 0) -> None:
         self.flag = flag
-        self.readied: list[int] = []
+        self.bound: list[int] = []
         self.launched: list[tuple[tuple[int, ...], dict[str, Any]]] = []
 
     def build_for(self, word_bits: int) -> Build:
         return Build(word_bits)
 
-    def ready(self, made, build, verified):
-        self.readied.append(build.word_bits)
+    def bind(self, dispatches, build, verified):
+        self.bound.append(build.word_bits)
 
         def run(*pointers: int, **how: Any) -> int:
             self.launched.append((pointers, how))
@@ -66,7 +66,7 @@ def test_a_prepared_launch_takes_pointers_and_passes_on_what_is_named():
     assert launch(HERE, THERE, stream=7) == 4
     assert launch(THERE, HERE) == 4
     assert device.launched == [((HERE, THERE), {"stream": 7}), ((THERE, HERE), {})]
-    assert device.readied == [32]
+    assert device.bound == [32]
 
 
 def test_what_never_fits_is_refused_when_it_is_prepared():
@@ -102,7 +102,7 @@ def test_an_empty_launch_runs_nothing():
     device = Recorder()
     launch = DeviceKernel(ADD, device).prepare((0, 8), (1.0,), SLOTS)
     assert launch(HERE, THERE) == 0
-    assert device.readied == device.launched == []
+    assert device.bound == device.launched == []
 
 
 def test_positions_beyond_32_bits_take_the_wider_build():
@@ -110,7 +110,7 @@ def test_positions_beyond_32_bits_take_the_wider_build():
     big = (1 << 34, 0, (1 << 16, 1))
     launch = DeviceKernel(ADD, device).prepare((1 << 16, 1 << 16), (1.0,), (big, big))
     launch(1 << 40, 1 << 41)
-    assert device.readied == [64]
+    assert device.bound == [64]
 
 
 def test_an_error_known_at_launch_is_in_the_flag_of_each():
@@ -137,16 +137,16 @@ map
 # Launches that were not prepared
 
 
-def test_a_layout_that_comes_again_is_planned_once():
+def test_a_layout_that_comes_again_is_bound_once():
     device = Recorder()
     made = DeviceKernel(ADD, device)
     made.launch(binding())
     made.launch(binding(x=THERE, y=HERE))
-    assert len(device.readied) == 1
+    assert len(device.bound) == 1
     made.launch(binding(params=(2.0,)))
     made.launch(binding(params=(0.0,)))
     made.launch(binding(params=(-0.0,)))
-    assert len(device.readied) == 4
+    assert len(device.bound) == 4
     assert [pointers for pointers, _ in device.launched[:2]] == [(HERE, THERE), (THERE, HERE)]
 
 
@@ -156,9 +156,9 @@ def test_only_some_layouts_are_remembered():
     for n in range(kernel._RECENT + 1):
         made.launch(binding(params=(float(n),)))
     made.launch(binding(params=(float(kernel._RECENT),)))
-    assert len(device.readied) == kernel._RECENT + 1
+    assert len(device.bound) == kernel._RECENT + 1
     made.launch(binding(params=(0.0,)))  # the oldest is gone
-    assert len(device.readied) == kernel._RECENT + 2
+    assert len(device.bound) == kernel._RECENT + 2
 
 
 def test_a_launch_is_verified_each_time():
@@ -188,9 +188,9 @@ def covered(pointer: int, extents, slot) -> set[int]:
     *[st.tuples(st.integers(0, 20), st.integers(-9, 9), st.integers(-5, 5))] * 2,
     *[st.integers(-2, 400)] * 2,
 )
-def test_apart_is_no_byte_in_common(extents, x, y, p, q):
+def test_pointers_that_fit_have_no_byte_in_common(extents, x, y, p, q):
     slots = tuple((1 << 20, offset, strides) for offset, *strides in (x, y))
-    if Apart(ADD, extents, slots)((p, q)) and 0 not in extents:
+    if PointerCheck(ADD, extents, slots).fits((p, q)) and 0 not in extents:
         assert p > 0
         assert q > 0
         assert p % 4 == q % 4 == 0
@@ -198,20 +198,20 @@ def test_apart_is_no_byte_in_common(extents, x, y, p, q):
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.booleans())
-def test_neighbours_are_apart(rows, columns, is_reversed):
+def test_neighbours_fit(rows, columns, is_reversed):
     """One tensor ends where the next begins."""
     slots = ((1 << 20, 0, (columns, 1)),) * 2
     pointers = (HERE, HERE + 4 * rows * columns)
-    apart = Apart(ADD, (rows, columns), slots)
-    assert apart(pointers[::-1] if is_reversed else pointers)
-    assert not apart((HERE, HERE + 4 * rows * columns - 4))
+    check = PointerCheck(ADD, (rows, columns), slots)
+    assert check.fits(pointers[::-1] if is_reversed else pointers)
+    assert not check.fits((HERE, HERE + 4 * rows * columns - 4))
 
 
 def test_ways_of_sharing_that_were_verified_are_remembered_up_to_a_bound():
-    apart = Apart(ADD, EXTENTS, SLOTS)
+    check = PointerCheck(ADD, EXTENTS, SLOTS)
     for n in range(kernel._MAX_PROVEN + 1):
-        assert not apart((HERE, HERE + 4 * n))
-        apart.remember((HERE, HERE + 4 * n))
-    assert all(apart((THERE, THERE + 4 * n)) for n in range(kernel._MAX_PROVEN))
-    assert not apart((HERE, HERE + 4 * kernel._MAX_PROVEN))
-    assert not apart((HERE + 2, HERE + 2)), "aligned all the same"
+        assert not check.fits((HERE, HERE + 4 * n))
+        check.remember((HERE, HERE + 4 * n))
+    assert all(check.fits((THERE, THERE + 4 * n)) for n in range(kernel._MAX_PROVEN))
+    assert not check.fits((HERE, HERE + 4 * kernel._MAX_PROVEN))
+    assert not check.fits((HERE + 2, HERE + 2)), "aligned all the same"

@@ -3,7 +3,8 @@
 import pytest
 
 from gint.kernel.interpreter.device.build import Build
-from gint.kernel.interpreter.device.layout import Axis, arrange
+from gint.kernel.interpreter.device.layout import arrange
+from gint.program.axes import StridedAxis
 
 BUILD = Build()
 
@@ -11,7 +12,7 @@ BUILD = Build()
 def laid_out(extents, *strides, reduced=(), fixed=(), build=BUILD):
     """The layout for float32 slots with a stride per axis (in elements)."""
     axes = [
-        Axis(e, tuple(4 * s[a] if e > 1 else 0 for s in strides), (a,))
+        StridedAxis(e, tuple(4 * s[a] if e > 1 else 0 for s in strides), (a,))
         for a, e in enumerate(extents)
     ]
     return arrange(axes, frozenset(reduced), frozenset(fixed), [4] * len(strides), build)

@@ -55,9 +55,9 @@ map
 
 @pytest.fixture
 def device():
-    from gint.kernel.interpreter.opencl.backend import open_here
+    from gint.kernel.interpreter.opencl.device import open_device
 
-    return open_here()
+    return open_device()
 
 
 def kernel(text):
@@ -68,14 +68,14 @@ def test_shared_memory_is_used_in_place(device):
     import pyopencl as cl
 
     from gint.kernel.interpreter.opencl.backend import BACKEND
-    from gint.kernel.interpreter.opencl.memory import Region
+    from gint.kernel.interpreter.opencl.memory import HostRange
 
     if not device.shares_memory:
         pytest.skip(f"{device.name} has memory of its own")
     data = np.arange(1000, dtype=np.float32)
     start = data.ctypes.data
-    region = Region(start, start + data.nbytes, True, True, (0,))
-    buffer = BACKEND._device.memory().buffer(region)
+    memory = HostRange(start, start + data.nbytes, True, True, (0,))
+    buffer = BACKEND._dispatcher.memory().buffer(memory)
     assert buffer.flags & cl.mem_flags.USE_HOST_PTR
     mapped, _ = cl.enqueue_map_buffer(
         device.queue, buffer, cl.map_flags.READ, 0, (1000,), np.float32
@@ -87,9 +87,9 @@ def test_shared_memory_is_used_in_place(device):
 @settings(max_examples=25)
 @given(st.data())
 def test_a_device_with_memory_of_its_own_gets_copies(data):
-    from gint.kernel.interpreter.opencl.backend import open_here
+    from gint.kernel.interpreter.opencl.device import open_device
 
-    device = open_here()
+    device = open_device()
     verified = data.draw(programs())
     launch = data.draw(launches(verified.program))
     note(disassemble(verified.program))
@@ -283,10 +283,11 @@ def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeyp
 BUILD_SECONDS = """
 from gint.host import executor
 from gint.program import assemble
-from gint.kernel.interpreter.opencl.backend import BACKEND, open_here
+from gint.kernel.interpreter.opencl.backend import BACKEND
+from gint.kernel.interpreter.opencl.device import open_device
 import numpy as np
 executor.run(assemble('''{text}'''), "opencl", x=np.ones(5, np.float32))
-print(*open_here().build_seconds.values())
+print(*open_device().build_seconds.values())
 """
 
 

@@ -126,9 +126,9 @@ def test_a_device_that_builds_no_kernel_is_not_usable(monkeypatch):
 
 @pytest.mark.opencl
 def test_the_device_of_the_probe_is_the_one_that_is_opened():
-    from gint.kernel.interpreter.opencl.backend import open_here
+    from gint.kernel.interpreter.opencl.device import open_device
 
-    assert open_here().name in registry.probe("opencl").description
+    assert open_device().name in registry.probe("opencl").description
 
 
 def test_without_pyopencl_the_way_to_get_it_is_said(monkeypatch):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gint.backend.protocol import Capabilities, Probe
 from gint.isa.generate import checksum
-from gint.native.loader import NativeMissingError, load_native
+from gint.native.loader import BUILD_COMMAND, NativeMissingError, load_native
 from gint.program import (
     AxisKind,
     Binding,
@@ -28,7 +28,10 @@ try:
     _native: Any = load_native()
 except NativeMissingError as error:
     _native = None
-    _MISSING = Probe(False, error.reason, built=error.built, remedy=error.remedy)
+    _MISSING = Probe(
+        False, error.reason, built=error.built, remedy=error.remedy,
+        command="" if error.remedy else BUILD_COMMAND,
+    )  # fmt: skip
 
 
 class CppKernel:
@@ -124,7 +127,7 @@ class CppBackend:
             return Probe(
                 False,
                 "the native module was built from another instruction table.",
-                remedy="Build it again: python setup.py build_ext --inplace.",
+                command=BUILD_COMMAND,
             )
         isa = _native.instruction_set()
         if isa is None:

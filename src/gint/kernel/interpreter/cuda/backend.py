@@ -1,6 +1,6 @@
 """The `cuda` backend: verified programs on NVIDIA GPUs, in the device form they share with opencl.
 
-Knows how a planned launch becomes calls of the driver. Does not know opcodes, torch or CuPy:
+Knows how dispatches become calls of the driver. Does not know opcodes, torch or CuPy:
 pointers, a stream and a way to get scratch memory is all it is given.
 """
 
@@ -20,11 +20,10 @@ from gint.backend.protocol import Capabilities, Probe
 from gint.isa.limits import MAX_SLOTS
 from gint.program import Binding, VerifiedProgram, verify_binding
 
+from ..device.dispatches import DispatchList
 from ..device.kernel import DeviceKernel, NoDevice, Slots
-from ..device.plan import Plan
 from . import build, driver
 from .build import CudaBuild
-from .dense import matmul
 from .driver import Device, bindings, check, device
 from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 
@@ -82,7 +81,7 @@ class CudaKernel:
         """
         ordinal = driver.default_ordinal() if device is None else device
         if ordinal not in self._on:
-            self._on[ordinal] = DeviceKernel(self.verified, _Device(ordinal, self.builds))
+            self._on[ordinal] = DeviceKernel(self.verified, _Dispatcher(ordinal, self.builds))
         return self._on[ordinal].prepare(extents, params, slots)
 
     def describe(
@@ -92,8 +91,8 @@ class CudaKernel:
         return DeviceKernel(self.verified, NoDevice(self.builds)).describe(extents, params, slots)
 
 
-class _Device:
-    """Runs plans on one device (see device.kernel.Device)."""
+class _Dispatcher:
+    """Dispatches on one device (see device.kernel)."""
 
     def __init__(self, ordinal: int, builds: dict[int, CudaBuild]) -> None:
         self.where, self.builds = device(ordinal), builds
@@ -101,8 +100,10 @@ class _Device:
     def build_for(self, word_bits: int) -> CudaBuild:
         return self.builds[word_bits]
 
-    def ready(self, made: Plan, build: Any, verified: VerifiedProgram) -> Callable[..., int]:
-        return Prepared(self.where, build, made).launch
+    def bind(
+        self, dispatches: DispatchList, build: Any, verified: VerifiedProgram
+    ) -> Callable[..., int]:
+        return BoundLaunch(self.where, build, dispatches).launch
 
 
 class _Arguments:
@@ -114,26 +115,26 @@ class _Arguments:
         self.address = ctypes.addressof(self.array)
 
 
-class Prepared:
-    """The launches of one binding on one device, packed: a call sets pointers and launches.
+class BoundLaunch:
+    """The dispatches of a launch on one device, packed: a call sets pointers and enqueues.
 
     The driver copies the arguments while it is called, so that one set of them serves all calls;
     the lock is for threads, because the bindings let go of Python's while they call the driver.
     """
 
-    def __init__(self, where: Device, build: CudaBuild, planned: Plan) -> None:
+    def __init__(self, where: Device, build: CudaBuild, found: DispatchList) -> None:
         self.where = where
-        self.take_flag = flag_reader(where.ordinal) if planned.may_fail else None
-        self.scratch_bytes, self.block = planned.scratch_bytes, build.block
+        self.take_flag = flag_reader(where.ordinal) if found.may_fail else None
+        self.scratch_bytes, self.block = found.scratch_bytes, build.block
         self.lock = Lock()
         self.slots = (ctypes.c_uint64 * MAX_SLOTS)()
         self.scratch = ctypes.c_uint64()
-        self.records = CudaMemory(where).upload(planned.records)
+        self.records = CudaMemory(where).upload(found.records)
         self.calls: list[tuple[Any, int, _Arguments]] = []
-        for launch in planned.launches:
-            arguments = self._arguments(launch.kernel, launch.record_at)
-            function = kernels(where.ordinal, build)[launch.kernel]
-            self.calls.append((function, launch.groups, arguments))
+        for dispatch in found.dispatches:
+            arguments = self._arguments(dispatch.kernel, dispatch.record_at)
+            function = kernels(where.ordinal, build)[dispatch.kernel]
+            self.calls.append((function, dispatch.groups, arguments))
         #: With one device the context of a thread is right or missing, which the driver says.
         self.has_neighbours = driver.device_count() > 1
 
@@ -165,15 +166,15 @@ class Prepared:
     def _enqueue(self, stream: int) -> Any:
         if self.has_neighbours:
             with self.where.current():
-                return self._launch_all(stream)
-        error = self._launch_all(stream)
+                return self._dispatch(stream)
+        error = self._dispatch(stream)
         if error and error.name == "CUDA_ERROR_INVALID_CONTEXT":
             # A thread in which nobody has used CUDA yet.
             with self.where.current():
-                return self._launch_all(stream)
+                return self._dispatch(stream)
         return error
 
-    def _launch_all(self, stream: int) -> Any:
+    def _dispatch(self, stream: int) -> Any:
         launch_kernel, block = bindings().cuLaunchKernel, self.block
         for function, groups, arguments in self.calls:
             (error,) = launch_kernel(
@@ -189,7 +190,7 @@ def kernels(ordinal: int, of: CudaBuild) -> dict[str, Any]:
     """The kernels of a build on a device, loaded once per process."""
     where, api = device(ordinal), bindings()
     image = build.image_for(of, where.capability)
-    with where.aside():
+    with where.without_capture():
         module = check(api.cuModuleLoadData(image), where, "loading the interpreter")
         names = ("gint_run", "gint_combine")
         return {
@@ -206,7 +207,6 @@ class CudaBackend:
     name = "cuda"
     device = "cuda"
     capabilities = Capabilities()
-    matmul = staticmethod(matmul)
 
     def __init__(self, narrow: CudaBuild = build.NARROW, wide: CudaBuild = build.WIDE) -> None:
         self.builds = {32: narrow, 64: wide}
@@ -238,7 +238,7 @@ class CudaBackend:
                 False,
                 f"the CUDA interpreter is not built{stale}.",
                 built=False,
-                remedy="Build it: python setup.py build_cuda.",
+                command=build.COMMAND,
             )
         if driver.is_running():
             answer = driver.probe_device()

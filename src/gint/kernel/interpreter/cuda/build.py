@@ -33,6 +33,8 @@ from gint.kernel.interpreter.device.quantized import ProductsBuild
 from ..device.build import Build, source
 
 HERE = Path(__file__).parent
+#: How nvcc's builds are made.
+COMMAND = f"python -m {__package__}.build"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class CudaBuild(Build):
 
 
 #: Anything to be compiled: `defines`, `text` and `stem`.
-Unit = CudaBuild | ProductsBuild
+Binary = CudaBuild | ProductsBuild
 
 
 #: What the device interpreter is compiled as; docs/gpu.md has the sweep these come from.
@@ -71,7 +73,7 @@ NARROW = CudaBuild(word_bits=32, elements=8, registers=4, block=128, step=1, gro
 WIDE = CudaBuild(word_bits=64, elements=4, registers=4, block=256, step=1, groups_together=2)
 BUILDS = (NARROW, WIDE)
 PRODUCTS = ProductsBuild()
-UNITS: tuple[Unit, ...] = (*BUILDS, PRODUCTS)
+BINARIES: tuple[Binary, ...] = (*BUILDS, PRODUCTS)
 #: Compute capabilities the fatbin has machine code for; the oldest and newest are there as PTX too.
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 OLDEST_NVCC = (12, 8)
@@ -110,9 +112,9 @@ def build_fatbin(
     with tempfile.TemporaryDirectory() as place:
         with ThreadPoolExecutor() as pool:
             made = list(
-                pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), UNITS)
+                pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), BINARIES)
             )
-        paths = tuple(fatbin_path(build, folder) for build in UNITS)
+        paths = tuple(fatbin_path(build, folder) for build in BINARIES)
         for path, (fatbin, _) in zip(paths, made, strict=True):
             _put(fatbin, path)
     for stale in set(folder.glob("*.fatbin")) - set(paths):
@@ -121,13 +123,13 @@ def build_fatbin(
 
 
 def compile_nvcc(
-    nvcc: Path, build: Unit, architectures: Sequence[str], folder: Path
+    nvcc: Path, build: Binary, architectures: Sequence[str], folder: Path
 ) -> tuple[bytes, tuple[Resources, ...]]:
     """One build as a fatbin, and what its kernels use. Raises BuildError."""
     main = folder / f"{build.stem}.cu"
     main.write_text(text_of(build), encoding="utf-8")
     made = main.with_suffix(".fatbin")
-    threads = max(1, (os.cpu_count() or 1) // len(UNITS))
+    threads = max(1, (os.cpu_count() or 1) // len(BINARIES))
     command = [
         str(nvcc), "--fatbin", "-O3", "-w", *options(nvcc_version(nvcc)), "-Xptxas", "-v",
         "--threads", str(threads), *_targets(architectures), "-o", str(made), str(main),
@@ -143,7 +145,7 @@ def options(version: tuple[int, int]) -> list[str]:
     return [*OPTIONS, JUMP_TABLES] if version >= (13, 0) else list(OPTIONS)
 
 
-def text_of(build: Unit) -> str:
+def text_of(build: Binary) -> str:
     """All of the source of one build: its numbers first."""
     numbers = [f"#define {name} {value}\n" for name, value in build.defines.items()]
     return "".join(numbers) + build.text
@@ -157,14 +159,14 @@ def _targets(architectures: Sequence[str]) -> list[str]:
     return [*flags, *(f"-gencode=arch=compute_{n},code=compute_{n}" for n in ends)]
 
 
-def image_for(build: Unit, capability: tuple[int, int]) -> bytes:
+def image_for(build: Binary, capability: tuple[int, int]) -> bytes:
     """What the driver is to load for a build: nvcc's, or NVRTC's for this capability, made now if
     it has not been before. Raises BuildError."""
     fatbin = find_fatbin(build)
     return build_for(build, capability) if fatbin is None else fatbin.read_bytes()
 
 
-def build_for(build: Unit, capability: tuple[int, int]) -> bytes:
+def build_for(build: Binary, capability: tuple[int, int]) -> bytes:
     """Machine code for one compute capability by NVRTC, from the user's cache where it has been
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
@@ -178,7 +180,7 @@ def build_for(build: Unit, capability: tuple[int, int]) -> bytes:
     return code
 
 
-def cached_path(build: Unit, architecture: str) -> Path:
+def cached_path(build: Binary, architecture: str) -> Path:
     """Where this NVRTC's build for an architecture is kept."""
     version = ".".join(map(str, _nvrtc_version()))
     name = f"{build.stem}-{key(build)}-{architecture}-nvrtc{version}.cubin"
@@ -263,19 +265,19 @@ def cache_folder() -> Path:
     return cache_directory() / "cuda"
 
 
-def fatbin_path(build: Unit, folder: Path = HERE) -> Path:
+def fatbin_path(build: Binary, folder: Path = HERE) -> Path:
     """Where nvcc's build of these very sources is put."""
     return folder / f"{build.stem}-{key(build)}.fatbin"
 
 
-def find_fatbin(build: Unit) -> Path | None:
+def find_fatbin(build: Binary) -> Path | None:
     """nvcc's build, beside this file or in the user's cache; None where there is none."""
     paths = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
     return next((path for path in paths if path.exists()), None)
 
 
 def is_built() -> bool:
-    return all(find_fatbin(build) is not None for build in UNITS)
+    return all(find_fatbin(build) is not None for build in BINARIES)
 
 
 def has_stale_build() -> bool:
@@ -284,7 +286,7 @@ def has_stale_build() -> bool:
 
 
 @cache
-def key(build: Unit) -> str:
+def key(build: Binary) -> str:
     """The digest of the source, which holds the instruction table's checksum, and the options."""
     made_of = f"{OPTIONS}{JUMP_TABLES}{text_of(build)}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:16]

@@ -17,10 +17,12 @@ from typing import Any
 
 from gint.backend.protocol import Probe
 
+from .build import COMMAND
+from .devices import LIBRARY
+
 #: The oldest compute capability the interpreter is built for (Turing).
 OLDEST = (7, 5)
 
-_LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 #: After one of these nothing can run in the context any more; CUDA calls them sticky.
 _STICKY = (
     "CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_LAUNCH_TIMEOUT",
@@ -96,8 +98,8 @@ def failure(error: Any, device: Device, doing: str) -> CudaError:
     if error.name in _NOT_LOADABLE:
         return CudaError(
             f"{device} cannot run the interpreter as it was built: {_words(error)}.\n"
-            f"The driver is one for CUDA {_version(bindings())}. Build it again (python setup.py "
-            "build_cuda) with a toolkit that is no newer, or update the driver."
+            f"The driver is one for CUDA {_version(bindings())}. Build it again ({COMMAND}) with a "
+            "toolkit that is no newer, or update the driver."
         )
     return CudaError(f"{device} refused {doing}: {_words(error)}.")
 
@@ -154,7 +156,7 @@ class Device:
                 driver.cuCtxPopCurrent()
 
     @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
+    def without_capture(self) -> Iterator[None]:
         """`current`, for work that no stream sees: memory, copies, modules.
 
         A CUDA graph that this thread captures, or another in torch's default mode, would be
@@ -199,7 +201,7 @@ def default_ordinal() -> int:
 def is_running() -> bool:
     """Whether this process uses the driver already: then asking it is safe and quick."""
     try:
-        ctypes.CDLL(_LIBRARY, mode=os.RTLD_NOLOAD)
+        ctypes.CDLL(LIBRARY, mode=os.RTLD_NOLOAD)
         error, _ = bindings().cuDeviceGetCount()
     except (OSError, AttributeError, ImportError):
         return False
@@ -209,9 +211,9 @@ def is_running() -> bool:
 def probe_device() -> Probe:
     """Asks the driver: is there a device, and is it new enough? Raises nothing."""
     try:
-        ctypes.CDLL(_LIBRARY)
+        ctypes.CDLL(LIBRARY)
     except OSError:
-        return Probe(False, f"no NVIDIA driver is installed: there is no {_LIBRARY}.")
+        return Probe(False, f"no NVIDIA driver is installed: there is no {LIBRARY}.")
     try:
         driver = bindings()
         (error,) = driver.cuInit(0)
@@ -249,7 +251,7 @@ def _version(driver: Any) -> str:
 
 def state() -> str:
     """What an answer of the driver's depends on: the key under which it is cached."""
-    parts = [os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.environ.get("LD_LIBRARY_PATH", "")]
+    parts = [os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.environ.get("LDLIBRARY_PATH", "")]
     with contextlib.suppress(PackageNotFoundError):  # the module may be there without its facts
         parts.append(version("cuda-bindings"))
     with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ class DeviceArray:
         self.where, self.nbytes = where, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         self.pointer = 0
         if self.nbytes:
-            with where.aside():
+            with where.without_capture():
                 found = bindings().cuMemAlloc(self.nbytes)
             self.pointer = int(check(found, where, f"an array of {self.nbytes} bytes"))
 
@@ -50,7 +50,7 @@ class DeviceArray:
     def __del__(self, is_exiting: Callable[[], bool] = is_finalizing) -> None:
         # When Python exits, names of this module may be gone; memory goes with the process.
         if getattr(self, "pointer", 0) and not is_exiting():
-            with contextlib.suppress(CudaError), self.where.aside():
+            with contextlib.suppress(CudaError), self.where.without_capture():
                 bindings().cuMemFree(self.pointer)  # waits for what still uses it
 
 
@@ -88,12 +88,16 @@ class CudaMemory:
     def __init__(self, where: Device | None = None) -> None:
         self.where = where or device(default_ordinal())
 
+    @property
+    def ordinal(self) -> int:
+        return self.where.ordinal
+
     def upload(self, array: np.ndarray) -> DeviceArray:
         made = self.allocate(array.shape, array.dtype)
         source = np.ascontiguousarray(array)
         if made.nbytes:
             doing = f"copying {made.nbytes} bytes to it"
-            with made.where.aside():
+            with made.where.without_capture():
                 copied = bindings().cuMemcpyHtoD(made.pointer, source.ctypes.data, made.nbytes)
                 check(copied, made.where, doing)
                 # Of pageable memory the copy may still be under way when that call returns, which
@@ -126,7 +130,7 @@ class _Flag:
     def __init__(self, where: Device) -> None:
         driver = bindings()
         options = driver.CU_MEMHOSTALLOC_PORTABLE | driver.CU_MEMHOSTALLOC_DEVICEMAP
-        with where.aside():
+        with where.without_capture():
             memory = check(driver.cuMemHostAlloc(4, options), where, "a word of pinned memory")
             seen = check(driver.cuMemHostGetDevicePointer(memory, 0), where, "mapping its flag")
         self.word = ctypes.c_int32.from_address(int(memory))

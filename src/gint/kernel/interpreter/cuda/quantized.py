@@ -14,8 +14,8 @@ from gint.kernel.interpreter.cuda.memory import CudaMemory
 from gint.kernel.interpreter.device.quantized import DeviceProducts
 
 
-class CudaDevice:
-    """The device of NumPy arrays, its default stream (see device.quantized.Device)."""
+class CudaProductsDevice:
+    """The device of NumPy arrays, its default stream (see device.quantized)."""
 
     build = build.PRODUCTS
 
@@ -27,7 +27,7 @@ class CudaDevice:
     def _module(self) -> Any:
         where = self._memory.where
         image = build.image_for(self.build, where.capability)
-        with where.aside():
+        with where.without_capture():
             return check(bindings().cuModuleLoadData(image), where, "loading quantised products")
 
     def upload(self, array: np.ndarray) -> Any:
@@ -52,4 +52,4 @@ class CudaDevice:
         check(launched, where, "launching a quantised product")
 
 
-PRODUCTS = DeviceProducts(CudaDevice())
+PRODUCTS = DeviceProducts(CudaProductsDevice())

@@ -5,22 +5,22 @@
     allocation.py  ... registers and spills of one section
     layout.py      how a binding's points are dealt to threads
     uniforms.py    what is known at launch
-    plan.py        records and launches, once per binding
-    describe.py    the device form and its launches as text
-    kernel.py      Kernel.launch and Kernel.prepare on any device that can run a plan
+    dispatches.py  records and dispatches, once per binding
+    describe.py    the device form and its dispatches as text
+    kernel.py      Kernel.launch and Kernel.prepare on any device that has a dispatcher
 
 How a kernel is launched (the contract of portable/interpreter.h):
 
     gint_run_W(records, record_at, scratch, error, slots)
     gint_combine_W(records, record_at, scratch)
 
-W is `Build.word_bits`. `records` is `Plan.records` in device memory, aligned to 16 bytes;
-`record_at` (uint32) `Launch.record_at`; `scratch` at least `Plan.scratch_bytes` of device memory
-that nothing else uses until the last launch is done, its content does not matter, null if the plan
-needs none; `error` an int32 that the caller has cleared and reads after the last launch; `slots`
-the pointers to the storages (offsets are in the record): in CUDA C++ a `struct gi_slots`, MAX_SLOTS
-pointers by value, in OpenCL C as many arguments. A launch has `Launch.groups` groups of
-`Build.block` threads, in one dimension; launches of a plan run in order, each seeing what the one
+W is `Build.word_bits`. `records` is `DispatchList.records` in device memory, aligned to 16 bytes;
+`record_at` (uint32) `Dispatch.record_at`; `scratch` at least `DispatchList.scratch_bytes` of device
+memory that nothing else uses until the last dispatch is done, its content does not matter, null if
+none is needed; `error` an int32 that the caller has cleared and reads after the last dispatch;
+`slots` the pointers to the storages (offsets are in the record): in CUDA C++ a `struct gi_slots`,
+MAX_SLOTS pointers by value, in OpenCL C as many arguments. A dispatch has `Dispatch.groups` groups
+of `Build.block` threads, in one dimension; those of a list run in order, each seeing what the one
 before wrote.
 
 Compile with the macros `Build.defines` and no contraction, no fast math:

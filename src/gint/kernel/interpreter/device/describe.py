@@ -1,8 +1,8 @@
-"""The device form of a program and the launches planned for a binding, as text.
+"""The device form of a program and the dispatches of a launch, as text.
 
     known at launch     what the host computes, with the values for the binding
     a section           rows of the instruction stream: number, code, operand
-    launches            how points are dealt: axes, groups of rows and threads, kernels in order
+    dispatches          how points are dealt: axes, groups of rows and threads, kernels in order
 
 Knows codes and records. Does not know devices; the text depends on the build alone.
 """
@@ -18,8 +18,8 @@ from gint.program.text import format_instruction
 
 from ..numpy.interpreter import run_uniforms
 from .build import Build
+from .dispatches import Dispatch, DispatchList
 from .encoder import Accumulator, DeviceProgram
-from .plan import Launch, Plan
 
 _NAMES = {number: code for code, number in CODES.items()}
 #: What a code's operand n is, by the code, or by what comes before its register's number.
@@ -34,18 +34,18 @@ _OPERANDS = {
 
 def describe(
     program: DeviceProgram,
-    made: Plan,
+    found: DispatchList,
     build: Build,
     extents: tuple[int, ...],
     params: tuple[int | float, ...],
 ) -> str:
-    """A program in the device form and the launches of one binding of it, as text."""
+    """A program in the device form and the dispatches of one launch of it, as text."""
     lines = [
         f"device form: words of {program.word_bits} bits, {build.registers} registers, "
         f"{_count(program.spills, 'spill')}",
         *_known(program, extents, params),
         *_code(program),
-        *_launches(program, made, build),
+        *_dispatches(program, found, build),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -108,43 +108,43 @@ def _combined(a: Accumulator) -> str:
     )
 
 
-def _launches(program: DeviceProgram, made: Plan, build: Build) -> list[str]:
-    p, layout = program.verified.program, made.layout
+def _dispatches(program: DeviceProgram, found: DispatchList, build: Build) -> list[str]:
+    p, layout = program.verified.program, found.layout
     lane = "none" if layout.lane is None else p.axes[layout.lane].name
     rows, threads = 1 << layout.log_rows, 1 << layout.log_lanes
     along = "rows" if layout.rows_fastest else "threads"
     lines = [
-        "launches",
-        *_axes(p, made),
+        "dispatches",
+        *_axes(p, found),
         f"  lane axis {lane}, along {along}; {_count(layout.rows, 'row')} of "
         f"{_count(layout.points, 'point')}",
         f"  a group: {_count(rows, 'row')}, {_count(threads, 'thread')} for each, "
         f"{_count(build.elements, 'element')} a thread",
-        *_aligned(_launch(program, made, launch) for launch in made.launches),
-        f"  scratch memory: {made.scratch_bytes} bytes",
+        *_aligned(_dispatch(program, found, one) for one in found.dispatches),
+        f"  scratch memory: {found.scratch_bytes} bytes",
     ]
-    return lines if made.launches else ["launches: none"]
+    return lines if found.dispatches else ["dispatches: none"]
 
 
-def _axes(p: Program, made: Plan) -> list[str]:
+def _axes(p: Program, found: DispatchList) -> list[str]:
     rows = [("  axes", "extent", "of", "bytes:", *(slot.name for slot in p.slots))]
-    for what, axes in (("outer", made.layout.outer), ("inner", made.layout.inner)):
+    for what, axes in (("outer", found.layout.outer), ("inner", found.layout.inner)):
         for axis in axes:
             of = ", ".join(p.axes[n].name for n in axis.sources)
             rows.append((f"  {what}", str(axis.extent), of, "", *map(str, axis.steps)))
     return _aligned(rows, right=(1, *range(4, 4 + len(p.slots))))
 
 
-def _launch(program: DeviceProgram, made: Plan, launch: Launch) -> tuple[str, ...]:
-    field = {name: int(made.records[launch.record_at + n]) for n, name in enumerate(RECORD)}
+def _dispatch(program: DeviceProgram, found: DispatchList, dispatch: Dispatch) -> tuple[str, ...]:
+    field = {name: int(found.records[dispatch.record_at + n]) for n, name in enumerate(RECORD)}
     sections = program.sections[field["FIRST_SECTION"] : field["LAST_SECTION"]]
     kinds = ", ".join(section.kind.value for section in sections)
     dealt = "whole rows"
     if field["DEALT"] > 1:
         dealt = f"{field['CHUNKS']} chunks of {_count(field['CHUNK_TILES'], 'tile')}"
-    if launch.kernel == "gint_combine":
+    if dispatch.kernel == "gint_combine":
         dealt = "their results"
-    return f"  {launch.kernel}", _count(launch.groups, "group"), kinds, dealt
+    return f"  {dispatch.kernel}", _count(dispatch.groups, "group"), kinds, dealt
 
 
 def _count(n: int, thing: str) -> str:

@@ -1,12 +1,12 @@
-"""`Kernel.launch` and `Kernel.prepare` for devices that can run a plan.
+"""`Kernel.launch` and `Kernel.prepare` for devices that have a dispatcher.
 
-A device is given as two functions: `build_for(word_bits)`, the build it runs programs of that width
-with, and `ready(plan, build, verified)`, which puts a plan's records where the device sees them and
+A dispatcher is two functions: `build_for(word_bits)`, the build that programs of that width run
+with, and `bind(dispatches, build, verified)`, which puts the records where the device sees them and
 returns a function of the pointers that launches and returns the error flag. Every binding is
 verified before: bounds once per preparation, what depends on pointers at each call.
 
 What a call is given by name (a stream, say) goes to that function. Knows programs, bindings and
-plans. Does not know devices or memory.
+dispatches. Does not know devices or memory.
 """
 
 from __future__ import annotations
@@ -16,30 +16,32 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
-from gint.program.overlap import Region
+from gint.program.regions import touched_regions
 
 from .build import Build
 from .describe import describe
+from .dispatches import DispatchList, TooLargeError, list_dispatches
 from .encoder import DeviceProgram, encode, word_bits
-from .plan import Plan, TooLargeError, plan
 
 #: Ways of sharing memory that one prepared launch remembers.
 _MAX_PROVEN = 16
 
-#: Layouts whose plans a kernel keeps for launches that were not prepared, the latest.
+#: Layouts whose dispatches a kernel keeps for launches that were not prepared, the latest.
 _RECENT = 16
 
 Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
 
 
-class Device(Protocol):
-    """What runs plans."""
+class Dispatcher(Protocol):
+    """What enqueues dispatches on one device."""
 
     def build_for(self, word_bits: int) -> Build:
         """The build that programs of 32- or 64-bit words run with."""
 
-    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
-        """A function of one pointer per slot that launches; the error flag without `Plan.error`."""
+    def bind(
+        self, dispatches: DispatchList, build: Build, verified: VerifiedProgram
+    ) -> Callable[..., int]:
+        """A function of a pointer per slot that launches; the error flag without the list's own."""
 
 
 class NoDevice:
@@ -51,15 +53,17 @@ class NoDevice:
     def build_for(self, word_bits: int) -> Build:
         return self.builds[word_bits]
 
-    def ready(self, made: Plan, build: Build, verified: VerifiedProgram) -> Callable[..., int]:
+    def bind(
+        self, dispatches: DispatchList, build: Build, verified: VerifiedProgram
+    ) -> Callable[..., int]:
         return _nothing
 
 
 class DeviceKernel:
     """A program in the device form, for one device."""
 
-    def __init__(self, verified: VerifiedProgram, device: Device) -> None:
-        self.verified, self.device = verified, device
+    def __init__(self, verified: VerifiedProgram, dispatcher: Dispatcher) -> None:
+        self.verified, self.dispatcher = verified, dispatcher
         self.word_bits = word_bits(verified)
         self._encoded: dict[int, DeviceProgram] = {}
         self._recent: OrderedDict[tuple, tuple[Callable[..., int], int]] = OrderedDict()
@@ -72,7 +76,7 @@ class DeviceKernel:
         slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
         key = (binding.extents, repr(binding.params), slots)  # 0.0 and -0.0 are not the same
         if (found := self._recent.get(key)) is None:
-            found = self._ready(binding.extents, binding.params, slots)
+            found = self._bind(binding.extents, binding.params, slots)
             self._recent[key] = found
             while len(self._recent) > _RECENT:
                 self._recent.popitem(last=False)
@@ -88,13 +92,13 @@ class DeviceKernel:
     ) -> Callable[..., int]:
         """A launch of everything but the pointers. Both raise VerificationError."""
         self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
-        run, error = self._ready(extents, params, slots)
-        apart = Apart(self.verified, extents, slots)
+        run, error = self._bind(extents, params, slots)
+        check = PointerCheck(self.verified, extents, slots)
 
         def launch(*pointers: int, **how: Any) -> int:
-            if not apart(pointers):
+            if not check.fits(pointers):
                 self._verify(extents, params, slots, pointers)
-                apart.remember(pointers)
+                check.remember(pointers)
             return error | run(*pointers, **how)
 
         return launch
@@ -102,39 +106,41 @@ class DeviceKernel:
     def describe(
         self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Slots
     ) -> str:
-        """The device form of the program and the launches planned for the binding."""
+        """The device form of the program and the dispatches of a launch."""
         self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
-        made, build = self._plan(extents, params, slots)
-        return describe(self._encoded[build.word_bits], made, build, extents, params)
+        found, build = self._dispatches(extents, params, slots)
+        return describe(self._encoded[build.word_bits], found, build, extents, params)
 
     def _verify(self, extents, params, slots: Slots, pointers: tuple[int, ...]) -> None:
         bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
         verify_binding(self.verified, Binding(extents, params, tuple(bound)))
 
-    def _ready(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
-        made, build = self._plan(extents, params, slots)
-        if not made.launches:
-            return _nothing, made.error
-        return self.device.ready(made, build, self.verified), made.error
+    def _bind(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
+        found, build = self._dispatches(extents, params, slots)
+        if not found.dispatches:
+            return _nothing, found.error
+        return self.dispatcher.bind(found, build, self.verified), found.error
 
-    def _plan(self, extents, params, slots: Slots) -> tuple[Plan, Build]:
+    def _dispatches(self, extents, params, slots: Slots) -> tuple[DispatchList, Build]:
         try:
-            return self._plan_for(self.word_bits, extents, params, slots)
+            return self._dispatches_of(self.word_bits, extents, params, slots)
         except TooLargeError:
-            return self._plan_for(64, extents, params, slots)
+            return self._dispatches_of(64, extents, params, slots)
 
-    def _plan_for(self, bits: int, extents, params, slots: Slots) -> tuple[Plan, Build]:
-        build = self.device.build_for(bits)
+    def _dispatches_of(
+        self, bits: int, extents, params, slots: Slots
+    ) -> tuple[DispatchList, Build]:
+        build = self.dispatcher.build_for(bits)
         if bits not in self._encoded:
             self._encoded[bits] = encode(self.verified, bits, build.registers)
-        return plan(self._encoded[bits], build, extents, params, slots), build
+        return list_dispatches(self._encoded[bits], build, extents, params, slots), build
 
 
 def _nothing(*pointers: int, **how: Any) -> int:
     return 0
 
 
-class Apart:
+class PointerCheck:
     """Whether pointers are surely fit for a binding that was verified with others.
 
     They are if aligned and what the slots cover shares no byte, or shares bytes as it did in a call
@@ -144,20 +150,18 @@ class Apart:
 
     def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Slots) -> None:
         p = verified.program
-        self.touched = []
-        for n, (slot, (_, offset, strides)) in enumerate(zip(p.slots, slots, strict=True)):
-            shape, size = tuple(extents[a] for a in slot.axes), slot.dtype.itemsize
-            if n in p.slots_used and 0 not in shape:
-                region = Region(offset * size, size, shape, tuple(s * size for s in strides))
-                self.touched.append((n, region.low, region.high, size, slot.access.writes))
-        self.is_aligned, self.is_apart = self._written_out(len(slots))
+        self.touched = [
+            (n, region.low, region.high, region.itemsize, p.slots[n].access.writes)
+            for n, region in touched_regions(p, extents, slots).items()
+        ]
+        self.are_aligned, self.are_disjoint = self._written_out(len(slots))
         #: The ways in which slots shared bytes in calls that were verified.
         self.proven: set[tuple] = set()
 
-    def __call__(self, pointers: tuple[Any, ...]) -> bool:
-        if self.is_apart(*pointers):
+    def fits(self, pointers: tuple[Any, ...]) -> bool:
+        if self.are_disjoint(*pointers):
             return True
-        return bool(self.proven) and self.is_aligned(*pointers) and (
+        return bool(self.proven) and self.are_aligned(*pointers) and (
             self._shared(pointers) in self.proven
         )  # fmt: skip
 
@@ -171,13 +175,13 @@ class Apart:
         for size in sorted({size for *_, size, _ in self.touched} - {1}):
             together = " | ".join(f"p{n}" for n, *_, s, _ in self.touched if s == size)
             aligned.append(f"not ({together}) & {size - 1}")
-        apart = [
+        disjoint = [
             f"not {low - other_high} < p{m} - p{n} < {high - other_low}"
             for n, low, high, m, other_low, other_high in self._pairs()
         ]
-        texts = (" and ".join(tests or ["True"]) for tests in (aligned, aligned + apart))
-        is_aligned, is_apart = (eval(f"lambda {names}: {text}") for text in texts)
-        return is_aligned, is_apart
+        texts = (" and ".join(tests or ["True"]) for tests in (aligned, aligned + disjoint))
+        are_aligned, are_disjoint = (eval(f"lambda {names}: {text}") for text in texts)
+        return are_aligned, are_disjoint
 
     def _pairs(self) -> Iterator[tuple[int, int, int, int, int, int]]:
         """Pairs of slots that must not share bytes: one of them is written."""

@@ -19,19 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from gint.program.axes import StridedAxis, merge_axes
+
 from .build import Build
 
 #: Neighbouring threads that read one stretch of memory: the width of a warp.
 WARP = 32
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a launch, possibly several of the program's: bytes to step by, per slot."""
-
-    extent: int
-    steps: tuple[int, ...]
-    sources: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,15 +35,15 @@ class Layout:
     A group has 2**log_rows rows and 2**log_lanes threads for each.
     """
 
-    outer: tuple[Axis, ...]
-    inner: tuple[Axis, ...]
+    outer: tuple[StridedAxis, ...]
+    inner: tuple[StridedAxis, ...]
     lane: int | None
     rows_fastest: bool
     log_rows: int
     log_lanes: int
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
+    def axes(self) -> tuple[StridedAxis, ...]:
         return self.outer + self.inner
 
     @property
@@ -70,20 +63,20 @@ class Layout:
 
 
 def arrange(
-    axes: Sequence[Axis],
+    axes: Sequence[StridedAxis],
     reduced: frozenset[int],
     fixed: frozenset[int],
     sizes: Sequence[int],
     build: Build,
 ) -> Layout:
-    """The layout of a launch over `axes`, one per axis of the program.
+    """The layout of a launch over `axes`, one per axis of the program, steps in bytes.
 
     `reduced` are the numbers of the reduced axes, `fixed` of those whose position is read, `sizes`
     the bytes of an element of each slot.
     """
     has_reduced = bool(reduced)
-    parallel = _merge([a for a in axes if a.sources[0] not in reduced], fixed)
-    inner = _merge([a for a in axes if a.sources[0] in reduced], fixed)
+    parallel = merge_axes([a for a in axes if a.sources[0] not in reduced], fixed)
+    inner = merge_axes([a for a in axes if a.sources[0] in reduced], fixed)
     lane = _lane(parallel + inner, sizes)
     if not has_reduced:
         if lane is None:
@@ -94,7 +87,7 @@ def arrange(
             parallel, inner = [lane], [a for a in parallel if a is not lane]
     rows_fastest = lane is not None and any(a is lane for a in parallel)
     outer, inner = _lane_first(parallel, lane), _lane_first(inner, lane)
-    inner = inner or [Axis(1, (0,) * len(sizes), ())]
+    inner = inner or [StridedAxis(1, (0,) * len(sizes), ())]
     lanes = _lanes(outer, inner, rows_fastest, has_reduced, build)
     source = lane.sources[-1] if lane is not None else None
     log_lanes = lanes.bit_length() - 1
@@ -102,33 +95,7 @@ def arrange(
     return Layout(tuple(outer), tuple(inner), source, rows_fastest, log_rows, log_lanes)
 
 
-def _merge(axes: list[Axis], fixed: frozenset[int]) -> list[Axis]:
-    """Axes of length other than 1, slowest first by the slot that steps along most, merged."""
-    moving = [a for a in axes if a.extent != 1]
-    if not moving:
-        return []
-    slots = range(len(moving[0].steps))
-    leading = max(slots, key=lambda n: sum(a.steps[n] != 0 for a in moving), default=None)
-    if leading is not None:
-        moving.sort(key=lambda a: -abs(a.steps[leading]))
-    merged: list[Axis] = []
-    for axis in moving:
-        before = merged[-1] if merged else None
-        if before is not None and _continues(before, axis, fixed):
-            sources = (*before.sources, *axis.sources)
-            merged[-1] = Axis(before.extent * axis.extent, axis.steps, sources)
-        else:
-            merged.append(axis)
-    return merged
-
-
-def _continues(slow: Axis, fast: Axis, fixed: frozenset[int]) -> bool:
-    if fixed & {*slow.sources, *fast.sources} or 0 in (slow.extent, fast.extent):
-        return False
-    return all(s == f * fast.extent for s, f in zip(slow.steps, fast.steps, strict=True))
-
-
-def _lane(axes: list[Axis], sizes: Sequence[int]) -> Axis | None:
+def _lane(axes: list[StridedAxis], sizes: Sequence[int]) -> StridedAxis | None:
     """The axis that is the fastest of the slots with most bytes; of equals the later."""
     votes: dict[int, int] = {}
     for n, size in enumerate(sizes):
@@ -142,14 +109,18 @@ def _lane(axes: list[Axis], sizes: Sequence[int]) -> Axis | None:
     return axes[max(votes, key=lambda k: (votes[k], k))]
 
 
-def _lane_first(axes: list[Axis], lane: Axis | None) -> list[Axis]:
+def _lane_first(axes: list[StridedAxis], lane: StridedAxis | None) -> list[StridedAxis]:
     """The fastest first, the lane axis before all."""
     fastest_first = axes[::-1]
     return sorted(fastest_first, key=lambda a: a is not lane)
 
 
 def _lanes(
-    outer: list[Axis], inner: list[Axis], rows_fastest: bool, has_reduced: bool, build: Build
+    outer: list[StridedAxis],
+    inner: list[StridedAxis],
+    rows_fastest: bool,
+    has_reduced: bool,
+    build: Build,
 ) -> int:
     """Threads that share a row: as many as its points keep busy, rows permitting."""
     rows = prod(a.extent for a in outer)

@@ -42,7 +42,7 @@ class ProductsBuild:
         return _source()
 
 
-class Device(Protocol):
+class ProductsDevice(Protocol):
     """Where products run."""
 
     @property
@@ -90,7 +90,7 @@ class DeviceWeights:
 class DeviceProducts:
     """Float32 products of the dequantised weights; activations are never rounded."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: ProductsDevice) -> None:
         self.device = device
 
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> DeviceWeights:

@@ -13,7 +13,7 @@ from gint.quantized.formats import QuantizedFormat, dequantize
 _CHUNK_VALUES = 1 << 20  # dequantised at a time: 4 MiB
 
 
-class BytesAsTheyAre:
+class NumpyWeights:
     """Prepared weights that are their bytes."""
 
     def __init__(self, products: NumpyProducts, weights: QuantizedWeights) -> None:
@@ -36,15 +36,15 @@ class BytesAsTheyAre:
         return self.weights.data.nbytes
 
     def __repr__(self) -> str:
-        return f"BytesAsTheyAre(shape={self.shape}, {self.format.name})"
+        return f"NumpyWeights(shape={self.shape}, {self.format.name})"
 
 
 class NumpyProducts:
     """The dequantised weights of some output rows, times x by NumPy's float32 product."""
 
-    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> BytesAsTheyAre:
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> NumpyWeights:
         """A copy of the bytes: there is no better layout here."""
-        return BytesAsTheyAre(self, weights)
+        return NumpyWeights(self, weights)
 
     def multiply(
         self,

@@ -1,4 +1,4 @@
-"""One OpenCL device: its choice, context, queue and the builds of the device interpreter.
+"""The OpenCL device of this process: its context, queue and the builds of the device interpreter.
 
 Contexts and the worker threads of CPU platforms do not survive a fork: a process forked from one
 that has opened a device cannot use OpenCL and says so; one forked before can. Knows pyopencl. Does
@@ -12,89 +12,14 @@ import threading
 import time
 from typing import Any
 
+from gint.backend.registry import probe
 from gint.kernel.interpreter.device.build import Build, source
 
+from .devices import NoDeviceError, candidates, describe, is_cpu
 from .errors import OpenclError, in_words
 
-VARIABLE = "GINT_OPENCL_DEVICE"
-_VERSION = (1, 2)
 #: Of the arguments of gint_run: records, record_at, scratch and the error flag come before.
 FIRST_SLOT = 4
-
-
-class NoDeviceError(Exception):
-    """No OpenCL device can be used; the text says why."""
-
-
-def candidates(wanted: str | None = None) -> list[tuple[str, Any]]:
-    """Devices to try, the preferred first, each with its number "platform:device".
-
-    GPUs, then accelerators, then CPUs, of OpenCL 1.2 or later; `wanted`, else GINT_OPENCL_DEVICE,
-    restricts them: numbers or parts of names ("0:0", "pocl", ":nvidia"). Raises NoDeviceError.
-    """
-    import pyopencl as cl
-
-    wanted = os.environ.get(VARIABLE, "") if wanted is None else wanted
-    try:
-        platforms = cl.get_platforms()
-    except cl.Error as error:
-        raise NoDeviceError(f"there is no OpenCL platform: {error}") from None
-    found = [(f"{n}:{k}", p, d) for n, p in enumerate(platforms) for k, d in enumerate(_devices(p))]
-    if not found:
-        names = ", ".join(p.name.strip() for p in platforms) or "none there"
-        raise NoDeviceError(f"no OpenCL platform has a device: {names}")
-    platform, _, device = wanted.partition(":")
-    matching = [
-        (number, d) for number, p, d in found
-        if _matches(platform, number.partition(":")[0], p.name)
-        and _matches(device, number.partition(":")[2], d.name)
-    ]  # fmt: skip
-    if not matching:
-        known = "; ".join(f"{number} is {describe(d)}" for number, _, d in found)
-        raise NoDeviceError(f"{VARIABLE} asks for {wanted!r}, and no device is that: {known}")
-    new = [(number, d) for number, d in matching if _version(d) >= _VERSION]
-    if not new:
-        _, old = matching[0]
-        raise NoDeviceError(f"{describe(old)} speaks {old.version.strip()}; 1.2 is needed")
-    return sorted(new, key=lambda pair: _rank(pair[1]))
-
-
-def _devices(platform: Any) -> list[Any]:
-    import pyopencl as cl
-
-    try:
-        return platform.get_devices()
-    except cl.Error:  # a platform without a device says so by an error
-        return []
-
-
-def _matches(wanted: str, number: str, name: str) -> bool:
-    return (
-        not wanted or wanted == number or (not wanted.isdigit() and wanted.lower() in name.lower())
-    )
-
-
-def _rank(device: Any) -> int:
-    import pyopencl as cl
-
-    order = (cl.device_type.GPU, cl.device_type.ACCELERATOR, cl.device_type.CPU)
-    return next((n for n, kind in enumerate(order) if device.type & kind), len(order))
-
-
-def _version(device: Any) -> tuple[int, int]:
-    """Of "OpenCL 1.2 pocl HSTR..."."""
-    major, _, minor = device.version.split()[1].partition(".")
-    return int(major), int(minor)
-
-
-def describe(device: Any) -> str:
-    return f"{device.name.strip()} on {device.platform.name.strip()}"
-
-
-def is_cpu(device: Any) -> bool:
-    import pyopencl as cl
-
-    return bool(device.type & cl.device_type.CPU)
 
 
 class OpenDevice:
@@ -181,8 +106,8 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def open_device(number: str = "") -> OpenDevice:
-    """This process's device, opened at the first use: `number`, or the first candidate.
+def open_device() -> OpenDevice:
+    """This process's device: that which the probe found to run kernels, opened at the first use.
 
     Raises OpenclError."""
     global _open
@@ -195,7 +120,7 @@ def open_device(number: str = "") -> OpenDevice:
             )
         if _open is None:
             try:
-                _open = OpenDevice(candidates(number or None)[0][1])
+                _open = OpenDevice(candidates(probe("opencl").device or None)[0][1])
             except NoDeviceError as error:
                 raise OpenclError(f"No OpenCL device can be opened: {error}.") from None
         return _open

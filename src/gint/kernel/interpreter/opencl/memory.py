@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from gint.kernel.interpreter.device.plan import Touched
+from gint.kernel.interpreter.device.dispatches import TouchedSlot
 
 from .device import OpenDevice
 from .errors import in_words
 
 
 @dataclass(frozen=True)
-class Region:
+class HostRange:
     """Host memory that becomes one buffer, and which slots lie in it."""
 
     start: int
@@ -33,32 +33,34 @@ class Region:
     slots: tuple[int, ...]
 
 
-def regions(device_shares_memory: bool, touched: Iterable[Touched], pointers) -> list[Region]:
+def host_ranges(
+    device_shares_memory: bool, touched: Iterable[TouchedSlot], pointers
+) -> list[HostRange]:
     """The memory behind `pointers`, overlapping storages together, in ascending order."""
     single = []
     for t in touched:
-        low, high = (0, t.storage_bytes) if device_shares_memory else (t.low, t.high)
-        start = pointers[t.slot] + low
+        touched_bytes = (t.region.low, t.region.high)
+        low, high = (0, t.storage_bytes) if device_shares_memory else touched_bytes
+        start, end = pointers[t.slot] + low, pointers[t.slot] + high
         # Bytes between written elements must come back as they were.
-        uploads = t.reads or not t.is_dense
-        end = pointers[t.slot] + high
-        single.append(Region(start, end, t.writes, uploads, (t.slot,)))
-    found: list[Region] = []
-    for region in sorted(single, key=lambda r: (r.start, r.end)):
+        uploads = t.reads or not t.region.is_dense
+        single.append(HostRange(start, end, t.writes, uploads, (t.slot,)))
+    found: list[HostRange] = []
+    for one in sorted(single, key=lambda r: (r.start, r.end)):
         before = found[-1] if found else None
-        if before is None or region.start >= before.end:
-            found.append(region)
+        if before is None or one.start >= before.end:
+            found.append(one)
             continue
-        uploads = before.uploads or region.uploads or region.end != before.end
-        found[-1] = Region(
-            before.start, max(before.end, region.end), before.writes or region.writes,
-            uploads, before.slots + region.slots,
+        uploads = before.uploads or one.uploads or one.end != before.end
+        found[-1] = HostRange(
+            before.start, max(before.end, one.end), before.writes or one.writes,
+            uploads, before.slots + one.slots,
         )  # fmt: skip
     return found
 
 
 class HostMemory:
-    """Buffers for regions of host memory on one device."""
+    """Buffers for ranges of host memory on one device."""
 
     def __init__(self, device: OpenDevice) -> None:
         self.device = device
@@ -69,34 +71,34 @@ class HostMemory:
 
         return MemoryPool(ImmediateAllocator(self.device.queue))
 
-    def buffer(self, region: Region) -> Any:
-        """A buffer the device sees the region's bytes in."""
+    def buffer(self, memory: HostRange) -> Any:
+        """A buffer the device sees the range's bytes in."""
         import pyopencl as cl
 
-        size = region.end - region.start
+        size = memory.end - memory.start
         device = self.device
         with in_words(device.name, f"{size} bytes of a tensor were bound"):
             if device.shares_memory:
                 flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
-                return cl.Buffer(device.context, flags, hostbuf=_bytes(region))
+                return cl.Buffer(device.context, flags, hostbuf=_bytes(memory))
             buffer = self.pool.allocate(size)
-            if region.uploads:
-                cl.enqueue_copy(device.queue, buffer, _bytes(region), is_blocking=False)
+            if memory.uploads:
+                cl.enqueue_copy(device.queue, buffer, _bytes(memory), is_blocking=False)
             return buffer
 
-    def give_back(self, region: Region, buffer: Any) -> None:
+    def give_back(self, memory: HostRange, buffer: Any) -> None:
         """The host sees what was written; waits for the launches before."""
         import pyopencl as cl
 
-        queue, size = self.device.queue, region.end - region.start
+        queue, size = self.device.queue, memory.end - memory.start
         if self.device.shares_memory:
             mapped, _ = cl.enqueue_map_buffer(
                 queue, buffer, cl.map_flags.READ, 0, (size,), np.uint8
             )
             mapped.base.release(queue)
         else:
-            cl.enqueue_copy(queue, _bytes(region), buffer)
+            cl.enqueue_copy(queue, _bytes(memory), buffer)
 
 
-def _bytes(region: Region) -> Any:
-    return (ctypes.c_char * (region.end - region.start)).from_address(region.start)
+def _bytes(memory: HostRange) -> Any:
+    return (ctypes.c_char * (memory.end - memory.start)).from_address(memory.start)

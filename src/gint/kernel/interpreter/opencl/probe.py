@@ -15,7 +15,7 @@ from pathlib import Path
 from gint.backend.probing import probe_in_subprocess
 from gint.backend.protocol import Probe
 
-from .device import VARIABLE, NoDeviceError, candidates, describe, is_cpu
+from .devices import VARIABLE, NoDeviceError, candidates, describe, is_cpu
 
 NO_PACKAGE = 'Install it: pip install "gint[opencl]".'
 NO_PLATFORM = (
@@ -81,7 +81,7 @@ def _nodes() -> Iterator[str]:
 def probe_device() -> Probe:
     """Try the devices in order of preference; the first that runs a kernel is the one to use.
 
-    The description ends with its number, as GINT_OPENCL_DEVICE takes it.
+    `device` is its number, as GINT_OPENCL_DEVICE takes it.
     """
     try:
         found = candidates()
@@ -93,7 +93,7 @@ def probe_device() -> Probe:
         if reason is None:
             words = f"{describe(device)} ({number})"
             cpu_only = all(is_cpu(d) for _, d in found)
-            return Probe(True, f"runs kernels: {words}", words, cpu_only=cpu_only)
+            return Probe(True, f"runs kernels: {words}", words, cpu_only=cpu_only, device=number)
         reasons.append(f"{describe(device)}: {reason}")
     return Probe(False, f"{'; '.join(reasons)}.", remedy=NO_PLATFORM)
 

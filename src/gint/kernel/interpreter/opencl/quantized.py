@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 
 from gint.kernel.interpreter.device.quantized import DeviceProducts, ProductsBuild
-from gint.kernel.interpreter.opencl.backend import open_here
+
+from .device import open_device
 
 
-class OpenclDevice:
-    """The backend's device and queue (see device.quantized.Device)."""
+class OpenclProductsDevice:
+    """The backend's device and queue (see device.quantized)."""
 
     def __init__(self) -> None:
         self._kernels: dict[tuple[Any, str], Any] = {}
 
     @property
     def build(self) -> ProductsBuild:
-        return ProductsBuild(min(128, open_here().device.max_work_group_size // 32 * 32))
+        return ProductsBuild(min(128, open_device().device.max_work_group_size // 32 * 32))
 
     def upload(self, array: np.ndarray) -> Any:
         import pyopencl as cl
@@ -26,17 +27,17 @@ class OpenclDevice:
         flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
         if array.nbytes == 0:
             return self.allocate(1)
-        return cl.Buffer(open_here().context, flags, hostbuf=array)
+        return cl.Buffer(open_device().context, flags, hostbuf=array)
 
     def allocate(self, nbytes: int) -> Any:
         import pyopencl as cl
 
-        return cl.Buffer(open_here().context, cl.mem_flags.READ_WRITE, nbytes)
+        return cl.Buffer(open_device().context, cl.mem_flags.READ_WRITE, nbytes)
 
     def download(self, memory: Any, array: np.ndarray) -> None:
         import pyopencl as cl
 
-        device = open_here()
+        device = open_device()
         if array.nbytes:
             with device.lock:
                 cl.enqueue_copy(device.queue, array, memory, is_blocking=True)
@@ -44,7 +45,7 @@ class OpenclDevice:
     def launch(self, kernel: str, groups: int, memory: list[Any], numbers: list[int]) -> None:
         import pyopencl as cl
 
-        device, block = open_here(), self.build.block
+        device, block = open_device(), self.build.block
         with device.lock:
             found = self._kernel(device, kernel)
             found.set_args(*memory, *map(np.uint32, numbers))
@@ -62,4 +63,4 @@ class OpenclDevice:
         return self._kernels[device, name]
 
 
-PRODUCTS = DeviceProducts(OpenclDevice())
+PRODUCTS = DeviceProducts(OpenclProductsDevice())

@@ -21,7 +21,7 @@ def build_driver(folder: Path) -> dict[str, str]:
     """`libcuda.so.1` in `folder`, and the environment that makes a process use it. Raises
     CalledProcessError with what the compiler said."""
     objects = []
-    for made in build.UNITS:
+    for made in build.BINARIES:
         source = folder / f"{made.stem}.cpp"
         names = "products.cpp" if made is build.PRODUCTS else "kernels.cpp"
         text = build.text_of(made) + (HERE / names).read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def _pretend_built(cache: Path) -> None:
     """Something to load, in the place of nvcc's builds; NVRTC itself wants a real driver."""
     folder = cache / build.cache_folder().relative_to(build.cache_folder().parent.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    for made in build.UNITS:
+    for made in build.BINARIES:
         build.fatbin_path(made, folder).write_bytes(b"for rehearsal")
 
 

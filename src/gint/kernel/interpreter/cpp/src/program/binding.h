@@ -1,29 +1,17 @@
 // The memory and the numbers of one launch, and the proof that a launch stays inside them: the same
-// rules as gint/program/verifier.py and overlap.py, in checked 128-bit arithmetic.
+// rules as gint/program/verifier.py.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "program/program.h"
+#include "program/regions.h"
 
 namespace gint {
-
-using Int128 = __int128;
 
 struct SlotBinding {
     int64_t storage_bytes, offset;
     int64_t strides[MAX_AXES]; // per axis of the slot, in elements
-};
-
-// The elements of a slot at start + sum(position * step), in bytes from the storage's first.
-struct Region {
-    Int128 start;
-    int64_t itemsize;
-    int rank;
-    int64_t extents[MAX_AXES];
-    Int128 steps[MAX_AXES];
-    Int128 low, high; // bytes touched; `high` is one past the last
 };
 
 struct Binding {

@@ -1,4 +1,7 @@
-"""How the commands of `setup.py` are typed here, and what they say when they cannot be done."""
+"""The commands of cpp_ext/ in sentences: how they are typed here, and when they are the way out.
+
+Knows their names. Does not know what they do.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,6 @@ if TYPE_CHECKING:
 BUILD = {"cuda": "build_cuda", "opencl": "build_opencl", "cpp": "build_ext --inplace"}
 
 
-class CommandError(Exception):
-    """A command cannot be done here; the message is a sentence that says what is missing."""
-
-
 def command_line(command: str) -> str:
     """How this command is typed here: in the checkout's cpp_ext/, or of an installed package."""
     if configuration.is_checkout(configuration.SOURCES):
@@ -24,10 +23,14 @@ def command_line(command: str) -> str:
     return f"python -m airllm.cpp_ext {command}"
 
 
+def build_line(backend: str, probe: Probe) -> str:
+    """What is typed to build a backend: a command of ours, else its own; "" if there is none."""
+    return command_line(BUILD[backend]) if backend in BUILD else probe.command
+
+
 def way_out(backend: str, probe: Probe) -> str:
     """What makes a backend usable that is not, in one sentence, or "" where nothing is known."""
-    if probe.remedy:  # a backend names the commands of a checkout
-        return probe.remedy.replace("python setup.py ", command_line(""))
-    if not probe.built and backend in BUILD:
-        return f"Build it: {command_line(BUILD[backend])}."
-    return ""
+    command = build_line(backend, probe)
+    if probe.remedy or not command or (probe.built and not probe.command):
+        return probe.remedy
+    return f"Build it{' again' if probe.built else ''}: {command}."

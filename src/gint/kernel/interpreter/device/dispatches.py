@@ -1,18 +1,18 @@
-"""The launches of one binding: everything but the pointers.
+"""The dispatches of one launch, each the enqueue of one device function: all but the pointers.
 
-A *record* holds what a launch needs to know (gint.isa.device.RECORD has its fields). It says where
-the tables are, in words from its own start:
+A *record* holds what a dispatch needs to know (gint.isa.device.RECORD has its fields). It says
+where the tables are, in words from its own start:
 
     sections       4 words each: kind, start in the stream, accumulators (from the table's start),
                    their number
     accumulators   5 words each: code, thread word, row word, words, partial word
     axes           3 words each, outer then inner, the fastest first: extent, magic, shift
     slots          1 + rank words each: byte offset, bytes to step by along each axis
-    places         a word per program axis: which axis of the launch it is, -1 for none
+    places         a word per program axis: which axis of the layout it is, -1 for none
     code           4 x 32 bits a row
 
-Short rows: one launch, in which a group takes whole rows through all sections. Long rows of which
-there are few are *dealt*: every section is a launch of its own whose groups take chunks of a row,
+Short rows: one dispatch, in which a group takes whole rows through all sections. Long rows of which
+there are few are *dealt*: every section is a dispatch of its own whose groups take chunks of a row,
 partial results go to scratch memory, gint_combine folds them in a fixed order, and what crosses
 sections is kept per row. A chunk is at most CHUNK_TILES tiles, so that a thread adds up few numbers
 one after the other. Knows records and scratch memory. Does not know pointers or devices.
@@ -21,30 +21,31 @@ one after the other. Knows records and scratch memory. Does not know pointers or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from gint.isa.device import RECORD
 from gint.program import SectionKind
+from gint.program.axes import StridedAxis
 from gint.program.facts import may_fail, positions_read
+from gint.program.regions import Region, touched_regions
 
 from .build import Build
 from .encoder import DeviceProgram
-from .layout import Axis, Layout, arrange
+from .layout import Layout, arrange
 from .uniforms import evaluate
 
 #: Tiles a thread folds one after the other before its sum is set aside.
 CHUNK_TILES = 32
 #: Groups that fill any device; with fewer, rows are dealt.
 ENOUGH_GROUPS = 512
-#: Tiles over all rows from which dealing is worth its launches.
+#: Tiles over all rows from which dealing is worth its dispatches.
 WORTH_DEALING = 16
 #: Tiles a group of a map takes one after the other, while the next one's memory is on its way; it
 #: takes fewer where there would then be fewer groups than these.
 TILES_TOGETHER = 8
 MAP_GROUPS = 2048
-#: Groups of a launch that has scratch memory, which is per thread; each then takes several items.
+#: Groups of a dispatch that has scratch memory, which is per thread; each then takes several items.
 MAX_GROUPS_WITH_SCRATCH = 1024
 MAX_GROUPS = 1 << 20
 #: The threads of the groups counted above; smaller ones on a GPU are as many more.
@@ -53,7 +54,7 @@ _INDEX32 = 2**31
 
 
 @dataclass(frozen=True)
-class Launch:
+class Dispatch:
     """Kernel `gint_run` or `gint_combine`, its record's position (64-bit words), its groups."""
 
     kernel: str
@@ -62,24 +63,19 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Touched:
-    """A slot some point of the binding reads or writes: which bytes, from the storage's start.
-
-    `is_dense`: it covers all of them.
-    """
+class TouchedSlot:
+    """A slot some point of the binding reads or writes; its region counts from the storage."""
 
     slot: int
     storage_bytes: int
-    low: int
-    high: int
+    region: Region
     reads: bool
     writes: bool
-    is_dense: bool
 
 
 @dataclass(frozen=True)
-class Plan:
-    """`records` are for the device; `launches` run in order on one scratch memory.
+class DispatchList:
+    """`records` are for the device; `dispatches` run in order on one scratch memory.
 
     `error` is the flag of what was computed on the host; `may_fail` says whether the device can set
     one.
@@ -87,11 +83,11 @@ class Plan:
 
     layout: Layout
     records: np.ndarray
-    launches: tuple[Launch, ...]
+    dispatches: tuple[Dispatch, ...]
     scratch_bytes: int
     error: int
     may_fail: bool
-    touched: tuple[Touched, ...]
+    touched: tuple[TouchedSlot, ...]
     slots_at: int = 0
 
     def shifted(self, shifts: dict[int, int]) -> np.ndarray:
@@ -107,21 +103,21 @@ class TooLargeError(ValueError):
     """The binding needs positions of 64 bits: encode the program for words of that width."""
 
 
-def plan(
+def list_dispatches(
     program: DeviceProgram,
     build: Build,
     extents: tuple[int, ...],
     params: tuple[int | float, ...],
     slots: tuple[tuple[int, int, tuple[int, ...]], ...],
-) -> Plan:
-    """Plan launches; `slots` as `Kernel.prepare` has them: storage bytes, offset, strides.
+) -> DispatchList:
+    """The dispatches of a binding; `slots` as `Kernel.prepare` has them.
 
     Raises TooLargeError if `build` has 32-bit words and these do not suffice.
     """
-    return _Planner(program, build, extents, params, slots).run()
+    return _Lister(program, build, extents, params, slots).run()
 
 
-class _Planner:
+class _Lister:
     def __init__(self, program, build, extents, params, slots) -> None:
         self.program: DeviceProgram = program
         self.build: Build = build
@@ -138,49 +134,40 @@ class _Planner:
         self.parts: list[np.ndarray] = []
         self.words = 0
 
-    def _axes(self, sizes: list[int]) -> list[Axis]:
+    def _axes(self, sizes: list[int]) -> list[StridedAxis]:
         p = self.program.verified.program
         steps = [[0] * len(p.slots) for _ in p.axes]
         for n in (t.slot for t in self.touched):
             for axis, stride in zip(p.slots[n].axes, self.slots[n][2], strict=True):
                 steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
-        return [Axis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
+        return [StridedAxis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
 
-    def run(self) -> Plan:
+    def run(self) -> DispatchList:
         program, layout = self.program, self.layout
         values, error = evaluate(
             program.verified.program, program.uniforms, self.extents, self.params
         )
         has_reduced = bool(program.verified.program.reduced_axes)
         if not layout.rows or not (layout.points or has_reduced):
-            return Plan(layout, np.zeros(0, np.int64), (), 0, error, False, ())
+            return DispatchList(layout, np.zeros(0, np.int64), (), 0, error, False, ())
         if self.build.word_bits == 32:
             self._check_positions()
         self._tables(values)
-        launches, scratch = self._dealt() if self._is_dealt() else self._whole()
+        dispatches, scratch = self._by_section() if self._is_dealt() else self._by_rows()
         records = np.concatenate(self.parts)
         word = self.build.word_bits // 8
-        return Plan(
-            layout, records, tuple(launches), scratch * word, error,
+        return DispatchList(
+            layout, records, tuple(dispatches), scratch * word, error,
             may_fail(program.verified.program), self.touched, self.at["SLOTS_AT"],
         )  # fmt: skip
 
-    def _touched(self) -> tuple[Touched, ...]:
-        found = []
-        p = self.program.verified.program
-        for n, (slot, (size, offset, strides)) in enumerate(zip(p.slots, self.slots, strict=True)):
-            lengths = [self.extents[a] for a in slot.axes]
-            if n not in p.slots_used or 0 in lengths:
-                continue
-            item = slot.dtype.itemsize
-            spans = [(e - 1) * s for e, s in zip(lengths, strides, strict=True)]
-            low = (offset + sum(min(0, span) for span in spans)) * item
-            high = (offset + sum(max(0, span) for span in spans) + 1) * item
-            is_dense = high - low == prod(lengths) * item
-            found.append(
-                Touched(n, size, low, high, slot.access.reads, slot.access.writes, is_dense)
-            )
-        return tuple(found)
+    def _touched(self) -> tuple[TouchedSlot, ...]:
+        slots = self.program.verified.program.slots
+        regions = touched_regions(self.program.verified.program, self.extents, self.slots)
+        return tuple(
+            TouchedSlot(n, self.slots[n][0], region, slots[n].access.reads, slots[n].access.writes)
+            for n, region in regions.items()
+        )
 
     def _check_positions(self) -> None:
         layout, build = self.layout, self.build
@@ -190,7 +177,7 @@ class _Planner:
         if max(rows, points, *map(abs, steps), 0) >= _INDEX32:
             raise TooLargeError
 
-    # --- Whole rows: one launch
+    # --- Whole rows: one dispatch
 
     def _is_reduction(self) -> bool:
         return bool(self.program.verified.program.reduced_axes)
@@ -204,8 +191,8 @@ class _Planner:
             few and tiles * self.layout.groups >= WORTH_DEALING and tiles > 1
         )
 
-    def _whole(self) -> tuple[list[Launch], int]:
-        """One launch for everything; chunks of rows are dealt if nothing is reduced."""
+    def _by_rows(self) -> tuple[list[Dispatch], int]:
+        """One dispatch for everything; chunks of rows are dealt if nothing is reduced."""
         program, layout, build = self.program, self.layout, self.build
         tiles = layout.tiles(build)
         if self._is_reduction():
@@ -228,11 +215,11 @@ class _Planner:
             FIRST_SECTION=0, LAST_SECTION=len(program.sections), THREADS=threads,
             SPILL_AT=0, THREAD_AT=thread_at, ROW_AT=row_at, ROW_STRIDE=threads,
         )  # fmt: skip
-        return [Launch("gint_run", record, groups)], row_at + program.row_words * threads
+        return [Dispatch("gint_run", record, groups)], row_at + program.row_words * threads
 
-    # --- Dealt rows: a launch per section
+    # --- Dealt rows: a dispatch per section
 
-    def _dealt(self) -> tuple[list[Launch], int]:
+    def _by_section(self) -> tuple[list[Dispatch], int]:
         program, layout, build = self.program, self.layout, self.build
         tiles = layout.tiles(build)
         chunk_tiles = min(CHUNK_TILES, max(1, -(-tiles * layout.groups // self.enough_groups)))
@@ -240,7 +227,7 @@ class _Planner:
         row_words = program.row_words * layout.rows
         partial_words = program.partial_words * layout.rows * chunks
         most = min(layout.groups * chunks, self.most_with_scratch)
-        launches = []
+        dispatches = []
         for number, section in enumerate(program.sections):
             is_scalar = section.kind is SectionKind.SCALAR
             dealt = 1 if is_scalar else chunks
@@ -254,12 +241,12 @@ class _Planner:
                 THREAD_AT=thread_at, SPILL_AT=thread_at + program.thread_words * threads,
                 ROW_AT=0, ROW_STRIDE=layout.rows, ROW_SHARED=1, PARTIALS_AT=row_words,
             )  # fmt: skip
-            launches.append(Launch("gint_run", record, groups))
+            dispatches.append(Dispatch("gint_run", record, groups))
             if section.accumulators and dealt > 1:
                 combine = min(layout.rows, self.most_with_scratch)
-                launches.append(Launch("gint_combine", record, combine))
+                dispatches.append(Dispatch("gint_combine", record, combine))
         per_thread = program.thread_words + program.spills * build.elements
-        return launches, row_words + partial_words + per_thread * most * build.block
+        return dispatches, row_words + partial_words + per_thread * most * build.block
 
     # --- Records
 
