@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gint.backend import protocol, registry
-from gint.host.executor import TensorView, load, run, view_of
+from gint.host.executor import load, run
 from gint.host.frontend import Builder
+from gint.host.tensors import TensorView
 from gint.program import VerificationError, assemble
 from tests.program.test_text import RMS_NORM
 
@@ -239,14 +240,6 @@ def test_a_program_too_large_for_the_backend_is_a_sentence(backend):
         ValueError, match=f"wide has {most + 1} slots; the backend '{backend}' takes"
     ):
         load(b.build(), backend)
-
-
-def test_a_binding_of_a_view_spans_just_the_view():
-    view = view_of(np.zeros((6, 8), np.float32)[::-2, 1:4])
-    assert (view.shape, view.strides, view.offset) == ((3, 3), (-16, 1), 32)
-    assert view.storage_bytes == 4 * (32 + 3)
-    empty = view_of(np.zeros((6, 0), np.float32)[::-1])
-    assert empty.storage_bytes == 0
 
 
 def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gint.host.frontend import Builder, Value
+from gint.host.tensors import name_of_type
 
 from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view, whole
 from .launches import run
@@ -138,7 +139,7 @@ def _kind_of(mask: Any) -> str:
     dtype = getattr(mask, "dtype", None)
     if dtype is None:  # DLPack knows
         dtype = view("mask", mask).dtype
-    name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    name = name_of_type(dtype)
     if name not in ("bool", "float32", "float16", "bfloat16"):
         raise TypeError(
             f"mask holds {name}; bool (True keeps), and float32, float16 and bfloat16 (added to "

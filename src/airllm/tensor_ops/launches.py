@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from gint.backend.errors import raise_for
-from gint.host.executor import Executable, load, view_of
+from gint.host.executor import Executable, load
 from gint.host.frontend import Builder
 from gint.host.memory import address
+from gint.host.tensors import view_of
 from gint.program import VerifiedProgram
 
 from .arrays import Operand

@@ -12,9 +12,8 @@ imported.
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ import numpy as np
 from gint.backend.errors import raise_for
 from gint.backend.protocol import Backend, Kernel
 from gint.backend.registry import memory_of
-from gint.isa import DType
 from gint.program import (
     Binding,
     Param,
@@ -34,121 +32,8 @@ from gint.program import (
     verify_binding,
 )
 
-from .memory import address
 from .selection import select
-
-#: Names of element types as NumPy (and ml_dtypes) and torch have them -> ours.
-TYPE_NAMES = {
-    "bool": "bool", "uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
-    "float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TensorView:
-    """What a binding needs to know of one tensor. Strides and offset count elements.
-
-    `ordinal` says which device of the type `device`, `stream` what its owner's work runs on there.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int
-    pointer: int
-    storage_bytes: int
-    device: str
-    writable: bool
-    ordinal: int = 0
-    stream: int = 0
-
-
-def view_of(tensor: Any) -> TensorView:
-    """Where the elements of a NumPy array, a torch tensor or an array on a GPU lie.
-
-    Raises TypeError for anything else, and for a torch tensor that is not strided.
-    """
-    if isinstance(tensor, np.ma.MaskedArray):
-        raise TypeError("A masked array's mask would be lost; pass array.filled(value).")
-    if isinstance(tensor, np.ndarray):
-        return _view_of_array(tensor)
-    if hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr"):
-        return _view_of_torch(tensor)
-    if hasattr(tensor, "__cuda_array_interface__"):
-        return _view_of_cuda_array(tensor)
-    raise TypeError(f"Expected a NumPy array or a torch tensor, not {type(tensor).__name__}.")
-
-
-def _view_of_array(a: np.ndarray) -> TensorView:
-    if a.dtype.name not in TYPE_NAMES and a.dtype.name != "uint16":
-        raise TypeError(f"NumPy arrays of {a.dtype} cannot be bound to a slot.")
-    if not a.dtype.isnative:
-        raise TypeError(f"The array's byte order, {a.dtype.str}, is not this machine's.")
-    if any(s % a.itemsize for s in a.strides) or not a.flags.aligned:
-        raise TypeError(
-            f"The array's address or strides {a.strides} are not multiples of the {a.itemsize} "
-            f"bytes of {a.dtype}; pass array.copy()."
-        )
-    # An array of uint16 stands for bfloat16 bits: NumPy has no bfloat16 of its own.
-    name = TYPE_NAMES.get(a.dtype.name, "bf16")
-    strides = tuple(s // a.itemsize for s in a.strides)
-    back, count = _span(a.shape, strides)
-    low = address(a) - back * a.itemsize
-    return TensorView(
-        name, a.shape, strides, back, low, count * a.itemsize, "cpu", bool(a.flags.writeable)
-    )
-
-
-def _span(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
-    """Elements before the first one, and between the lowest and the highest inclusive."""
-    if 0 in shape:
-        return 0, 0
-    spans = [(e - 1) * s for e, s in zip(shape, strides, strict=True)]
-    back = -sum(min(0, span) for span in spans)
-    return back, back + sum(max(0, span) for span in spans) + 1
-
-
-def _view_of_cuda_array(a: Any) -> TensorView:
-    facts = a.__cuda_array_interface__
-    dtype, shape = np.dtype(facts["typestr"]), tuple(facts["shape"])
-    if dtype.name not in TYPE_NAMES and dtype.name != "uint16":
-        raise TypeError(f"Arrays of {facts['typestr']} cannot be bound to a slot.")
-    if facts.get("mask") is not None:
-        raise TypeError("A masked array's mask would be lost.")
-    steps = facts.get("strides") or np.empty(shape, dtype).strides
-    if any(s % dtype.itemsize for s in steps):
-        raise TypeError(f"The array's strides {steps} are not multiples of its element's size.")
-    strides = tuple(s // dtype.itemsize for s in steps)
-    back, count = _span(shape, strides)
-    pointer, read_only = facts["data"]
-    ordinal = getattr(getattr(a, "device", None), "id", 0)  # as CuPy says it
-    # Stream 1 is the legacy default stream, for which the driver also takes 0, as torch does.
-    stream = facts.get("stream") or 0
-    return TensorView(
-        TYPE_NAMES.get(dtype.name, "bf16"), shape, strides, back,
-        (pointer or 0) - back * dtype.itemsize, count * dtype.itemsize, "cuda", not read_only,
-        ordinal, 0 if stream == 1 else stream,
-    )  # fmt: skip
-
-
-def _view_of_torch(t: Any) -> TensorView:
-    name = str(t.dtype).removeprefix("torch.")
-    if name not in TYPE_NAMES:
-        raise TypeError(f"torch tensors of {t.dtype} cannot be bound to a slot.")
-    if t.requires_grad:
-        raise TypeError("The tensor requires grad; pass tensor.detach() to run a program on it.")
-    if str(t.layout) != "torch.strided":
-        raise TypeError(f"A tensor of layout {t.layout} has no strides; use a strided tensor.")
-    if t.is_neg():
-        raise TypeError("The tensor is a view that negates lazily; pass tensor.resolve_neg().")
-    storage, ordinal = t.untyped_storage(), t.device.index or 0
-    stream = 0
-    if t.device.type == "cuda":
-        stream = sys.modules["torch"].cuda.current_stream(t.device).cuda_stream
-    return TensorView(
-        TYPE_NAMES[name], tuple(t.shape), tuple(t.stride()), t.storage_offset(),
-        storage.data_ptr(), storage.nbytes(), t.device.type, True, ordinal, stream,
-    )  # fmt: skip
+from .tensors import TensorView, torch_type, view_of
 
 
 class Executable:
@@ -191,7 +76,7 @@ class Executable:
         """NumPy arrays count as lying where they will be carried."""
         view = view_of(tensor)
         if isinstance(tensor, np.ndarray) and memory_of(self.backend) is not None:
-            return replace(view, device=self.backend.device)
+            return view._replace(device=self.backend.device)
         return view
 
     def _launch_there(
@@ -322,7 +207,7 @@ class Executable:
         shape = tuple(lengths[a] for a in slot.axes)
         like = next(iter(tensors.values()), None)
         if like is not None and hasattr(like, "new_empty"):
-            return like.new_empty(shape, dtype=_torch_dtype(like, slot.dtype))
+            return like.new_empty(shape, dtype=torch_type(slot.dtype))
         memory = memory_of(self.backend)
         if memory is None or like is None or isinstance(like, np.ndarray):
             return np.empty(shape, dtype=slot.dtype.numpy)
@@ -356,11 +241,6 @@ def _number(param: Param, value: Any) -> int | float:
         return float(value.__float__())  # float() itself would read strings
     except (TypeError, ValueError, OverflowError, AttributeError):
         raise TypeError(f"Parameter {param.name!r} is {param.dtype}, not {value!r}.") from None
-
-
-def _torch_dtype(like: Any, t: DType) -> Any:
-    name = next(theirs for theirs, ours in TYPE_NAMES.items() if ours == t.name)
-    return getattr(sys.modules["torch"], name)
 
 
 def load(program: Program | VerifiedProgram, backend: str | None = None) -> Executable:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gint.backend import registry
-from gint.host.executor import load, view_of
+from gint.host.executor import load
 from gint.host.frontend import Builder
+from gint.host.tensors import view_of
 from gint.isa import OPCODES, Form, dtype
 from gint.isa.dtypes import COMPUTE, Kind
 from gint.program import Binding, SlotBinding, VerificationError, assemble
