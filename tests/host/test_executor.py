@@ -8,7 +8,6 @@ import pytest
 from gint.backend import protocol, registry
 from gint.host.executor import load, run
 from gint.host.frontend import Builder
-from gint.host.tensors import TensorView
 from gint.program import VerificationError, assemble
 from tests.program.test_text import RMS_NORM
 
@@ -259,19 +258,3 @@ def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch)
     wide.output("y", "f64", (n,), wide.input("x", "f64", n))
     with pytest.raises(ValueError, match="wide computes in f64, which the backend 'cpp' does not"):
         load(wide.build(), "cpp")
-
-
-def test_a_launch_goes_to_the_stream_and_device_that_its_tensors_are_on():
-    def views(*places):
-        return {
-            str(n): TensorView("f32", (1,), (1,), 0, 1 << 20, 4, "cuda", True, *place)
-            for n, place in enumerate(places)
-        }
-
-    where = load(assemble(RMS_NORM), "python")._where
-    assert where(views((1, 0), (1, 7), (1, 0))) == {"device": 1, "stream": 7}
-    assert where(views((0, 0))) == {"device": 0, "stream": 0}
-    with pytest.raises(ValueError, match="several devices"):
-        where(views((0, 0), (1, 0)))
-    with pytest.raises(ValueError, match="2 streams"):
-        where(views((0, 7), (0, 8)))

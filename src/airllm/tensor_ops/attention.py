@@ -85,9 +85,8 @@ def _to_weights(
         operands.append(Operand(block, "f32" if kind == "float" else "bool"))
     params = (1 / math.sqrt(d), diagonal) if kind == CAUSAL else (1 / math.sqrt(d),)
     # The rows of a head stay an axis of their own: a causal mask asks for the position in it.
-    trailing = 2 if kind == CAUSAL else 1
-    operands.append(operands[0])
-    run(_weights, operands, (trailing,) * len(operands), params, (kind,))
+    own = 2 if kind == CAUSAL else 1
+    run(_weights, (*operands, operands[0]), own, params, (kind,))
 
 
 def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None) -> None:

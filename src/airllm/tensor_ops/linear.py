@@ -75,7 +75,7 @@ def feed_forward(
 def product(a: Any, b: Any, out: Any = None) -> Any:
     """a @ b for float32 arrays: by the library of where they lie, or of the active backend's."""
     b = beside(b, a)
-    multiply = getattr(active(), "matmul", None)
+    multiply = active().matmul
     if multiply is None or not isinstance(a, np.ndarray):
         if out is None:
             shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
@@ -92,7 +92,7 @@ def store(result: Operand, values: Any) -> None:
     if result.type == "f32":
         result.array[...] = values
     elif values.size:
-        run(_convert, (Operand(values, "f32"), result), (0, 0))
+        run(_convert, (Operand(values, "f32"), result))
 
 
 def refuse_overlap(y: Operand, out: str = "out", **operands: Operand) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gint.isa.dtypes import DTYPES
-from gint.program import Binding, VerifiedProgram
+from gint.program import SlotLayout, VerifiedProgram
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,33 +45,43 @@ class Capabilities:
     types: frozenset[str] = ALL_TYPES
 
 
+class BoundLaunch(Protocol):
+    """A launch with everything but the pointers."""
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether it also takes an array whose first element lies where the storage begins."""
+
+    def __call__(self, *pointers: Any, **where: Any) -> int:
+        """Run on storages at these addresses, one per slot; the error flag (see errors.py).
+
+        Raises VerificationError for pointers that must not be run on, and nothing has run then.
+
+        A backend with memory of its own takes `stream=`, launches there (default: the device's own
+        stream) and does not wait: the flag is what launches before this one are known to have
+        left. It also takes `scratch=`, a function that gives memory of so many bytes for the time
+        of the launch, as an object with a `data_ptr()` (default: the backend's own).
+        """
+
+
 class Kernel(Protocol):
     """A program loaded into a backend."""
-
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run; the error flag (see errors.py).
-
-        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
-        does not depend on it. Raises VerificationError, and nothing has run then.
-
-        A backend with memory of its own takes `device=` too, the ordinal of the device that the
-        pointers belong to, launches on `stream` and does not wait: the flag is what earlier
-        launches on the device are known to have left.
-        """
 
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
-    ) -> Callable[..., int]:
-        """Everything of a launch but the pointers: storage bytes, offset and strides per slot.
+        slots: tuple[SlotLayout, ...],
+        *,
+        threads: int | None = None,
+        device: int | None = None,
+    ) -> BoundLaunch:
+        """A launch of these extents, parameters and layouts of the slots.
 
-        The result takes a pointer per slot and returns the error flag; where it has a true
-        attribute `takes_arrays`, also an array whose first element lies where the storage begins.
-        With memory of its own, a backend takes `device=` here, and the result `stream=`.
+        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
+        does not depend on it. With memory of the backend's own, `device` is the ordinal of the
+        device that the pointers will belong to (None: NumPy's). Raises VerificationError for what
+        no pointers can make right; a backend may leave that to the launch.
         """
 
 
@@ -91,24 +101,33 @@ class Memory(Protocol):
         """Wait for what was launched on the default device; the error flag, which is 0 after."""
 
 
-class Backend(Protocol):
+class Backend(Hashable, Protocol):
     """What every interpreter offers.
 
-    `device` is the torch device type in whose memory the pointers of a binding lie. Optional are
-    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory), and
-    `matmul(a, b)`, dense products of NumPy arrays by a library of the device's (default: NumPy's).
+    `device` is the torch device type in whose memory the pointers of a binding lie.
     """
 
     name: str
     device: str
-    capabilities: Capabilities
 
-    def probe(self) -> Probe:
-        """Is it usable here; never raises."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """The bounds of programs it can hold."""
+
+    @property
+    def memory(self) -> Memory | None:
+        """What carries NumPy arrays to its memory and back; None where that is the host's."""
+
+    @property
+    def matmul(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+        """Dense products of NumPy arrays by a library of the device's; None where there is none."""
 
     @property
     def quantized(self) -> QuantizedProducts | None:
         """Its products with quantised matrices; None where it has none of its own."""
+
+    def probe(self) -> Probe:
+        """Is it usable here; never raises."""
 
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""

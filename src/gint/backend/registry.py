@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from .protocol import Backend, Memory, Probe
+from .protocol import Backend, Probe
 
 #: Backend name -> module of its BACKEND. The order is the default priority.
 MODULES = {
@@ -36,11 +36,6 @@ def module_of(name: str) -> str:
     if name not in MODULES:
         raise ValueError(f"There is no backend {name!r}. Known: {', '.join(MODULES)}.")
     return MODULES[name]
-
-
-def memory_of(backend: Backend) -> Memory | None:
-    """The backend's own memory, or None where it reaches the host's."""
-    return getattr(backend, "memory", None)
 
 
 @cache

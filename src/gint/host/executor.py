@@ -5,35 +5,43 @@ device that cannot reach them, and results back.
     kernel = load(rms_norm, backend="cpp")
     (y,) = kernel(x=x, w=w, eps=1e-6)
 
-Knows bindings and backends. torch tensors are recognised by what they offer; torch itself is not
-imported.
+Knows what a call may be given, and in which order it is read, bound and launched (launches.py).
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gint.backend.errors import raise_for
-from gint.backend.protocol import Backend, Kernel
-from gint.backend.registry import memory_of
+from gint.backend.protocol import Backend, BoundLaunch, Memory
 from gint.program import (
     Binding,
     Param,
     Program,
     Slot,
-    SlotBinding,
+    SlotLayout,
     VerifiedProgram,
     verify,
     verify_binding,
 )
 
+from .launches import extents_of, load_kernel, place_of, remembered, slot_layout, slot_layouts
 from .selection import select
 from .tensors import TensorView, torch_type, view_of
+
+
+class Call(NamedTuple):
+    """The arguments of a call, read and bound. Tensors and views by slot name."""
+
+    tensors: dict[str, Any]
+    views: dict[str, TensorView]
+    extents: tuple[int, ...]
+    params: tuple[int | float, ...]
+    slots: tuple[SlotLayout, ...]
 
 
 class Executable:
@@ -43,7 +51,8 @@ class Executable:
         self.verified, self.program = verified, verified.program
         self.backend = backend
         _check_capabilities(verified.program, backend)
-        self.kernel: Kernel = backend.load(verified)
+        self.kernel = load_kernel(backend, verified)
+        self._launch = remembered(self._prepare)
 
     def __call__(
         self, /, *, extents: Mapping[str, int] | None = None, **named: Any
@@ -56,73 +65,77 @@ class Executable:
         tensor shows. Returns the output tensors in the order of their slots. Raises
         TypeError or ValueError naming the slot, RuntimeError for what the program ran into.
         """
+        call = self._bind(named, extents or {})
+        memory = self.backend.memory
+        if memory is None:
+            launch = self._launch(call.extents, call.params, repr(call.params), call.slots)
+            raise_for(launch(*[call.views[s.name].pointer for s in self.program.slots]))
+        else:
+            raise_for(self._run_on_device(call, memory))
+        return tuple([call.tensors[s.name] for s in self.program.slots if s.access.writes])
+
+    def _bind(self, named: dict[str, Any], given: Mapping[str, int]) -> Call:
+        """The arguments of a call as its kernel is prepared for them; results are allocated."""
         tensors, params = self._sort(named)
+        lengths = self._lengths(given)
         views = {name: self._view(t) for name, t in tensors.items()}
-        given = {name: operator.index(n) for name, n in (extents or {}).items()}
-        lengths = self._extents(views, given)
+        for slot in self.program.slots:
+            if slot.name in views:
+                self._check(slot, views[slot.name])
+        extents = extents_of(self.program, views, lengths)
         for slot in self.program.slots:
             if slot.name not in tensors:
-                tensors[slot.name] = self._allocate(slot, lengths, tensors)
+                tensors[slot.name] = self._allocate(slot, extents, tensors)
                 views[slot.name] = self._view(tensors[slot.name])
-        slots = tuple(self._bind(s, views[s.name], lengths) for s in self.program.slots)
-        binding = Binding(lengths, params, slots)
-        if memory_of(self.backend) is not None:
-            raise_for(self._launch_there(binding, tensors, views))
-        else:
-            raise_for(self.kernel.launch(binding))
-        return tuple(tensors[s.name] for s in self.program.slots if s.access.writes)
+        slots = slot_layouts(self.program, views, extents)
+        return Call(tensors, views, extents, params, slots)
+
+    def _prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        text: str,
+        slots: tuple[SlotLayout, ...],
+        device: int | None = None,
+    ) -> BoundLaunch:
+        """A bound launch; `text` tells parameters from others that are equal, 0.0 from -0.0."""
+        return self.kernel.prepare(extents, params, slots, device=device)
 
     def _view(self, tensor: Any) -> TensorView:
         """NumPy arrays count as lying where they will be carried."""
         view = view_of(tensor)
-        if isinstance(tensor, np.ndarray) and memory_of(self.backend) is not None:
+        if isinstance(tensor, np.ndarray) and self.backend.memory is not None:
             return view._replace(device=self.backend.device)
         return view
 
-    def _launch_there(
-        self, binding: Binding, tensors: dict[str, Any], views: dict[str, TensorView]
-    ) -> int:
+    def _run_on_device(self, call: Call, memory: Memory) -> int:
         """Launch on the device's memory: NumPy arrays are copied there, results back."""
-        memory = memory_of(self.backend)
-        assert memory is not None
-        arrays = {name: t for name, t in tensors.items() if isinstance(t, np.ndarray)}
+        views, slots = dict(call.views), list(call.slots)
         copies: dict[str, Any] = {}
-        if arrays:
-            verify_binding(self.verified, binding)  # what the copies no longer show
-        slots = list(binding.slots)
         for n, slot in enumerate(self.program.slots):
-            if slot.name in arrays:
-                array = arrays[slot.name]
-                copy = memory.upload(array) if slot.access.reads else memory.allocate(
-                    array.shape, array.dtype
-                )  # fmt: skip
-                copies[slot.name], views[slot.name] = copy, view_of(copy)
-                slots[n] = self._bind(slot, views[slot.name], binding.extents)
-        where = self._where(views)
-        flag = self.kernel.launch(replace(binding, slots=tuple(slots)), **where)
-        if arrays:
+            array = call.tensors[slot.name]
+            if not isinstance(array, np.ndarray):
+                continue
+            if not copies:
+                self._verify(call)  # what the copies no longer show
+            copy = memory.upload(array) if slot.access.reads else memory.allocate(
+                array.shape, array.dtype
+            )  # fmt: skip
+            copies[slot.name], views[slot.name] = copy, view_of(copy)
+            slots[n] = slot_layout(self.program, slot, views[slot.name], call.extents)
+        ordinal, stream = place_of(views.values(), self.backend.device)
+        launch = self._launch(call.extents, call.params, repr(call.params), tuple(slots), ordinal)
+        flag = launch(*[views[s.name].pointer for s in self.program.slots], stream=stream)
+        if copies:
             flag |= memory.synchronize()
         for slot in self.program.slots:
-            if slot.name in arrays and slot.access.writes:
-                memory.download(copies[slot.name], arrays[slot.name])
+            if slot.name in copies and slot.access.writes:
+                memory.download(copies[slot.name], call.tensors[slot.name])
         return flag
 
-    def _where(self, views: dict[str, TensorView]) -> dict[str, int]:
-        """The device and stream of a launch; raises ValueError for tensors on several of either.
-
-        Stream 0 is what tensors say that nobody is working on: results allocated just now.
-        """
-        ordinals = {view.ordinal for view in views.values()}
-        if len(ordinals) > 1:
-            where = ", ".join(f"{self.backend.device}:{n}" for n in sorted(ordinals))
-            raise ValueError(f"The tensors are on several devices: {where}.")
-        streams = {view.stream for view in views.values()} - {0}
-        if len(streams) > 1:
-            raise ValueError(
-                f"The tensors' owners work on {len(streams)} streams of {self.backend.device}; "
-                f"make one the current one of all, or synchronize them."
-            )
-        return {"device": ordinals.pop(), "stream": streams.pop() if streams else 0}
+    def _verify(self, call: Call) -> None:
+        pointers = [call.views[s.name].pointer for s in self.program.slots]
+        verify_binding(self.verified, Binding.of(call.extents, call.params, call.slots, pointers))
 
     def _sort(self, named: dict[str, Any]) -> tuple[dict[str, Any], tuple[int | float, ...]]:
         slots = {s.name for s in self.program.slots}
@@ -140,35 +153,18 @@ class Executable:
                 raise TypeError(f"{self.program.name} needs a tensor for slot {slot.name!r}.")
         return tensors, tuple(_number(p, named[p.name]) for p in self.program.params)
 
-    def _extents(
-        self, views: dict[str, TensorView], given: dict[str, int]
-    ) -> tuple[int, ...]:  # fmt: skip
-        axes = self.program.axes
-        unknown = given.keys() - {a.name for a in axes}
-        if unknown:
-            known = ", ".join(a.name for a in axes) or "none"
-            raise TypeError(f"{self.program.name} has no axis {min(unknown)!r}; it has: {known}.")
-        for name, length in given.items():
+    def _lengths(self, given: Mapping[str, int]) -> dict[str, int]:
+        """The lengths of axes that a caller gives, by name."""
+        known = [a.name for a in self.program.axes]
+        for name in sorted(given):
+            if name not in known:
+                names = ", ".join(known) or "none"
+                raise TypeError(f"{self.program.name} has no axis {name!r}; it has: {names}.")
+        lengths = {name: operator.index(length) for name, length in given.items()}
+        for name, length in lengths.items():
             if length < 0:
                 raise ValueError(f"Axis {name!r} cannot have the length {length}.")
-        lengths: dict[str, int | None] = {a.name: given.get(a.name) for a in axes}
-        for slot in self.program.slots:
-            view = views.get(slot.name)
-            if view is None:
-                continue
-            self._check(slot, view)
-            for axis, length in zip(slot.axes, view.shape, strict=True):
-                name = axes[axis].name
-                found = lengths[name]
-                if found is None or (found == 1 and name not in given):
-                    lengths[name] = length
-        missing = [name for name, n in lengths.items() if n is None]
-        if missing:
-            raise ValueError(
-                f"No tensor shows the length of axis {missing[0]!r}: "
-                f"give extents={{{missing[0]!r}: ...}}."
-            )
-        return tuple(n for n in lengths.values() if n is not None)
+        return lengths
 
     def _check(self, slot: Slot, view: TensorView) -> None:
         if view.dtype != slot.dtype.name:
@@ -189,26 +185,12 @@ class Executable:
                 f"{self.backend.name!r} reaches {self.backend.device}."
             )
 
-    def _bind(self, slot: Slot, view: TensorView, lengths: tuple[int, ...]) -> SlotBinding:
-        strides = []
-        for axis, length, stride in zip(slot.axes, view.shape, view.strides, strict=True):
-            if length == lengths[axis]:
-                strides.append(stride)
-            elif length == 1 and not slot.access.writes:
-                strides.append(0)
-            else:
-                raise ValueError(
-                    f"Slot {slot.name!r}: axis {self.program.axes[axis].name!r} has the length "
-                    f"{lengths[axis]}, the tensor of shape {view.shape} has {length} there."
-                )
-        return SlotBinding(view.pointer, view.storage_bytes, view.offset, tuple(strides))
-
     def _allocate(self, slot: Slot, lengths: tuple[int, ...], tensors: dict[str, Any]) -> Any:
         shape = tuple(lengths[a] for a in slot.axes)
         like = next(iter(tensors.values()), None)
         if like is not None and hasattr(like, "new_empty"):
             return like.new_empty(shape, dtype=torch_type(slot.dtype))
-        memory = memory_of(self.backend)
+        memory = self.backend.memory
         if memory is None or like is None or isinstance(like, np.ndarray):
             return np.empty(shape, dtype=slot.dtype.numpy)
         return memory.allocate(shape, np.dtype(slot.dtype.numpy))

@@ -104,7 +104,7 @@ def is_aligned(a: np.ndarray) -> bool:
 
 def overlaps_itself(array: Any) -> bool:
     """Whether elements of an array, of NumPy's or like it, may share memory."""
-    if array.size == 0:
+    if array.size == 0 or array.flags.c_contiguous:
         return False
     return overlap.overlaps_itself(overlap.Region(0, array.itemsize, array.shape, array.strides))
 

@@ -1,9 +1,9 @@
-"""`Kernel.launch` and `Kernel.prepare` for devices that can run a plan.
+"""`Kernel.prepare` for devices that can run a plan.
 
 A device is given as two functions: `build_for(word_bits)`, the build it runs programs of that width
 with, and `ready(plan, build, verified)`, which puts a plan's records where the device sees them and
 returns a function of the pointers that launches and returns the error flag. Every binding is
-verified before: bounds once per preparation, what depends on pointers at each call.
+verified before: bounds when it is prepared, what depends on pointers at each call.
 
 What a call is given by name (a stream, say) goes to that function. Knows programs, bindings and
 plans. Does not know devices or memory.
@@ -11,11 +11,10 @@ plans. Does not know devices or memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 from gint.program.overlap import Region
 
 from .build import Build
@@ -25,10 +24,7 @@ from .plan import Plan, TooLargeError, plan
 #: Ways of sharing memory that one prepared launch remembers.
 _MAX_PROVEN = 16
 
-#: Layouts whose plans a kernel keeps for launches that were not prepared, the latest.
-_RECENT = 16
-
-Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
+Layouts = tuple[SlotLayout, ...]
 
 
 class Device(Protocol):
@@ -48,48 +44,23 @@ class DeviceKernel:
         self.verified, self.device = verified, device
         self.word_bits = word_bits(verified)
         self._encoded: dict[int, DeviceProgram] = {}
-        self._recent: OrderedDict[tuple, tuple[Callable[..., int], int]] = OrderedDict()
-
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run; the error flag. Raises VerificationError."""
-        verify_binding(self.verified, binding)
-        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        key = (binding.extents, repr(binding.params), slots)  # 0.0 and -0.0 are not the same
-        if (found := self._recent.get(key)) is None:
-            found = self._ready(binding.extents, binding.params, slots)
-            self._recent[key] = found
-            while len(self._recent) > _RECENT:
-                self._recent.popitem(last=False)
-        run, error = found
-        return error | run(*(s.pointer for s in binding.slots))
 
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: Slots,
+        slots: Layouts,
+        *,
         threads: int | None = None,
-    ) -> Callable[..., int]:
-        """A launch of everything but the pointers. Both raise VerificationError."""
-        self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
-        run, error = self._ready(extents, params, slots)
-        apart = Apart(self.verified, extents, slots)
+        device: int | None = None,
+    ) -> DeviceLaunch:
+        """Verify and plan a launch. Raises VerificationError."""
+        return DeviceLaunch(self, extents, params, slots)
 
-        def launch(*pointers: int, **how: Any) -> int:
-            if not apart(pointers):
-                self._verify(extents, params, slots, pointers)
-                apart.remember(pointers)
-            return error | run(*pointers, **how)
-
-        return launch
-
-    def _verify(self, extents, params, slots: Slots, pointers: tuple[int, ...]) -> None:
-        bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
-        verify_binding(self.verified, Binding(extents, params, tuple(bound)))
-
-    def _ready(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
+    def ready(
+        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Layouts
+    ) -> tuple[Callable[..., int], int]:
+        """What launches on verified pointers, and the bits that are in the flag of each launch."""
         try:
             made, build = self._plan(self.word_bits, extents, params, slots)
         except TooLargeError:
@@ -98,26 +69,54 @@ class DeviceKernel:
             return _nothing, made.error
         return self.device.ready(made, build, self.verified), made.error
 
-    def _plan(self, bits: int, extents, params, slots: Slots) -> tuple[Plan, Build]:
+    def _plan(self, bits: int, extents, params, slots: Layouts) -> tuple[Plan, Build]:
         build = self.device.build_for(bits)
         if bits not in self._encoded:
             self._encoded[bits] = encode(self.verified, bits, build.registers)
         return plan(self._encoded[bits], build, extents, params, slots), build
 
 
-def _nothing(*pointers: int, **how: Any) -> int:
+def _nothing(*pointers: int, **where: Any) -> int:
     return 0
 
 
-class Apart:
-    """Whether pointers are surely fit for a binding that was verified with others.
+class DeviceLaunch:
+    """A plan on a device. Several threads may call it."""
+
+    takes_arrays = False
+
+    def __init__(
+        self,
+        kernel: DeviceKernel,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: Layouts,
+    ) -> None:
+        self.verified, self.bound_to = kernel.verified, (extents, params, slots)
+        self._verify(tuple((n + 1) << 56 for n in range(len(slots))))
+        self.run, self.error = kernel.ready(extents, params, slots)
+        self.fits = PointerCheck(self.verified, extents, slots)
+
+    def __call__(self, *pointers: int, **where: Any) -> int:
+        """Launch on these storages; the error flag."""
+        if not self.fits(pointers):
+            self._verify(pointers)
+            self.fits.remember(pointers)
+        return self.error | self.run(*pointers, **where)
+
+    def _verify(self, pointers: tuple[int, ...]) -> None:
+        verify_binding(self.verified, Binding.of(*self.bound_to, pointers))
+
+
+class PointerCheck:
+    """Whether pointers surely fit a binding that was verified with others.
 
     They are if aligned and what the slots cover shares no byte, or shares bytes as it did in a call
     that was verified: the rest of what the verifier asks does not depend on the pointers. Only
     slots that are touched count.
     """
 
-    def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Slots) -> None:
+    def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Layouts) -> None:
         p = verified.program
         self.touched = []
         for n, (slot, (_, offset, strides)) in enumerate(zip(p.slots, slots, strict=True)):

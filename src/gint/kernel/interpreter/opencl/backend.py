@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gint.backend.protocol import Capabilities, Probe
+from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.backend.registry import probe
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.kernel import DeviceKernel
@@ -134,6 +134,8 @@ class ReadyLaunch:
 class OpenclBackend:
     name = "opencl"
     device = "cpu"
+    memory = None
+    matmul = None
 
     def __init__(self) -> None:
         self._device = OpenclDevice()
@@ -159,4 +161,4 @@ class OpenclBackend:
         return DeviceKernel(verified, self._device)
 
 
-BACKEND = OpenclBackend()
+BACKEND: Backend = OpenclBackend()
