@@ -21,13 +21,15 @@ import dis
 import math
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import fx
 
 from gint.backend.errors import raise_for
-from gint.backend.protocol import Kernel
+from gint.backend.protocol import BoundLaunch, Kernel
+from gint.host.launches import remembered
 from gint.program import VerificationError
 
 from .devices import allocator, current_stream, scratch
@@ -38,9 +40,6 @@ from .order import Unit
 from .partitioner import Partition
 from .sizes import Key, key, keys, source, symbols
 
-#: Bound launches kept per program, one for each combination of sizes met.
-_MAX_BOUND = 256
-
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
     torch.ops.aten.mm.default: torch.ops.aten.mm.out,
@@ -48,24 +47,6 @@ _INTO = {
     torch.ops.aten.addmm.default: torch.ops.aten.addmm.out,
     torch.ops.aten.baddbmm.default: torch.ops.aten.baddbmm.out,
 }
-
-
-class BoundLaunches(dict):
-    """Launches of one program, by the values of the symbols their layout depends on.
-
-    `layout` computes, from those, what `Kernel.prepare` takes: extents, parameters, and bytes of
-    memory, offset and strides of every slot; `where` says on which device.
-    """
-
-    def __init__(self, kernel: Kernel, layout: Callable[..., tuple], where: dict) -> None:
-        super().__init__()
-        self.kernel, self.layout, self.where = kernel, layout, where
-
-    def __missing__(self, symbols: tuple) -> Callable[..., int]:
-        if len(self) >= _MAX_BOUND:
-            self.clear()
-        found = self[symbols] = self.kernel.prepare(*self.layout(*symbols), **self.where)
-        return found
 
 
 class PlanWriter:
@@ -79,7 +60,7 @@ class PlanWriter:
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
             "raise_for": raise_for, "VerificationError": VerificationError,
-            "launch_apart": launch_apart, "math": math, "torch": torch,
+            "launch_on_copies": launch_on_copies, "math": math, "torch": torch,
             "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
@@ -163,17 +144,18 @@ class PlanWriter:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
         layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
-        kernel, (where, how) = self.kernels[unit], self._where(value_of(unit.nodes[0]).device)
+        device, how = self._place(value_of(unit.nodes[0]).device)
+        prepare = partial(self.kernels[unit].prepare, device=device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
-            code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
-            bound = BoundLaunches(kernel, eval(code, dict(self.space)), where)
-            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{how})"
+            code = f"lambda {', '.join(names)}: prepare(*{_tuple_source(layout)})"
+            bind = remembered(eval(code, self.space | {"prepare": prepare}))
+            launch = f"{self._constant(bind, 'bind')}({', '.join(names)})"
         else:
-            launch = kernel.prepare(*layout, **where)
-            call = f"{self._constant(launch, 'launch')}({pointers}{how})"
+            launch = self._constant(prepare(*layout), "launch")
+        call = f"{launch}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_apart({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
+        again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
         if e.may_fail:
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
@@ -181,16 +163,16 @@ class PlanWriter:
         else:
             self.lines.append(call)
 
-    def _where(self, device: torch.device) -> tuple[dict, str]:
-        """What a launch on a device is prepared with, and what it is called with: the stream, and
-        how to get scratch memory for its time."""
+    def _place(self, device: torch.device) -> tuple[int | None, str]:
+        """The ordinal that a launch on a device is prepared with, and what it is called with: the
+        stream, and how to get scratch memory for its time."""
         if device.type == "cpu":
-            return {}, ""
+            return None, ""
         stream, memory = f"stream{device.index}", f"scratch{device.index}"
         self.space["current_stream"] = current_stream(device)
         self.space[memory] = scratch(device)
         self.streams[stream] = f"current_stream({device.index})"
-        return {"device": device.index}, f", stream={stream}, scratch={memory}"
+        return device.index, f", stream={stream}, scratch={memory}"
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -336,8 +318,8 @@ def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
 
 
-def launch_apart(
-    launch: Callable[..., int],
+def launch_on_copies(
+    launch: BoundLaunch,
     tensors: tuple[torch.Tensor, ...],
     written: tuple[int, ...],
     **how: Any,
