@@ -38,7 +38,7 @@ from .graph import Graph, NodeKind, defined_symbols, value_of
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 from .order import Unit
 from .partitioner import Partition
-from .sizes import Key, key, keys, source, symbols
+from .sizes import Key, is_float, key, keys, source, symbols
 
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
@@ -148,8 +148,10 @@ class PlanWriter:
         prepare = partial(self.kernels[unit].prepare, device=device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
-            code = f"lambda {', '.join(names)}: prepare(*{_tuple_source(layout)})"
+            code = f"lambda {', '.join(names)}, *texts: prepare(*{_tuple_source(layout)})"
             bind = remembered(eval(code, self.space | {"prepare": prepare}))
+            # 0.0 and -0.0 are one argument, and two parameters.
+            names += [f"repr({name})" for name in names if is_float(name)]
             launch = f"{self._constant(bind, 'bind')}({', '.join(names)})"
         else:
             launch = self._constant(prepare(*layout), "launch")
