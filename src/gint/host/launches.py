@@ -10,7 +10,7 @@ Knows programs, views and the protocol of backends. Does not know where tensors 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ def slot_layout(
     return view.storage_bytes, view.offset, tuple(strides)
 
 
-def place_of(views: Iterable[TensorView], device: str) -> tuple[int, int]:
+def place_of(views: Collection[TensorView], device: str) -> tuple[int, int]:
     """The ordinal of the device and the stream that tensors of the type `device` ask for.
 
     Stream 0 is what tensors say that nobody is working on: results allocated just now. Raises

@@ -124,12 +124,12 @@ class PointerCheck:
             if n in p.slots_used and 0 not in shape:
                 region = Region(offset * size, size, shape, tuple(s * size for s in strides))
                 self.touched.append((n, region.low, region.high, size, slot.access.writes))
-        self.is_aligned, self.is_apart = self._written_out(len(slots))
+        self.is_aligned, self.is_disjoint = self._written_out(len(slots))
         #: The ways in which slots shared bytes in calls that were verified.
         self.proven: set[tuple] = set()
 
     def __call__(self, pointers: tuple[Any, ...]) -> bool:
-        if self.is_apart(*pointers):
+        if self.is_disjoint(*pointers):
             return True
         return bool(self.proven) and self.is_aligned(*pointers) and (
             self._shared(pointers) in self.proven
@@ -145,13 +145,13 @@ class PointerCheck:
         for size in sorted({size for *_, size, _ in self.touched} - {1}):
             together = " | ".join(f"p{n}" for n, *_, s, _ in self.touched if s == size)
             aligned.append(f"not ({together}) & {size - 1}")
-        apart = [
+        disjoint = [
             f"not {low - other_high} < p{m} - p{n} < {high - other_low}"
             for n, low, high, m, other_low, other_high in self._pairs()
         ]
-        texts = (" and ".join(tests or ["True"]) for tests in (aligned, aligned + apart))
-        is_aligned, is_apart = (eval(f"lambda {names}: {text}") for text in texts)
-        return is_aligned, is_apart
+        texts = (" and ".join(tests or ["True"]) for tests in (aligned, aligned + disjoint))
+        is_aligned, is_disjoint = (eval(f"lambda {names}: {text}") for text in texts)
+        return is_aligned, is_disjoint
 
     def _pairs(self) -> Iterator[tuple[int, int, int, int, int, int]]:
         """Pairs of slots that must not share bytes: one of them is written."""
