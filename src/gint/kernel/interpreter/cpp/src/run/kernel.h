@@ -3,7 +3,6 @@
 
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include "run/run.h"
 
@@ -49,19 +48,11 @@ class Kernel {
 
     // Nothing where the binding must not run.
     std::shared_ptr<Launch> prepare(Binding binding, int threads) const;
-    std::optional<int32_t> launch(const Binding &binding, const uint64_t *pointers, int threads);
 
     const Program &get() const { return *program; }
 
   private:
     std::shared_ptr<const Program> program;
-    // Schedules by shape: extents and strides, and which slots share elements.
-    std::mutex mutex;
-    std::unordered_map<std::string, std::shared_ptr<const Schedule>> schedules;
-    static constexpr size_t MOST_SCHEDULES = 256;
-
-    std::shared_ptr<const Schedule> schedule_for(const Binding &binding,
-                                                 const std::vector<uint16_t> &groups);
 };
 
 } // namespace gint
