@@ -29,7 +29,7 @@ from gint.program import (
     verify_binding,
 )
 
-from .launches import extents_of, load_kernel, place_of, remembered, slot_layout, slot_layouts
+from .launches import extents_of, load_kernel, place_of, remembered, slot_layouts
 from .selection import select
 from .tensors import TensorView, torch_type, view_of
 
@@ -110,21 +110,11 @@ class Executable:
 
     def _run_on_device(self, call: Call, memory: Memory) -> int:
         """Launch on the device's memory: NumPy arrays are copied there, results back."""
-        views, slots = dict(call.views), list(call.slots)
-        copies: dict[str, Any] = {}
-        for n, slot in enumerate(self.program.slots):
-            array = call.tensors[slot.name]
-            if not isinstance(array, np.ndarray):
-                continue
-            if not copies:
-                self._verify(call)  # what the copies no longer show
-            copy = memory.upload(array) if slot.access.reads else memory.allocate(
-                array.shape, array.dtype
-            )  # fmt: skip
-            copies[slot.name], views[slot.name] = copy, view_of(copy)
-            slots[n] = slot_layout(self.program, slot, views[slot.name], call.extents)
+        copies = self._upload(call, memory)
+        views = call.views | {name: view_of(copy) for name, copy in copies.items()}
+        slots = slot_layouts(self.program, views, call.extents) if copies else call.slots
         ordinal, stream = place_of(views.values(), self.backend.device)
-        launch = self._launch(call.extents, call.params, repr(call.params), tuple(slots), ordinal)
+        launch = self._launch(call.extents, call.params, repr(call.params), slots, ordinal)
         flag = launch(*[views[s.name].pointer for s in self.program.slots], stream=stream)
         if copies:
             flag |= memory.synchronize()
@@ -133,9 +123,18 @@ class Executable:
                 memory.download(copies[slot.name], call.tensors[slot.name])
         return flag
 
-    def _verify(self, call: Call) -> None:
-        pointers = [call.views[s.name].pointer for s in self.program.slots]
-        verify_binding(self.verified, Binding.of(call.extents, call.params, call.slots, pointers))
+    def _upload(self, call: Call, memory: Memory) -> dict[str, Any]:
+        """Copies of the NumPy arrays by slot name; of those that are only written, memory."""
+        arrays = {s: t for s, t in call.tensors.items() if isinstance(t, np.ndarray)}
+        if arrays:  # what the copies no longer show
+            pointers = [call.views[s.name].pointer for s in self.program.slots]
+            bound = Binding.of(call.extents, call.params, call.slots, pointers)
+            verify_binding(self.verified, bound)
+        read = {s.name for s in self.program.slots if s.access.reads}
+        return {
+            name: memory.upload(a) if name in read else memory.allocate(a.shape, a.dtype)
+            for name, a in arrays.items()
+        }
 
     def _sort(self, named: dict[str, Any]) -> tuple[dict[str, Any], tuple[int | float, ...]]:
         slots = {s.name for s in self.program.slots}
