@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gint.isa.device import RECORD
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.encoder import encode, word_bits
-from gint.kernel.interpreter.device.kernel import Apart
+from gint.kernel.interpreter.device.kernel import PointerCheck
 from gint.kernel.interpreter.device.plan import CHUNK_TILES, TooLargeError, magic, plan
 from gint.program import assemble, verify
 
@@ -163,7 +163,7 @@ def test_division_by_multiplication_is_exact(divisor, x):
 
 def test_pointers_are_apart_if_no_written_storage_meets_another():
     slots = ((64, 0, (4, 1)), (64, 0, (4, 1)))
-    apart = Apart(ADD, (4, 4), slots)
+    apart = PointerCheck(ADD, (4, 4), slots)
     assert apart((4096, 4160))
     assert apart((4160, 4096))
     assert not apart((4096, 4096))
