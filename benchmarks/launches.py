@@ -83,7 +83,7 @@ def least_us(executable, rows: int, cols: int) -> float:
         array[...] = np.random.default_rng(0).standard_normal(shape)
         arrays.append(array)
         layouts.append((array.nbytes, 0, tuple(s // 4 for s in array.strides)))
-    run = executable.kernel.prepare((rows, cols), (), tuple(layouts), 1)
+    run = executable.kernel.prepare((rows, cols), (), tuple(layouts), threads=1)
     pointers = [a.__array_interface__["data"][0] for a in arrays]
     return min(time_calls(partial(run, *pointers), SECONDS)) * 1e6
 

@@ -6,16 +6,14 @@ them there with their guard bytes, launches, and carries them back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakSet
 
 import numpy as np
 
 from gint.backend import registry
-from gint.backend.protocol import Kernel, Memory
-from gint.backend.registry import memory_of
+from gint.backend.protocol import BoundLaunch, Kernel, Memory
 from gint.isa import DType
 from gint.program import Binding, Program, SlotBinding, VerifiedProgram
 
@@ -174,28 +172,36 @@ def bind_contiguous(
 def load(backend: str, verified: VerifiedProgram) -> Kernel:
     """A program loaded into a backend, to be launched on storages."""
     found = registry.backend(backend)
-    kernel, memory = found.load(verified), memory_of(found)
-    return kernel if memory is None else CarriedKernel(kernel, memory)
+    kernel = found.load(verified)
+    return kernel if found.memory is None else CarriedKernel(kernel, found.memory)
 
 
+def launch_once(kernel: Kernel, binding: Binding, threads: int | None = None) -> int:
+    """Prepare a kernel for a binding and launch it; the error flag."""
+    ready = kernel.prepare(binding.extents, binding.params, binding.layouts, threads=threads)
+    return ready(*binding.pointers)
+
+
+@dataclass(frozen=True)
 class CarriedKernel:
-    """A kernel on storages it does not reach: they are copied to the device and back."""
+    """A kernel on storages it does not reach."""
 
-    def __init__(self, kernel: Kernel, memory: Memory) -> None:
-        self.kernel, self.memory = kernel, memory
+    kernel: Kernel
+    memory: Memory
 
-    def launch(self, binding: Binding, threads: int | None = None) -> int:
-        def launch(*pointers: int) -> int:
-            slots = (replace(s, pointer=p) for s, p in zip(binding.slots, pointers, strict=True))
-            return self.kernel.launch(replace(binding, slots=tuple(slots)), threads=threads)
+    def prepare(self, *bound_to: Any, **where: Any) -> CarriedLaunch:
+        return CarriedLaunch(self.kernel.prepare(*bound_to, **where), self.memory)
 
-        return self._carried(launch, [s.pointer for s in binding.slots])
 
-    def prepare(self, extents: Any, params: Any, slots: Any) -> Callable[..., int]:
-        ready = self.kernel.prepare(extents, params, slots)
-        return lambda *pointers: self._carried(ready, pointers)
+@dataclass(frozen=True)
+class CarriedLaunch:
+    """A bound launch for which storages are copied to the device and back."""
 
-    def _carried(self, launch: Callable[..., int], pointers: Any) -> int:
+    launch: BoundLaunch
+    memory: Memory
+    takes_arrays: ClassVar[bool] = False
+
+    def __call__(self, *pointers: int) -> int:
         copies = {s: self.memory.upload(s.guarded) for s in Storage.alive}
         moved = list(pointers)
         for storage, copy in copies.items():
@@ -203,7 +209,7 @@ class CarriedKernel:
             for n, pointer in enumerate(pointers):
                 if start <= pointer < start + storage.guarded.size:
                     moved[n] = pointer - start + there
-        flag = launch(*moved) | self.memory.synchronize()
+        flag = self.launch(*moved) | self.memory.synchronize()
         for storage, copy in copies.items():
             self.memory.download(copy, storage.guarded)
         return flag

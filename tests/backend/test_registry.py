@@ -55,7 +55,7 @@ def test_a_backend_is_what_the_protocol_says(name):
     assert isinstance(answer, Probe)
     assert answer.reason
     if answer.usable:
-        assert (registry.memory_of(made) is None) == (made.device == "cpu")
+        assert (made.memory is None) == (made.device == "cpu")
 
 
 def test_the_backend_that_serves_a_device_reaches_its_memory():

@@ -157,3 +157,13 @@ def test_a_recompile_finds_the_loaded_program_again(options) -> None:
     loaded = compiler._load_encoded.cache_info().misses
     run(f, options, [(torch.randn(6, 8),)], dynamic=False)
     assert compiler._load_encoded.cache_info().misses == loaded
+
+
+def test_a_scalar_of_minus_zero_is_not_zero():
+    def angle(x, scale):
+        return torch.atan2(x * scale, x)
+
+    compiled = torch.compile(angle, backend="gint", dynamic=True)
+    x = torch.ones(3)
+    for scale in (1.5, 2.5, 0.0, -0.0, 0.0):
+        assert torch.equal(compiled(x, scale).signbit(), angle(x, scale).signbit())

@@ -92,30 +92,6 @@ def test_the_rooms_that_are_drawn_are_there_and_all_are_named():
             assert f"{package}.{path.parent.name}" in text, f"{path.parent} is not on the page"
 
 
-def test_the_backend_of_its_page_runs_programs():
-    """The page's `blocks` backend agrees with NumPy's, over more rows than one block has."""
-    import numpy as np
-
-    from gint.host.executor import Executable, load
-    from gint.host.frontend import bytecode
-
-    namespace: dict = {"__name__": "blocks"}
-    for code, _ in blocks_of(ROOT / "docs" / "adding-a-backend.md"):
-        exec(code, namespace)
-
-    @bytecode
-    def softmax(b):
-        rows, cols = b.parallel("rows"), b.reduced("cols")
-        x = b.input("x", "f32", rows, cols)
-        e = b.exp(x - b.amax(x))
-        b.output("y", "f32", (rows, cols), e / b.sum(e))
-
-    x = np.random.default_rng(0).standard_normal((3 * namespace["ROWS"] + 5, 7), np.float32)
-    (found,) = Executable(softmax, namespace["BACKEND"])(x=x)
-    (wanted,) = load(softmax, "python")(x=x)
-    np.testing.assert_array_equal(found, wanted)
-
-
 def anchors_of(page: Path) -> set[str]:
     """The anchors that GitHub gives to a page's headings."""
     text = FENCED.sub("", page.read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gint.backend import protocol, registry
-from gint.host.executor import TensorView, load, run, view_of
+from gint.host.executor import load, run
 from gint.host.frontend import Builder
 from gint.program import VerificationError, assemble
 from tests.program.test_text import RMS_NORM
@@ -241,14 +241,6 @@ def test_a_program_too_large_for_the_backend_is_a_sentence(backend):
         load(b.build(), backend)
 
 
-def test_a_binding_of_a_view_spans_just_the_view():
-    view = view_of(np.zeros((6, 8), np.float32)[::-2, 1:4])
-    assert (view.shape, view.strides, view.offset) == ((3, 3), (-16, 1), 32)
-    assert view.storage_bytes == 4 * (32 + 3)
-    empty = view_of(np.zeros((6, 0), np.float32)[::-1])
-    assert empty.storage_bytes == 0
-
-
 def test_what_is_known_at_launch_may_be_of_a_type_the_backend_lacks(monkeypatch):
     cpp = registry.backend("cpp")
     without = protocol.Capabilities(types=protocol.ALL_TYPES - {"f64"})
@@ -277,28 +269,3 @@ def test_a_call_is_described_without_running_it(scale):
     assert (mine == 7).all()
     with pytest.raises(ValueError, match="axis 'n' has the length 4"):
         scale.describe(x=X, w=W[:3], a=2.0)
-
-
-def test_a_kernel_may_leave_out_its_description():
-    class Plain:
-        pass
-
-    assert protocol.describe(Plain(), (), (), ()) == (
-        "Plain does not show what it makes of a launch.\n"
-    )
-
-
-def test_a_launch_goes_to_the_stream_and_device_that_its_tensors_are_on():
-    def views(*places):
-        return {
-            str(n): TensorView("f32", (1,), (1,), 0, 1 << 20, 4, "cuda", True, *place)
-            for n, place in enumerate(places)
-        }
-
-    where = load(assemble(RMS_NORM), "python")._where
-    assert where(views((1, 0), (1, 7), (1, 0))) == {"device": 1, "stream": 7}
-    assert where(views((0, 0))) == {"device": 0, "stream": 0}
-    with pytest.raises(ValueError, match="several devices"):
-        where(views((0, 0), (1, 0)))
-    with pytest.raises(ValueError, match="2 streams"):
-        where(views((0, 7), (0, 8)))

@@ -26,7 +26,7 @@ from gint.program import (
     VerifiedProgram,
     verify,
 )
-from tests.memory import Storage, bind, load
+from tests.memory import Storage, bind, launch_once, load
 from tests.strategies import constants, launches, programs
 
 _NUMBERS = st.integers(0, 5) | st.sampled_from((NONE, NONE - 1, 64, 4096))
@@ -128,7 +128,7 @@ def _run_inside_bounds(backend: str, verified: VerifiedProgram, data: st.DataObj
         binding = data.draw(_mutated_bindings(binding))
     kernel = load(backend, verified)
     try:
-        kernel.launch(binding)
+        launch_once(kernel, binding)
     except VerificationError:
         return
     assert all(p.storage.is_intact() for p in placed)

@@ -9,8 +9,8 @@ from typing import Any
 from gint.host.frontend import Builder, Value
 
 from .arrays import Operand, take, take_out
+from .backend import recalled
 from .launches import run
-from .recall import recalled
 
 
 @recalled
@@ -46,14 +46,14 @@ def gelu(x: Any, approximate: str = "tanh", *, out: Any = None) -> Any:
 def gated(gate: Operand, up: Operand, activation: str) -> None:
     """gate <- activation(gate) * up."""
     if gate.array.size:
-        run(_gated, (gate, up, gate), (0, 0, 0), choices=(activation,))
+        run(_gated, (gate, up, gate), choices=(activation,))
 
 
 def _activate(x: Any, out: Any, activation: str) -> Any:
     x = take("x", x)
     y = take_out(out, x.shape, x)
     if y.array.size:
-        run(_pointwise, (x, y), (0, 0), choices=(activation,))
+        run(_pointwise, (x, y), choices=(activation,))
     return y.result()
 
 

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 
 from gint.host import memory
-from gint.program.regions import Region, overlaps_itself
+from gint.host.tensors import TYPE_NAMES, is_aligned, is_torch, name_of_type, overlaps_itself
 
 from .backend import active
 
-#: Names of the element types accepted -> gint's.
-_FLOATING = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _BITS: dict[str, np.dtype] = {
     "f32": np.dtype("f4"), "f16": np.dtype("f2"), "bf16": np.dtype("u2"),
 }  # fmt: skip
@@ -69,13 +67,10 @@ def take(name: str, tensor: Any) -> Operand:
         return Operand(tensor, "f32")
     if isinstance(tensor, np.ndarray):
         return _take_array(name, tensor)
-    if _is_torch(tensor):
+    if is_torch(tensor):
         return _take_torch(name, tensor)
     a = view(name, tensor)
-    found = _FLOATING.get(a.dtype.name)
-    if found is None:
-        raise TypeError(_wrong_type(name, a.dtype.name))
-    return Operand(a, found, restorer(name, tensor))
+    return Operand(a, _floating(name, a.dtype), restorer(name, tensor))
 
 
 def view(name: str, tensor: Any) -> Any:
@@ -84,7 +79,7 @@ def view(name: str, tensor: Any) -> Any:
         if isinstance(tensor, np.ma.MaskedArray):
             raise TypeError(f"{name} is a masked array: pass {name}.filled(value).")
         return np.asarray(tensor)
-    if _is_torch(tensor):
+    if is_torch(tensor):
         return _array_of_torch(name, tensor)
     if hasattr(tensor, "__dlpack__"):
         return _from_dlpack(name, tensor)
@@ -95,7 +90,7 @@ def restorer(name: str, tensor: Any) -> Callable[[Any], Any]:
     """What makes an array of any element type be what the argument called `name` is."""
     if isinstance(tensor, np.ndarray) or not hasattr(tensor, "__dlpack__"):
         return lambda result: result
-    if _is_torch(tensor):
+    if is_torch(tensor):
         return sys.modules["torch"].from_dlpack
     namespace = tensor.__array_namespace__() if hasattr(tensor, "__array_namespace__") else None
     convert = getattr(namespace or sys.modules[_package(tensor)], "from_dlpack", None)
@@ -141,11 +136,10 @@ def take_out(out: Any, shape: tuple[int, ...], like: Operand) -> Operand:
         raise ValueError("out is read-only.")
     if isinstance(out, np.ndarray) and out.size and not np.may_share_memory(found.array, out):
         raise ValueError("out is not aligned, or not in this machine's byte order.")
-    if _is_torch(out) and out.is_neg():
+    if is_torch(out) and out.is_neg():
         raise ValueError("out is a view that negates lazily; pass a tensor of its own.")
-    a = found.array
-    if overlaps_itself(Region(0, a.itemsize, a.shape, a.strides)):
-        raise ValueError(f"out has elements that share memory: strides {a.strides}.")
+    if overlaps_itself(found.array):
+        raise ValueError(f"out has elements that share memory: strides {found.array.strides}.")
     found.restore = lambda _: out
     return found
 
@@ -185,27 +179,17 @@ def check_rank(name: str, operand: Operand, least: int, most: int | None = None)
 def _take_array(name: str, a: np.ndarray) -> Operand:
     if isinstance(a, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass {name}.filled(value).")
-    found = _FLOATING.get(a.dtype.name)
-    if found is None:
-        raise TypeError(_wrong_type(name, a.dtype.name))
-    given = a.dtype
+    found, given = _floating(name, a.dtype), a.dtype
     a = np.asarray(a, dtype=given.newbyteorder("="))
-    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
+    if not is_aligned(a):
         a = a.copy()
     if found == "bf16":
         return Operand(a.view(np.uint16), found, lambda result: result.view(given))
     return Operand(a, found)
 
 
-def _is_torch(tensor: Any) -> bool:
-    return hasattr(tensor, "untyped_storage") and hasattr(tensor, "data_ptr")
-
-
 def _take_torch(name: str, t: Any) -> Operand:
-    found = _FLOATING.get(str(t.dtype).removeprefix("torch."))
-    if found is None:
-        raise TypeError(_wrong_type(name, str(t.dtype)))
-    torch = sys.modules["torch"]
+    found, torch = _floating(name, t.dtype), sys.modules["torch"]
     if found != "bf16":
         return Operand(_array_of_torch(name, t), found, torch.from_dlpack)
     bits = _array_of_torch(name, t, as_type=torch.uint16)
@@ -261,5 +245,10 @@ def _package(producer: Any) -> str:
     return type(producer).__module__.partition(".")[0]
 
 
-def _wrong_type(name: str, found: str) -> str:
-    return f"{name} holds {found}; float32, float16 and bfloat16 are accepted."
+def _floating(name: str, dtype: Any) -> str:
+    """gint's name of an element type that operations accept. Raises TypeError."""
+    found = TYPE_NAMES.get(name_of_type(dtype))
+    if found not in _BITS:
+        held = getattr(dtype, "name", dtype)
+        raise TypeError(f"{name} holds {held}; float32, float16 and bfloat16 are accepted.")
+    return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gint.host.frontend import Builder, Value
+from gint.host.tensors import name_of_type
 
 from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view, whole
 from .launches import run
@@ -84,9 +85,8 @@ def _to_weights(
         operands.append(Operand(block, "f32" if kind == "float" else "bool"))
     params = (1 / math.sqrt(d), diagonal) if kind == CAUSAL else (1 / math.sqrt(d),)
     # The rows of a head stay an axis of their own: a causal mask asks for the position in it.
-    trailing = 2 if kind == CAUSAL else 1
-    operands.append(operands[0])
-    run(_weights, operands, (trailing,) * len(operands), params, (kind,))
+    own = 2 if kind == CAUSAL else 1
+    run(_weights, (*operands, operands[0]), own, params, (kind,))
 
 
 def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None) -> None:
@@ -138,7 +138,7 @@ def _kind_of(mask: Any) -> str:
     dtype = getattr(mask, "dtype", None)
     if dtype is None:  # DLPack knows
         dtype = view("mask", mask).dtype
-    name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    name = name_of_type(dtype)
     if name not in ("bool", "float32", "float16", "bfloat16"):
         raise TypeError(
             f"mask holds {name}; bool (True keeps), and float32, float16 and bfloat16 (added to "

@@ -5,15 +5,17 @@ Knows the selection of gint.host and the words of the configuration guide. Does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from airllm.commands import build_line, command_line, way_out
-from gint.backend import registry
-from gint.backend.protocol import Backend
-from gint.host import configuration, selection
+from gint.host import configuration, recall, selection
+from gint.host.selection import Backend
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ConfigurationValues(dict):
@@ -58,6 +60,11 @@ def active() -> Backend:
     return CHOSEN.get() or DEFAULT
 
 
+def recalled(operation: Callable[P, R]) -> Callable[P, R]:
+    """The operation, which remembers its calls per active backend (gint.host.recall)."""
+    return recall.recalled(operation, CHOSEN, DEFAULT)
+
+
 def get_backend() -> str:
     """The name of the backend that operations called here run on: "cpp", for example."""
     return active().name
@@ -83,8 +90,8 @@ def get_backend_info() -> dict[str, Any]:
     return {
         "backend": backend.name,
         "config": ConfigurationValues(configuration.current().as_dict()),
-        "available_backends": list(registry.usable()),
-        "device": registry.probe(backend.name).description,
+        "available_backends": list(selection.usable()),
+        "device": selection.describe(backend),
         "config_file": str(configuration.locate().path),
         "reasons": reasons,
     }

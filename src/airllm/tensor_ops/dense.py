@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gint.backend.protocol import Backend
-from gint.backend.registry import memory_of
+from gint.host.selection import Backend
 
 
 def multiplier(backend: Backend) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
@@ -23,8 +22,7 @@ def multiplier(backend: Backend) -> Callable[[np.ndarray, np.ndarray], np.ndarra
     float32 is multiplied in float32, not in TF32. None where the backend works on the host's
     memory, or no library is there.
     """
-    memory = memory_of(backend)
-    return None if memory is None else _library(memory.ordinal)
+    return None if backend.memory is None else _library(backend.memory.ordinal)
 
 
 @cache

@@ -93,7 +93,7 @@ def store(result: Operand, values: Any) -> None:
     if result.type == "f32":
         result.array[...] = values
     elif values.size:
-        run(_convert, (Operand(values, "f32"), result), (0, 0))
+        run(_convert, (Operand(values, "f32"), result))
 
 
 def refuse_overlap(y: Operand, out: str = "out", **operands: Operand) -> None:

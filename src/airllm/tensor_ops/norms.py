@@ -9,8 +9,8 @@ import numpy as np
 from gint.host.frontend import Builder, Value
 
 from .arrays import Operand, check_rank, check_shape, number, take, take_out, whole
+from .backend import recalled
 from .launches import run
-from .recall import recalled
 
 
 @recalled
@@ -29,7 +29,7 @@ def rms_norm(x: Any, weight: Any, eps: float = 1e-6, *, out: Any = None) -> Any:
     _check_rows(x, weight=weight)
     y = take_out(out, x.shape, x)
     if y.array.size:
-        run(_rms_norm, (x, weight, y), (1, 1, 1), (eps,))
+        run(_rms_norm, (x, weight, y), 1, (eps,))
     return y.result()
 
 
@@ -65,8 +65,7 @@ def layer_norm(
     _check_rows(x, **given)
     y = take_out(out, x.shape, x)
     if y.array.size:
-        operands = (x, *given.values(), y)
-        run(_layer_norm, operands, (1,) * len(operands), (eps,), tuple(given))
+        run(_layer_norm, (x, *given.values(), y), 1, (eps,), tuple(given))
     return y.result()
 
 
@@ -102,7 +101,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     y = take_out(out, x.shape, x)
     if y.array.size:
         rows = [Operand(np.moveaxis(o.array, axis, -1), o.type) for o in (x, y)]
-        run(_softmax, rows, (1, 1))
+        run(_softmax, rows, 1)
     return y.result()
 
 

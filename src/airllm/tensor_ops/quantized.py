@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gint.backend import registry
 from gint.host.memory import empty
+from gint.host.recall import note_launch
+from gint.host.selection import products_for
 from gint.quantized import (
     PreparedWeights,
     QuantizedFormat,
@@ -41,9 +42,8 @@ from .arrays import (
     take_out,
     view,
 )
-from .backend import active
+from .backend import active, recalled
 from .linear import refuse_overlap, store
-from .recall import note_launch, recalled
 
 _Q40, _Q80 = format_of("q40"), format_of("q80")
 
@@ -173,16 +173,16 @@ def matmul_quantized(
     if isinstance(weights, QuantizedWeights):
         if out is not None and isinstance(y.array, np.ndarray):
             refuse_overlap(y, weight_data=Operand(weights.data, "u8"))
-        products = _products()
+        products = products_for(active())
     else:
         products = weights.products
     if y.array.size:
         rounds = bool(quantize_activations)
         _multiply(products, x, weights, y, rounds)
-        bind = getattr(products, "bind", None)
         plain = x.type == "f32" and x.array.flags.c_contiguous and y.array.flags.c_contiguous
-        if bind and plain and not isinstance(weights, QuantizedWeights):
-            note_launch(bind(weights, rounds), (x.array, weights, y.array), result_apart=True)
+        if products.bind and plain and not isinstance(weights, QuantizedWeights):
+            launch = products.bind(weights, rounds)
+            note_launch(launch, (x.array, weights, y.array), check_overlap=True)
     return y.result()
 
 
@@ -227,14 +227,11 @@ def _dequantize(data: Any, shape: tuple[int, ...], quantized: QuantizedFormat) -
 
 def _prepare(data: Any, shape: tuple[int, int], quantized: QuantizedFormat) -> PreparedWeights:
     weights = _weights("data", data, _matrix_shape(shape), quantized)
-    return _products().prepare(weights) if isinstance(weights, QuantizedWeights) else weights
-
-
-def _products() -> QuantizedProducts:
-    """The active backend's; where it has none, those of the first host backend that has."""
-    names = (active().name, *registry.usable())
-    found = (getattr(registry.backend(name), "quantized", None) for name in names)
-    return next(products for products in found if products is not None)
+    return (
+        products_for(active()).prepare(weights)
+        if isinstance(weights, QuantizedWeights)
+        else weights
+    )
 
 
 def _weights(

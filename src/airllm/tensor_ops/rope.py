@@ -76,7 +76,7 @@ def apply_rope(
         if y.array.size:
             pairs = [*_pairs(x, half, interleaved), *_pairs(y, half, interleaved)]
             wide = [Operand(np.broadcast_to(t, pairs[0].shape), "f32") for t in tables]
-            run(_rotate, (*pairs[:2], *wide, *pairs[2:]), (0,) * 6)
+            run(_rotate, (*pairs[:2], *wide, *pairs[2:]))
     return results[0].result(), results[1].result()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gint.isa.dtypes import DTYPES
 from gint.isa.limits import MAX_SLOTS
-from gint.program import Binding, VerifiedProgram
+from gint.program import SlotLayout, VerifiedProgram
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,60 +68,54 @@ class Capabilities:
     types: frozenset[str] = ALL_TYPES
 
 
+class BoundLaunch(Protocol):
+    """A launch with everything but the pointers."""
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether it also takes an array whose first element lies where the storage begins."""
+
+    def __call__(self, *pointers: Any, **where: Any) -> int:
+        """Run on storages at these addresses, one per slot; the error flag (see errors.py).
+
+        Raises VerificationError for pointers that must not be run on, and nothing has run then.
+
+        A backend with memory of its own takes `stream=`, launches there (default: the device's own
+        stream) and does not wait: the flag is what launches before this one are known to have
+        left. It also takes `scratch=`, a function that gives memory of so many bytes for the time
+        of the launch, as an object with a `data_ptr()` (default: the backend's own).
+        """
+
+
 class Kernel(Protocol):
     """A program loaded into a backend."""
-
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run; the error flag (see errors.py).
-
-        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
-        does not depend on it. Raises VerificationError, and nothing has run then.
-
-        A backend with memory of its own takes `device=` too, the ordinal of the device that the
-        pointers belong to, launches on `stream` and does not wait: the flag is what earlier
-        launches on the device are known to have left.
-        """
 
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
-    ) -> Callable[..., int]:
-        """Everything of a launch but the pointers: storage bytes, offset and strides per slot.
+        slots: tuple[SlotLayout, ...],
+        *,
+        threads: int | None = None,
+        device: int | None = None,
+    ) -> BoundLaunch:
+        """A launch of these extents, parameters and layouts of the slots.
 
-        The result takes a pointer per slot and returns the error flag; where it has a true
-        attribute `takes_arrays`, also an array whose first element lies where the storage begins.
-        With memory of its own, a backend takes `device=` here, and the result `stream=`.
+        On the CPU, `threads` bounds the number of threads (None: the backend's own); the result
+        does not depend on it. With memory of the backend's own, `device` is the ordinal of the
+        device that the pointers will belong to (None: NumPy's). Raises VerificationError for what
+        no pointers can make right; a backend may leave that to the launch.
         """
-
-
-@runtime_checkable
-class Describing(Protocol):
-    """What a Kernel may offer besides: to show what it makes of a launch."""
 
     def describe(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+        slots: tuple[SlotLayout, ...],
     ) -> str:
         """What is decided for a launch, given as to `prepare`: lines of text, the same for the
-        same program and layout. Nothing runs. Raises VerificationError."""
-
-
-def describe(
-    kernel: Kernel,
-    extents: tuple[int, ...],
-    params: tuple[int | float, ...],
-    slots: tuple[tuple[int, int, tuple[int, ...]], ...],
-) -> str:
-    """What a kernel makes of a launch, as text."""
-    if isinstance(kernel, Describing):
-        return kernel.describe(extents, params, slots)
-    return f"{type(kernel).__name__} does not show what it makes of a launch.\n"
+        same program and layout. Nothing runs. Raises VerificationError.
+        """
 
 
 class Memory(Protocol):
@@ -144,23 +138,29 @@ class Memory(Protocol):
         """Wait for what was launched on the default device; the error flag, which is 0 after."""
 
 
-class Backend(Protocol):
+class Backend(Hashable, Protocol):
     """What every interpreter offers.
 
-    `device` is the torch device type in whose memory the pointers of a binding lie. Optional is
-    `memory`, which carries NumPy arrays there and back (default: None, the host's own memory).
+    `device` is the torch device type in whose memory the pointers of a binding lie.
     """
 
     name: str
     device: str
-    capabilities: Capabilities
 
-    def probe(self) -> Probe:
-        """Is it usable here; never raises."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """The bounds of programs it can hold."""
+
+    @property
+    def memory(self) -> Memory | None:
+        """What carries NumPy arrays to its memory and back; None where that is the host's."""
 
     @property
     def quantized(self) -> QuantizedProducts | None:
         """Its products with quantised matrices; None where it has none of its own."""
+
+    def probe(self) -> Probe:
+        """Is it usable here; never raises."""
 
     def load(self, verified: VerifiedProgram) -> Kernel:
         """The program in a form of the backend's own."""

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
-from .protocol import Backend, Memory, Probe
+from .protocol import Backend, Probe
 
 
 class Entry(NamedTuple):
@@ -53,11 +53,6 @@ def entry(name: str) -> Entry:
 def serving(device: str) -> tuple[str, ...]:
     """The backends that run torch tensors on a device type unless another is named."""
     return tuple(name for name, known in BACKENDS.items() if known.serves == device)
-
-
-def memory_of(backend: Backend) -> Memory | None:
-    """The backend's own memory, or None where it reaches the host's."""
-    return getattr(backend, "memory", None)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gint.backend.protocol import Kernel, describe
+from gint.backend.protocol import Kernel
 from gint.program import VerifiedProgram
 
 from .graph.nodes import Refusal
@@ -24,7 +24,7 @@ class LaunchRecord:
 
     def schedules(self) -> list[str]:
         """What the backend decides for each layout."""
-        return [describe(self.kernel, *layout) for layout in self.layouts]
+        return [self.kernel.describe(*layout) for layout in self.layouts]
 
     def device_forms(self) -> list[str]:
         """What a device with builds of the default numbers would run for each layout."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gint.backend import registry
 from gint.backend.protocol import Backend, Probe
@@ -19,6 +20,9 @@ from gint.backend.registry import LAST_RESORT, names
 
 from . import configuration
 from .configuration import AUTO, BACKEND_VARIABLE, Configuration, ConfigurationError
+
+if TYPE_CHECKING:
+    from gint.quantized import QuantizedProducts
 
 _BY_DEFAULT = "the first usable in the default priority"
 
@@ -118,6 +122,23 @@ def choose_for_torch(device: str, name: str | None = None) -> Choice:
             return Choice(registry.backend(candidate), reasons)
         reasons[candidate] = f"not usable here: {answer.reason}"
     return Choice(None, reasons)
+
+
+def usable() -> tuple[str, ...]:
+    """The names of the backends usable here, in the default order of priority."""
+    return registry.usable()
+
+
+def describe(backend: Backend) -> str:
+    """What a usable backend runs on, in words."""
+    return registry.probe(backend.name).description
+
+
+def products_for(backend: Backend) -> QuantizedProducts:
+    """The backend's products with quantised matrices; of one without, those of the first usable
+    backend that has some."""
+    candidates = (backend, *map(registry.backend, registry.usable()))
+    return next(products for b in candidates if (products := b.quantized) is not None)
 
 
 def select(name: str | None = None) -> Backend:

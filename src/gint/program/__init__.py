@@ -5,13 +5,13 @@ Knows slots, axes, extents and instructions. Does not know torch, NumPy arrays, 
 
 from gint.isa import SectionKind
 
-from .binding import Binding, SlotBinding
+from .binding import Binding, SlotBinding, SlotLayout
 from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
 from .text import assemble, disassemble
 from .verifier import VerificationError, VerifiedProgram, verify, verify_binding
 
 __all__ = [
     "Access", "Axis", "AxisKind", "Binding", "Param", "Program", "Section", "SectionKind", "Slot",
-    "SlotBinding", "VerificationError", "VerifiedProgram", "assemble", "disassemble", "verify",
-    "verify_binding",
+    "SlotBinding", "SlotLayout", "VerificationError", "VerifiedProgram", "assemble", "disassemble",
+    "verify", "verify_binding",
 ]  # fmt: skip

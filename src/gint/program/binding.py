@@ -5,7 +5,11 @@ Strides and offsets count elements, sizes count bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+#: A slot without its address: the storage's bytes, the first element's position in it, strides.
+SlotLayout = tuple[int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,3 +33,25 @@ class Binding:
     extents: tuple[int, ...]
     params: tuple[int | float, ...]
     slots: tuple[SlotBinding, ...]
+
+    @classmethod
+    def of(
+        cls,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[SlotLayout, ...],
+        pointers: Iterable[int],
+    ) -> Binding:
+        """What a kernel was prepared for, at these addresses."""
+        bound = (SlotBinding(p, *layout) for p, layout in zip(pointers, slots, strict=True))
+        return cls(extents, params, tuple(bound))
+
+    @property
+    def layouts(self) -> tuple[SlotLayout, ...]:
+        """Everything of the slots but the pointers, as a kernel is prepared with it."""
+        return tuple((s.storage_bytes, s.offset, s.strides) for s in self.slots)
+
+    @property
+    def pointers(self) -> tuple[int, ...]:
+        """Where the storages of the slots lie."""
+        return tuple(s.pointer for s in self.slots)

@@ -9,8 +9,9 @@ dequantised matrix to memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,12 +56,14 @@ class PreparedWeights(Protocol):
 
 
 class QuantizedProducts(Protocol):
-    """What a backend offers for quantised matrices.
+    """What a backend offers for quantised matrices."""
 
-    Optional is `bind(weights, quantize_activations)`, with prepared weights that have a bytes
-    attribute `recall_key`: a function (x, weights, out) for float32 arrays without gaps, of any
-    rank, and any weights of the same key (default: every product goes through `multiply`).
-    """
+    @property
+    def bind(self) -> Callable[[Any, bool], Callable[..., None]] | None:
+        """bind(weights, quantize_activations), for prepared weights with a bytes attribute
+        `recall_key`: a function (x, weights, out) for float32 arrays without gaps, of any rank, and
+        any weights of the same key. None where every product goes through `multiply`.
+        """
 
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
         """The weights in the layout that the products like best; an array of bytes is copied."""

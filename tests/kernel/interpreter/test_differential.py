@@ -29,7 +29,7 @@ from gint.program import (
     disassemble,
     verify,
 )
-from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous, load
+from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous, launch_once, load
 from tests.strategies import INEXACT, Launch, launches, programs
 
 ULP = {"f32": 8, "f64": 2}
@@ -124,14 +124,14 @@ def test_prepared_launches_and_any_number_of_threads_give_the_same_bits(backend,
     results = []
     for threads in (1, 2, 3, None):
         binding, placed = _bound(verified, launch)
-        error = kernel.launch(binding, threads=threads)
+        error = launch_once(kernel, binding, threads)
         results.append((error, slots_of(placed)))
-    binding, placed = _bound(verified, launch)
-    layouts = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-    prepared = kernel.prepare(binding.extents, binding.params, layouts)
-    error = prepared(*(s.pointer for s in binding.slots))
-    assert all(p.storage.is_intact() for p in placed)
-    results.append((error, slots_of(placed)))
+    ready = kernel.prepare(binding.extents, binding.params, binding.layouts)
+    for _ in range(2):
+        binding, placed = _bound(verified, launch)
+        error = ready(*binding.pointers)
+        assert all(p.storage.is_intact() for p in placed)
+        results.append((error, slots_of(placed)))
     assert results.count(results[0]) == len(results)
 
 
@@ -166,7 +166,7 @@ def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, c
     x.array[...] = np.exp(np.random.default_rng(2).normal(0, 0.01, (rows, cols)))
     results = set()
     for threads in (1, 2, 3, 8):
-        assert kernel.launch(binding, threads=threads) == 0
+        assert launch_once(kernel, binding, threads) == 0
         results.add((y.array.tobytes(), z.array.tobytes()))
     assert len(results) == 1
     exact = x.array.sum(1, dtype=np.float64)
@@ -175,7 +175,7 @@ def test_long_sums_have_the_same_bits_for_any_number_of_threads(backend, rows, c
 
 
 def run(backend: str, verified: VerifiedProgram, binding: Binding) -> int:
-    return load(backend, verified).launch(binding)
+    return launch_once(load(backend, verified), binding)
 
 
 def tolerance(verified: VerifiedProgram, slot: int) -> int:

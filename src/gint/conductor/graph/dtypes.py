@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gint.host.executor import TYPE_NAMES
+from gint.host.tensors import TYPE_NAMES
 from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 

@@ -59,6 +59,11 @@ def symbols(k: Key | tuple) -> frozenset[str]:
     return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)
 
 
+def is_float(name: str) -> bool:
+    """Whether the symbol of this name stands for a float, as torch names them (zf0, zuf1)."""
+    return name.startswith("z")
+
+
 def symbols_in(value: Any) -> frozenset[str]:
     """The names of the symbols a node's value depends on: a symbolic number, or a tensor by its
     size and strides."""

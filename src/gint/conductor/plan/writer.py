@@ -20,6 +20,7 @@ import builtins
 import dis
 import math
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,21 +28,19 @@ import torch
 from torch import fx
 
 from gint.backend.errors import raise_for
-from gint.backend.protocol import Kernel
+from gint.backend.protocol import BoundLaunch, Kernel
+from gint.host.launches import MOST_BOUND, remembered
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
 from ..graph.nodes import Graph, NodeKind, defined_symbols, value_of
-from ..graph.sizes import Key, key, keys, source, symbols
+from ..graph.sizes import Key, is_float, key, keys, source, symbols
 from ..lowering.emitter import Emitted
 from ..partition.order import Unit
 from ..partition.partitioning import Partition
 from ..records import LaunchRecord
 from .devices import allocator, current_stream, scratch
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
-
-#: Bound launches kept per program, one for each combination of sizes met.
-_MAX_BOUND = 256
 
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
@@ -52,27 +51,18 @@ _INTO = {
 }
 
 
-class BoundLaunches(dict):
-    """Launches of one program, by the values of the symbols their layout depends on.
+def _preparing(
+    kernel: Kernel, device: int | None
+) -> tuple[Callable[..., BoundLaunch], deque[tuple]]:
+    """`Kernel.prepare` on a device, and the layouts it was called with, the latest."""
+    layouts: deque[tuple] = deque(maxlen=MOST_BOUND)
 
-    `layout` computes, from those, what `Kernel.prepare` takes: extents, parameters, and bytes of
-    memory, offset and strides of every slot; `where` says on which device.
-    """
+    def prepare(*layout: Any) -> BoundLaunch:
+        launch = kernel.prepare(*layout, device=device)
+        layouts.append(layout)
+        return launch
 
-    def __init__(self, kernel: Kernel, layout: Callable[..., tuple], where: dict) -> None:
-        super().__init__()
-        self.kernel, self.layout, self.where = kernel, layout, where
-        #: What was prepared so far.
-        self.layouts: list[tuple] = []
-
-    def __missing__(self, symbols: tuple) -> Callable[..., int]:
-        if len(self) >= _MAX_BOUND:
-            self.clear()
-            self.layouts.clear()
-        layout = self.layout(*symbols)
-        found = self[symbols] = self.kernel.prepare(*layout, **self.where)
-        self.layouts.append(layout)
-        return found
+    return prepare, layouts
 
 
 class PlanWriter:
@@ -171,19 +161,21 @@ class PlanWriter:
             self._allocate(node)
         pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
         layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
-        kernel, (where, how) = self.kernels[unit], self._where(value_of(unit.nodes[0]).device)
+        device, how = self._place(value_of(unit.nodes[0]).device)
+        prepare, layouts_met = _preparing(self.kernels[unit], device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
-            code = f"lambda {', '.join(names)}: {_tuple_source(layout)}"
-            bound = BoundLaunches(kernel, eval(code, dict(self.space)), where)
-            layouts_met = bound.layouts
-            call = f"{self._constant(bound, 'bound')}[{', '.join(names)},]({pointers}{how})"
+            code = f"lambda {', '.join(names)}, *texts: prepare(*{_tuple_source(layout)})"
+            bind = remembered(eval(code, self.space | {"prepare": prepare}))
+            # 0.0 and -0.0 are one argument, and two parameters.
+            names += [f"repr({name})" for name in names if is_float(name)]
+            launch = f"{self._constant(bind, 'bind')}({', '.join(names)})"
         else:
-            launch, layouts_met = kernel.prepare(*layout, **where), [layout]
-            call = f"{self._constant(launch, 'launch')}({pointers}{how})"
-        self.launches.append(LaunchRecord(e.verified, kernel, layouts_met))
+            launch = self._constant(prepare(*layout), "launch")
+        call = f"{launch}({pointers}{how})"
+        self.launches.append(LaunchRecord(e.verified, self.kernels[unit], layouts_met))
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
-        again = f"launch_on_copies({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
+        again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
         if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
@@ -191,16 +183,16 @@ class PlanWriter:
         else:
             self.lines.append(call)
 
-    def _where(self, device: torch.device) -> tuple[dict, str]:
-        """What a launch on a device is prepared with, and what it is called with: the stream, and
-        how to get scratch memory for its time."""
+    def _place(self, device: torch.device) -> tuple[int | None, str]:
+        """The ordinal that a launch on a device is prepared with, and what it is called with: the
+        stream, and how to get scratch memory for its time."""
         if device.type == "cpu":
-            return {}, ""
+            return None, ""
         stream, memory = f"stream{device.index}", f"scratch{device.index}"
         self.space["current_stream"] = current_stream(device)
         self.space[memory] = scratch(device)
         self.streams[stream] = f"current_stream({device.index})"
-        return {"device": device.index}, f", stream={stream}, scratch={memory}"
+        return device.index, f", stream={stream}, scratch={memory}"
 
     def _allocate(self, node: fx.Node) -> None:
         if node in self.placed:
@@ -342,7 +334,7 @@ def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
 
 
 def launch_on_copies(
-    launch: Callable[..., int],
+    launch: BoundLaunch,
     tensors: tuple[torch.Tensor, ...],
     written: tuple[int, ...],
     **how: Any,

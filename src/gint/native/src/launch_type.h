@@ -1,4 +1,4 @@
-// The Python type of a prepared launch: launch(pointer or array, ...) -> error flag.
+// The Python type of a bound launch: launch(pointer or array, ...) -> error flag.
 #pragma once
 
 #include <Python.h>

@@ -51,22 +51,13 @@ Program make_program(const std::vector<bool> &reduced, const std::vector<SlotFac
     return p;
 }
 
-// Python integers beyond 64 bits, negative pointers and the like: no binding that may run.
+// Python integers beyond 64 bits and the like: no binding that may run.
 struct Refused {};
 
 int64_t integer(nb::handle value) {
     int overflow = 0;
     const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
     if (overflow || (number == -1 && PyErr_Occurred())) {
-        PyErr_Clear();
-        throw Refused{};
-    }
-    return number;
-}
-
-uint64_t address(nb::handle value) {
-    const unsigned long long number = PyLong_AsUnsignedLongLong(value.ptr());
-    if (number == ~0ull && PyErr_Occurred()) {
         PyErr_Clear();
         throw Refused{};
     }
@@ -88,9 +79,8 @@ void read_strides(nb::handle strides, const Slot &slot, SlotBinding &out) {
     for (size_t k = 0; k < entries.size(); k++) out.strides[k] = integer(entries[k]);
 }
 
-// Slots are (storage_bytes, offset, strides); with `pointers`, (pointer, storage_bytes, ...).
-Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::tuple slots,
-                     std::vector<uint64_t> *pointers) {
+// Slots are (storage_bytes, offset, strides).
+Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::tuple slots) {
     if (params.size() != p.params.size() || slots.size() != p.slots.size()) throw Refused{};
     Binding b;
     for (nb::handle extent : extents) b.extents.push_back(integer(extent));
@@ -98,11 +88,9 @@ Binding read_binding(const Program &p, nb::tuple extents, nb::tuple params, nb::
         b.params.push_back(parameter(params[n], p.params[n]));
     for (size_t n = 0; n < slots.size(); n++) {
         nb::tuple slot = nb::cast<nb::tuple>(slots[n]);
-        const size_t first = pointers ? 1 : 0;
-        if (slot.size() != first + 3) throw Refused{};
-        if (pointers) pointers->push_back(address(slot[0]));
-        SlotBinding bound{integer(slot[first]), integer(slot[first + 1]), {}};
-        read_strides(slot[first + 2], p.slots[n], bound);
+        if (slot.size() != 3) throw Refused{};
+        SlotBinding bound{integer(slot[0]), integer(slot[1]), {}};
+        read_strides(slot[2], p.slots[n], bound);
         b.slots.push_back(bound);
     }
     return b;
@@ -114,34 +102,10 @@ int thread_count(nb::object threads) {
     return int(std::clamp<int64_t>(nb::cast<int64_t>(threads), 1, 1024));
 }
 
-nb::object flag(std::optional<int32_t> result) {
-    if (!result) return nb::none();
-    if (*result & OUT_OF_MEMORY) throw std::bad_alloc();
-    return nb::int_(*result);
-}
-
-nb::object launch(Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple slots,
-                  nb::object threads) {
-    std::vector<uint64_t> pointers;
-    Binding binding;
-    try {
-        binding = read_binding(kernel.get(), extents, params, slots, &pointers);
-    } catch (const Refused &) {
-        return nb::none();
-    }
-    const int count = thread_count(threads);
-    std::optional<int32_t> result;
-    {
-        nb::gil_scoped_release released;
-        result = kernel.launch(binding, pointers.data(), count);
-    }
-    return flag(result);
-}
-
 nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb::tuple slots,
                    nb::object threads, nb::callable explain) {
     try {
-        Binding binding = read_binding(kernel.get(), extents, params, slots, nullptr);
+        Binding binding = read_binding(kernel.get(), extents, params, slots);
         auto made = kernel.prepare(std::move(binding), thread_count(threads));
         if (!made) return nb::none();
         PyObject *object = make_launch(std::move(made), explain.ptr());
@@ -158,7 +122,7 @@ std::optional<std::string> describe_launch(const Kernel &kernel, nb::tuple exten
                                            std::vector<std::string> slot_names,
                                            std::vector<std::string> param_names) {
     try {
-        return kernel.describe(read_binding(kernel.get(), extents, params, slots, nullptr),
+        return kernel.describe(read_binding(kernel.get(), extents, params, slots),
                                {axis_names, slot_names, param_names});
     } catch (const Refused &) {
         return std::nullopt;
@@ -202,7 +166,6 @@ NB_MODULE(_native, m) {
                  new (self)
                      Kernel(make_program(reduced, slots, params, sections, code, register_types));
              })
-        .def("launch", &launch, "extents"_a, "params"_a, "slots"_a, "threads"_a.none())
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
              "explain"_a)
         .def("describe", &describe_launch, "extents"_a, "params"_a, "slots"_a, "axis_names"_a,

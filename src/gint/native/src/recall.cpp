@@ -34,7 +34,7 @@ Range range_of(const Array &a) {
 
 } // namespace
 
-// The key of a call, and the operands among its arguments: arrays, and prepared weights.
+// The key of a call, and the operands among its arguments: arrays, and objects with a key.
 class Reader {
   public:
     Reader() { key.reserve(256); }
@@ -53,7 +53,7 @@ class Reader {
     std::string key;
     size_t count = 0;
     nb::handle operands[MOST_OPERANDS];
-    Range ranges[MOST_OPERANDS]; // empty for weights: their memory is their own
+    Range ranges[MOST_OPERANDS]; // empty for other objects: their memory is their own
 
   private:
     uint64_t addresses[MOST_OPERANDS];
@@ -83,7 +83,7 @@ class Reader {
             append(value.ptr()); // there once
             return true;
         }
-        return read_prepared(value);
+        return read_object(value);
     }
 
     bool read_numbers(nb::tuple values) {
@@ -95,7 +95,7 @@ class Reader {
     }
 
     // What has a layout of its own, and says all of it in `recall_key`.
-    bool read_prepared(nb::handle value) {
+    bool read_object(nb::handle value) {
         const nb::object own = nb::steal(PyObject_GetAttrString(value.ptr(), "recall_key"));
         if (!own.is_valid()) PyErr_Clear();
         if (!own.is_valid() || !PyBytes_Check(own.ptr()) || count == MOST_OPERANDS) return false;
@@ -157,13 +157,13 @@ class Arrays {
     std::vector<nb::object> made;
 };
 
-bool is_result_apart(const RecalledCall &way, const Reader &call) {
+bool result_overlaps(const RecalledCall &way, const Reader &call) {
     const int result = way.sources.back();
-    if (result < 0) return true; // new memory
+    if (result < 0) return false; // new memory
     for (int source : way.sources)
         if (source >= 0 && source != result && call.ranges[source].meets(call.ranges[result]))
-            return false;
-    return std::count(way.sources.begin(), way.sources.end(), result) == 1;
+            return true;
+    return std::count(way.sources.begin(), way.sources.end(), result) > 1;
 }
 
 int32_t launch(const RecalledCall &way, const Arrays &arrays) {
@@ -214,7 +214,7 @@ nb::object Recall::recall(PyObject *args, PyObject *kwargs) {
     const auto found = known.find(call.key);
     if (found == known.end()) return {};
     const std::shared_ptr<const RecalledCall> way = found->second; // others may forget it meanwhile
-    if (way->result_apart && !is_result_apart(*way, call)) return {};
+    if (way->check_overlap && result_overlaps(*way, call)) return {};
     const Arrays arrays(call, way->makers);
     if (const int32_t flag = launch(*way, arrays)) raise_for(flag);
     if (!way->returns_tuple) return nb::borrow(arrays[way->returns[0]]);
@@ -269,13 +269,13 @@ void add_recall(nb::module_ &m) {
             "remember",
             [](Recall &self, nb::bytes key, nb::object launch, std::vector<int> sources,
                std::vector<nb::object> makers, std::vector<int> returns, bool returns_tuple,
-               bool result_apart) {
+               bool check_overlap) {
                 self.remember(std::move(key),
                               {std::move(launch), std::move(sources), std::move(makers),
-                               std::move(returns), returns_tuple, result_apart});
+                               std::move(returns), returns_tuple, check_overlap});
             },
             "key"_a, "launch"_a, "sources"_a, "makers"_a, "returns"_a, "returns_tuple"_a,
-            "result_apart"_a);
+            "check_overlap"_a);
 }
 
 } // namespace gint

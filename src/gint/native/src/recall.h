@@ -19,13 +19,13 @@ struct RecalledCall {
     std::vector<nanobind::object> makers;
     std::vector<int> returns; // what the call returns
     bool returns_tuple;
-    bool result_apart; // must the launch's last operand share no memory with the others?
+    bool check_overlap; // must be made sure that the last operand shares no memory with the others?
 };
 
-// An operation that remembers its calls: whose arguments are arrays of NumPy's own type (no
-// subclass), objects with a `recall_key`, plain numbers and tuples of them, strings and None.
+// An operation that remembers its calls: those whose arguments are arrays of NumPy's own type (no
+// subclass), objects with a `recall_key`, plain numbers, tuples of integers, strings and None.
 // Others have no key, and go the long way. Called like a function, and as far as Python's tools can
-// tell, one (as functools.lru_cache makes them).
+// tell, one (as functools.lru_cache makes them). See gint/host/recall.py.
 class Recall {
   public:
     // `backend` is the context variable that holds what runs the operations, None for

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from gint.backend import registry
-from gint.host.executor import load, view_of
+from gint.host.executor import load
 from gint.host.frontend import Builder
+from gint.host.tensors import view_of
 from gint.isa import OPCODES, Form, dtype
 from gint.isa.dtypes import COMPUTE, Kind
 from gint.program import Binding, SlotBinding, VerificationError, assemble
+from tests.memory import launch_once
 
 pytestmark = [
     pytest.mark.cpp,
@@ -126,8 +128,7 @@ def launch(executable, inputs, shape, threads=None):
         outputs.append(array)
         guarded.append(raw)
     binding = Binding(tuple(shape), (), tuple(slots))
-    more = {} if threads is None else {"threads": threads}
-    flag = executable.kernel.launch(binding, **more)
+    flag = launch_once(executable.kernel, binding, threads)
     for raw in guarded:
         assert (raw[:128] == 0xA5).all()
         assert (raw[-128:] == 0xA5).all()
@@ -430,7 +431,7 @@ def test_bindings_that_must_not_run(change, which):
             facts |= {k: v for k, v in change.items() if k != "extents"}
         slots.append(SlotBinding(*facts.values()))
     with pytest.raises(VerificationError):
-        kernel.launch(Binding(change.get("extents", (70, 40)), (), tuple(slots)))
+        launch_once(kernel, Binding(change.get("extents", (70, 40)), (), tuple(slots)))
     assert not y.any()
 
 
@@ -439,11 +440,11 @@ def test_outputs_may_not_overlap():
     x = np.ones((70, 40), np.float32)
     p, n = view_of(x).pointer, x.nbytes
     with pytest.raises(VerificationError, match="two positions share"):
-        kernel.launch(Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
-                                           SlotBinding(p, n, 400, (1, 1)))))  # fmt: skip
+        launch_once(kernel, Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
+                                                SlotBinding(p, n, 400, (1, 1)))))  # fmt: skip
     with pytest.raises(VerificationError, match="overlaps slot"):
-        kernel.launch(Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
-                                           SlotBinding(p, n, 0, (1, 4)))))  # fmt: skip
+        launch_once(kernel, Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
+                                                SlotBinding(p, n, 0, (1, 4)))))  # fmt: skip
     # Interleaved columns share no element.
-    kernel.launch(Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
-                                       SlotBinding(p, n, 8, (40, 1)))))  # fmt: skip
+    launch_once(kernel, Binding((4, 4), (), (SlotBinding(p, n, 0, (40, 1)),
+                                            SlotBinding(p, n, 8, (40, 1)))))  # fmt: skip

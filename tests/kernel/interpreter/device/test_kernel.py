@@ -12,7 +12,7 @@ from gint.backend.errors import DIVISION_BY_ZERO
 from gint.kernel.interpreter.device import kernel
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.kernel import DeviceKernel, PointerCheck
-from gint.program import Binding, SlotBinding, VerificationError, assemble, verify
+from gint.program import VerificationError, assemble, verify
 
 ADD = verify(
     assemble("""
@@ -45,7 +45,7 @@ class Recorder:
     def build_for(self, word_bits: int) -> Build:
         return Build(word_bits)
 
-    def bind(self, dispatches, build, verified):
+    def bind(self, dispatches, build):
         self.bound.append(build.word_bits)
 
         def run(*pointers: int, **how: Any) -> int:
@@ -53,11 +53,6 @@ class Recorder:
             return self.flag
 
         return run
-
-
-def binding(x=HERE, y=THERE, extents=EXTENTS, params=(1.0,), slots=SLOTS) -> Binding:
-    bound = tuple(SlotBinding(p, *s) for p, s in zip((x, y), slots, strict=True))
-    return Binding(extents, params, bound)
 
 
 def test_a_prepared_launch_takes_pointers_and_passes_on_what_is_named():
@@ -131,43 +126,6 @@ map
     made = DeviceKernel(verify(assemble(text)), Recorder(flag=4))
     assert made.prepare((4,), (0,), slots)(HERE, THERE) == 4 | DIVISION_BY_ZERO
     assert made.prepare((4,), (1,), slots)(HERE, THERE) == 4
-    assert made.launch(binding(extents=(4,), params=(0,), slots=slots)) == 4 | DIVISION_BY_ZERO
-
-
-# Launches that were not prepared
-
-
-def test_a_layout_that_comes_again_is_bound_once():
-    device = Recorder()
-    made = DeviceKernel(ADD, device)
-    made.launch(binding())
-    made.launch(binding(x=THERE, y=HERE))
-    assert len(device.bound) == 1
-    made.launch(binding(params=(2.0,)))
-    made.launch(binding(params=(0.0,)))
-    made.launch(binding(params=(-0.0,)))
-    assert len(device.bound) == 4
-    assert [pointers for pointers, _ in device.launched[:2]] == [(HERE, THERE), (THERE, HERE)]
-
-
-def test_only_some_layouts_are_remembered():
-    device = Recorder()
-    made = DeviceKernel(ADD, device)
-    for n in range(kernel._RECENT + 1):
-        made.launch(binding(params=(float(n),)))
-    made.launch(binding(params=(float(kernel._RECENT),)))
-    assert len(device.bound) == kernel._RECENT + 1
-    made.launch(binding(params=(0.0,)))  # the oldest is gone
-    assert len(device.bound) == kernel._RECENT + 2
-
-
-def test_a_launch_is_verified_each_time():
-    device = Recorder()
-    made = DeviceKernel(ADD, device)
-    made.launch(binding())
-    with pytest.raises(VerificationError):
-        made.launch(binding(y=HERE + 4))
-    assert len(device.launched) == 1
 
 
 # Pointers that need no verification

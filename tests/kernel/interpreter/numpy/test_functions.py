@@ -14,8 +14,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gint.host.executor import TYPE_NAMES, run
+from gint.host.executor import run
 from gint.host.frontend import Builder
+from gint.host.tensors import TYPE_NAMES
 from gint.isa import OPCODES, Form, Opcode, dtype
 from gint.isa.dtypes import COMPUTE, INT
 from tests.kernel.interpreter.test_differential import assert_close

@@ -16,7 +16,7 @@ from gint.backend import registry
 from gint.backend.errors import DIVISION_BY_ZERO
 from gint.program import Binding, SlotBinding, VerificationError, assemble, disassemble, verify
 from tests.kernel.interpreter.test_differential import check
-from tests.memory import Layout, bind, contiguous
+from tests.memory import Layout, bind, contiguous, launch_once
 from tests.strategies import launches, programs
 
 pytest.importorskip("pyopencl")
@@ -110,7 +110,7 @@ def test_slots_that_share_a_storage_in_part_see_one_memory(device, monkeypatch, 
     run = kernel(SQUARE)
     x = SlotBinding(start, 2000 * 4, 0, (1,))
     y = SlotBinding(start + 1000 * 4, 2000 * 4, 1000, (1,))
-    assert run.launch(Binding((1000,), (), (x, y))) == 0
+    assert launch_once(run, Binding((1000,), (), (x, y))) == 0
     np.testing.assert_array_equal(whole[:2000], np.arange(2000))
     np.testing.assert_array_equal(whole[2000:], np.arange(1000.0) ** 2)
     prepared = run.prepare((1000,), (), ((4000, 0, (1,)), (4000, 0, (1,))))
@@ -133,9 +133,9 @@ def test_an_error_flag_is_of_its_own_launch():
     binding, (x, y) = bind(run.verified.program, (100,), (), (contiguous(1),) * 2, 1)
     x.array[...] = 1
     x.array[50] = 0
-    assert run.launch(binding) == DIVISION_BY_ZERO
+    assert launch_once(run, binding) == DIVISION_BY_ZERO
     x.array[50] = 5
-    assert run.launch(binding) == 0
+    assert launch_once(run, binding) == 0
     assert (y.array == 1).all()
 
 
@@ -150,7 +150,7 @@ map
 """)
     for value in (0.0, -0.0, 1.5):
         binding, (y,) = bind(run.verified.program, (5,), (value,), (contiguous(1),), 1)
-        assert run.launch(binding) == 0
+        assert launch_once(run, binding) == 0
         assert y.array.tobytes() == np.full(5, value).tobytes()
 
 
@@ -223,7 +223,7 @@ def test_dealt_rows_have_the_same_bits_each_time(order):
     x.array[...] = np.random.default_rng(3).normal(0, 1, (3, 200_000))
     results = set()
     for _ in range(5):
-        assert run.launch(binding) == 0
+        assert launch_once(run, binding) == 0
         results.add(y.array.tobytes())
     assert len(results) == 1
 
@@ -247,9 +247,9 @@ def test_a_launch_that_fails_leaves_no_buffers_to_the_next(device, monkeypatch):
     from gint.kernel.interpreter.opencl import backend as module
 
     binding, _ = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
-    square = kernel(SQUARE)
-    assert square.launch(binding) == 0
-    made = square._recent.popitem()[1][0]
+    ready = kernel(SQUARE).prepare(binding.extents, (), binding.layouts)
+    assert ready(*binding.pointers) == 0
+    made = ready.run
     bound, real = {}, made.run
 
     class Kernel:
@@ -260,7 +260,7 @@ def test_a_launch_that_fails_leaves_no_buffers_to_the_next(device, monkeypatch):
     monkeypatch.setattr(made, "run", Kernel())
     monkeypatch.setattr(module.HostMemory, "give_back", lambda *_: [][1])
     with pytest.raises(IndexError):
-        made(*(s.pointer for s in binding.slots))
+        ready(*binding.pointers)
     assert bound == dict.fromkeys((module.FIRST_SLOT, module.FIRST_SLOT + 1))
 
 
@@ -276,7 +276,7 @@ def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeyp
     assert "oops" in str(caught.value)
     binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
     x.array[...] = 3
-    assert kernel(SQUARE).launch(binding) == 0
+    assert launch_once(kernel(SQUARE), binding) == 0
     assert (y.array == 9).all()
 
 
@@ -311,6 +311,6 @@ def test_without_float64_the_interpreter_builds_and_f64_goes_elsewhere(device, m
     assert "f64" not in BACKEND.capabilities.types
     binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
     x.array[...] = 3
-    assert kernel(SQUARE).launch(binding) == 0
+    assert launch_once(kernel(SQUARE), binding) == 0
     assert (y.array == 9).all()
     device.kernel(device.build_for(64), "gint_run")

@@ -5,17 +5,16 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gint.backend.protocol import Capabilities, Probe
+from gint.backend.protocol import Backend, BoundLaunch, Capabilities, Probe
 from gint.isa.generate import checksum
 from gint.native.loader import BUILD_COMMAND, NativeMissingError, load_native
 from gint.program import (
     AxisKind,
     Binding,
-    SlotBinding,
+    SlotLayout,
     VerificationError,
     VerifiedProgram,
     verify_binding,
@@ -45,47 +44,32 @@ class CppKernel:
         self.verified = verified
         self._kernel = _native.Kernel(*_facts(verified))
 
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run on up to `threads` threads; the error flag.
-
-        `threads` None is OpenMP's own number. Results do not depend on it. Raises
-        VerificationError, and nothing has run then.
-        """
-        slots = tuple((s.pointer, s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        flag = self._kernel.launch(binding.extents, binding.params, slots, threads)
-        if flag is None:
-            self._explain(binding)
-        return flag
-
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+        slots: tuple[SlotLayout, ...],
+        *,
         threads: int | None = None,
-    ) -> Callable[..., int]:
-        """Everything of a launch but the pointers: (storage bytes, offset, strides) per slot.
-
-        The result is called with a pointer per slot and returns the error flag. Both raise
-        VerificationError.
-        """
+        device: int | None = None,
+    ) -> BoundLaunch:
+        """A launch on up to `threads` threads, None for OpenMP's own number."""
 
         def explain(*pointers: int) -> None:
-            bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
-            self._explain(Binding(extents, params, tuple(bound)))
+            binding = Binding.of(extents, params, slots, pointers)
+            verify_binding(self.verified, binding)
+            raise VerificationError(f"The extents {extents} are too many points to visit.")
 
         ready = self._kernel.prepare(extents, params, slots, threads, explain)
         if ready is None:
-            explain(*((n + 1) << 56 for n in range(len(slots))))  # apart and aligned
+            explain(*((n + 1) << 56 for n in range(len(slots))))  # far from each other, and aligned
         return ready
 
     def describe(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: tuple[tuple[int, int, tuple[int, ...]], ...],
+        slots: tuple[SlotLayout, ...],
     ) -> str:
         """Layout, tile and steps of a launch whose slots share no element."""
         p = self.verified.program
@@ -94,10 +78,6 @@ class CppKernel:
         if text is None:
             self.prepare(extents, params, slots)  # says why it is refused
         return text
-
-    def _explain(self, binding: Binding) -> None:
-        verify_binding(self.verified, binding)
-        raise VerificationError(f"The extents {binding.extents} are too many points to visit.")
 
 
 def _facts(verified: VerifiedProgram) -> tuple:
@@ -119,6 +99,7 @@ class CppBackend:
     name = "cpp"
     device = "cpu"
     capabilities = Capabilities()
+    memory = None
 
     def probe(self) -> Probe:
         if _native is None:
@@ -148,4 +129,4 @@ class CppBackend:
         return CppKernel(verified)
 
 
-BACKEND = CppBackend()
+BACKEND: Backend = CppBackend()

@@ -26,7 +26,7 @@ class PackedWeights(_native.PackedWeights):
         super().__init__(weights.format.code, weights.shape, weights.data, threads or 0)
         self.products: QuantizedProducts = products
         self.shape, self.format = weights.shape, weights.format
-        #: Products with weights of the same key are made in the same way (native/src/recall.h).
+        #: Products with weights of the same key are made in the same way (host/recall.py).
         self.recall_key = f"{self.format.name} {self.shape}".encode()
 
     def unpack(self) -> QuantizedWeights:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, cached_property, partial
@@ -16,12 +15,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from gint.backend.probing import probe_in_subprocess
-from gint.backend.protocol import Capabilities, Probe
+from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.isa.limits import MAX_SLOTS
-from gint.program import Binding, VerifiedProgram, verify_binding
+from gint.program import SlotLayout, VerifiedProgram
 
 from ..device.dispatches import DispatchList
-from ..device.kernel import DeviceKernel, NoDevice, Slots
+from ..device.kernel import DeviceKernel, DeviceLaunch, NoDevice
 from . import build, driver
 from .build import CudaBuild
 from .driver import Device, bindings, check, device
@@ -30,9 +29,6 @@ from .memory import CudaMemory, Scratch, flag_pointer, flag_reader
 if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
 
-#: Prepared launches a kernel keeps for `launch`, which is not told that sizes come again.
-_MAX_KEPT = 64
-
 
 class CudaKernel:
     """A program on the CUDA interpreter, for any device there is."""
@@ -40,54 +36,29 @@ class CudaKernel:
     def __init__(self, verified: VerifiedProgram, builds: dict[int, CudaBuild]) -> None:
         self.verified, self.builds = verified, builds
         self._on: dict[int, DeviceKernel] = {}
-        self._kept: OrderedDict[tuple, Callable[..., int]] = OrderedDict()
-
-    def launch(
-        self,
-        binding: Binding,
-        stream: int | None = None,
-        threads: int | None = None,
-        device: int | None = None,
-    ) -> int:
-        """Verify the binding and launch on `stream` of a device (default: NumPy's); does not wait.
-
-        The flag is what launches before this one are known to have left. Raises VerificationError,
-        and nothing has been launched then, CudaError and BuildError.
-        """
-        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        # 0.0 and -0.0 are equal, and not the same parameter.
-        key = (binding.extents, repr(binding.params), slots, device)
-        ready = self._kept.pop(key, None)
-        if ready is None:
-            verify_binding(self.verified, binding)
-            ready = self.prepare(binding.extents, binding.params, slots, device=device)
-        self._kept[key] = ready
-        if len(self._kept) > _MAX_KEPT:
-            self._kept.popitem(last=False)
-        return ready(*(s.pointer for s in binding.slots), stream=stream or 0)
 
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: Slots,
+        slots: tuple[SlotLayout, ...],
+        *,
         threads: int | None = None,
         device: int | None = None,
-    ) -> Callable[..., int]:
-        """Everything of a launch but the pointers: (storage bytes, offset, strides) per slot.
-
-        The result takes a pointer per slot, `stream=` and `scratch=`, which gives memory of so many
-        bytes for the time of the launch, as an object with a `data_ptr()`.
-        """
+    ) -> DeviceLaunch:
+        """A launch on a device (default: NumPy's). Raises CudaError and BuildError too."""
         ordinal = driver.default_ordinal() if device is None else device
         if ordinal not in self._on:
             self._on[ordinal] = DeviceKernel(self.verified, _Dispatcher(ordinal, self.builds))
         return self._on[ordinal].prepare(extents, params, slots)
 
     def describe(
-        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Slots
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[SlotLayout, ...],
     ) -> str:
-        """The device form of the program and the launches planned for the binding."""
+        """The device form of the program and the dispatches of a launch."""
         return DeviceKernel(self.verified, NoDevice(self.builds)).describe(extents, params, slots)
 
 
@@ -100,9 +71,7 @@ class _Dispatcher:
     def build_for(self, word_bits: int) -> CudaBuild:
         return self.builds[word_bits]
 
-    def bind(
-        self, dispatches: DispatchList, build: Any, verified: VerifiedProgram
-    ) -> Callable[..., int]:
+    def bind(self, dispatches: DispatchList, build: Any) -> Callable[..., int]:
         return BoundLaunch(self.where, build, dispatches).launch
 
 
@@ -260,4 +229,4 @@ def _is_installed() -> bool:
         return False
 
 
-BACKEND = CudaBackend()
+BACKEND: Backend = CudaBackend()

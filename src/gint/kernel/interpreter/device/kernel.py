@@ -1,9 +1,9 @@
-"""`Kernel.launch` and `Kernel.prepare` for devices that have a dispatcher.
+"""`Kernel.prepare` for devices that have a dispatcher.
 
 A dispatcher is two functions: `build_for(word_bits)`, the build that programs of that width run
-with, and `bind(dispatches, build, verified)`, which puts the records where the device sees them and
-returns a function of the pointers that launches and returns the error flag. Every binding is
-verified before: bounds once per preparation, what depends on pointers at each call.
+with, and `bind(dispatches, build)`, which puts the records where the device sees them and returns a
+function of the pointers that launches and returns the error flag. Every binding is
+verified before: bounds when it is prepared, what depends on pointers at each call.
 
 What a call is given by name (a stream, say) goes to that function. Knows programs, bindings and
 dispatches. Does not know devices or memory.
@@ -11,11 +11,10 @@ dispatches. Does not know devices or memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 from gint.program.regions import touched_regions
 
 from .build import Build
@@ -26,10 +25,7 @@ from .encoder import DeviceProgram, encode, word_bits
 #: Ways of sharing memory that one prepared launch remembers.
 _MAX_PROVEN = 16
 
-#: Layouts whose dispatches a kernel keeps for launches that were not prepared, the latest.
-_RECENT = 16
-
-Slots = tuple[tuple[int, int, tuple[int, ...]], ...]
+Layouts = tuple[SlotLayout, ...]
 
 
 class Dispatcher(Protocol):
@@ -38,9 +34,7 @@ class Dispatcher(Protocol):
     def build_for(self, word_bits: int) -> Build:
         """The build that programs of 32- or 64-bit words run with."""
 
-    def bind(
-        self, dispatches: DispatchList, build: Build, verified: VerifiedProgram
-    ) -> Callable[..., int]:
+    def bind(self, dispatches: DispatchList, build: Build) -> Callable[..., int]:
         """A function of a pointer per slot that launches; the error flag without the list's own."""
 
 
@@ -53,9 +47,7 @@ class NoDevice:
     def build_for(self, word_bits: int) -> Build:
         return self.builds[word_bits]
 
-    def bind(
-        self, dispatches: DispatchList, build: Build, verified: VerifiedProgram
-    ) -> Callable[..., int]:
+    def bind(self, dispatches: DispatchList, build: Build) -> Callable[..., int]:
         return _nothing
 
 
@@ -66,69 +58,44 @@ class DeviceKernel:
         self.verified, self.dispatcher = verified, dispatcher
         self.word_bits = word_bits(verified)
         self._encoded: dict[int, DeviceProgram] = {}
-        self._recent: OrderedDict[tuple, tuple[Callable[..., int], int]] = OrderedDict()
-
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run; the error flag. Raises VerificationError."""
-        verify_binding(self.verified, binding)
-        slots = tuple((s.storage_bytes, s.offset, s.strides) for s in binding.slots)
-        key = (binding.extents, repr(binding.params), slots)  # 0.0 and -0.0 are not the same
-        if (found := self._recent.get(key)) is None:
-            found = self._bind(binding.extents, binding.params, slots)
-            self._recent[key] = found
-            while len(self._recent) > _RECENT:
-                self._recent.popitem(last=False)
-        run, error = found
-        return error | run(*(s.pointer for s in binding.slots))
 
     def prepare(
         self,
         extents: tuple[int, ...],
         params: tuple[int | float, ...],
-        slots: Slots,
+        slots: Layouts,
+        *,
         threads: int | None = None,
-    ) -> Callable[..., int]:
-        """A launch of everything but the pointers. Both raise VerificationError."""
-        self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
-        run, error = self._bind(extents, params, slots)
-        check = PointerCheck(self.verified, extents, slots)
-
-        def launch(*pointers: int, **how: Any) -> int:
-            if not check.fits(pointers):
-                self._verify(extents, params, slots, pointers)
-                check.remember(pointers)
-            return error | run(*pointers, **how)
-
-        return launch
+        device: int | None = None,
+    ) -> DeviceLaunch:
+        """Verify a launch and list its dispatches. Raises VerificationError."""
+        return DeviceLaunch(self, extents, params, slots)
 
     def describe(
-        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Slots
+        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Layouts
     ) -> str:
         """The device form of the program and the dispatches of a launch."""
-        self._verify(extents, params, slots, tuple((n + 1) << 56 for n in range(len(slots))))
+        _verify(self.verified, extents, params, slots)
         found, build = self._dispatches(extents, params, slots)
         return describe(self._encoded[build.word_bits], found, build, extents, params)
 
-    def _verify(self, extents, params, slots: Slots, pointers: tuple[int, ...]) -> None:
-        bound = (SlotBinding(p, *s) for p, s in zip(pointers, slots, strict=True))
-        verify_binding(self.verified, Binding(extents, params, tuple(bound)))
-
-    def _bind(self, extents, params, slots: Slots) -> tuple[Callable[..., int], int]:
+    def bind(
+        self, extents: tuple[int, ...], params: tuple[int | float, ...], slots: Layouts
+    ) -> tuple[Callable[..., int], int]:
+        """What launches on verified pointers, and the bits that are in the flag of each launch."""
         found, build = self._dispatches(extents, params, slots)
         if not found.dispatches:
             return _nothing, found.error
-        return self.dispatcher.bind(found, build, self.verified), found.error
+        return self.dispatcher.bind(found, build), found.error
 
-    def _dispatches(self, extents, params, slots: Slots) -> tuple[DispatchList, Build]:
+    def _dispatches(self, extents, params, slots: Layouts) -> tuple[DispatchList, Build]:
         try:
             return self._dispatches_of(self.word_bits, extents, params, slots)
         except TooLargeError:
             return self._dispatches_of(64, extents, params, slots)
 
     def _dispatches_of(
-        self, bits: int, extents, params, slots: Slots
+        self, bits: int, extents, params, slots: Layouts
     ) -> tuple[DispatchList, Build]:
         build = self.dispatcher.build_for(bits)
         if bits not in self._encoded:
@@ -136,19 +103,52 @@ class DeviceKernel:
         return list_dispatches(self._encoded[bits], build, extents, params, slots), build
 
 
-def _nothing(*pointers: int, **how: Any) -> int:
+def _verify(
+    verified: VerifiedProgram, extents, params, slots: Layouts, pointers: tuple[int, ...] = ()
+) -> None:
+    """With pointers far from each other where none are given."""
+    pointers = pointers or tuple((n + 1) << 56 for n in range(len(slots)))
+    verify_binding(verified, Binding.of(extents, params, slots, pointers))
+
+
+def _nothing(*pointers: int, **where: Any) -> int:
     return 0
 
 
+class DeviceLaunch:
+    """A launch on a device. Several threads may call it."""
+
+    takes_arrays = False
+
+    def __init__(
+        self,
+        kernel: DeviceKernel,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: Layouts,
+    ) -> None:
+        self.verified, self.bound_to = kernel.verified, (extents, params, slots)
+        _verify(self.verified, *self.bound_to)
+        self.run, self.error = kernel.bind(extents, params, slots)
+        self.check = PointerCheck(self.verified, extents, slots)
+
+    def __call__(self, *pointers: int, **where: Any) -> int:
+        """Launch on these storages; the error flag."""
+        if not self.check.fits(pointers):
+            _verify(self.verified, *self.bound_to, pointers)
+            self.check.remember(pointers)
+        return self.error | self.run(*pointers, **where)
+
+
 class PointerCheck:
-    """Whether pointers are surely fit for a binding that was verified with others.
+    """Whether pointers surely fit a binding that was verified with others.
 
     They are if aligned and what the slots cover shares no byte, or shares bytes as it did in a call
     that was verified: the rest of what the verifier asks does not depend on the pointers. Only
     slots that are touched count.
     """
 
-    def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Slots) -> None:
+    def __init__(self, verified: VerifiedProgram, extents: tuple[int, ...], slots: Layouts) -> None:
         p = verified.program
         self.touched = [
             (n, region.low, region.high, region.itemsize, p.slots[n].access.writes)

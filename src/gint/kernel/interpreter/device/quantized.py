@@ -90,6 +90,8 @@ class DeviceWeights:
 class DeviceProducts:
     """Float32 products of the dequantised weights; activations are never rounded."""
 
+    bind = None
+
     def __init__(self, device: ProductsDevice) -> None:
         self.device = device
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from gint.backend.protocol import Capabilities, Probe
-from gint.program import Binding, SlotBinding, VerifiedProgram, verify_binding
+from gint.backend.protocol import Backend, Capabilities, Probe
+from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 
 from .interpreter import last_reads, run
 
@@ -22,29 +22,51 @@ class NumpyKernel:
         self.verified = verified
         self.unused = last_reads(verified.program)
 
-    def launch(
-        self, binding: Binding, stream: int | None = None, threads: int | None = None
-    ) -> int:
-        """Verify the binding and run, always on one thread; the error flag."""
-        verify_binding(self.verified, binding)
-        return run(self.verified, binding, self.unused)
+    def prepare(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[SlotLayout, ...],
+        *,
+        threads: int | None = None,
+        device: int | None = None,
+    ) -> NumpyLaunch:
+        """A launch, always on one thread; all of it is verified when it is called."""
+        return NumpyLaunch(self, extents, params, slots)
 
-    def prepare(self, extents, params, slots) -> Callable[..., int]:
-        def launch(*pointers: int) -> int:
-            bound = (SlotBinding(p, *layout) for p, layout in zip(pointers, slots, strict=True))
-            return self.launch(Binding(extents, params, tuple(bound)))
-
-        return launch
-
-    def describe(self, extents, params, slots) -> str:
+    def describe(
+        self,
+        extents: tuple[int, ...],
+        params: tuple[int | float, ...],
+        slots: tuple[SlotLayout, ...],
+    ) -> str:
+        """The sections in their order: nothing depends on the layout."""
         kinds = ", ".join(section.kind.value for section in self.verified.program.sections)
         return f"runs section by section, each on whole arrays: {kinds}\n"
+
+
+@dataclass(frozen=True)
+class NumpyLaunch:
+    """What a kernel was prepared for."""
+
+    kernel: NumpyKernel
+    extents: tuple[int, ...]
+    params: tuple[int | float, ...]
+    slots: tuple[SlotLayout, ...]
+    takes_arrays: ClassVar[bool] = False
+
+    def __call__(self, *pointers: int) -> int:
+        """Verify the binding and run; the error flag."""
+        binding = Binding.of(self.extents, self.params, self.slots, pointers)
+        verify_binding(self.kernel.verified, binding)
+        return run(self.kernel.verified, binding, self.kernel.unused)
 
 
 class NumpyBackend:
     name = "python"
     device = "cpu"
     capabilities = Capabilities()
+    memory = None
 
     def probe(self) -> Probe:
         import numpy
@@ -61,4 +83,4 @@ class NumpyBackend:
         return NumpyKernel(verified)
 
 
-BACKEND = NumpyBackend()
+BACKEND: Backend = NumpyBackend()

@@ -42,6 +42,8 @@ class NumpyWeights:
 class NumpyProducts:
     """The dequantised weights of some output rows, times x by NumPy's float32 product."""
 
+    bind = None
+
     def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> NumpyWeights:
         """A copy of the bytes: there is no better layout here."""
         return NumpyWeights(self, weights)

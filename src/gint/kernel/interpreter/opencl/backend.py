@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gint.backend.protocol import Capabilities, Probe
+from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.backend.registry import probe
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.dispatches import DispatchList
@@ -42,9 +42,7 @@ class OpenclDispatcher:
     def build_for(self, word_bits: int) -> Build:
         return open_device().build_for(word_bits)
 
-    def bind(
-        self, dispatches: DispatchList, build: Build, verified: VerifiedProgram
-    ) -> Callable[..., int]:
+    def bind(self, dispatches: DispatchList, build: Build) -> Callable[..., int]:
         return BoundLaunch(self.memory(), dispatches, build)
 
 
@@ -131,6 +129,7 @@ class BoundLaunch:
 class OpenclBackend:
     name = "opencl"
     device = "cpu"
+    memory = None
 
     def __init__(self) -> None:
         self._dispatcher = OpenclDispatcher()
@@ -156,4 +155,4 @@ class OpenclBackend:
         return DeviceKernel(verified, self._dispatcher)
 
 
-BACKEND = OpenclBackend()
+BACKEND: Backend = OpenclBackend()

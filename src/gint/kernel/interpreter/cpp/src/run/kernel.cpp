@@ -95,29 +95,4 @@ std::optional<std::string> Kernel::describe(Binding binding, const Names &names)
     return gint::describe(made->schedule(), names);
 }
 
-std::optional<int32_t> Kernel::launch(const Binding &binding, const uint64_t *pointers,
-                                      int threads) {
-    Regions regions;
-    std::vector<uint16_t> groups;
-    if (!is_finite(binding) || !verify_regions(*program, binding, regions) ||
-        !verify_overlaps(*program, regions, pointers, groups))
-        return std::nullopt;
-    return Run(schedule_for(binding, groups), binding)(pointers, threads);
-}
-
-std::shared_ptr<const Schedule> Kernel::schedule_for(const Binding &binding,
-                                                     const std::vector<uint16_t> &groups) {
-    std::string key(reinterpret_cast<const char *>(binding.extents.data()),
-                    binding.extents.size() * sizeof(int64_t));
-    for (size_t n = 0; n < binding.slots.size(); n++)
-        key.append(reinterpret_cast<const char *>(binding.slots[n].strides),
-                   program->slots[n].axes.size() * sizeof(int64_t));
-    key.append(reinterpret_cast<const char *>(groups.data()), groups.size() * sizeof(uint16_t));
-    const std::lock_guard lock(mutex);
-    auto found = schedules.find(key);
-    if (found != schedules.end()) return found->second;
-    if (schedules.size() >= MOST_SCHEDULES) schedules.clear();
-    return schedules[key] = make_schedule(*program, binding, groups, loops());
-}
-
 } // namespace gint

@@ -3,7 +3,6 @@
 
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include "run/run.h"
 #include "schedule/describe.h"
@@ -54,7 +53,6 @@ class Kernel {
 
     // Nothing where the binding must not run.
     std::shared_ptr<BoundLaunch> prepare(Binding binding, int threads) const;
-    std::optional<int32_t> launch(const Binding &binding, const uint64_t *pointers, int threads);
 
     // What is decided for slots that share no element, as text; nothing as above.
     std::optional<std::string> describe(Binding binding, const Names &names) const;
@@ -63,13 +61,6 @@ class Kernel {
 
   private:
     std::shared_ptr<const Program> program;
-    // Schedules by shape: extents and strides, and which slots share elements.
-    std::mutex mutex;
-    std::unordered_map<std::string, std::shared_ptr<const Schedule>> schedules;
-    static constexpr size_t MOST_SCHEDULES = 256;
-
-    std::shared_ptr<const Schedule> schedule_for(const Binding &binding,
-                                                 const std::vector<uint16_t> &groups);
 };
 
 } // namespace gint

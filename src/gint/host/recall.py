@@ -1,9 +1,14 @@
 """Calls made before, carried out again without checking anything twice.
 
-What an operation checks, allocates and launches depends on the layouts of its arrays and on its
-other arguments, not on the elements. So the first call with some layouts goes the long way, which
-is watched, and the next ones cost a look-up in native code. The long way touches hundreds of
-objects, which a large operation has driven out of the caches by the next (docs/performance.md).
+What an operation on arrays checks, allocates and launches depends on their layouts and on its other
+arguments, not on the elements. So the first call with some layouts goes the long way, which is
+watched, and the next ones cost a look-up in native code. The long way touches hundreds of objects,
+which a large operation has driven out of the caches by the next (docs/performance.md).
+
+The key of a call: the backend chosen; of arrays of NumPy's own type their element type, layout,
+whether they may be written, and which begin at the same address; of other objects the bytes
+`recall_key`; the values of numbers, strings, None and tuples of integers. A call with anything else
+has no key, and goes the long way each time.
 
 Knows arrays, launches and results. Does not know what operations compute or check.
 """
@@ -12,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import update_wrapper
 from threading import local
@@ -20,10 +26,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from gint.backend.errors import raise_for
-from gint.host import memory
+from gint.backend.protocol import Backend
 from gint.native.loader import load_native
 
-from .backend import CHOSEN, DEFAULT
+from . import memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,14 +39,14 @@ R = TypeVar("R")
 class Launch:
     """Work that was done: `launch(*operands)` does it again with others of the same layouts.
 
-    Operands are arrays and prepared weights; the launch returns the error flag, or None.
-    `result_apart`: it does not see for itself that the last operand, its result, shares no memory
+    Operands are arrays and objects with a `recall_key`; the launch returns the error flag, or None.
+    `check_overlap`: it does not see for itself that the last operand, its result, shares no memory
     with the others.
     """
 
     launch: Callable[..., int | None]
     operands: Sequence[Any]
-    result_apart: bool
+    check_overlap: bool
 
 
 class _Watch(local):
@@ -51,11 +57,11 @@ _watch = _Watch()
 
 
 def note_launch(
-    launch: Callable[..., int | None], operands: Sequence[Any], result_apart: bool = False
+    launch: Callable[..., int | None], operands: Sequence[Any], check_overlap: bool = False
 ) -> None:
     """Whoever launches tells of it here."""
     if _watch.seen is not None:
-        _watch.seen.append(Launch(launch, operands, result_apart))
+        _watch.seen.append(Launch(launch, operands, check_overlap))
 
 
 @contextmanager
@@ -68,10 +74,16 @@ def _watched() -> Iterator[list[Launch]]:
         _watch.seen = before
 
 
-def recalled(operation: Callable[P, R]) -> Callable[P, R]:
-    """The operation, which remembers calls on NumPy arrays that came down to one launch."""
+def recalled(
+    operation: Callable[P, R], chosen: ContextVar[Backend | None], default: Backend
+) -> Callable[P, R]:
+    """The operation, which remembers calls on NumPy arrays that came down to one launch.
+
+    It runs on the backend that `chosen` holds, on `default` where that is None. Without the native
+    module it is what it was.
+    """
     try:
-        recall = load_native().Recall(CHOSEN, DEFAULT, raise_for, _long_way)
+        recall = load_native().Recall(chosen, default, raise_for, _long_way)
     except (ImportError, AttributeError):  # not built, or from other sources
         return operation
     return update_wrapper(recall, operation)
@@ -105,7 +117,7 @@ def _remember(recall: Any, launch: Launch, args: tuple, kwargs: dict, result: An
             [memory.shelf(r.shape, r.dtype) or _pattern(r) for r in new],
             [places[_place(r)] for r in results],
             isinstance(result, tuple),
-            launch.result_apart,
+            launch.check_overlap,
         )
 
 
