@@ -16,8 +16,6 @@ from torch import fx
 from gint.host import backends
 from gint.host.backends import Backend, Capabilities, Kernel
 from gint.program import VerifiedProgram, disassemble
-from gint.program.file import from_bytes, to_bytes
-from gint.program.verifier import verify
 
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, Refusal, value_of
@@ -128,14 +126,10 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
     return GintCompiledSubgraph(interpreter.boxed_run, record)
 
 
+@lru_cache(maxsize=4096)
 def _load(backend: str, verified: VerifiedProgram) -> Kernel:
     """The same program is loaded once per process, however many graphs and layers use it."""
-    return _load_encoded(backend, to_bytes(verified.program))
-
-
-@lru_cache(maxsize=4096)
-def _load_encoded(backend: str, encoded: bytes) -> Kernel:
-    return backends.backend(backend).load(verify(from_bytes(encoded)))
+    return backends.backend(backend).load(verified)
 
 
 def _replayed(
@@ -156,7 +150,9 @@ def _replayed(
 
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:
-    programs = [u.program.verified.program for u in units if u.is_launch]
+    launches = [u for u in units if u.is_launch]
+    programs = [u.program.verified for u in launches]
+    listings = {p: disassemble(p.program) for p in dict.fromkeys(programs)}
     externs: Counter[str] = Counter()
     for unit in units:
         node = unit.nodes[0]
@@ -165,18 +161,30 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
             externs[name_of(node.target)] += 1
     return GraphRecord(
         programs=len(programs),
-        instructions=sum(p.instruction_count for p in programs),
+        instructions=sum(p.program.instruction_count for p in programs),
         externs=dict(externs),
         fallbacks=tuple(graph.refusals.values()),
-        listings=tuple(disassemble(p) for p in programs),
+        listings=tuple(listings[p] for p in programs),
         plan=plan,
         backend=backend,
-        covers=tuple(_covered(graph, u) for u in units if u.is_launch),
+        covers=_covered(graph, launches),
     )
 
 
-def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
-    """The operators a program computes: those between what it stores and what it loads."""
+def _covered(graph: Graph, launches: list[Unit]) -> tuple[tuple[str, ...], ...]:
+    """The operators each program computes, by name, in the graph's order."""
+    position = {node: i for i, node in enumerate(graph.fx.nodes)}
+    covers = []
+    for unit in launches:
+        computed = (n for n in _inside(graph, unit) if graph.kinds[n] is NodeKind.COMPUTE)
+        ordered = sorted(computed, key=position.__getitem__)
+        operators = (n.args[0] if n.target is operator.getitem else n for n in ordered)
+        covers.append(tuple(dict.fromkeys(n.name for n in operators)))
+    return tuple(covers)
+
+
+def _inside(graph: Graph, unit: Unit) -> set[fx.Node]:
+    """The nodes between what a program stores and what it loads."""
     stop = {slot.node for slot in unit.program.slots} - set(unit.nodes)
     found: set[fx.Node] = set()
     waiting = list(unit.nodes)
@@ -187,6 +195,4 @@ def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
             continue
         found.add(node)
         waiting += node.all_input_nodes
-    computed = (n for n in graph.fx.nodes if n in found and graph.kinds[n] is NodeKind.COMPUTE)
-    operators = (n.args[0] if n.target is operator.getitem else n for n in computed)
-    return tuple(dict.fromkeys(n.name for n in operators))
+    return found

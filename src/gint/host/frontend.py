@@ -34,7 +34,7 @@ from gint.program import (
     verify,
 )
 
-from .schedule import Node, Store, schedule
+from .schedule import Node, Store, most_instructions, schedule
 
 Scalar = int | float | bool
 
@@ -265,14 +265,25 @@ class Builder:
 
     def build(self) -> VerifiedProgram:
         """The verified program. Raises VerificationError, ValueError if it stores nothing."""
+        return verify(self.program())
+
+    def most_instructions(self) -> int:
+        """A bound on the length of the program, and on its registers, without scheduling it."""
+        has_reduced = any(axis.kind is AxisKind.REDUCED for axis in self.axes)
+        return most_instructions(self._nodes.values(), len(self.stores), has_reduced)
+
+    def types(self) -> set[str]:
+        """The types of what is loaded, computed and stored."""
+        return {n.type.name for n in self._nodes.values()} | {s.dtype.name for s in self.stores}
+
+    def program(self) -> Program:
+        """The program, not verified. Raises ValueError if it stores nothing."""
         if not self.stores:
             raise ValueError(f"The program {self.name!r} stores nothing; declare an output.")
         parallel = frozenset(i for i, a in enumerate(self.axes) if a.kind is AxisKind.PARALLEL)
         sections = schedule(self.stores, parallel, len(self.axes))
-        return verify(
-            Program(
-                self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
-            )
+        return Program(
+            self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
         )  # fmt: skip
 
 

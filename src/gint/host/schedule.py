@@ -11,7 +11,7 @@ after all loads of the same tile, so that a slot may be written in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gint.isa import DType, Form, Instruction, Opcode, opcode
@@ -53,6 +53,13 @@ class Store:
 def schedule(stores: list[Store], parallel: frozenset[int], rank: int) -> tuple[Section, ...]:
     """The sections that compute and store what `stores` asks for."""
     return _Scheduler(stores, parallel, rank).run()
+
+
+def most_instructions(nodes: Collection[Node], stores: int, has_reduced: bool) -> int:
+    """A bound on what `schedule` makes of these nodes, and on its registers: at worst all of them
+    are computed in each of its sections."""
+    sections = 2 * sum(n.is_reduction for n in nodes) + 4 if has_reduced else 1
+    return sections * len(nodes) + stores
 
 
 class _Scheduler:

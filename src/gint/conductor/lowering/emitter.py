@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
-from gint.program import VerifiedProgram
+from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
 from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
@@ -54,13 +55,34 @@ class SlotSource:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A program with where its extents, parameters and slots come from."""
+    """A recorded program with where its extents, parameters and slots come from."""
 
-    verified: VerifiedProgram
+    builder: Builder
     extents: tuple[Key, ...]
     params: tuple[Key, ...]
     slots: tuple[SlotSource, ...]
     outputs: tuple[fx.Node, ...]
+
+    @cached_property
+    def bytecode(self) -> Program:
+        """The program itself, not verified: many are emitted to be tried, and few are kept."""
+        return self.builder.program()
+
+    @cached_property
+    def most_instructions(self) -> int:
+        """A bound on its instructions, and on its registers, for which it is not scheduled."""
+        return self.builder.most_instructions()
+
+    @cached_property
+    def verified(self) -> VerifiedProgram:
+        """The program to be kept; equal ones are one object. Raises VerificationError."""
+        return verify_once(self.bytecode)
+
+
+@lru_cache(maxsize=4096)
+def verify_once(program: Program) -> VerifiedProgram:
+    """`verify` once per process, however many graphs and layers have the program."""
+    return verify(program)
 
 
 def emit(
@@ -118,7 +140,7 @@ class Emitter:
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
         return Emitted(
-            self.builder.build(), tuple(self.domain.extents), tuple(self.params),
+            self.builder, tuple(self.domain.extents), tuple(self.params),
             tuple(self.sources), tuple(n for n in self.members if n in outputs),
         )  # fmt: skip
 

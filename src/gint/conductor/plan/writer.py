@@ -175,7 +175,7 @@ class PlanWriter:
             call = f"{self._constant(launch, 'launch')}({pointers}{how})"
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_on_copies({call.partition('(')[0]}, ({tensors}), {_written(e)}{how})"
-        if may_fail(e.verified.program):
+        if may_fail(e.bytecode):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -351,7 +351,7 @@ def launch_on_copies(
 
 
 def _written(e: Emitted) -> tuple[int, ...]:
-    slots = e.verified.program.slots
+    slots = e.bytecode.slots
     return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
 
 
@@ -377,10 +377,13 @@ def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
         for line in block:
             last.update(dict.fromkeys(pattern.findall(line), i))
     kept = set(pattern.findall(result))
+    dead: list[list[str]] = [[] for _ in blocks]
+    for name, end in last.items():
+        if name not in kept:
+            dead[end].append(name)
     lines = []
     for i, block in enumerate(blocks):
         lines += block
-        dead = sorted(v for v, end in last.items() if end == i and v not in kept)
-        if dead and i < len(blocks) - 1:
-            lines.append(f"del {', '.join(dead)}")
+        if dead[i] and i < len(blocks) - 1:
+            lines.append(f"del {', '.join(sorted(dead[i]))}")
     return lines
