@@ -25,7 +25,7 @@ def key(size: int | torch.SymInt) -> Key:
 
 
 def keys(sizes: Iterable[int | torch.SymInt]) -> tuple[Key, ...]:
-    return tuple(key(s) for s in sizes)
+    return tuple([s if type(s) is int else key(s) for s in sizes])
 
 
 def hint(size: int | torch.SymInt) -> int:

@@ -21,8 +21,8 @@ from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
 from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
-from ..graph.nodes import Graph, NodeKind, is_tensor, value_of
-from ..graph.sizes import Key, key, keys
+from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
+from ..graph.sizes import Key, key
 from ..graph.views import map_through, viewed
 from .domain import Domain
 from .rules import NotLowerableError, rule_for
@@ -132,7 +132,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        self.domain.begin(keys(value_of(self.members[0]).shape))
+        self.domain.begin(tensor_of(self.members[0]).shape)
         values = [self._member(node) for node in self.members]
         for node, (value, m) in zip(self.members, values, strict=True):
             if node in outputs:
@@ -145,18 +145,18 @@ class Emitter:
         )  # fmt: skip
 
     def _member(self, node: fx.Node) -> tuple[Value, Map]:
-        shape = keys(value_of(node).shape)
+        shape = tensor_of(node).shape
         m = self.domain.map_for(shape)
         if m is None:
             raise UnfitError(f"{node} of shape {shape} does not fit axes {self.domain.extents}")
         return self.value(node, m), m
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
-        fake = value_of(node)
-        _, steps = address(m, keys(fake.stride()))
+        tensor = tensor_of(node)
+        _, steps = address(m, tensor.strides)
         self.sources.append(SlotSource(node, tuple(steps.values()), 0))
         name = f"out{len(self.sources)}"
-        self.builder.output(name, dtype_of(fake.dtype), tuple(steps), value)
+        self.builder.output(name, dtype_of(tensor.dtype), tuple(steps), value)
 
     # Values
 
@@ -183,21 +183,21 @@ class Emitter:
             return self.value(viewed(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
-        value = lower(Context(self, node, m))
-        return self.builder.cast(value, dtype_of(value_of(node).dtype).compute)
+        context = Context(self, node, m)
+        return self.builder.cast(lower(context), context.dtype)
 
     def _is_stored(self, node: fx.Node) -> bool:
         return node in self.stored and node not in self.members
 
     def _load(self, node: fx.Node, base: fx.Node, m: Map) -> Value:
-        fake, base_fake = value_of(node), value_of(base)
-        t = gint_dtype(fake.dtype)
-        if t is None or fake.device.type != self.graph.device:
-            raise NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
-        offset, steps = address(m, keys(fake.stride()))
+        tensor, memory = tensor_of(node), tensor_of(base)
+        t, device = gint_dtype(tensor.dtype), tensor.fake.device
+        if t is None or device.type != self.graph.device:
+            raise NotLowerableError(f"a tensor of {tensor.dtype} on {device}")
+        offset, steps = address(m, tensor.strides)
         # Only view_as_real has elements of another size than its base.
-        ratio = base_fake.dtype.itemsize // fake.dtype.itemsize
-        offset = offset + key(fake.storage_offset() - ratio * base_fake.storage_offset())
+        ratio = memory.dtype.itemsize // tensor.dtype.itemsize
+        offset = offset + tensor.offset - ratio * memory.offset
         axes, strides = tuple(steps), tuple(steps.values())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
@@ -242,35 +242,19 @@ class Emitter:
         return found
 
 
-@dataclass(frozen=True)
 class Context:
-    """What a lowering rule sees of the node it lowers."""
+    """What a lowering rule sees of the node it lowers.
 
-    emitter: Emitter
-    node: fx.Node
-    map: Map
+    `map` is where the node is emitted, `tensor` what it stands for, `dtype` the compute type of the
+    result. `op_node` is the node of the operator: the node itself, or what it is an item of.
+    """
 
-    @property
-    def builder(self) -> Builder:
-        return self.emitter.builder
-
-    @property
-    def fake(self) -> torch.Tensor:
-        return value_of(self.node)
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        return self.fake.dtype
-
-    @property
-    def dtype(self) -> DType:
-        """The compute type of the result."""
-        return dtype_of(self.fake.dtype).compute
-
-    @property
-    def op_node(self) -> fx.Node:
-        """The node of the operator: the node itself, or what a getitem takes an item of."""
-        return self.node.args[0] if self.node.target is operator.getitem else self.node
+    def __init__(self, emitter: Emitter, node: fx.Node, map: Map) -> None:
+        self.emitter, self.node, self.map = emitter, node, map
+        self.builder = emitter.builder
+        self.op_node = node.args[0] if node.target is operator.getitem else node
+        self.tensor = tensor_of(node)
+        self.dtype = dtype_of(self.tensor.dtype).compute
 
     def block(self) -> None:
         """Give up computing the node inside this program."""
@@ -288,7 +272,7 @@ class Context:
     def operand(self, arg: Any, type: DType | str | None = None) -> Value:
         """An argument broadcast against the result, in `type` (default: the result's)."""
         wanted = self.dtype if type is None else dtype(type)
-        if isinstance(arg, fx.Node) and is_tensor(arg):
+        if isinstance(arg, fx.Node) and find_tensor(arg):
             return self.builder.cast(self.value(arg, self.broadcast(arg)), wanted)
         return self.emitter.number(arg, wanted)
 
@@ -307,7 +291,7 @@ class Context:
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""
-        shape = keys(value_of(arg).shape)
+        shape = tensor_of(arg).shape
         m = self.map[len(self.map) - len(shape) :]
         return tuple(FIXED if s == 1 else i for s, i in zip(shape, m, strict=True))
 
