@@ -63,7 +63,7 @@ class GintCompiler:
         self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
     ) -> GintCompiledSubgraph:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
-        module.graph.eliminate_dead_code()
+        drop_dead_code(module.graph)
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         try:
@@ -97,6 +97,12 @@ class GintCompiler:
         limit = can.max_slots if wanted is None else min(wanted, can.max_slots)
         partitioner = GraphPartitioner(limit, self.options.check, can.max_registers, can.types)
         return partitioner.partition(graph)
+
+
+def drop_dead_code(graph: fx.Graph) -> None:
+    """As torch does it, which looks at every node: only where some node has no users."""
+    if any(not n.users for n in graph.nodes if n.op not in ("placeholder", "output")):
+        graph.eliminate_dead_code()
 
 
 def device_of(graph: fx.Graph) -> str:

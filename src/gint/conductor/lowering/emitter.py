@@ -57,7 +57,7 @@ class SlotSource:
 class Emitted:
     """A recorded program with where its extents, parameters and slots come from."""
 
-    builder: Builder
+    emitter: Emitter
     extents: tuple[Key, ...]
     params: tuple[Key, ...]
     slots: tuple[SlotSource, ...]
@@ -66,12 +66,12 @@ class Emitted:
     @cached_property
     def bytecode(self) -> Program:
         """The program itself, not verified: many are emitted to be tried, and few are kept."""
-        return self.builder.program()
+        return self.emitter.builder.program()
 
     @cached_property
     def most_instructions(self) -> int:
         """A bound on its instructions, and on its registers, for which it is not scheduled."""
-        return self.builder.most_instructions()
+        return self.emitter.builder.most_instructions()
 
     @cached_property
     def verified(self) -> VerifiedProgram:
@@ -91,19 +91,24 @@ def emit(
     members: list[fx.Node],
     outputs: list[fx.Node],
     max_slots: int,
+    begun: Emitted | None = None,
 ) -> Emitted:
     """The program that computes `members` and stores those of them that are `outputs`.
 
-    `stored` are the nodes that other programs store. Raises BlockedError, UnfitError and
-    NotLowerableError.
+    `stored` are the nodes that other programs store. `begun` is the program of the first members:
+    what it computes is not emitted again, if it would be the same. Raises BlockedError, UnfitError
+    and NotLowerableError.
     """
-    splits: dict[int, tuple[Key, ...]] = {}
+    if begun is not None and begun.emitter.would_repeat(members):
+        emitter = begun.emitter.copy(members)
+    else:
+        emitter = Emitter(graph, stored, members, max_slots)
     while True:
-        emitter = Emitter(graph, stored, members, max_slots, splits)
         try:
             return emitter.emit(outputs)
         except SplitNeededError as split:
             emitter.domain.split(split)
+            emitter = Emitter(graph, stored, members, max_slots, emitter.domain.splits)
 
 
 class Emitter:
@@ -115,32 +120,61 @@ class Emitter:
         stored: set[fx.Node],
         members: list[fx.Node],
         max_slots: int,
-        splits: dict[int, tuple[Key, ...]],
+        splits: dict[int, tuple[Key, ...]] | None = None,
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
         self.members = members
         self.builder = Builder()
-        self.domain = Domain(self.builder, splits)
+        self.domain = Domain(self.builder, splits or {})
         self.sources: list[SlotSource] = []
         self.params: list[Key] = []
         self._values: dict[tuple[fx.Node, Map], Value] = {}
         self._loads: dict[tuple, Value] = {}
         self._param_values: dict[tuple, Value] = {}
         self._depth = 0
+        #: The values of the members that are computed, where they stand.
+        self._made: list[tuple[Value, Map]] = []
+        #: What was computed rather than loaded; how many slots were loaded.
+        self._computed: set[fx.Node] = set()
+        self._loaded = 0
+
+    def would_repeat(self, members: list[fx.Node]) -> bool:
+        """Whether an emitter of these, who begin with its own, would do what this one did: load
+        and compute the same."""
+        loaded = {source.node for source in self.sources[: self._loaded]}
+        return loaded.isdisjoint(members) and all(
+            n in members or n not in self.stored for n in self._computed
+        )
+
+    def copy(self, members: list[fx.Node]) -> Emitter:
+        """An emitter of these that has what this one computed, and has stored nothing."""
+        made = Emitter(self.graph, self.stored, members, self.max_slots)
+        made.builder = self.builder.copy(self._loaded)
+        made.domain = self.domain.copy(made.builder)
+        made.sources, made.params = self.sources[: self._loaded], self.params[:]
+        own = made.builder.own
+        made._values = {k: own(v) for k, v in self._values.items()}
+        made._loads = {k: own(v) for k, v in self._loads.items()}
+        made._param_values = {k: own(v) for k, v in self._param_values.items()}
+        made._made = [(own(v), m) for v, m in self._made]
+        made._computed = self._computed.copy()
+        return made
 
     # The program
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        self.domain.begin(tensor_of(self.members[0]).shape)
-        values = [self._member(node) for node in self.members]
-        for node, (value, m) in zip(self.members, values, strict=True):
+        if not self._made:
+            self.domain.begin(tensor_of(self.members[0]).shape)
+        self._made += [self._member(node) for node in self.members[len(self._made) :]]
+        self._loaded = len(self.sources)
+        for node, (value, m) in zip(self.members, self._made, strict=True):
             if node in outputs:
                 self._store(node, value, m)
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
         return Emitted(
-            self.builder, tuple(self.domain.extents), tuple(self.params),
+            self, tuple(self.domain.extents), tuple(self.params),
             tuple(self.sources), tuple(n for n in self.members if n in outputs),
         )  # fmt: skip
 
@@ -183,6 +217,7 @@ class Emitter:
             return self.value(viewed(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
+        self._computed.add(node)
         context = Context(self, node, m)
         return self.builder.cast(lower(context), context.dtype)
 

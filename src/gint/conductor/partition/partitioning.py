@@ -128,7 +128,7 @@ class _Partitioning:
         alone = self._emit_alone(node)
         for unit in self._partners(node, alone):
             try:
-                emitted = self._emit([*unit.nodes, node])
+                emitted = self._emit([*unit.nodes, node], begun=unit.program)
             except (BlockedError, UnfitError, NotLowerableError):
                 continue
             # What is stored by now may be read where it was computed again before.
@@ -137,9 +137,15 @@ class _Partitioning:
                 return
         self.order.add(Unit([node], self.epoch, alone))
 
-    def _emit(self, members: list[fx.Node], outputs: list[fx.Node] | None = None) -> Emitted:
+    def _emit(
+        self,
+        members: list[fx.Node],
+        outputs: list[fx.Node] | None = None,
+        begun: Emitted | None = None,
+    ) -> Emitted:
         outputs = members if outputs is None else outputs
-        emitted = emit(self.graph, self.stored, members, outputs, self.limits.max_tensors)
+        limit = self.limits.max_tensors
+        emitted = emit(self.graph, self.stored, members, outputs, limit, begun)
         self._check(emitted)
         return emitted
 
@@ -151,7 +157,7 @@ class _Partitioning:
             registers = emitted.bytecode.register_count
             if registers > most:
                 raise UnfitError(f"{registers} registers; the backend has {most}")
-        if emitted.builder.types() <= types:
+        if emitted.emitter.builder.types() <= types:
             return
         if missing := emitted.bytecode.computed_types - types:
             raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
@@ -218,7 +224,7 @@ class _Partitioning:
             if not outputs:
                 self.order.units.remove(unit)
             elif len(outputs) < len(unit.nodes):
-                emitted = self._emit(unit.nodes, outputs)
+                emitted = self._emit(unit.nodes, outputs, unit.program)
                 if self.order.may_run(unit, emitted):
                     unit.emitted = emitted
 
