@@ -114,7 +114,8 @@ def device_of(graph: fx.Graph) -> str:
     for node in graph.nodes:
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor):
-            found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
+            kind = value.device.type
+            found[kind] += kind != "cpu" or value.dim() > 0
     return found.most_common(1)[0][0] if found else "cpu"
 
 

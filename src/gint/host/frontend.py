@@ -211,6 +211,8 @@ class Builder:
     def cast(self, value: Value, type: str | DType) -> Value:
         """The value in another compute type; itself if it has that type."""
         self._check_own(value)
+        if type is value.type:
+            return value
         target = _compute_type(dtype(type))
         if target == value.type:
             return value
@@ -227,11 +229,9 @@ class Builder:
         if len(operands) != op.inputs:
             raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
         t = self._type_of(op, operands)
-        nodes = tuple(
-            self._operand(op, o, wanted)
-            for o, wanted in zip(operands, op.operand_types(t), strict=True)
-        )
-        varies = frozenset().union(*(n.varies for n in nodes))
+        pairs = zip(operands, op.operand_types(t), strict=True)
+        nodes = tuple([self._operand(op, o, wanted) for o, wanted in pairs])
+        varies = frozenset().union(*[n.varies for n in nodes])
         if op.form is Form.REDUCE:
             reduced = {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
             if not reduced:
@@ -254,7 +254,7 @@ class Builder:
         if not isinstance(operand, Value):
             return self.const(operand, wanted).node
         self._check_own(operand)
-        if operand.type != wanted:
+        if operand.type is not wanted and operand.type != wanted:
             raise ValueError(
                 f"{op.name} takes {wanted} here, not {operand.type}. Use cast(value, '{wanted}')."
             )

@@ -12,7 +12,7 @@ after all loads of the same tile, so that a slot may be written in place.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gint.isa import DType, Form, Instruction, Opcode, opcode
 from gint.isa.instruction import NONE
@@ -30,10 +30,11 @@ class Node:
     imm: int | float | bool
     varies: frozenset[int]
     order: int
+    #: The type of the value: other than `type` where it is compared, loaded or cast.
+    result: DType = field(init=False)
 
-    @property
-    def result(self) -> DType:
-        return self.op.result_type(self.type)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result", self.op.result_type(self.type))
 
     @property
     def is_reduction(self) -> bool:

@@ -71,7 +71,7 @@ class Opcode:
         return len(self.operands)
 
     def operand_types(self, t: DType) -> tuple[DType, ...]:
-        return tuple(t if o == "T" else dtype(o) for o in self.operands)
+        return tuple([t if o == "T" else dtype(o) for o in self.operands])
 
     def result_type(self, t: DType) -> DType:
         return t.compute if self.result == "T" else dtype(self.result)

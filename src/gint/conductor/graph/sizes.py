@@ -55,7 +55,7 @@ def source(k: Key) -> str:
 def symbols(k: Key | tuple) -> frozenset[str]:
     """The names of the symbols in a key, or in nested tuples of keys."""
     if isinstance(k, tuple):
-        return frozenset().union(*map(symbols, k))
+        return frozenset().union(*[symbols(x) for x in k if type(x) is not int])
     return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)
 
 

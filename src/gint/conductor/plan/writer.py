@@ -373,7 +373,7 @@ def _attribute(module: torch.nn.Module, path: str) -> Any:
 def _tuple_source(key: Key | tuple) -> str:
     if not isinstance(key, tuple):
         return source(key)
-    return "(" + "".join(f"{_tuple_source(k)}, " for k in key) + ")"
+    return "(" + "".join([f"{_tuple_source(k)}, " for k in key]) + ")"
 
 
 def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
