@@ -99,8 +99,8 @@ def emit(
     what it computes is not emitted again, if it would be the same. Raises BlockedError, UnfitError
     and NotLowerableError.
     """
-    if begun is not None and begun.emitter.would_repeat(members):
-        emitter = begun.emitter.copy(members)
+    if begun is not None and begun.emitter.would_repeat(stored, members):
+        emitter = begun.emitter.copy(stored, members)
     else:
         emitter = Emitter(graph, stored, members, max_slots)
     while True:
@@ -138,17 +138,17 @@ class Emitter:
         self._computed: set[fx.Node] = set()
         self._loaded = 0
 
-    def would_repeat(self, members: list[fx.Node]) -> bool:
-        """Whether an emitter of these, who begin with its own, would do what this one did: load
-        and compute the same."""
+    def would_repeat(self, stored: set[fx.Node], members: list[fx.Node]) -> bool:
+        """Whether an emitter of these members, of which its own are the first, would load and
+        compute for them what this one did."""
         loaded = {source.node for source in self.sources[: self._loaded]}
         return loaded.isdisjoint(members) and all(
-            n in members or n not in self.stored for n in self._computed
+            n in members or n not in stored for n in self._computed
         )
 
-    def copy(self, members: list[fx.Node]) -> Emitter:
+    def copy(self, stored: set[fx.Node], members: list[fx.Node]) -> Emitter:
         """An emitter of these that has what this one computed, and has stored nothing."""
-        made = Emitter(self.graph, self.stored, members, self.max_slots)
+        made = Emitter(self.graph, stored, members, self.max_slots)
         made.builder = self.builder.copy(self._loaded)
         made.domain = self.domain.copy(made.builder)
         made.sources, made.params = self.sources[: self._loaded], self.params[:]
