@@ -17,6 +17,7 @@ from gint.measuring.backends import NAMES, parse
 BENCHMARKS: dict[str, str] = {
     "import_cost": "seconds that `import gint.conductor` takes",
     "call_cost": "microseconds of a call of a one-program graph",
+    "compile": "gint's own share of compiling a 48-layer Llama's graph",
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
     "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
@@ -24,12 +25,13 @@ BENCHMARKS: dict[str, str] = {
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
 }
-MODULES = {"models": "models_steady"}
+MODULES = {"compile": "compile_time", "models": "models_steady"}
 BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
 )
 NEEDED = {
+    "compile": ("torch", "transformers"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
     "tensor_ops": (),

@@ -8,7 +8,15 @@ import math
 
 import pytest
 
-from benchmarks import call_cost, first_call, kernels_report, models_steady, shapes, tensor_ops
+from benchmarks import (
+    call_cost,
+    compile_time,
+    first_call,
+    kernels_report,
+    models_steady,
+    shapes,
+    tensor_ops,
+)
 from benchmarks.goals import Goal
 from benchmarks.kernels_report import REGIMES, Case
 from benchmarks.report import Report, Table, as_json, micros, show
@@ -104,6 +112,11 @@ def test_kernels_report_without_gint() -> None:
     case = Case("x", "large", 8, {r: {"eager": [1e-3]} for r in REGIMES})
     report = kernels_report.report_of([case])
     assert all("not measured" in note for note in report.notes)
+
+
+def test_compile_time_is_told_per_node() -> None:
+    report = compile_time.report_of({"fixed sizes": (4000, [0.3, 0.2])})
+    assert report.tables[0].rows == [["fixed sizes", "4000", "200", "50.0"]]
 
 
 def test_call_cost_is_told_beyond_the_floor() -> None:

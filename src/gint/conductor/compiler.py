@@ -8,17 +8,15 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 from torch import fx
 
-from gint.backend import registry
-from gint.backend.protocol import Backend, Capabilities, Kernel
-from gint.program import VerifiedProgram, disassemble
-from gint.program.file import from_bytes, to_bytes
-from gint.program.verifier import verify
+from gint.backend.protocol import Backend, Capabilities
+from gint.host.launches import load_kernel
+from gint.program import disassemble
 
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, Refusal, value_of
@@ -70,7 +68,7 @@ class GintCompiler:
         self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
     ) -> GintCompiledSubgraph:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
-        module.graph.eliminate_dead_code()
+        drop_dead_code(module.graph)
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         try:
@@ -90,7 +88,9 @@ class GintCompiler:
         partition = self._partition(graph, can)
         units = partition.units
         name = backend.name if backend else ""
-        kernels = {u: _load(name, u.program.verified) for u in units if u.is_launch}
+        kernels = {}
+        if backend is not None:  # otherwise nothing is lowered
+            kernels = {u: load_kernel(backend, u.program.verified) for u in units if u.is_launch}
         writer = PlanWriter(graph, partition, kernels)
         function, text = writer.write(module)
         if self.options.cuda_graphs:
@@ -109,6 +109,12 @@ class GintCompiler:
         return partitioner.partition(graph)
 
 
+def drop_dead_code(graph: fx.Graph) -> None:
+    """As torch does it, which looks at every node: only where some node has no users."""
+    if any(not n.users for n in graph.nodes if n.op not in ("placeholder", "output")):
+        graph.eliminate_dead_code()
+
+
 def device_of(graph: fx.Graph) -> str:
     """The type of the device a graph computes on: that of most of its tensors, cpu if it has none.
 
@@ -118,7 +124,8 @@ def device_of(graph: fx.Graph) -> str:
     for node in graph.nodes:
         value = node.meta.get("val")
         if isinstance(value, torch.Tensor):
-            found[value.device.type] += value.dim() > 0 or value.device.type != "cpu"
+            kind = value.device.type
+            found[kind] += kind != "cpu" or value.dim() > 0
     return found.most_common(1)[0][0] if found else "cpu"
 
 
@@ -134,16 +141,6 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
     remember(record)
     interpreter = fx.Interpreter(module)
     return GintCompiledSubgraph(interpreter.boxed_run, record)
-
-
-def _load(backend: str, verified: VerifiedProgram) -> Kernel:
-    """The same program is loaded once per process, however many graphs and layers use it."""
-    return _load_encoded(backend, to_bytes(verified.program))
-
-
-@lru_cache(maxsize=4096)
-def _load_encoded(backend: str, encoded: bytes) -> Kernel:
-    return registry.backend(backend).load(verify(from_bytes(encoded)))
 
 
 def _replayed(
@@ -164,7 +161,9 @@ def _replayed(
 
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:
-    programs = [u.program.verified.program for u in units if u.is_launch]
+    launches = [u for u in units if u.is_launch]
+    programs = [u.program.verified for u in launches]
+    listings = {p: disassemble(p.program) for p in dict.fromkeys(programs)}
     externs: Counter[str] = Counter()
     for unit in units:
         node = unit.nodes[0]
@@ -173,18 +172,30 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
             externs[name_of(node.target)] += 1
     return GraphRecord(
         programs=len(programs),
-        instructions=sum(p.instruction_count for p in programs),
+        instructions=sum(p.program.instruction_count for p in programs),
         externs=dict(externs),
         fallbacks=tuple(graph.refusals.values()),
-        listings=tuple(disassemble(p) for p in programs),
+        listings=tuple(listings[p] for p in programs),
         plan=plan,
         backend=backend,
-        covers=tuple(_covered(graph, u) for u in units if u.is_launch),
+        covers=_covered(graph, launches),
     )
 
 
-def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
-    """The operators a program computes: those between what it stores and what it loads."""
+def _covered(graph: Graph, launches: list[Unit]) -> tuple[tuple[str, ...], ...]:
+    """The operators each program computes, by name, in the graph's order."""
+    position = {node: i for i, node in enumerate(graph.fx.nodes)}
+    covers = []
+    for unit in launches:
+        computed = (n for n in _inside(graph, unit) if graph.kinds[n] is NodeKind.COMPUTE)
+        ordered = sorted(computed, key=position.__getitem__)
+        operators = (n.args[0] if n.target is operator.getitem else n for n in ordered)
+        covers.append(tuple(dict.fromkeys(n.name for n in operators)))
+    return tuple(covers)
+
+
+def _inside(graph: Graph, unit: Unit) -> set[fx.Node]:
+    """The nodes between what a program stores and what it loads."""
     stop = {slot.node for slot in unit.program.slots} - set(unit.nodes)
     found: set[fx.Node] = set()
     waiting = list(unit.nodes)
@@ -195,6 +206,4 @@ def _covered(graph: Graph, unit: Unit) -> tuple[str, ...]:
             continue
         found.add(node)
         waiting += node.all_input_nodes
-    computed = (n for n in graph.fx.nodes if n in found and graph.kinds[n] is NodeKind.COMPUTE)
-    operators = (n.args[0] if n.target is operator.getitem else n for n in computed)
-    return tuple(dict.fromkeys(n.name for n in operators))
+    return found

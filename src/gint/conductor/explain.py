@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from .records import GraphRecord, LaunchRecord, statistics
+from .plan.launch_record import LaunchRecord
+from .records import GraphRecord, statistics
 
 _WIDTH = 100
 

@@ -34,7 +34,7 @@ from gint.program import (
     verify,
 )
 
-from .schedule import Node, Store, schedule
+from .schedule import Node, Store, most_instructions, schedule
 
 Scalar = int | float | bool
 
@@ -112,6 +112,18 @@ class Builder:
         self.params: list[Param] = []
         self.stores: list[Store] = []
         self._nodes: dict[tuple, Node] = {}
+
+    def copy(self, slots: int) -> Builder:
+        """A builder that has recorded the same and stores nothing; of the slots it has the first
+        `slots`, which are those that are read. Values pass to it by `own`."""
+        made = Builder(self.name)
+        made.axes, made.slots, made.params = self.axes[:], self.slots[:slots], self.params[:]
+        made._nodes = self._nodes.copy()
+        return made
+
+    def own(self, value: Value) -> Value:
+        """A value of the builder this one is a copy of, as one of its own."""
+        return Value(self, value.node)
 
     # Declarations
 
@@ -199,6 +211,8 @@ class Builder:
     def cast(self, value: Value, type: str | DType) -> Value:
         """The value in another compute type; itself if it has that type."""
         self._check_own(value)
+        if type is value.type:
+            return value
         target = _compute_type(dtype(type))
         if target == value.type:
             return value
@@ -215,11 +229,9 @@ class Builder:
         if len(operands) != op.inputs:
             raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
         t = self._type_of(op, operands)
-        nodes = tuple(
-            self._operand(op, o, wanted)
-            for o, wanted in zip(operands, op.operand_types(t), strict=True)
-        )
-        varies = frozenset().union(*(n.varies for n in nodes))
+        pairs = zip(operands, op.operand_types(t), strict=True)
+        nodes = tuple([self._operand(op, o, wanted) for o, wanted in pairs])
+        varies = frozenset().union(*[n.varies for n in nodes])
         if op.form is Form.REDUCE:
             reduced = {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
             if not reduced:
@@ -242,7 +254,7 @@ class Builder:
         if not isinstance(operand, Value):
             return self.const(operand, wanted).node
         self._check_own(operand)
-        if operand.type != wanted:
+        if operand.type is not wanted and operand.type != wanted:
             raise ValueError(
                 f"{op.name} takes {wanted} here, not {operand.type}. Use cast(value, '{wanted}')."
             )
@@ -265,14 +277,25 @@ class Builder:
 
     def build(self) -> VerifiedProgram:
         """The verified program. Raises VerificationError, ValueError if it stores nothing."""
+        return verify(self.program())
+
+    def most_instructions(self) -> int:
+        """A bound on the length of the program, and on its registers, without scheduling it."""
+        has_reduced = any(axis.kind is AxisKind.REDUCED for axis in self.axes)
+        return most_instructions(self._nodes.values(), len(self.stores), has_reduced)
+
+    def types(self) -> set[str]:
+        """The types of what is loaded, computed and stored."""
+        return {n.type.name for n in self._nodes.values()} | {s.dtype.name for s in self.stores}
+
+    def program(self) -> Program:
+        """The program, not verified. Raises ValueError if it stores nothing."""
         if not self.stores:
             raise ValueError(f"The program {self.name!r} stores nothing; declare an output.")
         parallel = frozenset(i for i, a in enumerate(self.axes) if a.kind is AxisKind.PARALLEL)
         sections = schedule(self.stores, parallel, len(self.axes))
-        return verify(
-            Program(
-                self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
-            )
+        return Program(
+            self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
         )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ after all loads of the same tile, so that a slot may be written in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from gint.isa import DType, Form, Instruction, Opcode, opcode
 from gint.isa.instruction import NONE
@@ -30,10 +30,11 @@ class Node:
     imm: int | float | bool
     varies: frozenset[int]
     order: int
+    #: The type of the value: other than `type` where it is compared, loaded or cast.
+    result: DType = field(init=False)
 
-    @property
-    def result(self) -> DType:
-        return self.op.result_type(self.type)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result", self.op.result_type(self.type))
 
     @property
     def is_reduction(self) -> bool:
@@ -53,6 +54,13 @@ class Store:
 def schedule(stores: list[Store], parallel: frozenset[int], rank: int) -> tuple[Section, ...]:
     """The sections that compute and store what `stores` asks for."""
     return _Scheduler(stores, parallel, rank).run()
+
+
+def most_instructions(nodes: Collection[Node], stores: int, has_reduced: bool) -> int:
+    """A bound on what `schedule` makes of these nodes, and on its registers: at worst all of them
+    are computed in each of its sections."""
+    sections = 2 * sum(n.is_reduction for n in nodes) + 4 if has_reduced else 1
+    return sections * len(nodes) + stores
 
 
 class _Scheduler:

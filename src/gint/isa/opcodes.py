@@ -98,7 +98,7 @@ class Opcode:
         return (name, name, f"{name}_SELF") if self.commutative else (name, f"{name}_REVERSED", "")
 
     def operand_types(self, t: DType) -> tuple[DType, ...]:
-        return tuple(t if o == "T" else dtype(o) for o in self.operands)
+        return tuple([t if o == "T" else dtype(o) for o in self.operands])
 
     def result_type(self, t: DType) -> DType:
         return t.compute if self.result == "T" else dtype(self.result)

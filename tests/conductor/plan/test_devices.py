@@ -31,7 +31,7 @@ class StandIn:
 def gpu(monkeypatch) -> StandIn:
     made = StandIn()
     monkeypatch.setattr(compiler, "backend_for", lambda device, wanted: (made, None))
-    monkeypatch.setattr(compiler, "_load", lambda name, verified: made)
+    monkeypatch.setattr(compiler, "load_kernel", lambda backend, verified: made)
     return made
 
 

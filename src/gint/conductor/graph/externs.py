@@ -7,6 +7,7 @@ from its tensors, `moves` in graph.py.)
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -73,10 +74,12 @@ EXTERNS: dict[str, tuple[str, ...]] = {
 _NAMES = {f"aten::{name}": reason for reason, names in EXTERNS.items() for name in names}
 
 
+@lru_cache(maxsize=4096)
 def is_extern(target: Any) -> bool:
     return isinstance(target, torch._ops.OpOverload) and target._schema.name in _NAMES
 
 
+@lru_cache(maxsize=4096)
 def name_of(target: Any) -> str:
     """An operator's short name: `aten.mm.default` -> `aten.mm`."""
     if isinstance(target, torch._ops.OpOverload):

@@ -14,13 +14,17 @@ import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import fx
 
 from .externs import is_extern
+from .sizes import Key, key, keys
 
+#: Where a node keeps its TensorInfo.
+_INFO = "gint_tensor"
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -46,6 +50,48 @@ class Refusal(NamedTuple):
 def value_of(node: fx.Node) -> Any:
     """The fake tensor (or number, or tuple) a node stands for."""
     return node.meta.get("val")
+
+
+class TensorInfo:
+    """What a node's fake tensor says of its dtype and, in keys, of its layout.
+
+    Asking the tensor itself is slow, and each node is asked many times.
+    """
+
+    def __init__(self, fake: torch.Tensor) -> None:
+        self.fake, self.dtype, self.shape = fake, fake.dtype, keys(fake.shape)
+
+    @cached_property
+    def strides(self) -> tuple[Key, ...]:
+        return keys(self.fake.stride())
+
+    @cached_property
+    def offset(self) -> Key:
+        return key(self.fake.storage_offset())
+
+
+def find_tensor(node: fx.Node) -> TensorInfo | None:
+    """The tensor a node stands for, or None for a number or a tuple."""
+    value, found = node.meta.get("val"), node.meta.get(_INFO)
+    if found is not None and found.fake is value:
+        return found
+    if not isinstance(value, torch.Tensor):
+        return None
+    found = node.meta[_INFO] = TensorInfo(value)
+    return found
+
+
+def tensor_of(node: fx.Node) -> TensorInfo:
+    """The tensor a node stands for; it must be one."""
+    found = find_tensor(node)
+    assert found is not None, f"{node} is no tensor"
+    return found
+
+
+def forget_tensors(graph: fx.Graph) -> None:
+    """Ask the fake tensors anew: an expression may have become simpler since the last graph."""
+    for node in graph.nodes:
+        node.meta.pop(_INFO, None)
 
 
 def moves(node: fx.Node) -> bool:
@@ -79,10 +125,6 @@ def _sym_nodes(value: Any) -> Iterator[Any]:
             yield from _sym_nodes(item)
     elif isinstance(value, _SYMBOLIC):
         yield value.node
-
-
-def is_tensor(node: fx.Node) -> bool:
-    return isinstance(value_of(node), torch.Tensor)
 
 
 @dataclass

@@ -25,7 +25,7 @@ def key(size: int | torch.SymInt) -> Key:
 
 
 def keys(sizes: Iterable[int | torch.SymInt]) -> tuple[Key, ...]:
-    return tuple(key(s) for s in sizes)
+    return tuple([s if type(s) is int else key(s) for s in sizes])
 
 
 def hint(size: int | torch.SymInt) -> int:
@@ -55,7 +55,7 @@ def source(k: Key) -> str:
 def symbols(k: Key | tuple) -> frozenset[str]:
     """The names of the symbols in a key, or in nested tuples of keys."""
     if isinstance(k, tuple):
-        return frozenset().union(*map(symbols, k))
+        return frozenset().union(*[symbols(x) for x in k if type(x) is not int])
     return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import fx
 
 from .indexing import FIXED, Index, Map, reshape
-from .sizes import Key, keys
+from .nodes import tensor_of
+from .sizes import Key
 
 aten = torch.ops.aten
 
@@ -52,7 +53,7 @@ def viewed(node: fx.Node) -> fx.Node:
 
 
 def _shapes(node: fx.Node) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
-    return keys(node.args[0].meta["val"].shape), keys(node.meta["val"].shape)
+    return tensor_of(node.args[0]).shape, tensor_of(node).shape
 
 
 def _permute(node: fx.Node, m: Map) -> Map | None:
@@ -119,7 +120,7 @@ def _select(node: fx.Node, m: Map) -> Map | None:
 
 def _unbind(node: fx.Node, m: Map) -> Map | None:
     parent, item = node.args
-    rank = parent.args[0].meta["val"].dim()
+    rank = len(tensor_of(parent.args[0]).shape)
     dim = (parent.args[1] if len(parent.args) > 1 else 0) % rank
     return (*m[:dim], Index(item), *m[dim:])
 

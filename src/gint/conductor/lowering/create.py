@@ -7,7 +7,6 @@ import torch
 from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
-from ..graph.sizes import keys
 from .emitter import Context
 from .rules import NotLowerableError, lowers
 
@@ -75,9 +74,9 @@ def _iota(c: Context) -> Value:
 def _linspace(c: Context) -> Value:
     """As eager: from the start in the first half, from the end in the second; in double for
     integers."""
-    if c.torch_dtype in _ROUNDING:
+    if c.tensor.dtype in _ROUNDING:
         raise NotLowerableError("eager rounds every step of a linspace of this type")
-    b, size = c.builder, keys(c.fake.shape)[0]
+    b, size = c.builder, c.tensor.shape[0]
     work = "f64" if c.dtype.kind is Kind.INT else c.dtype
     start = b.cast(c.operand(c.argument(0, "start")), work)
     end = b.cast(c.operand(c.argument(1, "end")), work)
@@ -109,7 +108,7 @@ def _cast(c: Context) -> Value:
 
 def rounded(c: Context, value: Value) -> Value:
     """A value as it is after a trip through memory in the type of the result."""
-    name = _ROUNDING.get(c.torch_dtype)
+    name = _ROUNDING.get(c.tensor.dtype)
     return c.builder.emit(name, value) if name else value
 
 
@@ -128,6 +127,6 @@ def _flip(c: Context) -> Value:
     source, dims = c.argument(0, "self"), c.argument(1, "dims")
     m = list(c.map)
     for d in dims:
-        size = keys(c.fake.shape)[d]
+        size = c.tensor.shape[d]
         m[d] = m[d].scaled(-1, size - 1)
     return c.value(source, tuple(m))

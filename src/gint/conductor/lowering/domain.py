@@ -37,6 +37,13 @@ class Domain:
         self.reduced: list[int] = []
         self.order: list[int] = []
 
+    def copy(self, builder: Builder) -> Domain:
+        """The same for a copy of the builder."""
+        made = Domain(builder, dict(self.splits))
+        made.extents, made.dims = self.extents[:], self.dims[:]
+        made.reduced, made.order = self.reduced[:], self.order[:]
+        return made
+
     def begin(self, shape: tuple[Key, ...]) -> None:
         """Parallel dimensions for a stored value of this shape."""
         self.order += [self._add(size, reduced=False) for size in shape if size != 1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -16,12 +17,12 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
-from gint.program import VerifiedProgram
+from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
 from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
-from ..graph.nodes import Graph, NodeKind, is_tensor, value_of
-from ..graph.sizes import Key, key, keys
+from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
+from ..graph.sizes import Key, key
 from ..graph.views import map_through, viewed
 from .domain import Domain
 from .rules import NotLowerableError, rule_for
@@ -54,13 +55,34 @@ class SlotSource:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A program with where its extents, parameters and slots come from."""
+    """A recorded program with where its extents, parameters and slots come from."""
 
-    verified: VerifiedProgram
+    emitter: Emitter
     extents: tuple[Key, ...]
     params: tuple[Key, ...]
     slots: tuple[SlotSource, ...]
     outputs: tuple[fx.Node, ...]
+
+    @cached_property
+    def bytecode(self) -> Program:
+        """The program itself, not verified: many are emitted to be tried, and few are kept."""
+        return self.emitter.builder.program()
+
+    @cached_property
+    def most_instructions(self) -> int:
+        """A bound on its instructions, and on its registers, for which it is not scheduled."""
+        return self.emitter.builder.most_instructions()
+
+    @cached_property
+    def verified(self) -> VerifiedProgram:
+        """The program to be kept; equal ones are one object. Raises VerificationError."""
+        return verify_once(self.bytecode)
+
+
+@lru_cache(maxsize=4096)
+def verify_once(program: Program) -> VerifiedProgram:
+    """`verify` once per process, however many graphs and layers have the program."""
+    return verify(program)
 
 
 def emit(
@@ -69,19 +91,24 @@ def emit(
     members: list[fx.Node],
     outputs: list[fx.Node],
     max_slots: int,
+    begun: Emitted | None = None,
 ) -> Emitted:
     """The program that computes `members` and stores those of them that are `outputs`.
 
-    `stored` are the nodes that other programs store. Raises BlockedError, UnfitError and
-    NotLowerableError.
+    `stored` are the nodes that other programs store. `begun` is the program of the first members:
+    what it computes is not emitted again, if it would be the same. Raises BlockedError, UnfitError
+    and NotLowerableError.
     """
-    splits: dict[int, tuple[Key, ...]] = {}
+    if begun is not None and begun.emitter.would_repeat(stored, members):
+        emitter = begun.emitter.copy(stored, members)
+    else:
+        emitter = Emitter(graph, stored, members, max_slots)
     while True:
-        emitter = Emitter(graph, stored, members, max_slots, splits)
         try:
             return emitter.emit(outputs)
         except SplitNeededError as split:
             emitter.domain.split(split)
+            emitter = Emitter(graph, stored, members, max_slots, emitter.domain.splits)
 
 
 class Emitter:
@@ -93,48 +120,77 @@ class Emitter:
         stored: set[fx.Node],
         members: list[fx.Node],
         max_slots: int,
-        splits: dict[int, tuple[Key, ...]],
+        splits: dict[int, tuple[Key, ...]] | None = None,
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
         self.members = members
         self.builder = Builder()
-        self.domain = Domain(self.builder, splits)
+        self.domain = Domain(self.builder, splits or {})
         self.sources: list[SlotSource] = []
         self.params: list[Key] = []
         self._values: dict[tuple[fx.Node, Map], Value] = {}
         self._loads: dict[tuple, Value] = {}
         self._param_values: dict[tuple, Value] = {}
         self._depth = 0
+        #: The values of the members that are computed, where they stand.
+        self._made: list[tuple[Value, Map]] = []
+        #: What was computed rather than loaded; how many slots were loaded.
+        self._computed: set[fx.Node] = set()
+        self._loaded = 0
+
+    def would_repeat(self, stored: set[fx.Node], members: list[fx.Node]) -> bool:
+        """Whether an emitter of these members, of which its own are the first, would load and
+        compute for them what this one did."""
+        loaded = {source.node for source in self.sources[: self._loaded]}
+        return loaded.isdisjoint(members) and all(
+            n in members or n not in stored for n in self._computed
+        )
+
+    def copy(self, stored: set[fx.Node], members: list[fx.Node]) -> Emitter:
+        """An emitter of these that has what this one computed, and has stored nothing."""
+        made = Emitter(self.graph, stored, members, self.max_slots)
+        made.builder = self.builder.copy(self._loaded)
+        made.domain = self.domain.copy(made.builder)
+        made.sources, made.params = self.sources[: self._loaded], self.params[:]
+        own = made.builder.own
+        made._values = {k: own(v) for k, v in self._values.items()}
+        made._loads = {k: own(v) for k, v in self._loads.items()}
+        made._param_values = {k: own(v) for k, v in self._param_values.items()}
+        made._made = [(own(v), m) for v, m in self._made]
+        made._computed = self._computed.copy()
+        return made
 
     # The program
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        self.domain.begin(keys(value_of(self.members[0]).shape))
-        values = [self._member(node) for node in self.members]
-        for node, (value, m) in zip(self.members, values, strict=True):
+        if not self._made:
+            self.domain.begin(tensor_of(self.members[0]).shape)
+        self._made += [self._member(node) for node in self.members[len(self._made) :]]
+        self._loaded = len(self.sources)
+        for node, (value, m) in zip(self.members, self._made, strict=True):
             if node in outputs:
                 self._store(node, value, m)
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
         return Emitted(
-            self.builder.build(), tuple(self.domain.extents), tuple(self.params),
+            self, tuple(self.domain.extents), tuple(self.params),
             tuple(self.sources), tuple(n for n in self.members if n in outputs),
         )  # fmt: skip
 
     def _member(self, node: fx.Node) -> tuple[Value, Map]:
-        shape = keys(value_of(node).shape)
+        shape = tensor_of(node).shape
         m = self.domain.map_for(shape)
         if m is None:
             raise UnfitError(f"{node} of shape {shape} does not fit axes {self.domain.extents}")
         return self.value(node, m), m
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
-        fake = value_of(node)
-        _, steps = address(m, keys(fake.stride()))
+        tensor = tensor_of(node)
+        _, steps = address(m, tensor.strides)
         self.sources.append(SlotSource(node, tuple(steps.values()), 0))
         name = f"out{len(self.sources)}"
-        self.builder.output(name, dtype_of(fake.dtype), tuple(steps), value)
+        self.builder.output(name, dtype_of(tensor.dtype), tuple(steps), value)
 
     # Values
 
@@ -161,21 +217,22 @@ class Emitter:
             return self.value(viewed(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
-        value = lower(Context(self, node, m))
-        return self.builder.cast(value, dtype_of(value_of(node).dtype).compute)
+        self._computed.add(node)
+        context = Context(self, node, m)
+        return self.builder.cast(lower(context), context.dtype)
 
     def _is_stored(self, node: fx.Node) -> bool:
         return node in self.stored and node not in self.members
 
     def _load(self, node: fx.Node, base: fx.Node, m: Map) -> Value:
-        fake, base_fake = value_of(node), value_of(base)
-        t = gint_dtype(fake.dtype)
-        if t is None or fake.device.type != self.graph.device:
-            raise NotLowerableError(f"a tensor of {fake.dtype} on {fake.device}")
-        offset, steps = address(m, keys(fake.stride()))
+        tensor, memory = tensor_of(node), tensor_of(base)
+        t, device = gint_dtype(tensor.dtype), tensor.fake.device
+        if t is None or device.type != self.graph.device:
+            raise NotLowerableError(f"a tensor of {tensor.dtype} on {device}")
+        offset, steps = address(m, tensor.strides)
         # Only view_as_real has elements of another size than its base.
-        ratio = base_fake.dtype.itemsize // fake.dtype.itemsize
-        offset = offset + key(fake.storage_offset() - ratio * base_fake.storage_offset())
+        ratio = memory.dtype.itemsize // tensor.dtype.itemsize
+        offset = offset + tensor.offset - ratio * memory.offset
         axes, strides = tuple(steps), tuple(steps.values())
         load_key = (base, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
@@ -220,35 +277,19 @@ class Emitter:
         return found
 
 
-@dataclass(frozen=True)
 class Context:
-    """What a lowering rule sees of the node it lowers."""
+    """What a lowering rule sees of the node it lowers.
 
-    emitter: Emitter
-    node: fx.Node
-    map: Map
+    `map` is where the node is emitted, `tensor` what it stands for, `dtype` the compute type of the
+    result. `op_node` is the node of the operator: the node itself, or what it is an item of.
+    """
 
-    @property
-    def builder(self) -> Builder:
-        return self.emitter.builder
-
-    @property
-    def fake(self) -> torch.Tensor:
-        return value_of(self.node)
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        return self.fake.dtype
-
-    @property
-    def dtype(self) -> DType:
-        """The compute type of the result."""
-        return dtype_of(self.fake.dtype).compute
-
-    @property
-    def op_node(self) -> fx.Node:
-        """The node of the operator: the node itself, or what a getitem takes an item of."""
-        return self.node.args[0] if self.node.target is operator.getitem else self.node
+    def __init__(self, emitter: Emitter, node: fx.Node, map: Map) -> None:
+        self.emitter, self.node, self.map = emitter, node, map
+        self.builder = emitter.builder
+        self.op_node = node.args[0] if node.target is operator.getitem else node
+        self.tensor = tensor_of(node)
+        self.dtype = dtype_of(self.tensor.dtype).compute
 
     def block(self) -> None:
         """Give up computing the node inside this program."""
@@ -266,7 +307,7 @@ class Context:
     def operand(self, arg: Any, type: DType | str | None = None) -> Value:
         """An argument broadcast against the result, in `type` (default: the result's)."""
         wanted = self.dtype if type is None else dtype(type)
-        if isinstance(arg, fx.Node) and is_tensor(arg):
+        if isinstance(arg, fx.Node) and find_tensor(arg):
             return self.builder.cast(self.value(arg, self.broadcast(arg)), wanted)
         return self.emitter.number(arg, wanted)
 
@@ -285,7 +326,7 @@ class Context:
 
     def broadcast(self, arg: fx.Node) -> Map:
         """The map of an operand that is broadcast to the result's shape."""
-        shape = keys(value_of(arg).shape)
+        shape = tensor_of(arg).shape
         m = self.map[len(self.map) - len(shape) :]
         return tuple(FIXED if s == 1 else i for s, i in zip(shape, m, strict=True))
 

@@ -8,8 +8,7 @@ from torch import fx
 from gint.host.frontend import Value
 
 from ..graph.indexing import Index, SplitNeededError
-from ..graph.nodes import NodeKind
-from ..graph.sizes import keys
+from ..graph.nodes import NodeKind, tensor_of
 from .emitter import Context
 from .rules import NotLowerableError, lowers
 
@@ -29,8 +28,8 @@ def fuses(node: fx.Node, kinds: dict[fx.Node, NodeKind]) -> bool:
         return False
     pieces = node.args[0]
     dim = node.args[1] if len(node.args) > 1 else 0
-    sizes = {keys(p.meta["val"].shape) for p in pieces}
-    if len(pieces) > _MAX_PIECES or len(sizes) != 1 or not node.meta["val"].dim():
+    sizes = {tensor_of(p).shape for p in pieces}
+    if len(pieces) > _MAX_PIECES or len(sizes) != 1 or not tensor_of(node).shape:
         return False
     length = next(iter(sizes))[dim]
     computed = any(kinds[p] is NodeKind.COMPUTE for p in pieces)
@@ -41,7 +40,7 @@ def fuses(node: fx.Node, kinds: dict[fx.Node, NodeKind]) -> bool:
 def _cat(c: Context) -> Value:
     pieces, dim = c.argument(0, "tensors"), c.argument(1, "dim", 0)
     dim %= len(c.map)
-    length = keys(pieces[0].meta["val"].shape)[dim]
+    length = tensor_of(pieces[0]).shape[dim]
     index, b = c.map[dim], c.builder
     outer, inner = [], []
     for axis, coefficient in index.terms:

@@ -11,7 +11,7 @@ from gint.backend.protocol import ALL_TYPES
 
 from ..graph.dtypes import gint_dtype
 from ..graph.externs import is_extern
-from ..graph.nodes import Graph, NodeKind, is_tensor, moves, value_of
+from ..graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, moves, value_of
 from ..graph.views import is_view
 from .join import fuses
 from .rules import has_rule
@@ -28,6 +28,7 @@ def read_graph(
     `device` is where programs may run, `unusable` why none can run at all, or None; `types` are
     those that programs can compute in.
     """
+    forget_tensors(graph)
     return _Reader(Graph(graph, device), unusable, types).read()
 
 
@@ -73,7 +74,7 @@ class _Reader:
         """Why a node cannot be lowered, or None."""
         if not has_rule(node.target):
             return "no lowering rule for this operator"
-        tensors = [value_of(n) for n in node.all_input_nodes if is_tensor(n)]
+        tensors = [t.fake for n in node.all_input_nodes if (t := find_tensor(n))]
         value = value_of(node)
         tensors += [v for v in (value if isinstance(value, (tuple, list)) else [value])
                     if isinstance(v, torch.Tensor)]  # fmt: skip

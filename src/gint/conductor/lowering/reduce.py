@@ -14,7 +14,7 @@ from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 
 from ..graph.indexing import Map
-from ..graph.sizes import keys
+from ..graph.nodes import tensor_of
 from .emitter import Context
 from .rules import lowers
 
@@ -29,7 +29,7 @@ class Reduction:
 
     def __init__(self, c: Context, source: fx.Node, dims: list[int], kept: Map) -> None:
         self.c, self.dims = c, dims
-        self.shape = keys(source.meta["val"].shape)
+        self.shape = tensor_of(source).shape
         self.map = c.emitter.reduction_map(c.node, self.shape, dims, kept)
         self.value = c.value(source, self.map)
         self.folds = any(self.shape[d] != 1 for d in dims)
@@ -72,7 +72,7 @@ def _dims(arg: object, rank: int) -> list[int]:
 def _reduction(c: Context, dims: object, keepdim: bool) -> Reduction:
     """The reduction whose result the context's node is."""
     source = c.argument(0, "self")
-    rank = source.meta["val"].dim()
+    rank = len(tensor_of(source).shape)
     reduced = _dims(dims, rank)
     kept = tuple(a for d, a in enumerate(c.map) if not (keepdim and d in reduced))
     return Reduction(c, source, reduced, kept)
@@ -245,7 +245,7 @@ def _log_softmax(c: Context) -> Value:
 
 def _float_row(c: Context) -> tuple[Reduction, Value]:
     source = c.argument(0, "self")
-    rank = source.meta["val"].dim()
+    rank = len(tensor_of(source).shape)
     r = _row(c, source, _dims(c.argument(1, "dim"), rank) if rank else [])
     return r, c.builder.cast(r.value, c.dtype)
 
@@ -253,7 +253,7 @@ def _float_row(c: Context) -> tuple[Reduction, Value]:
 @lowers(aten._softmax_backward_data.default, uses=("sum",))
 def _softmax_backward(c: Context) -> Value:
     grad_node, out_node, dim = c.op_node.args[:3]
-    rank = grad_node.meta["val"].dim()
+    rank = len(tensor_of(grad_node).shape)
     r = _row(c, grad_node, _dims(dim, rank) if rank else [])
     grad, y = c.builder.cast(r.value, c.dtype), c.operand(out_node)
     return (grad - r.fold("sum", grad * y)) * y
@@ -262,7 +262,7 @@ def _softmax_backward(c: Context) -> Value:
 @lowers(aten._log_softmax_backward_data.default, uses=("sum", "exp"))
 def _log_softmax_backward(c: Context) -> Value:
     grad_node, out_node, dim = c.op_node.args[:3]
-    rank = grad_node.meta["val"].dim()
+    rank = len(tensor_of(grad_node).shape)
     r = _row(c, grad_node, _dims(dim, rank) if rank else [])
     grad, y = c.builder.cast(r.value, c.dtype), c.operand(out_node)
     return grad - c.builder.exp(y) * r.fold("sum", grad)
@@ -287,7 +287,7 @@ def _layer_norm(c: Context) -> Value:
 @lowers(aten._fused_rms_norm.default, uses=("sum", "rsqrt"))
 def _rms_norm(c: Context) -> Value:
     source, shape, weight, eps = c.op_node.args
-    eps = torch.finfo(source.meta["val"].dtype).eps if eps is None else eps
+    eps = torch.finfo(tensor_of(source).dtype).eps if eps is None else eps
     r, x = _trailing(c, len(shape))
     rstd = c.builder.rsqrt(r.mean(x * x) + eps)
     if c.item == 1:
@@ -300,7 +300,7 @@ def _trailing(c: Context, count: int) -> tuple[Reduction, Value]:
     """The reduction over the last `count` dimensions, for an item as long as its source (item 0)
     or with those dimensions of size 1 (the statistics)."""
     source = c.argument(0, "input")
-    rank = source.meta["val"].dim()
+    rank = len(tensor_of(source).shape)
     dims = list(range(rank - count, rank))
     r = _row(c, source, dims) if c.item == 0 else Reduction(c, source, dims, c.map[: rank - count])
     return r, r.value

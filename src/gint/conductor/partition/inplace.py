@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from ..graph.nodes import Graph, NodeKind, value_of
-from ..graph.sizes import keys
+from ..graph.nodes import Graph, NodeKind, tensor_of
 from .order import Order, Unit
 
 _COPY = torch.ops.aten.copy_.default
@@ -47,14 +46,14 @@ def place_outputs(
 
 
 def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
-    a, b = value_of(target), value_of(value)
+    a, b = tensor_of(target), tensor_of(value)
     return (
         graph.kinds[target] is NodeKind.INPUT
         and a.dtype == b.dtype
-        and not a.is_neg()
-        and a.device == b.device
-        and keys(a.shape) == keys(b.shape)
-        and keys(a.stride()) == keys(b.stride())
+        and not a.fake.is_neg()
+        and a.fake.device == b.fake.device
+        and a.shape == b.shape
+        and a.strides == b.strides
     )
 
 
@@ -67,7 +66,7 @@ def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
 def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
     """Whether the program reads the input only where it writes the value."""
     emitted = maker.program
-    slots = list(zip(emitted.verified.program.slots, emitted.slots, strict=True))
+    slots = list(zip(emitted.emitter.builder.slots, emitted.slots, strict=True))
     out = next(((s.axes, x.strides) for s, x in slots if x.node is value), None)
     if out is None:
         return False

@@ -15,8 +15,8 @@ from itertools import pairwise
 import torch
 from torch import fx
 
-from ..graph.nodes import Graph, defined_symbols, value_of
-from ..graph.sizes import keys, symbols, symbols_in
+from ..graph.nodes import Graph, defined_symbols, tensor_of, value_of
+from ..graph.sizes import symbols, symbols_in
 from ..lowering.emitter import Emitted
 
 
@@ -114,7 +114,7 @@ class Order:
         found = self._made_by({slot.node for slot in e.slots})
         if self._makers:
             layout = (e.extents, e.params, tuple((s.offset, s.strides) for s in e.slots))
-            shapes = tuple(keys(value_of(n).shape) for n in e.outputs)
+            shapes = tuple(tensor_of(n).shape for n in e.outputs)
             found |= self._defining(symbols((layout, shapes)))
         return found
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from gint.program import VerificationError
+
 from ..graph.nodes import Graph, NodeKind
 from ..lowering.emitter import BlockedError, Emitted, UnfitError, emit
 from ..lowering.rules import NotLowerableError
@@ -79,6 +81,7 @@ class _Partitioning:
             elif kinds[node] in (NodeKind.EXTERN, NodeKind.FALLBACK):
                 self._leave_whole(node)
         self._drop_unused()
+        self._verify()
         before = self.order.before()
         placed = place_outputs(self.graph, self.order, before)
         position = {node: i for i, node in enumerate(self.graph.fx.nodes)}
@@ -125,7 +128,7 @@ class _Partitioning:
         alone = self._emit_alone(node)
         for unit in self._partners(node, alone):
             try:
-                emitted = self._emit([*unit.nodes, node])
+                emitted = self._emit([*unit.nodes, node], begun=unit.program)
             except (BlockedError, UnfitError, NotLowerableError):
                 continue
             # What is stored by now may be read where it was computed again before.
@@ -134,15 +137,30 @@ class _Partitioning:
                 return
         self.order.add(Unit([node], self.epoch, alone))
 
-    def _emit(self, members: list[fx.Node], outputs: list[fx.Node] | None = None) -> Emitted:
+    def _emit(
+        self,
+        members: list[fx.Node],
+        outputs: list[fx.Node] | None = None,
+        begun: Emitted | None = None,
+    ) -> Emitted:
         outputs = members if outputs is None else outputs
-        emitted = emit(self.graph, self.stored, members, outputs, self.limits.max_tensors)
-        registers = emitted.verified.program.register_count
-        if registers > self.limits.max_registers:
-            raise UnfitError(f"{registers} registers; the backend has {self.limits.max_registers}")
-        if missing := emitted.verified.program.computed_types - self.limits.types:
-            raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
+        limit = self.limits.max_tensors
+        emitted = emit(self.graph, self.stored, members, outputs, limit, begun)
+        self._check(emitted)
         return emitted
+
+    def _check(self, emitted: Emitted) -> None:
+        """Whether the backend takes a program. What is recorded says more than the program needs:
+        that is scheduled only where it would be too much."""
+        most, types = self.limits.max_registers, self.limits.types
+        if emitted.most_instructions > most:
+            registers = emitted.bytecode.register_count
+            if registers > most:
+                raise UnfitError(f"{registers} registers; the backend has {most}")
+        if emitted.emitter.builder.types() <= types:
+            return
+        if missing := emitted.bytecode.computed_types - types:
+            raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
 
     def _emit_alone(self, node: fx.Node) -> Emitted:
         """The program of one value; what blocks it is stored first."""
@@ -158,7 +176,7 @@ class _Partitioning:
             except Exception as error:
                 if self.limits.check:
                     raise
-                reason = f"the lowering failed: {type(error).__name__}: {error}"
+                reason = f"the lowering failed: {_named(error)}"
                 self._refuse(getattr(error, "node", node), reason)
             if culprit is node or culprit in self.stored:
                 self._refuse(node, "its axes do not fit one program")
@@ -188,7 +206,7 @@ class _Partitioning:
         near = [
             unit for unit in self.order.touching(read)
             if unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
-            and unit.program.verified.program.instruction_count < _MAX_INSTRUCTIONS
+            and not _is_long(unit.program)
         ]  # fmt: skip
         near.sort(key=lambda unit: (unit not in makers, -unit.number))
         return [u for u in near[: 2 * _MAX_TRIES] if self.order.may_run(u, alone)][:_MAX_TRIES]
@@ -206,6 +224,26 @@ class _Partitioning:
             if not outputs:
                 self.order.units.remove(unit)
             elif len(outputs) < len(unit.nodes):
-                emitted = self._emit(unit.nodes, outputs)
+                emitted = self._emit(unit.nodes, outputs, unit.program)
                 if self.order.may_run(unit, emitted):
                     unit.emitted = emitted
+
+    def _verify(self) -> None:
+        """What is kept is verified; a program that is refused is a mistake of a lowering."""
+        for unit in self.order.units:
+            try:
+                if unit.is_launch:
+                    unit.program.verified  # noqa: B018
+            except VerificationError as error:
+                if self.limits.check:
+                    raise
+                self._refuse(unit.nodes[-1], f"the lowering failed: {_named(error)}")
+
+
+def _is_long(emitted: Emitted) -> bool:
+    is_short = emitted.most_instructions < _MAX_INSTRUCTIONS
+    return not is_short and emitted.bytecode.instruction_count >= _MAX_INSTRUCTIONS
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -33,13 +33,21 @@ from gint.host.launches import MOST_BOUND, remembered
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
-from ..graph.nodes import Graph, NodeKind, defined_symbols, value_of
+from ..graph.nodes import (
+    Graph,
+    NodeKind,
+    TensorInfo,
+    defined_symbols,
+    find_tensor,
+    tensor_of,
+    value_of,
+)  # fmt: skip
 from ..graph.sizes import Key, is_float, key, keys, source, symbols
 from ..lowering.emitter import Emitted
 from ..partition.order import Unit
 from ..partition.partitioning import Partition
-from ..records import LaunchRecord
 from .devices import allocator, current_stream, scratch
+from .launch_record import LaunchRecord
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 
 #: Operators left whole -> the overload that writes into memory it is given.
@@ -176,7 +184,7 @@ class PlanWriter:
         self.launches.append(LaunchRecord(e.verified, self.kernels[unit], layouts_met))
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
-        if may_fail(e.verified.program):
+        if may_fail(e.bytecode):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -198,18 +206,17 @@ class PlanWriter:
         if node in self.placed:
             self.names[node] = self.names[self.placed[node]]
             return
-        fake = value_of(node)
+        tensor = tensor_of(node)
         name = self.names[node] = f"v{len(self.names)}"
-        size, stride = keys(fake.shape), keys(fake.stride())
-        self.lines.append(f"{name} = {self._fresh(size, stride, fake)}")
+        self.lines.append(f"{name} = {self._fresh(tensor)}")
 
-    def _fresh(self, size: tuple, stride: tuple, fake: torch.Tensor) -> str:
+    def _fresh(self, tensor: TensorInfo) -> str:
         """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
-        dtype = fake.dtype
+        size, stride, dtype = tensor.shape, tensor.strides, tensor.dtype
         arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
-        if fake.device.type != "cpu":
-            return f"{self._allocator(fake.device)}({arguments})"
+        if tensor.fake.device.type != "cpu":
+            return f"{self._allocator(tensor.fake.device)}({arguments})"
         if symbols((size, stride)):
             return f"allocate({arguments})"
         if math.prod(size) * dtype.itemsize < POOLED_BYTES:
@@ -228,11 +235,11 @@ class PlanWriter:
         if self._assign_into_pool(node):
             return
         self._assign(node)
-        name, value = self.names[node], value_of(node)
+        name, tensor = self.names[node], find_tensor(node)
         for symbol, path in defined_symbols(node).items():
             self.lines += self._define(symbol, _at(path, name))
-        if isinstance(value, torch.Tensor) and node in self.seen:
-            stride = _tuple_source(keys(value.stride()))
+        if tensor and node in self.seen:
+            stride = _tuple_source(tensor.strides)
             again = f"{name} = restride({name}, {stride})"
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
@@ -249,14 +256,16 @@ class PlanWriter:
     def _assign_into_pool(self, node: fx.Node) -> bool:
         """A large product is written into memory of the pool's, where its operator can."""
         into = _INTO.get(node.target)
-        fake = value_of(node)
-        if into is None or node.kwargs or fake.device.type != "cpu":
+        if into is None or node.kwargs:
             return False
-        size, stride = keys(fake.shape), keys(fake.stride())
-        if symbols((size, stride)) or math.prod(size) * fake.dtype.itemsize < POOLED_BYTES:
+        tensor = tensor_of(node)
+        size = tensor.shape
+        if tensor.fake.device.type != "cpu" or symbols((size, tensor.strides)):
+            return False
+        if math.prod(size) * tensor.dtype.itemsize < POOLED_BYTES:
             return False
         arguments = ", ".join(self._argument(a) for a in node.args)
-        fresh = self._fresh(size, stride, fake)
+        fresh = self._fresh(tensor)
         self.names[node] = f"v{len(self.names)}"
         self.lines.append(f"{self.names[node]} = {fresh}")
         self.lines.append(f"{self._function(into)}({arguments}, out={self.names[node]})")
@@ -320,12 +329,12 @@ def memory_bytes(node: fx.Node) -> Key:
 
     All of its storage; of a symbolic one, whose size no input may tell, the tensor's own span.
     """
-    fake = value_of(node)
-    storage = key(fake.untyped_storage().nbytes())
+    tensor = tensor_of(node)
+    storage = key(tensor.fake.untyped_storage().nbytes())
     if isinstance(storage, int):
-        return storage - key(fake.storage_offset()) * fake.dtype.itemsize
-    spans = zip(keys(fake.shape), keys(fake.stride()), strict=True)
-    return (1 + sum((size - 1) * stride for size, stride in spans)) * fake.dtype.itemsize
+        return storage - tensor.offset * tensor.dtype.itemsize
+    spans = zip(tensor.shape, tensor.strides, strict=True)
+    return (1 + sum((size - 1) * stride for size, stride in spans)) * tensor.dtype.itemsize
 
 
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
@@ -352,7 +361,7 @@ def launch_on_copies(
 
 
 def _written(e: Emitted) -> tuple[int, ...]:
-    slots = e.verified.program.slots
+    slots = e.bytecode.slots
     return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
 
 
@@ -365,7 +374,7 @@ def _attribute(module: torch.nn.Module, path: str) -> Any:
 def _tuple_source(key: Key | tuple) -> str:
     if not isinstance(key, tuple):
         return source(key)
-    return "(" + "".join(f"{_tuple_source(k)}, " for k in key) + ")"
+    return "(" + "".join([f"{_tuple_source(k)}, " for k in key]) + ")"
 
 
 def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
@@ -378,10 +387,13 @@ def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
         for line in block:
             last.update(dict.fromkeys(pattern.findall(line), i))
     kept = set(pattern.findall(result))
+    dead: list[list[str]] = [[] for _ in blocks]
+    for name, end in last.items():
+        if name not in kept:
+            dead[end].append(name)
     lines = []
     for i, block in enumerate(blocks):
         lines += block
-        dead = sorted(v for v, end in last.items() if end == i and v not in kept)
-        if dead and i < len(blocks) - 1:
-            lines.append(f"del {', '.join(dead)}")
+        if dead[i] and i < len(blocks) - 1:
+            lines.append(f"del {', '.join(sorted(dead[i]))}")
     return lines

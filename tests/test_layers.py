@@ -1,0 +1,168 @@
+"""The rooms of `src`, and which of them each may import. Imports point one way.
+
+Every import counts: those inside functions, which only put off the cost of a library, and those for
+type checkers, which a reader follows all the same. There is no list of exceptions.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+_PROGRAMS = ("gint.isa", "gint.program")
+_BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
+_HOST = (*_BACKEND, "gint.native", "gint.host")
+_INTERPRETER = "gint.kernel.interpreter"
+_GRAPHS = (*_HOST, "gint.conductor.graph")
+
+#: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "gint.isa": (),
+    "gint.program": ("gint.isa",),
+    "gint.quantized": (),
+    "gint.backend": (*_PROGRAMS, "gint.quantized"),
+    "gint.native": (),
+    f"{_INTERPRETER}.numpy": _BACKEND,
+    f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
+    f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
+    f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
+    _INTERPRETER: (),
+    "gint.kernel": (),
+    "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.conductor.graph": _HOST,
+    "gint.conductor.trace": (),
+    "gint.conductor.lowering": _GRAPHS,
+    "gint.conductor.partition": (*_GRAPHS, "gint.conductor.lowering"),
+    "gint.conductor.plan": (
+        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", f"{_INTERPRETER}.device",
+    ),
+    "gint.conductor": (
+        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", "gint.conductor.plan",
+        "gint.conductor.trace",
+    ),
+    "gint.measuring": ("gint.conductor", "gint.host"),
+    "gint.demo": ("gint.measuring",),
+    "gint": ("gint.host",),
+    "airllm": ("gint.backend", "gint.host"),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
+    "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
+}  # fmt: skip
+
+#: Libraries that only some rooms may import. Standard library and NumPy are for all but the lowest.
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "torch": (
+        "gint.conductor", "gint.measuring", "gint.demo", "airllm.tensor_ops", "airllm.cpp_ext",
+    ),
+    "pyopencl": (f"{_INTERPRETER}.opencl",),
+    "cuda": (f"{_INTERPRETER}.cuda",),
+    "numpy": (
+        "gint.quantized", "gint.kernel", "gint.host", "gint.conductor", "gint.measuring",
+        "gint.demo", "airllm",
+    ),
+}  # fmt: skip
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Dotted name -> file, of all modules and packages in `src`."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def room_of(module: str) -> str:
+    """The room a module belongs to."""
+    return max((r for r in ROOMS if f"{module}.".startswith(f"{r}.")), key=len)
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """The modules a module imports, ours by their full names, others by that of their package."""
+    path = modules()[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.update(_named(node, package))
+    return frozenset(name if name in modules() else name.partition(".")[0] for name in found)
+
+
+def _named(node: ast.ImportFrom, package: str) -> Iterator[str]:
+    base = node.module or ""
+    if node.level:
+        parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*parts, *([base] if base else [])])
+    for alias in node.names:
+        inner = f"{base}.{alias.name}"
+        yield inner if inner in modules() else base
+
+
+def test_every_module_belongs_to_a_room():
+    assert all(any(f"{m}.".startswith(f"{r}.") for r in ROOMS) for m in modules())
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_room_imports_those_below_it(module):
+    room = room_of(module)
+    others = {room_of(name) for name in imports_of(module) if name in modules()} - {room}
+    assert others <= set(ROOMS[room])
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_imported_where_the_page_says(library):
+    users = {m for m in modules() if library in imports_of(m) and not _only_for_types(m, library)}
+    allowed = LIBRARIES[library]
+    assert {m for m in users if not any(f"{m}.".startswith(f"{r}.") for r in allowed)} == set()
+
+
+def _only_for_types(module: str, library: str) -> bool:
+    """Whether a library is imported for type checkers alone, which costs nobody anything."""
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    left = {alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import)
+            for alias in n.names}  # fmt: skip
+    left |= {
+        (n.module or "").partition(".")[0]
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ImportFrom) and not n.level
+    }
+    return library not in left
+
+
+def test_no_modules_import_each_other():
+    assert [sorted(c) for c in circles(modules(), imports_of)] == []
+
+
+def circles(names, imports) -> list[set[str]]:
+    """Sets of modules of which each imports, directly or not, every other."""
+    reach = {name: set(imports(name)) & set(names) - {name} for name in names}
+    for middle in names:  # Warshall's closure
+        for name in names:
+            if middle in reach[name]:
+                reach[name] |= reach[middle]
+    found: list[set[str]] = []
+    for name in names:
+        circle = {other for other in reach[name] if name in reach[other]} | {name}
+        if len(circle) > 1 and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
+    assert circles(graph, graph.__getitem__) == [{"a", "b", "c"}]
