@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gint.demo.progress import progress
-
 from benchmarks.report import Report, Table
 from benchmarks.settings import Settings
+from gint.measuring.progress import progress
 
 LAYERS = 48
 TOKENS = 32
