@@ -16,8 +16,10 @@ def test_the_collector_is_afterwards_as_it_was(is_on):
     before = gc.isenabled()
     try:
         (gc.enable if is_on else gc.disable)()
-        with pytest.raises(ZeroDivisionError), collector_paused():
+        with collector_paused():
             assert not gc.isenabled()
+        assert gc.isenabled() is is_on
+        with pytest.raises(ZeroDivisionError), collector_paused():
             _ = 1 // 0
         assert gc.isenabled() is is_on
     finally:

@@ -37,7 +37,7 @@ def resources(tmp_path_factory):
 
 
 def test_the_source_of_every_build_is_in_the_package():
-    for made in build.UNITS:
+    for made in build.BINARIES:
         text = build.text_of(made)
         assert "__global__" in text
         assert not re.search(r'^#include "', text, re.MULTILINE)
