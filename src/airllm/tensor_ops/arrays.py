@@ -150,7 +150,7 @@ def check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...], why:
         raise ValueError(f"{name} has the shape {found} and needs {wanted}{why}.")
 
 
-def whole(name: str, value: Any) -> int:
+def integer_of(name: str, value: Any) -> int:
     """An argument that is an integer. Raises TypeError."""
     try:
         return int(operator.index(value))  # of True, too

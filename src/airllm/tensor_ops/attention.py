@@ -10,7 +10,7 @@ import numpy as np
 from gint.host.frontend import Builder, Value
 from gint.host.tensors import name_of_type
 
-from .arrays import Operand, beside, check_rank, check_shape, take, take_out, view, whole
+from .arrays import Operand, beside, check_rank, check_shape, integer_of, take, take_out, view
 from .launches import run
 from .linear import product, refuse_overlap, store
 
@@ -38,7 +38,7 @@ def multi_head_attention(
     Is All You Need"; Ainslie et al. 2023, "GQA".
     """
     q, k, v = take("q", q), take("k", k), take("v", v)
-    n_heads, n_kv_heads = whole("n_heads", n_heads), whole("n_kv_heads", n_kv_heads)
+    n_heads, n_kv_heads = integer_of("n_heads", n_heads), integer_of("n_kv_heads", n_kv_heads)
     d = _head_size(q, k, v, n_heads, n_kv_heads)
     (seq, _), kv_seq = q.shape, k.shape[0]
     kind, bias = _mask(mask, n_heads, seq, kv_seq)

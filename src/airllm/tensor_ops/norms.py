@@ -8,7 +8,7 @@ import numpy as np
 
 from gint.host.frontend import Builder, Value
 
-from .arrays import Operand, check_rank, check_shape, number, take, take_out, whole
+from .arrays import Operand, check_rank, check_shape, integer_of, number, take, take_out
 from .backend import recalled
 from .launches import run
 
@@ -94,7 +94,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     Returns an array like x. Raises TypeError for other types, ValueError for an axis that x does
     not have. A row that holds NaN or +inf, or nothing but -inf, gives NaN, as NumPy has it.
     """
-    x, axis = take("x", x), whole("axis", axis)
+    x, axis = take("x", x), integer_of("axis", axis)
     check_rank("x", x, 1)
     if not -x.array.ndim <= axis < x.array.ndim:
         raise ValueError(f"axis {axis} does not exist: x has the shape {x.shape}.")

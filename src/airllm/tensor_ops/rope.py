@@ -16,12 +16,12 @@ from .arrays import (
     beside,
     check_rank,
     check_shape,
+    integer_of,
     number,
     on_host,
     take,
     take_out,
     view,
-    whole,
 )
 from .launches import run
 from .linear import refuse_overlap
@@ -51,7 +51,7 @@ def apply_rope(
     the frequency scaling is that of Llama 3.1's reference implementation.
     """
     q, k = take("q", q), take("k", k)
-    head_dim = whole("head_dim", head_dim)
+    head_dim = integer_of("head_dim", head_dim)
     half = _half(head_dim)
     if out is not None and not (isinstance(out, (tuple, list)) and len(out) == 2):
         raise TypeError("out must be a pair, the arrays for q's and k's results.")

@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Launch:
+class WatchedLaunch:
     """Work that was done: `launch(*operands)` does it again with others of the same layouts.
 
     Operands are arrays and objects with a `recall_key`; the launch returns the error flag, or None.
@@ -50,7 +50,7 @@ class Launch:
 
 
 class _Watch(local):
-    seen: list[Launch] | None = None
+    seen: list[WatchedLaunch] | None = None
 
 
 _watch = _Watch()
@@ -61,11 +61,11 @@ def note_launch(
 ) -> None:
     """Whoever launches tells of it here."""
     if _watch.seen is not None:
-        _watch.seen.append(Launch(launch, operands, check_overlap))
+        _watch.seen.append(WatchedLaunch(launch, operands, check_overlap))
 
 
 @contextmanager
-def _watched() -> Iterator[list[Launch]]:
+def _watched() -> Iterator[list[WatchedLaunch]]:
     """What this thread launches inside."""
     before, _watch.seen = _watch.seen, []
     try:
@@ -97,7 +97,7 @@ def _long_way(recall: Any, args: tuple, kwargs: dict) -> Any:
     return result
 
 
-def _remember(recall: Any, launch: Launch, args: tuple, kwargs: dict, result: Any) -> None:
+def _remember(recall: Any, launch: WatchedLaunch, args: tuple, kwargs: dict, result: Any) -> None:
     """Nothing where the launch used anything but the arguments and results: a copy, say."""
     key = recall.key(args, kwargs)
     if key is None:

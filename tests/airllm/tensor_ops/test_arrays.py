@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airllm.tensor_ops.arrays import number, restorer, take, take_out, view, whole
+from airllm.tensor_ops.arrays import integer_of, number, restorer, take, take_out, view
 
 F32 = np.dtype("f4")
 DTYPES = {"f32": F32, "f16": np.dtype("f2"), "bf16": np.dtype(ml_dtypes.bfloat16)}
@@ -102,13 +102,13 @@ def test_any_array_can_be_looked_at():
 
 @pytest.mark.parametrize("value", [1, np.int8(1), True, np.array(1)])
 def test_integers(value):
-    assert (whole("axis", value), type(whole("axis", value))) == (1, int)
+    assert (integer_of("axis", value), type(integer_of("axis", value))) == (1, int)
 
 
 @pytest.mark.parametrize("value", [3.0, "3", None, np.float32(3)])
 def test_what_is_no_integer(value):
     with pytest.raises(TypeError, match="axis must be an integer, not"):
-        whole("axis", value)
+        integer_of("axis", value)
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.array(2)])

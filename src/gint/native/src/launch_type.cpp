@@ -102,7 +102,7 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 PyType_Spec spec = {
-    "gint.native._native.Launch", sizeof(LaunchObject), 0,
+    "gint.native._native.BoundLaunch", sizeof(LaunchObject), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 } // namespace
@@ -112,7 +112,8 @@ bool add_launch_type(PyObject *module) {
     return launch_type &&
            PyObject_SetAttrString(reinterpret_cast<PyObject *>(launch_type), "takes_arrays",
                                   Py_True) == 0 &&
-           PyModule_AddObjectRef(module, "Launch", reinterpret_cast<PyObject *>(launch_type)) == 0;
+           PyModule_AddObjectRef(module, "BoundLaunch",
+                                 reinterpret_cast<PyObject *>(launch_type)) == 0;
 }
 
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain) {

@@ -9,7 +9,7 @@
 
 namespace gint {
 
-// Adds the type `Launch` to the module; false with a Python error set.
+// Adds the type `BoundLaunch` to the module; false with a Python error set.
 bool add_launch_type(PyObject *module);
 
 // A new reference; null with a Python error set. `explain(*pointers)` must raise: it is called

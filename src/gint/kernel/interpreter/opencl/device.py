@@ -2,7 +2,7 @@
 
 Contexts and the worker threads of CPU platforms do not survive a fork: a process forked from one
 that has opened a device cannot use OpenCL and says so; one forked before can. Knows pyopencl. Does
-not know programs or plans.
+not know programs or dispatches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 /* The device interpreter: one body for OpenCL C and CUDA C++. Its two kernels.
  *
- * Work is dealt as in device/dispatches.py: `outer` axes are rows, `inner` axes the points of a row.
- * A work-group has 2^log_rows rows side by side and 2^log_lanes threads for each; a thread's
+ * Work is dealt as in device/dispatches.py: `outer` axes are rows, `inner` axes the points of a
+ * row. A work-group has 2^log_rows rows side by side and 2^log_lanes threads for each; a thread's
  * elements are 2^log_lanes inner points apart. Knows the record of gint.isa.device. Does not know
  * programs, slots' types or strides beyond what the record says. */
 #ifndef GI_INTERPRETER_H

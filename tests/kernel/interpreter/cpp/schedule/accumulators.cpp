@@ -96,9 +96,9 @@ CASE(every_reduction_of_a_section_has_its_own_accumulator) {
     s.section(SectionKind::SCALAR);
     s.store(y, s.emit(GI_OP_SUB, GI_f32, {most, sum}));
     const auto made = s.schedule();
-    const SectionPlan &plan = made->sections[0];
-    const Accumulator &first = plan.accumulators.at(0), &second = plan.accumulators.at(1);
-    check(plan.steps.size() == 2 && plan.steps[0].n == 0 && plan.steps[1].n == 1);
+    const SectionSchedule &section = made->sections[0];
+    const Accumulator &first = section.accumulators.at(0), &second = section.accumulators.at(1);
+    check(section.steps.size() == 2 && section.steps[0].n == 0 && section.steps[1].n == 1);
     check(first.fold.merge == table().reduce[GI_OP_SUM][GI_f32].merge);
     check(second.fold.merge == table().reduce[GI_OP_AMAX][GI_f32].merge);
     check(second.levels_at >= first.partial_at + first.level_bytes);

@@ -26,9 +26,9 @@ struct Rows : Sketch {
     }
 };
 
-std::vector<ChainOp> ops(const ChainPlan &chain) {
+std::vector<ChainOp> ops(const Chain &chain) {
     std::vector<ChainOp> ops;
-    for (const ChainPlan::Link &link : chain.links) ops.push_back(link.op);
+    for (const Chain::Link &link : chain.links) ops.push_back(link.op);
     return ops;
 }
 
@@ -44,11 +44,11 @@ CASE(results_read_once_by_the_next_instruction_are_one_chain) {
     const uint16_t rest = s.emit(GI_OP_SUB, GI_f32, {w, sum});
     s.store(s.y, s.emit(GI_OP_EXP, GI_f32, {rest}));
     const auto made = s.schedule();
-    const SectionPlan &plan = made->sections[0];
-    check(kinds(plan.steps) == Kinds{Step::CHAIN});
-    check(ops(plan.chains[0]) == Ops{CHAIN_ADD, CHAIN_SUB_REVERSED, CHAIN_EXP});
-    check(made->places[plan.chains[0].start].kind == Place::SLOT);
-    check(made->places[plan.steps[0].d].kind == Place::SLOT);
+    const SectionSchedule &section = made->sections[0];
+    check(kinds(section.steps) == Kinds{Step::CHAIN});
+    check(ops(section.chains[0]) == Ops{CHAIN_ADD, CHAIN_SUB_REVERSED, CHAIN_EXP});
+    check(made->places[section.chains[0].start].kind == Place::SLOT);
+    check(made->places[section.steps[0].d].kind == Place::SLOT);
 }
 
 CASE(an_instruction_of_its_own_is_a_loop_not_a_chain) {
@@ -65,7 +65,7 @@ CASE(a_value_for_all_points_is_a_scalar_operand) {
     const uint16_t product = s.emit(GI_OP_MUL, GI_f32, {r, s.load(s.x)});
     s.store(s.y, s.emit(GI_OP_DIV, GI_f32, {product, r}));
     const auto made = s.schedule();
-    const ChainPlan &chain = made->sections[0].chains.at(0);
+    const Chain &chain = made->sections[0].chains.at(0);
     check(ops(chain) == Ops{CHAIN_MUL, CHAIN_DIV});
     check(chain.links[0].form == CHAIN_SCALAR && chain.links[1].form == CHAIN_SCALAR);
     check(chain.links[0].one == table().apply[GI_OP_MUL][GI_f32][SCALAR_A]);
@@ -112,7 +112,7 @@ CASE(a_long_chain_is_cut) {
     s.store(s.y, value);
     const auto made = s.schedule();
     size_t links = 0;
-    for (const ChainPlan &chain : made->sections[0].chains) {
+    for (const Chain &chain : made->sections[0].chains) {
         links += chain.links.size();
         check(chain.links.size() <= 30);
     }
@@ -125,7 +125,7 @@ CASE(halves_are_read_and_written_by_the_chain_itself) {
     s.store(s.y, s.emit(GI_OP_EXP, GI_f32, {sum}));
     const auto made = s.schedule();
     check(kinds(made->sections[0].steps) == Kinds{Step::CHAIN});
-    const ChainPlan &chain = made->sections[0].chains[0];
+    const Chain &chain = made->sections[0].chains[0];
     check(chain.start_form == CHAIN_F16 && chain.links[0].form == CHAIN_F16);
     check(chain.result_form == CHAIN_F16 && !chain.streamed);
 }
@@ -153,7 +153,7 @@ CASE(what_a_later_section_wants_is_kept_on_the_way) {
     const uint16_t again = s.emit(GI_OP_EXP, GI_f32, {s.load(s.x)});
     s.store(y, s.emit(GI_OP_DIV, GI_f32, {again, sum}));
     const auto made = s.schedule();
-    const SectionPlan &first = made->sections[0], &second = made->sections[1];
+    const SectionSchedule &first = made->sections[0], &second = made->sections[1];
     check(kinds(first.steps) == Kinds{Step::CHAIN_FOLD});
     check(ops(first.chains[0]) == Ops{CHAIN_EXP, CHAIN_KEEP});
     check(first.kept.size() == 1 && first.kept == second.kept);
@@ -166,9 +166,10 @@ CASE(a_chain_that_only_a_reduction_of_rows_reads_is_folded) {
     const uint16_t x = s.load(s.x);
     s.finish(s.emit(GI_OP_SUM, GI_f32, {s.emit(GI_OP_MUL, GI_f32, {x, x})}));
     const auto made = s.schedule();
-    const SectionPlan &plan = made->sections[0];
-    check(kinds(plan.steps) == Kinds{Step::CHAIN_FOLD} && plan.steps[0].d == 0);
-    check(plan.chains[0].fold == &table().chain[GI_f32].fold[GI_OP_SUM] && plan.chains[0].squares);
+    const SectionSchedule &section = made->sections[0];
+    check(kinds(section.steps) == Kinds{Step::CHAIN_FOLD} && section.steps[0].d == 0);
+    check(section.chains[0].fold == &table().chain[GI_f32].fold[GI_OP_SUM] &&
+          section.chains[0].squares);
 }
 
 CASE(a_chain_that_two_reductions_read_is_stored_first) {

@@ -136,9 +136,9 @@ CASE(outputs_that_something_reads_stay_in_the_caches) {
 CASE(the_next_block_of_a_large_input_is_asked_for) {
     Pass s(GI_f32, 3000, 5000, {5000, 1}, {5000, 1});
     const auto made = s.schedule();
-    const SectionPlan &plan = made->sections[0];
-    check(plan.prefetches.size() == 1 && is_slot(*made, plan.prefetches[0].place, s.x));
-    check(plan.prefetches[0].distance == made->layout.cols * 4 && plan.pauses >= 1);
+    const SectionSchedule &section = made->sections[0];
+    check(section.prefetches.size() == 1 && is_slot(*made, section.prefetches[0].place, s.x));
+    check(section.prefetches[0].distance == made->layout.cols * 4 && section.pauses >= 1);
     Pass smaller(GI_f32, 300, 5000, {5000, 1}, {5000, 1});
     check(smaller.schedule()->sections[0].prefetches.empty());
 }

@@ -86,11 +86,11 @@ CASE(temporaries_lie_behind_what_was_handed_out_and_before_what_is) {
     Sketch s = small();
     Parts parts(s);
     const size_t before = parts.places.allocate(100);
-    SectionPlan plan;
+    SectionSchedule section;
     parts.places.begin_section();
     const uint16_t place = parts.places.temporary(FULL, 4);
     check(parts.places[place].at >= before + 100);
-    parts.places.end_section(plan);
+    parts.places.end_section(section);
     check(parts.places.allocate(1) >= parts.places[place].at + 128 * 4);
     parts.places.begin_section();
     check(parts.places.temporary(FULL, 4) != place);
@@ -117,7 +117,7 @@ CASE(constants_are_eight_bytes_apart) {
 CASE(a_slot_has_one_place_listed_by_every_section_that_asks) {
     Sketch s = small();
     Parts parts(s);
-    SectionPlan first, second, third;
+    SectionSchedule first, second, third;
     const uint16_t x = parts.places.slot(0);
     check(parts.places.slot(0) == x && parts.places.slot(1) != x);
     parts.places.end_section(first);
@@ -148,9 +148,9 @@ CASE(a_kept_value_has_room_for_its_row_behind_all_temporaries) {
     check(parts.places.kept_row(7, 4) == kept && other != kept);
     const uint16_t scratch = parts.places.scratch();
     check(parts.places.scratch() == scratch && parts.places.has_kept_rows());
-    SectionPlan plan;
-    parts.places.end_section(plan);
-    check(plan.kept == std::vector<uint16_t>({kept, other}));
+    SectionSchedule section;
+    parts.places.end_section(section);
+    check(section.kept == std::vector<uint16_t>({kept, other}));
     Schedule out;
     parts.places.finish(out);
     const size_t tile = size_t(parts.inputs.elements(parts.inputs.tile));

@@ -21,9 +21,9 @@ int64_t even_piece(int64_t extent, int64_t largest) {
     return std::min(largest, round_up((extent + pieces - 1) / pieces, 64));
 }
 
-class Planner {
+class LayoutMaker {
   public:
-    Planner(const Program &program, const Binding &binding) : p(program) {
+    LayoutMaker(const Program &program, const Binding &binding) : p(program) {
         layout.strides.assign(p.slots.size(), {});
         std::vector<std::array<int64_t, MAX_AXES>> by_axis(p.slots.size());
         for (size_t n = 0; n < p.slots.size(); n++) {
@@ -39,7 +39,7 @@ class Planner {
         extents = binding.extents;
     }
 
-    Layout plan() {
+    Layout make() {
         sort_axes();
         merge_axes();
         choose_tile();
@@ -257,8 +257,8 @@ bool Layout::folds_long_lines() const {
     return axis_b >= 0 && !reduced[axis_b] && cols >= LONG_LINE && (axis_a < 0 || reduced[axis_a]);
 }
 
-Layout plan_layout(const Program &program, const Binding &binding) {
-    return Planner(program, binding).plan();
+Layout make_layout(const Program &program, const Binding &binding) {
+    return LayoutMaker(program, binding).make();
 }
 
 } // namespace gint

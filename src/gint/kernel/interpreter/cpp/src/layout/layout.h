@@ -31,6 +31,6 @@ struct Layout {
 };
 
 // The extents must not contain 0 among the parallel axes; a reduced axis may have it.
-Layout plan_layout(const Program &program, const Binding &binding);
+Layout make_layout(const Program &program, const Binding &binding);
 
 } // namespace gint

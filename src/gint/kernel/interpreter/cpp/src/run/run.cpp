@@ -71,7 +71,7 @@ class SharedRun {
     SharedRun(const Addresses &addresses) : at(addresses), s(addresses.s) {
         chunks = (s.reduced.total + s.tiles_per_chunk - 1) / s.tiles_per_chunk;
         size_t bytes = 0;
-        for (const SectionPlan &section : s.sections)
+        for (const SectionSchedule &section : s.sections)
             bytes = std::max(bytes, Worker::chunk_bytes(section));
         memory.reset(new (std::nothrow) char[bytes * size_t(chunks) + 1]);
         chunk_bytes = bytes;
@@ -105,7 +105,7 @@ class SharedRun {
         const int64_t count = thread_count(), number = thread_number();
         for (int64_t block = 0; block < s.parallel.total; block++) {
             worker.enter_block(block);
-            for (const SectionPlan &section : s.sections) {
+            for (const SectionSchedule &section : s.sections) {
                 if (section.kind != SectionKind::SCALAR) {
                     run_chunks(worker, section, chunks * number / count,
                                chunks * (number + 1) / count);
@@ -120,7 +120,7 @@ class SharedRun {
         if (s.streams) s.loops->stream_end();
     }
 
-    void run_chunks(Worker &worker, const SectionPlan &section, int64_t first, int64_t last) {
+    void run_chunks(Worker &worker, const SectionSchedule &section, int64_t first, int64_t last) {
         for (int64_t chunk = first; chunk < last; chunk++) {
             const int64_t tile = chunk * s.tiles_per_chunk;
             worker.begin_accumulators(section);
@@ -131,7 +131,7 @@ class SharedRun {
     }
 
     // By the first worker alone; the others take its results over.
-    void finish(Worker &worker, const SectionPlan &section) {
+    void finish(Worker &worker, const SectionSchedule &section) {
         if (section.kind == SectionKind::SCALAR) return worker.run_scalar(section);
         worker.begin_accumulators(section);
         for (int64_t chunk = 0; chunk < chunks; chunk++)

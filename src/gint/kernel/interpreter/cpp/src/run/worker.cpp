@@ -32,7 +32,7 @@ uint8_t type_of(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
 Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool)
     : s(schedule), base(slots) {
     size_t accumulators = 0;
-    for (const SectionPlan &section : s.sections)
+    for (const SectionSchedule &section : s.sections)
         accumulators = std::max(accumulators, section.accumulators.size());
     const size_t tables =
         (s.places.size() + s.touched.size()) * sizeof(char *) + accumulators * sizeof(Carry);
@@ -56,7 +56,7 @@ void Worker::run_blocks(int64_t first, int64_t last) {
     if (is_one_tile()) return run_rows(last - first);
     for (int64_t block = first; block < last; block++) {
         point_at_block();
-        for (const SectionPlan &section : s.sections) {
+        for (const SectionSchedule &section : s.sections) {
             if (section.kind == SectionKind::SCALAR) {
                 run_scalar(section);
                 continue;
@@ -76,7 +76,7 @@ void Worker::run_rows(int64_t rows) {
     const bool edges = (l.axis_a >= 0 && !l.reduced[l.axis_a]) ||
                        (l.axis_b >= 0 && !l.reduced[l.axis_b]); // are some tiles smaller?
     size_t tile[4], one[4];
-    for (const SectionPlan &section : s.sections)
+    for (const SectionSchedule &section : s.sections)
         for (uint16_t p : section.kept) place[p] = frame + s.places[p].at;
     for (int64_t row = 0; row < rows; row++) {
         point_at_block();
@@ -87,7 +87,7 @@ void Worker::run_rows(int64_t rows) {
             measure_tile(false);
             std::copy(count, count + 4, tile);
         }
-        for (const SectionPlan &section : s.sections) {
+        for (const SectionSchedule &section : s.sections) {
             const bool scalar = section.kind == SectionKind::SCALAR;
             std::copy(scalar ? one : tile, (scalar ? one : tile) + 4, count);
             prefetch_count = 0;
@@ -103,7 +103,7 @@ void Worker::enter_block(int64_t block) {
     point_at_block();
 }
 
-void Worker::run_scalar(const SectionPlan &section) {
+void Worker::run_scalar(const SectionSchedule &section) {
     prefetch_count = 0;
     set_position(s.reduced, 0);
     measure_tile(true);
@@ -111,7 +111,7 @@ void Worker::run_scalar(const SectionPlan &section) {
     run_steps(section);
 }
 
-void Worker::run_tiles(const SectionPlan &section, int64_t first, int64_t last) {
+void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t last) {
     if (first >= last) return;
     kept_elements = 0;
     set_position(s.reduced, first);
@@ -167,7 +167,7 @@ void Worker::point_at_block() {
     }
 }
 
-void Worker::point_at_tile(const SectionPlan &section) {
+void Worker::point_at_tile(const SectionSchedule &section) {
     for (uint16_t p : section.slots) {
         const size_t k = s.places[p].at;
         char *at = block_base[k];
@@ -179,7 +179,7 @@ void Worker::point_at_tile(const SectionPlan &section) {
         place[p] = frame + s.places[p].at + (kept_elements << s.places[p].size_log2);
 }
 
-void Worker::begin_prefetches(const SectionPlan &section) {
+void Worker::begin_prefetches(const SectionSchedule &section) {
     prefetch_count = 0;
     size_t bytes = 0;
     for (const Prefetch &next : section.prefetches) {
@@ -202,7 +202,7 @@ void Worker::prefetch_some() {
 
 // Steps
 
-void Worker::run_steps(const SectionPlan &section) {
+void Worker::run_steps(const SectionSchedule &section) {
     const LoopTable &k = *s.loops;
     for (const Step &step : section.steps) {
         if (prefetch_count) prefetch_some();
@@ -262,7 +262,7 @@ void Worker::run_steps(const SectionPlan &section) {
     }
 }
 
-void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
+void Worker::run_chain(const Chain &chain, size_t n, char *d) {
     const ChainLoops &k = s.loops->chain[chain.type];
     const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
     const bool stream = chain.streamed && reinterpret_cast<uintptr_t>(d) % 64 == 0;
@@ -276,7 +276,7 @@ void Worker::run_chain(const ChainPlan &chain, size_t n, char *d) {
     s.loops->narrow[type](n - done, d + done * type_size(type), rest, rest, rest, &error);
 }
 
-void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry) {
+void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry) {
     const ChainLoops &k = s.loops->chain[chain.type];
     char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
     char *scratch = place[chain.scratch];
@@ -305,7 +305,7 @@ void Worker::fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc
     if (!is_one_tile()) push(acc, carry);
 }
 
-void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end) {
+void Worker::run_blocks_of(const Chain &chain, size_t blocks, ChainArgument end) {
     if (!blocks) return;
     const size_t count = chain.links.size();
     ChainArgument arguments[32];
@@ -322,13 +322,13 @@ void Worker::run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument 
 }
 
 // What does not fill a block goes link by link: elements from `first` on, to d.
-void Worker::run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d) {
+void Worker::run_rest_of(const Chain &chain, size_t first, size_t n, char *d) {
     const size_t at = first * type_size(chain.type), count = chain.links.size();
     char *scratch = place[chain.scratch], *other = scratch + BLOCK_BYTES;
     const char *acc = place[chain.start] + at;
     if (chain.start_form) acc = widen(chain.start_form, place[chain.start], first, n, scratch);
     for (size_t i = 0; i < count; i++) {
-        const ChainPlan::Link &l = chain.links[i];
+        const Chain::Link &l = chain.links[i];
         char *y = place[l.operand] + (l.form == CHAIN_SCALAR ? 0 : at);
         if (l.form > CHAIN_SCALAR) y = widen(l.form, place[l.operand], first, n, other);
         if (l.op == CHAIN_KEEP) {

@@ -16,15 +16,15 @@ class Worker {
 
     // The pieces of it, for rows that several workers share.
     void enter_block(int64_t block);
-    void run_scalar(const SectionPlan &section);
-    void run_tiles(const SectionPlan &section, int64_t first, int64_t last);
-    void begin_accumulators(const SectionPlan &section);
-    void close_accumulators(const SectionPlan &section);
+    void run_scalar(const SectionSchedule &section);
+    void run_tiles(const SectionSchedule &section, int64_t first, int64_t last);
+    void begin_accumulators(const SectionSchedule &section);
+    void close_accumulators(const SectionSchedule &section);
     // The fold of what was accumulated since `begin`, to and from memory shared by workers:
     // for each accumulator its values, then its indices.
-    void save_chunk(const SectionPlan &section, char *to);
-    void add_chunk(const SectionPlan &section, const char *from);
-    static size_t chunk_bytes(const SectionPlan &section);
+    void save_chunk(const SectionSchedule &section, char *to);
+    void add_chunk(const SectionSchedule &section, const char *from);
+    static size_t chunk_bytes(const SectionSchedule &section);
     void copy_shared(const Worker &other);
 
     int32_t error = 0;
@@ -55,19 +55,19 @@ class Worker {
     void run_rows(int64_t rows);
     // Then nothing is to be combined: a reduction's tile is folded to its result.
     bool is_one_tile() const { return s.reduced.total == 1; }
-    void begin_prefetches(const SectionPlan &section);
+    void begin_prefetches(const SectionSchedule &section);
     void prefetch_some();
     void set_position(const Grid &grid, int64_t index);
     void advance(const Grid &grid);
     void measure_tile(bool scalar);
     void point_at_block();
-    void point_at_tile(const SectionPlan &section);
-    void run_steps(const SectionPlan &section);
-    void run_chain(const ChainPlan &chain, size_t n, char *d);
-    void fold_chain(const ChainPlan &chain, size_t n, const Accumulator &acc, Carry &carry);
-    void run_blocks_of(const ChainPlan &chain, size_t blocks, ChainArgument end);
+    void point_at_tile(const SectionSchedule &section);
+    void run_steps(const SectionSchedule &section);
+    void run_chain(const Chain &chain, size_t n, char *d);
+    void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void run_blocks_of(const Chain &chain, size_t blocks, ChainArgument end);
     char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
-    void run_rest_of(const ChainPlan &chain, size_t first, size_t n, char *d);
+    void run_rest_of(const Chain &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);

@@ -19,7 +19,7 @@ inline void copy(void *d, const void *s, size_t bytes) {
 
 } // namespace
 
-void Worker::begin_accumulators(const SectionPlan &section) {
+void Worker::begin_accumulators(const SectionSchedule &section) {
     for (size_t k = 0; k < section.accumulators.size(); k++) carries[k] = {0, 0};
 }
 
@@ -95,7 +95,7 @@ const char *Worker::total(const Accumulator &acc, const Carry &carry, const int6
     return values;
 }
 
-void Worker::close_accumulators(const SectionPlan &section) {
+void Worker::close_accumulators(const SectionSchedule &section) {
     if (section.accumulators.empty()) return;
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
@@ -110,14 +110,14 @@ void Worker::close_accumulators(const SectionPlan &section) {
 
 // Chunks
 
-size_t Worker::chunk_bytes(const SectionPlan &section) {
+size_t Worker::chunk_bytes(const SectionSchedule &section) {
     size_t bytes = 0;
     for (const Accumulator &acc : section.accumulators)
         bytes += acc.level_bytes + acc.index_level_bytes;
     return bytes;
 }
 
-void Worker::save_chunk(const SectionPlan &section, char *to) {
+void Worker::save_chunk(const SectionSchedule &section, char *to) {
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
         const Accumulator &acc = section.accumulators[k];
@@ -131,7 +131,7 @@ void Worker::save_chunk(const SectionPlan &section, char *to) {
     }
 }
 
-void Worker::add_chunk(const SectionPlan &section, const char *from) {
+void Worker::add_chunk(const SectionSchedule &section, const char *from) {
     measure_tile(true);
     for (size_t k = 0; k < section.accumulators.size(); k++) {
         const Accumulator &acc = section.accumulators[k];

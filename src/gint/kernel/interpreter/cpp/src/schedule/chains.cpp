@@ -52,7 +52,7 @@ bool Chains::is_chainable(const Instruction &in, int acc) const {
 // Where the result so far is wanted for a later section too, it is stored on the way.
 void Chains::add_keep() {
     if (!lives.role(last_at).writes_kept) return;
-    ChainPlan::Link link{};
+    Chain::Link link{};
     link.op = CHAIN_KEEP;
     link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][0];
     link.operand = registers.kept_row(last_at);
@@ -65,8 +65,8 @@ uint16_t Chains::operand(uint16_t r, ChainForm &form) {
     return form != CHAIN_PACKED ? registers.place(r) : registers.operand(r, inputs.tile);
 }
 
-ChainPlan::Link Chains::make_link(const Instruction &in, int acc) {
-    ChainPlan::Link link{};
+Chain::Link Chains::make_link(const Instruction &in, int acc) {
+    Chain::Link link{};
     const bool binary = operand_count(in) == 2 && in.a != in.b;
     link.acc_first = acc == 0;
     link.acc_second = acc == 1 || !binary;
@@ -115,7 +115,7 @@ void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
     chain.streamed = streamed;
     chain.result_form = form;
     if (!is_one_loop()) return add_step(Step::CHAIN, d);
-    const ChainPlan::Link &l = chain.links[0];
+    const Chain::Link &l = chain.links[0];
     const uint16_t a = l.acc_first ? chain.start : l.operand;
     const uint16_t b = l.acc_second ? chain.start : l.operand;
     steps.apply(operation(lives.instruction(last_at)), l.one, inputs.tile, d, a, b, b);
@@ -123,7 +123,7 @@ void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
 
 // One operation on floats in memory needs no chain: its own loop does it.
 bool Chains::is_one_loop() const {
-    const ChainPlan::Link &l = chain.links[0];
+    const Chain::Link &l = chain.links[0];
     return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
            l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
 }
@@ -152,8 +152,8 @@ void Chains::add_step(Step::Kind kind, uint16_t d, Operation what) {
     join_pairs();
     chain.scratch = places.scratch();
     steps.add(kind, inputs.tile, type_size(chain.type), d, chain.start, what).n =
-        uint16_t(plans.size());
-    plans.push_back(std::move(chain));
+        uint16_t(closed.size());
+    closed.push_back(std::move(chain));
 }
 
 ChainRun Chains::choose_run() const {
@@ -162,7 +162,7 @@ ChainRun Chains::choose_run() const {
     if (chain.links.size() != 2 || chain.streamed || chain.fold || chain.start_form ||
         chain.result_form)
         return any;
-    const ChainPlan::Link &one = chain.links[0], &two = chain.links[1];
+    const Chain::Link &one = chain.links[0], &two = chain.links[1];
     if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) return any;
     const ChainRun both = loops.run_pair[one.op][one.form][two.op][two.form];
     return both ? both : any;
@@ -170,7 +170,7 @@ ChainRun Chains::choose_run() const {
 
 void Chains::join_pairs() {
     for (size_t i = 0; i + 1 < chain.links.size(); i++) {
-        ChainPlan::Link &one = chain.links[i], &two = chain.links[i + 1];
+        Chain::Link &one = chain.links[i], &two = chain.links[i + 1];
         if (one.form > CHAIN_SCALAR || two.form > CHAIN_SCALAR) continue;
         const auto &pairs = inputs.loops.chain[chain.type].pair;
         const ChainLink both = pairs[one.op][one.form][two.op][two.form];

@@ -31,7 +31,7 @@ class Chains {
     // row; false where it is not so.
     bool fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator);
 
-    std::vector<ChainPlan> take_plans() { return std::exchange(plans, {}); } // of the section
+    std::vector<Chain> take_closed() { return std::exchange(closed, {}); } // of the section
 
   private:
     const Inputs &inputs;
@@ -39,10 +39,10 @@ class Chains {
     Places &places;
     Registers &registers;
     Steps &steps;
-    std::vector<ChainPlan> plans;
+    std::vector<Chain> closed;
 
     bool is_open = false; // what follows is the open chain's
-    ChainPlan chain;
+    Chain chain;
     uint32_t last_at = 0;             // the instruction whose result it has so far
     std::vector<uint16_t> last_reads; // registers to release once it has been emitted
 
@@ -50,7 +50,7 @@ class Chains {
     int extended_operand(const Instruction &in) const;
     bool is_chainable(const Instruction &in, int acc) const;
     uint16_t operand(uint16_t r, ChainForm &form);
-    ChainPlan::Link make_link(const Instruction &in, int acc);
+    Chain::Link make_link(const Instruction &in, int acc);
     void add_keep();
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);

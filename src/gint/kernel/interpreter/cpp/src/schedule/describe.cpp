@@ -149,7 +149,7 @@ class Text {
         std::vector<Row> rows;
         if (!s.prologue.empty()) rows.push_back({"once per launch"});
         for (const Step &step : s.prologue) rows.push_back(row_of(step, nullptr));
-        for (const SectionPlan &section : s.sections) {
+        for (const SectionSchedule &section : s.sections) {
             if (section.steps.empty()) continue;
             rows.push_back({name_of(section.kind)});
             for (const Accumulator &acc : section.accumulators) rows.push_back({fold_of(acc)});
@@ -166,7 +166,7 @@ class Text {
                count_of(acc.tiles_per_group, "tile") + " at a time";
     }
 
-    Row row_of(const Step &step, const SectionPlan *section) const {
+    Row row_of(const Step &step, const SectionSchedule *section) const {
         std::string what, to = place(step.d), from = place(step.a);
         switch (step.kind) {
         case Step::APPLY:
@@ -214,22 +214,22 @@ class Text {
         return joined(items);
     }
 
-    std::string links_of(const ChainPlan &chain) const {
+    std::string links_of(const Chain &chain) const {
         Row items;
-        for (const ChainPlan::Link &link : chain.links) items.push_back(CHAIN_OP_NAMES[link.op]);
+        for (const Chain::Link &link : chain.links) items.push_back(CHAIN_OP_NAMES[link.op]);
         return joined(items);
     }
 
     // Where a chain starts; what its links read in their order.
-    std::string operands_of(const ChainPlan &chain) const {
+    std::string operands_of(const Chain &chain) const {
         Row items;
-        for (const ChainPlan::Link &link : chain.links)
+        for (const Chain::Link &link : chain.links)
             if (has_operand(link)) items.push_back(place(link.operand));
         return place(chain.start) + (items.empty() ? "" : "; " + joined(items)) +
                (chain.streamed ? ", past the caches" : "");
     }
 
-    static bool has_operand(const ChainPlan::Link &link) {
+    static bool has_operand(const Chain::Link &link) {
         return link.op == CHAIN_KEEP || !(link.acc_first && link.acc_second);
     }
 

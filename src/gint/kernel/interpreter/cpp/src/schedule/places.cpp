@@ -73,9 +73,9 @@ uint16_t Places::temporary(uint8_t shape, size_t size) {
 
 void Places::give_back(uint16_t temporary) { free_list.push_back(temporary); }
 
-void Places::end_section(SectionPlan &plan) {
-    plan.slots = std::exchange(section_slots, {});
-    plan.kept = std::exchange(section_kept, {});
+void Places::end_section(SectionSchedule &made) {
+    made.slots = std::exchange(section_slots, {});
+    made.kept = std::exchange(section_kept, {});
     bytes = temporaries_end;
 }
 

@@ -21,9 +21,9 @@ bool is_worth_it(const Inputs &inputs, const Schedule::Touched &touched, int axi
 
 // The last section that goes over the slot: by then the memory is idle. A map section does at
 // least as well as those before it.
-SectionPlan *section_for(Schedule &out, uint16_t place) {
+SectionSchedule *section_for(Schedule &out, uint16_t place) {
     for (size_t n = out.sections.size(); n-- > 0;) {
-        SectionPlan &s = out.sections[n];
+        SectionSchedule &s = out.sections[n];
         const bool reads = std::find(s.slots.begin(), s.slots.end(), place) != s.slots.end();
         if (!reads && s.kind != SectionKind::MAP) continue;
         if (!reads) s.slots.push_back(place);
@@ -41,13 +41,13 @@ void add_prefetches(const Inputs &inputs, Schedule &out) {
     for (const Schedule::Touched &touched : out.touched) {
         const uint8_t shape = inputs.slot_shape(touched.slot);
         if (!is_worth_it(inputs, touched, axis, shape)) continue;
-        if (SectionPlan *section = section_for(out, touched.place))
+        if (SectionSchedule *section = section_for(out, touched.place))
             section->prefetches.push_back({touched.place, shape, uint8_t(log2_size(touched.size)),
                                            touched.strides[axis] * step});
     }
-    for (SectionPlan &s : out.sections) {
+    for (SectionSchedule &s : out.sections) {
         s.pauses = uint32_t(s.steps.size());
-        for (const ChainPlan &chain : s.chains)
+        for (const Chain &chain : s.chains)
             s.pauses += uint32_t(size_t(inputs.elements(inputs.tile)) >>
                                  inputs.loops.chain[chain.type].block_log2);
         s.pauses = std::max(s.pauses, 1u);

@@ -69,7 +69,7 @@ class Scheduler {
             }
     }
 
-    SectionPlan make_section(const Section &section) {
+    SectionSchedule make_section(const Section &section) {
         lives.enter(section);
         accumulators.begin_section(section);
         places.begin_section();
@@ -80,15 +80,15 @@ class Scheduler {
             if (!chains.ends_at(at)) registers.release_dead(at);
         }
         chains.close();
-        SectionPlan plan;
-        plan.kind = section.kind;
-        plan.steps = steps.take();
-        plan.accumulators = accumulators.take();
-        plan.chains = chains.take_plans();
+        SectionSchedule made;
+        made.kind = section.kind;
+        made.steps = steps.take();
+        made.accumulators = accumulators.take();
+        made.chains = chains.take_closed();
         registers.end_section();
-        places.end_section(plan);
-        plan.cost = cost(plan);
-        return plan;
+        places.end_section(made);
+        made.cost = cost(made);
+        return made;
     }
 
     void emit(const Instruction &in, uint32_t at) {
@@ -129,9 +129,9 @@ class Scheduler {
     }
 
     // Of a section, per element.
-    double cost(const SectionPlan &plan) const {
+    double cost(const SectionSchedule &made) const {
         double cost = 0;
-        for (const Step &step : plan.steps)
+        for (const Step &step : made.steps)
             if (step.shape == inputs.tile) cost += step.kind == Step::APPLY ? 0 : 2;
         for (uint32_t at = 0; at < lives.section().count; at++) {
             if (!lives.role(at).needed || lives.role(at).reads_kept) continue;

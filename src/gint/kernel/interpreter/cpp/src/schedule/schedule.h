@@ -74,7 +74,7 @@ struct Prefetch {
 constexpr size_t BLOCK_BYTES = 512;
 
 // Arithmetic in vector registers: from `start`, through the links.
-struct ChainPlan {
+struct Chain {
     struct Link {
         ChainLink link;   // this operation, or this one and the next
         ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
@@ -109,13 +109,13 @@ struct Accumulator {
     IndexReduction fold_index;
 };
 
-struct SectionPlan {
+struct SectionSchedule {
     SectionKind kind;
     std::vector<Step> steps;
     std::vector<uint16_t> slots; // places of slots that steps touch
     std::vector<uint16_t> kept;  // places that move on by a tile
     std::vector<Accumulator> accumulators;
-    std::vector<ChainPlan> chains;
+    std::vector<Chain> chains;
     std::vector<Prefetch> prefetches;
     uint32_t pauses = 0; // points within a tile at which some of them are issued
     double cost = 0;     // per element, see op_cost
@@ -133,7 +133,7 @@ struct Schedule {
     Layout layout;
     std::vector<Place> places;
     std::vector<Step> prologue; // values that depend on parameters and extents alone
-    std::vector<SectionPlan> sections;
+    std::vector<SectionSchedule> sections;
     Grid parallel, reduced;
     const LoopTable *loops;
     size_t frame_bytes = 0;
