@@ -34,7 +34,6 @@ from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
 from .records import GraphRecord, remember
 from .selection import backend_for
-from .text import texts
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +115,8 @@ class GintCompiler:
             function = _replayed(function, graph, partition)
         record = replace(_record(graph, units, text, name), launches=tuple(writer.launches))
         if self.explains:
+            from .text import texts  # for `explain` alone
+
             record = replace(record, **texts(graph, units))
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
