@@ -9,7 +9,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -113,11 +112,11 @@ class GintCompiler:
         function, text = writer.write(module)
         if self.options.cuda_graphs:
             function = _replayed(function, graph, partition)
-        record = replace(_record(graph, units, text, name), launches=tuple(writer.launches))
+        record = _record(graph, units, text, name)._replace(launches=tuple(writer.launches))
         if self.explains:
             from .text import texts  # for `explain` alone
 
-            record = replace(record, **texts(graph, units))
+            record = record._replace(**texts(graph, units))
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
         return GintCompiledSubgraph(function, record)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .graph.nodes import Refusal
 from .plan.launch_record import LaunchRecord
 
 
-@dataclass(frozen=True)
-class GraphRecord:
+class GraphRecord(NamedTuple):
     """One compiled graph. `externs` counts the ATen operators left whole; `fallbacks` are the
     nodes left to eager, with the reason; `listings` the programs as text; `covers` the nodes each
     of them computes; `plan` the function; `launches` what it launches, in the order of `listings`.

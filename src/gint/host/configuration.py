@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gint.backend import registry
 
@@ -70,8 +70,7 @@ class Configuration:
         }
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """The file in effect. `required`: it was named, so that its absence is an error."""
 
     path: Path

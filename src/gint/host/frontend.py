@@ -16,7 +16,7 @@ into sections. Knows programs. Does not know backends, tensors or torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -268,7 +268,7 @@ class Builder:
         self, op: Opcode, t: DType, operands: tuple[Node, ...] = (), n: int = 0,
         imm: Scalar = 0, varies: frozenset[int] = frozenset(),
     ) -> Value:  # fmt: skip
-        key = (op.code, t.code, tuple(map(id, operands)), n, repr(imm))
+        key = (op.code, t.code, tuple([o.order for o in operands]), n, repr(imm))
         node = self._nodes.get(key)
         if node is None:
             node = Node(op, t, operands, n, imm, varies, len(self._nodes))
@@ -278,6 +278,13 @@ class Builder:
     def build(self) -> VerifiedProgram:
         """The verified program. Raises VerificationError, ValueError if it stores nothing."""
         return verify(self.program())
+
+    def recording(self) -> Hashable:
+        """All that the program is made of: equal recordings make equal programs."""
+        return (
+            self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), tuple(self._nodes),
+            tuple([(s.slot, s.node.order) for s in self.stores]),
+        )  # fmt: skip
 
     def most_instructions(self) -> int:
         """A bound on the length of the program, and on its registers, without scheduling it."""

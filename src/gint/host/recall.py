@@ -18,10 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import update_wrapper
 from threading import local
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -35,8 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class WatchedLaunch:
+class WatchedLaunch(NamedTuple):
     """Work that was done: `launch(*operands)` does it again with others of the same layouts.
 
     Operands are arrays and objects with a `recall_key`; the launch returns the error flag, or None.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gint.isa import DType, Form, Instruction, Opcode, opcode
 from gint.isa.instruction import NONE
@@ -41,8 +42,7 @@ class Node:
         return self.op.form is Form.REDUCE
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(NamedTuple):
     """A value stored to slot number `slot`; `varies` are the slot's axes, `dtype` its type."""
 
     slot: int

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gint.backend import registry
 from gint.backend.protocol import Backend, Probe
@@ -49,8 +48,7 @@ def way_out(probe: Probe) -> str:
     return f"Build it{' again' if probe.built else ''}: {probe.command}."
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """The backend taken, None where torch tensors are left to eager; per backend looked at, why it
     was or was not taken."""
 

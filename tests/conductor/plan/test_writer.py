@@ -1,6 +1,5 @@
 """What a plan binds its launches to."""
 
-from dataclasses import replace
 
 import pytest
 
@@ -34,7 +33,7 @@ def test_a_lowering_that_reads_beyond_a_tensor_does_not_run(backend, monkeypatch
 
     def too_far(self, *args):
         value = load(self, *args)
-        self.sources[-1] = replace(self.sources[-1], offset=1)
+        self.sources[-1] = self.sources[-1]._replace(offset=1)
         return value
 
     monkeypatch.setattr(Emitter, "_load", too_far)

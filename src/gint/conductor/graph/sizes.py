@@ -7,6 +7,7 @@ expression; asking a SymInt itself would make Dynamo specialise on the answer an
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -45,18 +46,26 @@ def numel_hint(sizes: Iterable[int | torch.SymInt]) -> int:
 
 def source(k: Key) -> str:
     """Python source that computes a key from variables named as its symbols."""
-    if isinstance(k, int):
-        return repr(k)
+    return repr(k) if isinstance(k, int) else _printed(k)
+
+
+@lru_cache(maxsize=4096)
+def _printed(expr: Any) -> str:
     from torch.utils._sympy.printers import PythonPrinter
 
-    return PythonPrinter().doprint(k)
+    return PythonPrinter().doprint(expr)
 
 
 def symbols(k: Key | tuple) -> frozenset[str]:
     """The names of the symbols in a key, or in nested tuples of keys."""
     if isinstance(k, tuple):
         return frozenset().union(*[symbols(x) for x in k if type(x) is not int])
-    return frozenset() if isinstance(k, int) else frozenset(str(s) for s in k.free_symbols)
+    return frozenset() if isinstance(k, int) else _names(k)
+
+
+@lru_cache(maxsize=4096)
+def _names(expr: Any) -> frozenset[str]:
+    return frozenset([s.name for s in expr.free_symbols])
 
 
 def is_float(name: str) -> bool:
@@ -70,5 +79,5 @@ def symbols_in(value: Any) -> frozenset[str]:
     if isinstance(value, torch.Tensor):
         return symbols((keys(value.shape), keys(value.stride())))
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
-        return frozenset(str(s) for s in value.node.expr.free_symbols)
+        return _names(value.node.expr)
     return frozenset()

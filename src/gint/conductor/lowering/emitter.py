@@ -8,9 +8,10 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 from __future__ import annotations
 
 import operator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -22,7 +23,7 @@ from gint.program import Program, VerifiedProgram, verify
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
 from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
 from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
-from ..graph.sizes import Key, key
+from ..graph.sizes import Key, key, symbols
 from ..graph.views import map_through, viewed
 from .domain import Domain
 from .rules import NotLowerableError, rule_for
@@ -43,8 +44,7 @@ class UnfitError(Exception):
     """A value that does not fit the program's axes, or makes it larger than the backend takes."""
 
 
-@dataclass(frozen=True)
-class SlotSource:
+class SlotSource(NamedTuple):
     """What a slot shows: a node's memory with these strides (one per axis) and offset, in elements
     from the node's own first element."""
 
@@ -76,12 +76,31 @@ class Emitted:
     @cached_property
     def verified(self) -> VerifiedProgram:
         """The program to be kept; equal ones are one object. Raises VerificationError."""
-        return verify_once(self.bytecode)
+        recording = self.emitter.builder.recording()
+        found = _verified.get(recording)
+        if found is None:
+            found = _verified[recording] = verify_once(self.bytecode)
+            if len(_verified) > MOST_PROGRAMS:
+                del _verified[next(iter(_verified))]
+        return found
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The names of the symbols that its layout and its outputs' sizes depend on."""
+        places = tuple([(s.offset, s.strides) for s in self.slots])
+        shapes = tuple([tensor_of(n).shape for n in self.outputs])
+        return symbols((self.extents, self.params, places, shapes))
 
 
-@lru_cache(maxsize=4096)
+#: So many programs are remembered, however many graphs and layers have them.
+MOST_PROGRAMS = 4096
+#: The verified program of a recording: equal layers are scheduled once.
+_verified: dict[Hashable, VerifiedProgram] = {}
+
+
+@lru_cache(maxsize=MOST_PROGRAMS)
 def verify_once(program: Program) -> VerifiedProgram:
-    """`verify` once per process, however many graphs and layers have the program."""
+    """`verify`, the same object for equal programs."""
     return verify(program)
 
 

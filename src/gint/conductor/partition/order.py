@@ -15,8 +15,8 @@ from itertools import pairwise
 import torch
 from torch import fx
 
-from ..graph.nodes import Graph, defined_symbols, tensor_of, value_of
-from ..graph.sizes import symbols, symbols_in
+from ..graph.nodes import Graph, defined_symbols, value_of
+from ..graph.sizes import symbols_in
 from ..lowering.emitter import Emitted
 
 
@@ -113,9 +113,7 @@ class Order:
     def _makers_for(self, e: Emitted) -> set[Unit]:
         found = self._made_by({slot.node for slot in e.slots})
         if self._makers:
-            layout = (e.extents, e.params, tuple((s.offset, s.strides) for s in e.slots))
-            shapes = tuple(tensor_of(n).shape for n in e.outputs)
-            found |= self._defining(symbols((layout, shapes)))
+            found |= self._defining(e.symbols)
         return found
 
     def _made_by(self, nodes: Iterable[fx.Node]) -> set[Unit]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import fx
 
@@ -30,16 +30,14 @@ _MAX_MEMBERS = 12
 _MAX_INSTRUCTIONS = 256
 
 
-@dataclass(frozen=True)
-class Partition:
+class Partition(NamedTuple):
     """The units in order; `placed` maps values to the inputs they are stored into."""
 
     units: list[Unit]
     placed: dict[fx.Node, fx.Node]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a backend takes in one program, and whether exceptions of lowering rules are raised
     (see GraphPartitioner)."""
 

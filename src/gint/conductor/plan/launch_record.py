@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gint.backend.protocol import Kernel
 from gint.program import VerifiedProgram
 
 
-@dataclass(frozen=True)
-class LaunchRecord:
+class LaunchRecord(NamedTuple):
     """A launch of a plan: its program, and the layouts it was prepared for, as `Kernel.prepare`
     takes them: one of static sizes, of symbolic ones those met, which grow as the plan is called.
     """

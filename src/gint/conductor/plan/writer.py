@@ -17,9 +17,9 @@ current one, which the first lines fetch; so nothing has to be recorded for torc
 from __future__ import annotations
 
 import builtins
-import dis
 import math
 import operator
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -112,15 +112,17 @@ class PlanWriter:
         head += [f"    {line}" for line in self._symbol_lines(placeholders)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
-        self._refuse_unknown(self.space["call"])
+        self._refuse_unknown(self.space["call"], text)
         return self.space["call"], text
 
-    def _refuse_unknown(self, function: Any) -> None:
+    def _refuse_unknown(self, function: Any, text: str) -> None:
         """A symbol nothing defines is found now, not when the function is called."""
         if not self.defined:
             return
-        read = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
-        if unknown := read - self.space.keys() - vars(builtins).keys():
+        # A code object does not tell its globals from its attributes; the text does.
+        attributes = re.findall(r"\.(\w+)", text)
+        names = set(function.__code__.co_names) - set(attributes)
+        if unknown := names - self.space.keys() - vars(builtins).keys():
             raise LookupError(f"The plan reads {sorted(unknown)}, which no input defines.")
 
     def _body(self) -> list[str]:
@@ -184,7 +186,7 @@ class PlanWriter:
         self.launches.append(LaunchRecord(e.verified, self.kernels[unit], layouts_met))
         tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
         again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
-        if may_fail(e.bytecode):
+        if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -361,7 +363,7 @@ def launch_on_copies(
 
 
 def _written(e: Emitted) -> tuple[int, ...]:
-    slots = e.bytecode.slots
+    slots = e.verified.program.slots
     return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
 
 
@@ -379,8 +381,6 @@ def _tuple_source(key: Key | tuple) -> str:
 
 def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
     """The lines, each variable deleted after the block that uses it last."""
-    import re
-
     pattern = re.compile(r"\b[av]\d+\b")
     last: dict[str, int] = {}
     for i, block in enumerate(blocks):
