@@ -1,6 +1,5 @@
 """What a plan binds its launches to."""
 
-
 import pytest
 
 torch = pytest.importorskip("torch")

@@ -8,6 +8,7 @@ from hypothesis import given
 from gint.kernel.interpreter.device.build import Build
 from gint.kernel.interpreter.device.kernel import DeviceKernel, NoDevice
 from gint.program import VerificationError, VerifiedProgram, assemble, verify
+from tests.programs import SOFTMAX
 from tests.strategies import programs
 
 SCALE = """
@@ -24,26 +25,6 @@ map
   cast.f32 r[5] <- f32(r[4])
   add.f32 r[6] <- r[3] + r[5]
   store.f32 s[y] <- r[6]
-"""
-SOFTMAX = """
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows, cols)
-reduce
-  load.f32 r[0] <- s[x]
-  amax.f32 acc[1] <- max(acc[1], r[0])
-reduce
-  load.f32 r[2] <- s[x]
-  sub.f32 r[3] <- r[2] - r[1]
-  exp.f32 r[4] <- exp(r[3])
-  sum.f32 acc[5] <- acc[5] + r[4]
-map
-  load.f32 r[6] <- s[x]
-  sub.f32 r[7] <- r[6] - r[1]
-  exp.f32 r[8] <- exp(r[7])
-  div.f32 r[9] <- r[8] / r[5]
-  store.f32 s[y] <- r[9]
 """
 ARGMAX = """
 axis rows parallel

@@ -16,30 +16,10 @@ from gint.kernel.interpreter.device.dispatches import (
 from gint.kernel.interpreter.device.encoder import encode, word_bits
 from gint.kernel.interpreter.device.kernel import PointerCheck
 from gint.program import assemble, verify
+from tests.programs import SOFTMAX
 
 BUILD = Build()
-SOFTMAX = verify(
-    assemble("""
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows, cols)
-reduce
-  load.f32 r[0] <- s[x]
-  amax.f32 acc[1] <- max(acc[1], r[0])
-reduce
-  load.f32 r[2] <- s[x]
-  sub.f32 r[3] <- r[2] - r[1]
-  exp.f32 r[4] <- exp(r[3])
-  sum.f32 acc[5] <- acc[5] + r[4]
-map
-  load.f32 r[6] <- s[x]
-  sub.f32 r[7] <- r[6] - r[1]
-  exp.f32 r[8] <- exp(r[7])
-  div.f32 r[9] <- r[8] / r[5]
-  store.f32 s[y] <- r[9]
-""")
-)
+SOFTMAX_PROGRAM = verify(assemble(SOFTMAX))
 ADD = verify(
     assemble("""
 axis m parallel
@@ -66,7 +46,7 @@ def field(made, dispatch, name):
 
 
 def softmax_of(rows, cols):
-    return dispatches_of(SOFTMAX, (rows, cols), (cols, 1), (cols, 1))
+    return dispatches_of(SOFTMAX_PROGRAM, (rows, cols), (cols, 1), (cols, 1))
 
 
 def test_many_rows_are_one_launch():
@@ -94,7 +74,7 @@ def test_groups_of_a_large_map_take_several_tiles(n, tiles):
 )
 def test_groups_of_fewer_threads_are_more(block, on_cpu, groups):
     build = Build(block=block, on_cpu=bool(on_cpu))
-    made = dispatches_of(SOFTMAX, (1 << 16, 4096), (4096, 1), (4096, 1), build=build)
+    made = dispatches_of(SOFTMAX_PROGRAM, (1 << 16, 4096), (4096, 1), (4096, 1), build=build)
     assert [dispatch.groups for dispatch in made.dispatches] == [groups]
 
 
@@ -136,8 +116,8 @@ def test_scratch_memory_holds_everything_a_launch_addresses():
 
 def test_an_empty_map_is_no_launch_an_empty_fold_is_one():
     assert dispatches_of(ADD, (0, 5), (5, 1), (5, 1)).dispatches == ()
-    assert len(dispatches_of(SOFTMAX, (5, 0), (0, 1), (0, 1)).dispatches) == 1
-    assert dispatches_of(SOFTMAX, (0, 5), (5, 1), (5, 1)).dispatches == ()
+    assert len(dispatches_of(SOFTMAX_PROGRAM, (5, 0), (0, 1), (0, 1)).dispatches) == 1
+    assert dispatches_of(SOFTMAX_PROGRAM, (0, 5), (5, 1), (5, 1)).dispatches == ()
 
 
 def test_positions_beyond_31_bits_ask_for_wider_words():

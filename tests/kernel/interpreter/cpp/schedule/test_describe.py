@@ -16,6 +16,7 @@ import pytest
 from gint.backend import registry as backends
 from gint.host.executor import Executable
 from gint.program import VerificationError, assemble, verify
+from tests.programs import SOFTMAX
 
 pytestmark = [
     pytest.mark.cpp,
@@ -68,27 +69,6 @@ map
   store.f32 s[y] <- r[0]
   index.i64 r[1] <- index(cols)
   store.i64 s[at] <- r[1]
-"""
-SOFTMAX = """
-program softmax
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows, cols)
-reduce
-  load.f32 r[0] <- s[x]
-  amax.f32 acc[1] <- max(acc[1], r[0])
-reduce
-  load.f32 r[2] <- s[x]
-  sub.f32 r[3] <- r[2] - r[1]
-  exp.f32 r[4] <- exp(r[3])
-  sum.f32 acc[5] <- acc[5] + r[4]
-map
-  load.f32 r[6] <- s[x]
-  sub.f32 r[7] <- r[6] - r[1]
-  exp.f32 r[8] <- exp(r[7])
-  div.f32 r[9] <- r[8] / r[5]
-  store.f32 s[y] <- r[9]
 """
 COLUMNS = """
 program columns
