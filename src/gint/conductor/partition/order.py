@@ -113,7 +113,8 @@ class Order:
     def _makers_for(self, e: Emitted) -> set[Unit]:
         found = self._made_by({slot.node for slot in e.slots})
         if self._makers:
-            layout = (e.extents, e.params, tuple((s.offset, s.strides) for s in e.slots))
+            slots = tuple((s.offset, s.strides, tensor_of(s.anchor).offset) for s in e.slots)
+            layout = (e.extents, e.params, slots)
             shapes = tuple(tensor_of(n).shape for n in e.outputs)
             found |= self._defining(symbols((layout, shapes)))
         return found
