@@ -128,3 +128,45 @@ def test_what_cannot_be_compiled_is_left_to_eager(monkeypatch) -> None:
     f = torch.compile(lambda x: x + 1, backend="gint")
     with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
         assert f(torch.ones(3)).sum() == 6
+
+
+def _called_at(function, backend, offsets, length=32):
+    """What a compiled function gives for windows of a storage, and the storages afterwards."""
+    torch._dynamo.reset()
+    f = torch.compile(function, backend=backend)
+    bases = [torch.arange(64.0) for _ in offsets]
+    return [f(b[o : o + length]) for b, o in zip(bases, offsets, strict=True)], bases
+
+
+def _write_strided(x):
+    x.as_strided((3,), (1,), 9).mul_(-1)
+    return x + 1
+
+
+_STRIDED = {
+    "read": lambda x: x.as_strided((3,), (1,), 4) * 2,
+    "of a view": lambda x: torch.as_strided(x[2:], (3, 2), (1, 4), 5).t() + 1,
+    "of a strided one": lambda x: x.as_strided((9,), (1,), 4).as_strided((3,), (2,), 7)[1:] * 2,
+    "beside what is computed": lambda x: (x * 2).as_strided((3,), (1,), 4) + x.as_strided((3,), (1,), 2),
+    "relative": lambda x: x[1:].as_strided((3,), (2,)) * 2,
+    "returned": lambda x: (x.as_strided((3,), (1,), 4), x + 1),
+    "into products": lambda x: x.as_strided((3, 3), (3, 1), 1) @ x.as_strided((3, 3), (3, 1), 2),
+    "reduced": lambda x: x.as_strided((3, 4), (8, 2), 6).sum(0),
+    "written": _write_strided,
+    "written, computed": lambda x: x.mul_(2).as_strided((3,), (1,), 4) + 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _STRIDED)
+@pytest.mark.filterwarnings("error:gint leaves")
+def test_as_strided_counts_from_where_the_storage_begins(name) -> None:
+    offsets = (3, 8, 0)
+    expected = _called_at(_STRIDED[name], "aot_eager", offsets)
+    torch.testing.assert_close(_called_at(_STRIDED[name], "gint", offsets), expected)
+
+
+def test_as_strided_stays_in_the_storage() -> None:
+    f = compiled(lambda x: x.as_strided((30,), (1,)) * 2)
+    assert f(torch.arange(64.0)[3:10])[0] == 6
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        f(torch.arange(7.0))

@@ -51,7 +51,7 @@ def _slots(unit: Unit) -> Iterable[tuple[str, ...]]:
         axes = ", ".join(program.axes[axis].name for axis in slot.axes)
         strides = ", ".join(str(stride) for stride in source.strides)
         offset = "" if source.offset == 0 else f"offset {source.offset}"
-        yield f"  {slot.name}", source.node.name, f"({axes})", f"strides ({strides})", offset
+        yield f"  {slot.name}", source.anchor.name, f"({axes})", f"strides ({strides})", offset
 
 
 def values(graph: Graph, found: Sequence[Unit]) -> tuple[str, ...]:

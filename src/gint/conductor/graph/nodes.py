@@ -25,6 +25,7 @@ from .sizes import Key, key, keys
 
 #: Where a node keeps its TensorInfo.
 _INFO = "gint_tensor"
+_AS_STRIDED = torch.ops.aten.as_strided.default
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -156,6 +157,19 @@ class Graph:
             if self.kinds[node] is NodeKind.TUPLE:
                 node = node.args[0]
         return node
+
+    def anchor(self, node: fx.Node) -> fx.Node:
+        """The node from whose first element a value is addressed: its base, or, of memory that no
+        program makes, the last `as_strided` on the way there. That one counts from where the
+        storage begins, and may leave the tensor; no guard tells where in a storage a tensor lies,
+        nor how large the storage is."""
+        base = self.base(node)
+        if self.kinds[base] is not NodeKind.COMPUTE:
+            while node is not base:
+                if node.target is _AS_STRIDED:
+                    return node
+                node = node.args[0]
+        return base
 
     def memory(self, node: fx.Node) -> fx.Node:
         """The node whose memory a value may lie in, also where views are left to eager."""

@@ -46,9 +46,10 @@ class UnfitError(Exception):
 
 class SlotSource(NamedTuple):
     """What a slot shows: a node's memory with these strides (one per axis) and offset, in elements
-    from the node's own first element."""
+    from the first element of `anchor` (Graph.anchor): the node itself, or a view of its memory."""
 
     node: fx.Node
+    anchor: fx.Node
     strides: tuple[Key, ...]
     offset: Key
 
@@ -87,7 +88,7 @@ class Emitted:
     @cached_property
     def symbols(self) -> frozenset[str]:
         """The names of the symbols that its layout and its outputs' sizes depend on."""
-        places = tuple([(s.offset, s.strides) for s in self.slots])
+        places = tuple([(s.offset, s.strides, tensor_of(s.anchor).offset) for s in self.slots])
         shapes = tuple([tensor_of(n).shape for n in self.outputs])
         return symbols((self.extents, self.params, places, shapes))
 
@@ -207,7 +208,7 @@ class Emitter:
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
         tensor = tensor_of(node)
         _, steps = address(m, tensor.strides)
-        self.sources.append(SlotSource(node, tuple(steps.values()), 0))
+        self.sources.append(SlotSource(node, node, tuple(steps.values()), 0))
         name = f"out{len(self.sources)}"
         self.builder.output(name, dtype_of(tensor.dtype), tuple(steps), value)
 
@@ -244,7 +245,8 @@ class Emitter:
         return node in self.stored and node not in self.members
 
     def _load(self, node: fx.Node, base: fx.Node, m: Map) -> Value:
-        tensor, memory = tensor_of(node), tensor_of(base)
+        anchor = self.graph.anchor(node)
+        tensor, memory = tensor_of(node), tensor_of(anchor)
         t, device = gint_dtype(tensor.dtype), tensor.fake.device
         if t is None or device.type != self.graph.device:
             raise NotLowerableError(f"a tensor of {tensor.dtype} on {device}")
@@ -253,10 +255,10 @@ class Emitter:
         ratio = memory.dtype.itemsize // tensor.dtype.itemsize
         offset = offset + tensor.offset - ratio * memory.offset
         axes, strides = tuple(steps), tuple(steps.values())
-        load_key = (base, axes, strides, offset, t.name)
+        load_key = (anchor, axes, strides, offset, t.name)
         found = self._loads.get(load_key)
         if found is None:
-            self.sources.append(SlotSource(base, strides, offset))
+            self.sources.append(SlotSource(base, anchor, strides, offset))
             found = self.builder.input(f"in{len(self.sources)}", t, *axes)
             self._loads[load_key] = found
         return found

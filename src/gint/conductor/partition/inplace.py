@@ -70,7 +70,7 @@ def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Nod
     out = next(((s.axes, x.strides) for s, x in slots if x.node is value), None)
     if out is None:
         return False
-    reads = [(s.axes, x.strides) for s, x in slots if x.node is target and x.offset == 0]
+    reads = [(s.axes, x.strides) for s, x in slots if x.anchor is target and x.offset == 0]
     touching = sum(graph.memory(x.node) is target for _, x in slots)
     return all(r == out for r in reads) and len(reads) == touching
 

@@ -169,8 +169,8 @@ class PlanWriter:
         e = unit.program
         for node in e.outputs:
             self._allocate(node)
-        pointers = ", ".join(f"{self._tensor(s.node)}.data_ptr()" for s in e.slots)
-        layouts = tuple((memory_bytes(s.node), s.offset, s.strides) for s in e.slots)
+        pointers = ", ".join(f"{self._tensor(s.anchor)}.data_ptr()" for s in e.slots)
+        layouts = tuple((memory_bytes(s.anchor), s.offset, s.strides) for s in e.slots)
         device, how = self._place(value_of(unit.nodes[0]).device)
         prepare, layouts_met = _preparing(self.kernels[unit], device)
         layout = (e.extents, e.params, layouts)
@@ -184,7 +184,7 @@ class PlanWriter:
             launch = self._constant(prepare(*layout), "launch")
         call = f"{launch}({pointers}{how})"
         self.launches.append(LaunchRecord(e.verified, self.kernels[unit], layouts_met))
-        tensors = "".join(f"{self._tensor(s.node)}, " for s in e.slots)
+        tensors = "".join(f"{self._tensor(s.anchor)}, " for s in e.slots)
         again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
         if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
@@ -327,14 +327,11 @@ def _at(path: tuple, name: str) -> str:
 
 
 def memory_bytes(node: fx.Node) -> Key:
-    """The bytes of a node's memory, from its first element on, that a slot may reach.
-
-    All of its storage; of a symbolic one, whose size no input may tell, the tensor's own span.
-    """
+    """The bytes of a node's memory, from its first element on, that a slot may reach: its span, not
+    its storage, whose size no guard tells."""
     tensor = tensor_of(node)
-    storage = key(tensor.fake.untyped_storage().nbytes())
-    if isinstance(storage, int):
-        return storage - tensor.offset * tensor.dtype.itemsize
+    if 0 in tensor.shape:
+        return 0
     spans = zip(tensor.shape, tensor.strides, strict=True)
     return (1 + sum((size - 1) * stride for size, stride in spans)) * tensor.dtype.itemsize
 
