@@ -21,7 +21,7 @@ import math
 import operator
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -46,10 +46,13 @@ from ..graph.sizes import Key, is_float, key, keys, source, symbols
 from ..lowering.emitter import Emitted
 from ..partition.order import Unit
 from ..partition.partitioning import Partition
+from .bare_views import BareView, bare_view, reinterpret, takes_bare_views
 from .devices import allocator, current_stream, scratch
+from .entry_points import entry_point
 from .launch_record import LaunchRecord
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 
+_NO_NAMES: Mapping[fx.Node, str] = {}
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
     torch.ops.aten.mm.default: torch.ops.aten.mm.out,
@@ -81,15 +84,19 @@ class PlanWriter:
         self.units, self.placed = partition.units, partition.placed
         self.lines: list[str] = []
         self.names: dict[fx.Node, str] = {}
+        self.bare_names: dict[BareView, str] = {}
         self.space: dict[str, Any] = {
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
-            "raise_for": raise_for, "VerificationError": VerificationError,
-            "launch_on_copies": launch_on_copies, "math": math, "torch": torch,
-            "nan": float("nan"), "inf": float("inf"),
+            "reinterpret": reinterpret, "raise_for": raise_for,
+            "VerificationError": VerificationError, "launch_on_copies": launch_on_copies,
+            "math": math, "torch": torch, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose strides others rely on: launches here, and who is handed them.
         self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}
         self.seen |= {graph.base(n) for n in self._output().all_input_nodes}
+        for unit in self.units:
+            if not unit.is_launch:
+                self.seen |= {v.anchor for v in self._bare(unit.nodes[0]).values()}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
         self.streams: dict[str, str] = {}
@@ -209,7 +216,7 @@ class PlanWriter:
             self.names[node] = self.names[self.placed[node]]
             return
         tensor = tensor_of(node)
-        name = self.names[node] = f"v{len(self.names)}"
+        name = self.names[node] = self._new_name()
         self.lines.append(f"{name} = {self._fresh(tensor)}")
 
     def _fresh(self, tensor: TensorInfo) -> str:
@@ -249,10 +256,8 @@ class PlanWriter:
         if node.target is operator.getitem:
             text = f"{self._tensor(node.args[0])}[{node.args[1]}]"
         else:
-            args = [self._argument(a) for a in node.args]
-            args += [f"{k}={self._argument(v)}" for k, v in node.kwargs.items()]
-            text = f"{self._function(node.target)}({', '.join(args)})"
-        self.names[node] = f"v{len(self.names)}"
+            text = f"{self._function(node.target)}({self._arguments(node)})"
+        self.names[node] = self._new_name()
         self.lines.append(f"{self.names[node]} = {text}")
 
     def _assign_into_pool(self, node: fx.Node) -> bool:
@@ -266,18 +271,19 @@ class PlanWriter:
             return False
         if math.prod(size) * tensor.dtype.itemsize < POOLED_BYTES:
             return False
-        arguments = ", ".join(self._argument(a) for a in node.args)
+        arguments = self._arguments(node)
         fresh = self._fresh(tensor)
-        self.names[node] = f"v{len(self.names)}"
+        self.names[node] = self._new_name()
         self.lines.append(f"{self.names[node]} = {fresh}")
         self.lines.append(f"{self._function(into)}({arguments}, out={self.names[node]})")
         return True
 
     def _function(self, target: Any) -> str:
         name = getattr(target, "__name__", "function").replace(".", "_")
-        # The C++ entry point of an operator saves a layer of Python.
-        raw = target._op if isinstance(target, torch._ops.OpOverload) else target
-        return self._constant(raw, name if name.isidentifier() else "function")
+        return self._constant(entry_point(target), name if name.isidentifier() else "function")
+
+    def _new_name(self) -> str:
+        return f"v{len(self.names) + len(self.bare_names)}"
 
     def _tensor(self, node: fx.Node) -> str:
         """The variable that holds a node, a view being taken where it is first needed."""
@@ -285,16 +291,40 @@ class PlanWriter:
             self._assign(node)
         return self.names[node]
 
-    def _argument(self, a: Any) -> str:
+    def _bare(self, node: fx.Node) -> dict[fx.Node, BareView]:
+        """Arguments of a node left whole for which bare views do."""
+        if not takes_bare_views(node.target):
+            return {}
+        views = {n: bare_view(self.graph, n) for n in node.all_input_nodes}
+        return {n: view for n, view in views.items() if view is not None}
+
+    def _arguments(self, node: fx.Node) -> str:
+        bare = {n: self._bare_name(view) for n, view in self._bare(node).items()}
+        found = [self._argument(a, bare) for a in node.args]
+        found += [f"{k}={self._argument(v, bare)}" for k, v in node.kwargs.items()]
+        return ", ".join(found)
+
+    def _bare_name(self, view: BareView) -> str:
+        if view not in self.bare_names:
+            layout = ", ".join((_tuple_source(view.size), _tuple_source(view.strides)))
+            code = f"reinterpret({self._tensor(view.anchor)}, {layout}, {source(view.offset)})"
+            name = self.bare_names[view] = self._new_name()
+            self.lines.append(f"{name} = {code}")
+        return self.bare_names[view]
+
+    def _argument(self, a: Any, bare: Mapping[fx.Node, str] = _NO_NAMES) -> str:
+        """Source for an argument; `bare` names what stands for some nodes here."""
         if isinstance(a, fx.Node):
+            if a in bare:
+                return bare[a]
             if self.graph.kinds[a] is NodeKind.SCALAR and a not in self.names:
                 return self._scalar(value_of(a))
             return self._tensor(a)
         if isinstance(a, (list, tuple)):
-            items = ", ".join(self._argument(x) for x in a)
+            items = ", ".join(self._argument(x, bare) for x in a)
             return f"[{items}]" if isinstance(a, list) else f"({items}{',' * (len(a) == 1)})"
         if isinstance(a, dict):
-            return "{" + ", ".join(f"{k!r}: {self._argument(v)}" for k, v in a.items()) + "}"
+            return "{" + ", ".join(f"{k!r}: {self._argument(v, bare)}" for k, v in a.items()) + "}"
         if isinstance(a, (torch.SymInt, torch.SymFloat, torch.SymBool)):
             return self._scalar(a)
         if a is None or isinstance(a, (bool, int, float, str)):

@@ -1,0 +1,64 @@
+"""Views as ATen reads them: a storage, sizes, strides and an offset.
+
+An operator that is left whole and only reads needs no more of a view than that, so a chain of view
+operators becomes one call, a third of the cost of one of them through the dispatcher. What somebody
+may keep, return or write through stays the view that eager has: it knows its base and its version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import fx
+
+from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of
+from ..graph.sizes import Key
+
+
+class BareView(NamedTuple):
+    """`size` and `strides` at `offset` elements from the first one of `anchor`."""
+
+    anchor: fx.Node
+    size: tuple[Key, ...]
+    strides: tuple[Key, ...]
+    offset: Key
+
+
+def takes_bare_views(target: Any) -> bool:
+    """Whether an operator only reads its arguments, and returns nothing that shows them."""
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
+        return False
+    schema = target._schema
+    values = [*schema.arguments, *schema.returns]
+    return not schema.is_mutable and not any(v.alias_info for v in values)
+
+
+def bare_view(graph: Graph, node: fx.Node) -> BareView | None:
+    """A view as a bare one, or None for what is no view, or is more than sizes and strides."""
+    if graph.kinds[node] is not NodeKind.VIEW:
+        return None
+    anchor = graph.anchor(node)
+    if anchor is node or find_tensor(anchor) is None:
+        return None
+    shown, memory = tensor_of(node), tensor_of(anchor)
+    if not _alike(shown.fake, memory.fake):
+        return None
+    return BareView(anchor, shown.shape, shown.strides, shown.offset - memory.offset)
+
+
+def _alike(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether they differ in sizes, strides and offset alone."""
+    return (
+        a.dtype == b.dtype
+        and a.layout is b.layout is torch.strided
+        and (a.is_conj(), a.is_neg()) == (b.is_conj(), b.is_neg())
+    )
+
+
+def _as_strided(t: torch.Tensor, size: tuple, stride: tuple, offset: int) -> torch.Tensor:
+    return t.as_strided(size, stride, t.storage_offset() + offset)
+
+
+#: torch's own way to such a view, where this torch has it; `offset` counts from the tensor's own.
+reinterpret = getattr(torch._C._dynamo.guards, "_reinterpret_tensor", _as_strided)
