@@ -68,6 +68,13 @@ def test_what_is_returned_is_a_view_of_its_base():
     torch.testing.assert_close(shown.flatten(), x)
 
 
+def test_a_returned_view_of_what_is_made_here_is_the_only_one():
+    x, w = torch.randn(6, 4), torch.randn(4, 4)
+    assert plan_of(lambda x, w: (x @ w).view(2, 3, 4), x, w).count("reinterpret(") == 1
+    two = plan_of(lambda x, w: (lambda y: (y.view(2, 12), y[1:]))(x @ w), x, w)
+    assert "reinterpret(" not in two
+
+
 def test_conjugates_and_negatives_stay_what_they_are():
     def f(x, w):
         return x.view(2, 3).conj() @ w, x.view(2, 3).conj().imag @ w.real

@@ -20,7 +20,7 @@ import builtins
 import math
 import operator
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -139,7 +139,8 @@ class PlanWriter:
             self._launch(unit) if unit.is_launch else self._call(unit.nodes[0])
             blocks.append(self.lines)
         self.lines = []
-        result = f"return {self._argument(tuple(self._output().args[0]))}"
+        bare = {n: self._bare_name(view) for n, view in self._returned_bare().items()}
+        result = f"return {self._argument(tuple(self._output().args[0]), bare)}"
         blocks.append(self.lines)
         return [*_with_deletions(blocks, result), result]
 
@@ -297,6 +298,16 @@ class PlanWriter:
             return {}
         views = {n: bare_view(self.graph, n) for n in node.all_input_nodes}
         return {n: view for n, view in views.items() if view is not None}
+
+    def _returned_bare(self) -> dict[fx.Node, BareView]:
+        """Returned views of memory made here that nothing else returned shows: theirs alone."""
+        views = {n: bare_view(self.graph, n) for n in self._output().all_input_nodes}
+        shown = Counter(self.graph.memory(n) for n in views)
+        return {
+            n: view for n, view in views.items()
+            if view and shown[memory := self.graph.memory(n)] == 1
+            and self.graph.kinds[memory] is not NodeKind.INPUT
+        }  # fmt: skip
 
     def _arguments(self, node: fx.Node) -> str:
         bare = {n: self._bare_name(view) for n, view in self._bare(node).items()}
