@@ -10,6 +10,7 @@ from torch import fx
 from .compiler import GintCompiler
 from .options import Options
 from .trace.inference import trace_inference
+from .trace.memory_format import convolve_in_channels_last
 
 NAME = "gint"
 
@@ -35,6 +36,7 @@ def compile_with(
     compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
     """As `gint_backend`, by this compiler."""
+    convolve_in_channels_last(gm)
     traced = trace_inference(gm)
     if traced is not None:
         return compiler.compile(traced).unboxed()
