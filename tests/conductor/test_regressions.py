@@ -147,7 +147,7 @@ _STRIDED = {
     "read": lambda x: x.as_strided((3,), (1,), 4) * 2,
     "of a view": lambda x: torch.as_strided(x[2:], (3, 2), (1, 4), 5).t() + 1,
     "of a strided one": lambda x: x.as_strided((9,), (1,), 4).as_strided((3,), (2,), 7)[1:] * 2,
-    "beside what is computed": lambda x: (x * 2).as_strided((3,), (1,), 4) + x.as_strided((3,), (1,), 2),
+    "beside another": lambda x: (x * 2).as_strided((3,), (1,), 4) + x.as_strided((3,), (1,), 2),
     "relative": lambda x: x[1:].as_strided((3,), (2,)) * 2,
     "returned": lambda x: (x.as_strided((3,), (1,), 4), x + 1),
     "into products": lambda x: x.as_strided((3, 3), (3, 1), 1) @ x.as_strided((3, 3), (3, 1), 2),
