@@ -24,7 +24,7 @@ def traced(x: torch.Tensor) -> torch.fx.GraphModule:
 
 
 @pytest.mark.parametrize(
-    "x, count",
+    ("x", "count"),
     [(torch.zeros(10)[3:7], 4), (torch.zeros(4, 6)[1:, ::2], 17), (torch.zeros(3, 0), 0)],
     ids=["window", "strided", "nothing"],
 )
