@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from torch import fx
@@ -17,6 +18,8 @@ from .trace.inference import trace_inference
 from .trace.surroundings import why_eager
 
 NAME = "gint"
+#: Held while the name is registered: torch refuses to register one twice.
+_registering = Lock()
 
 
 def gint_backend(
@@ -103,5 +106,17 @@ def register_backend() -> None:
     """
     from torch._dynamo.backends import registry
 
-    if NAME not in registry._COMPILER_FNS:
-        registry.register_backend(gint_backend, name=NAME)
+    with _registering:
+        if NAME not in registry._COMPILER_FNS:
+            registry.register_backend(gint_backend, name=NAME)
+
+
+def __getattr__(name: str) -> None:
+    """`registered` is the entry point: reading it registers the backend, and gives None.
+
+    What an entry point gives, torch registers without asking again whether another thread has done
+    so, and raises if one has. None it takes for a decorator's call, and looks the name up.
+    """
+    if name != "registered":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    register_backend()
