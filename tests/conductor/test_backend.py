@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,45 @@ def test_registration_in_any_order_any_number_of_times(order: str) -> None:
         "assert 'gint' in registry.list_backends(); c.register_backend()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+_FIRST_USES = """
+import sys, threading, tomllib
+from importlib.metadata import EntryPoint
+import torch
+from torch._dynamo.backends import registry
+
+sys.setswitchinterval(1e-6)
+table = tomllib.load(open("pyproject.toml", "rb"))["project"]["entry-points"]
+((name, value),) = table[group := "torch_dynamo_backends"].items()
+registry._lazy_import()
+registry._BACKENDS[name] = EntryPoint(name, value, group)
+together, failed = threading.Barrier(8), []
+
+def use(n):
+    together.wait()
+    try:
+        if n % 4 == 3:
+            from gint.conductor import register_backend
+            register_backend()
+        f = torch.compile(lambda x: x + n, backend="gint", options={"check": True})
+        assert f(torch.ones(3)).tolist() == [1 + n] * 3
+    except BaseException as error:
+        failed.append(repr(error))
+
+threads = [threading.Thread(target=use, args=(n,)) for n in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert not failed, failed
+"""
+
+
+def test_eight_threads_may_use_the_backend_first() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_USES],
+        capture_output=True, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 

@@ -168,3 +168,65 @@ def test_a_scalar_of_minus_zero_is_not_zero():
     x = torch.ones(3)
     for scale in (1.5, 2.5, 0.0, -0.0, 0.0):
         assert torch.equal(compiled(x, scale).signbit(), angle(x, scale).signbit())
+
+
+def _count(x):
+    n = (x > 0).sum().item()
+    torch._check(n >= 0)
+    torch._check(n <= x.shape[0])
+    return n
+
+
+def _split(x):
+    n, m = (x > 0).sum().item(), (x <= 0).sum().item()
+    torch._check(n + m == x.shape[0])
+    a, b = x.split([n, m])
+    return a * 2, b + 1
+
+
+def _write(x):
+    x = x.clone()
+    x[: (x > 0).sum().item()].mul_(2)
+    return x + 1
+
+
+_FROM_DATA = {
+    "slice": lambda x: x[: (x > 0).sum().item()] * 2,
+    "slice, checked": lambda x: x[: _count(x)] * 2,
+    "rest": lambda x: x[_count(x) :] * 2 + _count(x),
+    "slice from the end": lambda x: (x[-(x > 0).sum().item() :] * 2).sum(),
+    "of what is computed": lambda x: ((x * 3)[: (x > 0).sum().item()].sin(), (x + 1)[_count(x) :]),
+    "slice of a slice": lambda x: x[1:][: (x > 2).sum().item()].sin()[:1] + x[0],
+    "select": lambda x: (x[(x > 5).sum().item()] * 2, x.select(0, (x > 5).sum().item()) + 1),
+    "narrow": lambda x: x.narrow(0, 0, _count(x)) * 2,
+    "arange": lambda x: torch.arange(_count(x)) * 2 + torch.zeros(_count(x)),
+    "product": lambda x: x[: _count(x)] @ x[: _count(x)] + 1,
+    "strided": lambda x: x.as_strided((2,), (1,), _count(x[:-1])) * 2,
+    "expanded": lambda x: x[: _count(x)].unsqueeze(0).expand(3, _count(x)).t() + 1,
+    "masked": lambda x: (x[x > 0] * 2, x[x > 0][1:] + 1),
+    "number": lambda x: x * x.sum().item() + (x > 0).sum().item(),
+    "split": _split,
+    "written": _write,
+}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", _FROM_DATA)
+@torch._dynamo.config.patch(capture_scalar_outputs=True, capture_dynamic_output_shape_ops=True)
+def test_sizes_from_data_are_part_of_the_graph(name, dynamic) -> None:
+    f = torch.compile(
+        _FROM_DATA[name], backend="gint", fullgraph=True, dynamic=dynamic, options={"check": True}
+    )
+    for values in ([1.0, -2, 3, 4], [-1.0, 2, -3, -4], [1.0, 2, 3, -4, -5]):
+        x = torch.tensor(values)
+        torch.testing.assert_close(f(x), _FROM_DATA[name](x))
+    assert statistics()[-1].programs
+
+
+@torch._dynamo.config.patch(capture_scalar_outputs=True)
+def test_gradients_through_a_slice_whose_size_is_data() -> None:
+    function = lambda x: (x[: (x > 0).sum().item()] * 2).sin().sum()  # noqa: E731
+    x, y = (torch.tensor([1.0, -2, 3, 4], requires_grad=True) for _ in range(2))
+    torch.compile(function, backend="gint", fullgraph=True, options={"check": True})(x).backward()
+    function(y).backward()
+    torch.testing.assert_close(x.grad, y.grad)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Lock
 from typing import Any
 
 from torch import fx
+from torch.autograd import forward_ad
 
 from .compiler import GintCompiler
 from .options import Options
+from .plan.foreign import Saving
+from .records import remember, whole
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
+from .trace.surroundings import why_eager
 
 NAME = "gint"
+#: Held while the name is registered: torch refuses to register one twice.
+_registering = Lock()
 
 
 def gint_backend(
@@ -36,11 +44,25 @@ def compile_with(
     compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
     """As `gint_backend`, by this compiler."""
+    reason = why_eager(example_inputs)
+    if reason is not None:
+        remember(whole(reason))
+        return gm.forward
     convolve_in_channels_last(gm)
     traced = trace_inference(gm)
-    if traced is not None:
-        return compiler.compile(traced).unboxed()
-    return _through_aot_autograd(gm, example_inputs, compiler)
+    if traced is None:
+        return _through_aot_autograd(gm, example_inputs, compiler)
+    compiled = compiler.compile(traced).function
+    # The code alone, without the graph: it names no attribute of the graph's.
+    eager = partial(type(gm).forward, None)
+
+    # Dynamo does not compile anew where a dual level is entered.
+    def call(*args: Any) -> Any:
+        if forward_ad._current_level >= 0:
+            return eager(*args)
+        return compiled(list(args))
+
+    return call
 
 
 def _through_aot_autograd(
@@ -48,18 +70,28 @@ def _through_aot_autograd(
 ) -> Callable[..., Any]:
     # AOTAutograd is imported with the first graph that needs it, not with gint.
     from torch._dynamo.backends.common import aot_autograd
+    from torch._dynamo.eval_frame import innermost_fn
 
     from .trace.decompositions import decompositions
 
-    compile_graph = compiler.compile
-    return aot_autograd(
-        fw_compiler=compile_graph,
-        bw_compiler=compile_graph,
+    compile_graph, saving = compiler.compile, Saving()
+    compiled = aot_autograd(
+        fw_compiler=partial(compile_graph, saving=saving),
+        bw_compiler=partial(compile_graph, saving=saving, is_backward=True),
         inference_compiler=compile_graph,
         decompositions=decompositions(),
         partition_fn=_partition_joint,
         keep_inference_input_mutations=True,
     )(gm, example_inputs)
+    # Dynamo disables itself in what it is given: one layer of that is enough.
+    compiled, eager = innermost_fn(compiled), gm.forward
+
+    def call(*args: Any) -> Any:
+        if forward_ad._current_level >= 0:
+            return eager(*args)
+        return compiled(*args)
+
+    return call
 
 
 def _partition_joint(*args: Any, **kwargs: Any) -> Any:
@@ -76,5 +108,17 @@ def register_backend() -> None:
     """
     from torch._dynamo.backends import registry
 
-    if NAME not in registry._COMPILER_FNS:
-        registry.register_backend(gint_backend, name=NAME)
+    with _registering:
+        if NAME not in registry._COMPILER_FNS:
+            registry.register_backend(gint_backend, name=NAME)
+
+
+def __getattr__(name: str) -> None:
+    """`registered` is the entry point: reading it registers the backend, and gives None.
+
+    What an entry point gives, torch registers without asking again whether another thread has done
+    so, and raises if one has. None it takes for a decorator's call, and looks the name up.
+    """
+    if name != "registered":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    register_backend()

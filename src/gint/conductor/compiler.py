@@ -20,7 +20,7 @@ from gint.host.launches import load_kernel
 from gint.program import disassemble
 
 from .graph.externs import name_of
-from .graph.nodes import Graph, NodeKind, Refusal, value_of
+from .graph.nodes import Graph, NodeKind, value_of
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
@@ -29,9 +29,10 @@ from .partition.partitioning import Partition
 from .partitioner import GraphPartitioner
 from .plan.capturable import why_not_captured, written_inputs
 from .plan.devices import current_stream
+from .plan.foreign import Saving
 from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
-from .records import GraphRecord, remember
+from .records import GraphRecord, remember, whole
 from .selection import backend_for
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,6 @@ class GintCompiledSubgraph:
 
     def __call__(self, args: list) -> Any:
         return self.function(args)
-
-    def unboxed(self) -> Callable[..., Any]:
-        """The same, called with the inputs one by one."""
-        function = self.function
-        return lambda *args: function(list(args))
 
 
 @contextmanager
@@ -81,15 +77,21 @@ class GintCompiler:
         self.options, self.explains = options or Options(), explains
 
     def compile(
-        self, module: fx.GraphModule, example_inputs: Sequence[Any] = ()
+        self,
+        module: fx.GraphModule,
+        example_inputs: Sequence[Any] = (),
+        saving: Saving | None = None,
+        is_backward: bool = False,
     ) -> GintCompiledSubgraph:
-        """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it."""
+        """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it. The forward and
+        the backward graph of one function have one `saving`."""
         drop_dead_code(module.graph)
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         try:
             with collector_paused():
-                return self._compile(module, device, backend, unusable)
+                writer = partial(PlanWriter, saving=saving, is_backward=is_backward)
+                return self._compile(module, device, backend, unusable, writer)
         except Exception as error:
             # The last resort, so that nothing fails here that runs in eager.
             if self.options.check:
@@ -97,7 +99,12 @@ class GintCompiler:
             return _left_to_eager(module, f"{type(error).__name__}: {error}")
 
     def _compile(
-        self, module: fx.GraphModule, device: str, backend: Backend | None, unusable: str | None
+        self,
+        module: fx.GraphModule,
+        device: str,
+        backend: Backend | None,
+        unusable: str | None,
+        plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
@@ -108,7 +115,7 @@ class GintCompiler:
         kernels = {}
         if backend is not None:  # otherwise nothing is lowered
             kernels = {u: load_kernel(backend, u.program.verified) for u in units if u.is_launch}
-        writer = PlanWriter(graph, partition, kernels)
+        writer = plan_writer(graph, partition, kernels)
         function, text = writer.write(module)
         if self.options.cuda_graphs:
             function = _replayed(function, graph, partition)
@@ -155,8 +162,7 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
         RuntimeWarning,
         stacklevel=2,
     )
-    refusal = Refusal("(the graph)", "", f"compiling it failed: {reason}")
-    record = GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))
+    record = whole(f"compiling it failed: {reason}")
     remember(record)
     interpreter = fx.Interpreter(module)
     return GintCompiledSubgraph(interpreter.boxed_run, record)

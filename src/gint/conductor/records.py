@@ -32,6 +32,12 @@ class GraphRecord(NamedTuple):
     values: tuple[str, ...] = ()
 
 
+def whole(reason: str) -> GraphRecord:
+    """The record of a graph that is left to eager as it is."""
+    refusal = Refusal("(the graph)", "", reason)
+    return GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))
+
+
 #: The latest graphs of this process; bounded, since a server compiles for as long as it lives.
 _RECORDS: deque[GraphRecord] = deque(maxlen=1024)
 

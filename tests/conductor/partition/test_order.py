@@ -26,7 +26,7 @@ VALUE = torch.empty(4)
 
 def program(reads, makes, extents=(), params=()) -> Emitted:
     """A program as the order sees it: the memory it touches, the sizes it is laid out by."""
-    slots = tuple(SlotSource(node, (1,), 0) for node in (*reads, *makes))
+    slots = tuple(SlotSource(node, node, (1,), 0) for node in (*reads, *makes))
     return Emitted(None, tuple(extents), tuple(params), slots, tuple(makes))
 
 

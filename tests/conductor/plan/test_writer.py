@@ -21,9 +21,14 @@ def traced(x: torch.Tensor) -> torch.fx.GraphModule:
     return make_fx(lambda x: (x + 1,))(FakeTensorMode().from_tensor(x))
 
 
-def test_a_slot_reaches_no_further_than_its_tensor():
-    node = next(iter(traced(torch.zeros(10)[3:7]).graph.nodes))
-    assert memory_bytes(node) == 4 * 4
+@pytest.mark.parametrize(
+    ("x", "count"),
+    [(torch.zeros(10)[3:7], 4), (torch.zeros(4, 6)[1:, ::2], 17), (torch.zeros(3, 0), 0)],
+    ids=["window", "strided", "nothing"],
+)
+def test_a_slot_may_reach_its_tensor_and_not_the_rest_of_the_storage(x, count):
+    node = next(iter(traced(x).graph.nodes))
+    assert memory_bytes(node) == count * 4
 
 
 @pytest.mark.parametrize("backend", ["cpp", "python"], indirect=True)

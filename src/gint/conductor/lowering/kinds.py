@@ -52,6 +52,8 @@ class _Reader:
             return NodeKind.SCALAR
         if node.target is operator.getitem:
             return self._item_kind(node)
+        if node.meta.get("unbacked_bindings"):
+            return NodeKind.EXTERN  # a view too: what it shows is known when ATen has made it
         if is_view(node.target):
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
         if is_extern(node.target) and not fuses(node, self.graph.kinds):

@@ -21,11 +21,12 @@ import math
 import operator
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import fx
+from torch.autograd import forward_ad
 
 from gint.backend.errors import raise_for
 from gint.backend.protocol import BoundLaunch, Kernel
@@ -49,10 +50,21 @@ from ..partition.partitioning import Partition
 from .bare_views import BareView, bare_view, reinterpret, takes_bare_views
 from .devices import allocator, current_stream, scratch
 from .entry_points import entry_point
+from .foreign import (
+    Saving,
+    launch_on_copies,
+    refuse_duals,
+    resolved,
+    restride,
+    saved_tensors_hooks,
+    settled,
+)
 from .launch_record import LaunchRecord
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
 
 _NO_NAMES: Mapping[fx.Node, str] = {}
+#: Whose operators do as their fake kernels say.
+_KNOWN = ("aten", "prims")
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
     torch.ops.aten.mm.default: torch.ops.aten.mm.out,
@@ -77,10 +89,19 @@ def _preparing(
 
 
 class PlanWriter:
-    """Writes the function. `kernels` holds the loaded program of every launch unit."""
+    """Writes the function. `kernels` holds the loaded program of every launch unit; `saving` is
+    what a forward graph shares with its backward graph."""
 
-    def __init__(self, graph: Graph, partition: Partition, kernels: dict[Unit, Kernel]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        partition: Partition,
+        kernels: dict[Unit, Kernel],
+        saving: Saving | None = None,
+        is_backward: bool = False,
+    ) -> None:
         self.graph, self.kernels = graph, kernels
+        self.saving, self.is_backward = saving, is_backward
         self.units, self.placed = partition.units, partition.placed
         self.lines: list[str] = []
         self.names: dict[fx.Node, str] = {}
@@ -89,18 +110,23 @@ class PlanWriter:
             "empty_strided": empty_strided, "allocate": allocate, "restride": restride,
             "reinterpret": reinterpret, "raise_for": raise_for,
             "VerificationError": VerificationError, "launch_on_copies": launch_on_copies,
-            "math": math, "torch": torch, "nan": float("nan"), "inf": float("inf"),
+            "math": math, "torch": torch, "resolved": resolved, "settled": settled,
+            "refuse_duals": refuse_duals, "saved_tensors_hooks": saved_tensors_hooks,
+            "forward_ad": forward_ad, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
-        #: Values whose strides others rely on: launches here, and who is handed them.
-        self.seen = {s.node for u in self.units if u.is_launch for s in u.program.slots}
-        self.seen |= {graph.base(n) for n in self._output().all_input_nodes}
-        for unit in self.units:
-            if not unit.is_launch:
-                self.seen |= {v.anchor for v in self._bare(unit.nodes[0]).values()}
+        #: Values whose memory is addressed here, by launches and bare views; and all whose strides
+        #: others rely on, as those do who are handed them.
+        self.addressed = {node for unit in self.units for node in self._addressed_by(unit)}
+        self.seen = self.addressed | {graph.base(n) for n in self._output().all_input_nodes}
         self.constants: dict[Any, str] = {}
         self.defined: set[str] = set()
         self.streams: dict[str, str] = {}
         self.launches: list[LaunchRecord] = []
+
+    def _addressed_by(self, unit: Unit) -> Iterator[fx.Node]:
+        if unit.is_launch:
+            return (s.node for s in unit.program.slots)
+        return (view.anchor for view in self._bare(unit.nodes[0]).values())
 
     def write(self, module: torch.nn.Module) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""
@@ -117,6 +143,7 @@ class PlanWriter:
         head.append("    args.clear()")
         head += [f"    {name} = {code}" for name, code in self.streams.items()]
         head += [f"    {line}" for line in self._symbol_lines(placeholders)]
+        head += [f"    {line}" for line in self._boundary_lines(placeholders)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
         self._refuse_unknown(self.space["call"], text)
@@ -171,6 +198,37 @@ class PlanWriter:
         self.defined.add(symbol)
         return [f"{symbol} = {value}"]
 
+    # Values that no guard has seen
+
+    def _boundary_lines(self, placeholders: list[fx.Node]) -> list[str]:
+        """What a forward graph notes for its backward graph, and what that one does about inputs
+        that launches read."""
+        if self.saving is None:
+            return []
+        saving = self._constant(self.saving, "saving")
+        if not self.is_backward:
+            return [f"if saved_tensors_hooks(False) is not None: {saving}.hooked = True"]
+        given = [n for n in placeholders if isinstance(value_of(n), torch.Tensor)]
+        tensors = ", ".join(self.names[n] for n in given)
+        lines = [f"if forward_ad._current_level >= 0: refuse_duals({tensors})"]
+        lines += [self._resolve(n) for n in given if _is_tangent(n) and n in self.addressed]
+        saved = [n for n in given if not _is_tangent(n) and n in self.addressed]
+        if saved:
+            lines += [f"if {saving}.hooked:", *(f"    {self._settle(n)}" for n in saved)]
+        return lines
+
+    def _resolve(self, node: fx.Node) -> str:
+        name = self.names[node]
+        bits = f"{name}.is_neg()"
+        if tensor_of(node).dtype.is_complex:
+            bits += f" or {name}.is_conj()"
+        return f"if {bits}: {name} = resolved({name})"
+
+    def _settle(self, node: fx.Node) -> str:
+        name, tensor = self.names[node], tensor_of(node)
+        layout = f"{_tuple_source(tensor.shape)}, {_tuple_source(tensor.strides)}"
+        return f"{name} = settled({name}, {layout}, {self._constant(tensor.dtype, 'dtype')})"
+
     # Launches
 
     def _launch(self, unit: Unit) -> None:
@@ -196,10 +254,18 @@ class PlanWriter:
         again = f"launch_on_copies({launch}, ({tensors}), {_written(e)}{how})"
         if may_fail(e.verified.program):
             call, again = f"raise_for({call})", f"raise_for({again})"
-        if any(self.graph.kinds[s.node] is NodeKind.INPUT for s in e.slots):
+        if any(self._is_foreign(s.node) for s in e.slots):
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
         else:
             self.lines.append(call)
+
+    def _is_foreign(self, node: fx.Node) -> bool:
+        """Whether a value's memory is neither ours nor ATen's."""
+        if self.graph.kinds[node] is NodeKind.INPUT:
+            return True
+        target = node.args[0].target if node.target is operator.getitem else node.target
+        is_known = isinstance(target, torch._ops.OpOverload) and target.namespace in _KNOWN
+        return not is_known and self.graph.kinds[node] is not NodeKind.COMPUTE
 
     def _place(self, device: torch.device) -> tuple[int | None, str]:
         """The ordinal that a launch on a device is prepared with, and what it is called with: the
@@ -248,7 +314,9 @@ class PlanWriter:
         name, tensor = self.names[node], find_tensor(node)
         for symbol, path in defined_symbols(node).items():
             self.lines += self._define(symbol, _at(path, name))
-        if tensor and node in self.seen:
+        if tensor and node in self.addressed and self._is_foreign(node):
+            self.lines.append(self._settle(node))
+        elif tensor and node in self.seen:
             stride = _tuple_source(tensor.strides)
             again = f"{name} = restride({name}, {stride})"
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
@@ -358,6 +426,11 @@ class PlanWriter:
         return self.constants[key]
 
 
+def _is_tangent(node: fx.Node) -> bool:
+    """Whether an input of a backward graph is a gradient; AOTAutograd names them."""
+    return node.name.startswith("tangents")
+
+
 def _at(path: tuple, name: str) -> str:
     """Source for what a pytree path finds in the variable `name`."""
     from torch.fx.experimental.symbolic_shapes import ConvertIntKey
@@ -375,29 +448,6 @@ def memory_bytes(node: fx.Node) -> Key:
         return 0
     spans = zip(tensor.shape, tensor.strides, strict=True)
     return (1 + sum((size - 1) * stride for size, stride in spans)) * tensor.dtype.itemsize
-
-
-def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
-    """The same values in the strides the graph was traced with."""
-    return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
-
-
-def launch_on_copies(
-    launch: BoundLaunch,
-    tensors: tuple[torch.Tensor, ...],
-    written: tuple[int, ...],
-    **how: Any,
-) -> int:
-    """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
-    (two tensors made from one NumPy array). The plan comes here once the launch refused it."""
-    copies = {}
-    for t in tensors:
-        storage = t.untyped_storage().clone()
-        copies[t] = t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
-    flag = launch(*(copies[t].data_ptr() for t in tensors), **how)
-    for n in written:
-        tensors[n].copy_(copies[tensors[n]])
-    return flag
 
 
 def _written(e: Emitted) -> tuple[int, ...]:
