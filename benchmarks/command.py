@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.report import Report, as_json, save, show
 from benchmarks.settings import Settings, set_threads, threads_in_effect
+from gint.isa.dtypes import DTYPES
 from gint.measuring.backends import NAMES, parse
 
 BENCHMARKS: dict[str, str] = {
@@ -22,10 +23,13 @@ BENCHMARKS: dict[str, str] = {
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
     "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
+    "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of four small transformers",
     "first_call": "seconds to the first answer of four small transformers",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
+#: Run where they are named only: they take hours.
+BY_NAME = ("operators",)
 BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
@@ -51,7 +55,9 @@ def main(
     """
     options = _parser(names, threads, program).parse_args(argv)
     asked = options.benchmark or names
-    names = list(BENCHMARKS) if "all" in asked else list(dict.fromkeys(asked))
+    named = dict.fromkeys(n for n in asked if n != "all")
+    every = [n for n in BENCHMARKS if n not in BY_NAME or n in named]
+    names = every if "all" in asked else list(named)
     missing = _missing(names)
     if missing:
         listed = " ".join(missing)
@@ -60,7 +66,9 @@ def main(
             file=sys.stderr,
         )
         return 2
-    settings = Settings(options.backends, options.threads, options.quick)
+    backends = tuple(b for b in options.backends if options.inductor or b != "inductor")
+    filters = options.only, options.types, options.shapes
+    settings = Settings(backends, options.threads, options.quick, *filters)
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
             print(f"{backend} is left out: {reason}.", file=sys.stderr)
@@ -126,7 +134,32 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
     )
+    few = parser.add_argument_group("operators only")
+    few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
+    few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
+    few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")
+    few.add_argument(
+        "--no-inductor", dest="inductor", action="store_false", help="as --quick does: no Inductor"
+    )
     return parser
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def _types(text: str) -> tuple[str, ...]:
+    known = [t.name for t in DTYPES]
+    if unknown := [t for t in _words(text) if t not in known]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: expected some of {', '.join(known)}")
+    return _words(text)
+
+
+def _shapes(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        return tuple((int(r), int(c)) for r, c in (part.split("x") for part in _words(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected shapes as 48x40") from None
 
 
 def _benchmark(text: str) -> str:

@@ -53,6 +53,13 @@ TENSOR_OPS = {
     for operation, least_small in (("rms_norm", 8), ("silu", 5), ("gelu", 4), ("softmax", 4))
 }
 TENSOR_OPS_TORCH = Goal("the worst operation, torch eager over tensor_ops", 1.0, least=True)
+OPERATORS = {
+    "eager": Goal("operators, eager over gint, geomean", 1.3, least=True),
+    "inductor": Goal("operators, Inductor over gint, geomean", 1.3, least=True),
+}
+OPERATORS_WORST = Goal(
+    "operators, the better of eager and Inductor over gint, worst", 0.9, least=True
+)
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
 QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
 QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)

@@ -14,11 +14,21 @@ SUBJECT = "gint"
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a run; `threads` is 0 for torch's own choice."""
+    """The options of a run; `threads` is 0 for torch's own choice.
+
+    For `operators` alone are `only` (parts of names), `types` and `shapes`; empty for all.
+    """
 
     backends: tuple[str, ...] = NAMES
     threads: int = 0
     quick: bool = False
+    only: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    shapes: tuple[tuple[int, int], ...] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether a row of this name was asked for."""
+        return not self.only or any(part in name for part in self.only)
 
     def usable(self, among: Sequence[str] = NAMES) -> tuple[str, ...]:
         """Return the backends asked for, in the order of `among`, that can run here."""

@@ -18,7 +18,15 @@ pytestmark = pytest.mark.checkout
 
 @pytest.mark.parametrize(
     "argv",
-    [["nope"], ["--backends", "nope"], ["--threads", "-1"], ["--threads", "two"], ["--json"]],
+    [
+        ["nope"],
+        ["--backends", "nope"],
+        ["--threads", "-1"],
+        ["--threads", "two"],
+        ["--json"],
+        ["operators", "--types", "f31"],
+        ["operators", "--shapes", "48"],
+    ],
 )
 def test_wrong_arguments_exit_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -57,6 +65,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_all_is_every_benchmark_once(ran: list[str]) -> None:
     assert main([]) == 0
+    assert ran == [name for name in command.BENCHMARKS if name not in command.BY_NAME]
+    ran.clear()
+    assert main(["all", *command.BY_NAME]) == 0
     assert ran == list(command.BENCHMARKS)
 
 

@@ -3,6 +3,7 @@ and nowhere else, the native module is built, and every backend runs, weighs and
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -81,6 +82,16 @@ def test_made_up_opcodes_run_on_every_backend(copy):
     # (The CUDA backend is built apart; without its binaries it is not usable in the copy.)
     wanted = {name for name in ("python", "cpp", "opencl") if backends.probe(name).usable}
     assert wanted <= set(compared)
+
+
+def test_made_up_opcodes_are_measured(copy):
+    pytest.importorskip("torch")
+    only = "--only=sub_square,gauss,lowest", "--shapes=7x5", "--quick", "--json=rows.json"
+    command = sys.executable, "-m", "benchmarks", "operators", *only
+    run(copy, *command, PYTHONPATH=os.pathsep.join((str(copy / "src"), str(ROOT))))
+    rows = json.loads((copy / "rows.json").read_text())["results"]["operators"]["rows"]
+    assert {row["name"].split(".")[0] for row in rows} == {"sub_square", "gauss", "lowest"}
+    assert all(row["medians_s"]["gint"] > 0 for row in rows)
 
 
 def test_made_up_opcodes_are_weighed_and_chained(copy):

@@ -54,11 +54,12 @@ class Reduction:
 
     def position(self) -> Value:
         """The row-major position within the reduced dimensions, i64."""
-        b, position = self.c.builder, self.c.builder.const(0, "i64")
+        b, position = self.c.builder, None
         for d in self.dims:
             for axis in self.map[d].axes:
-                position = position * b.extent(axis) + b.index(axis)
-        return position
+                step = b.index(axis)
+                position = step if position is None else position * b.extent(axis) + step
+        return b.const(0, "i64") if position is None else position
 
 
 def _dims(arg: object, rank: int) -> list[int]:

@@ -1,0 +1,143 @@
+"""Every opcode and every ATen operator the conductor knows, each alone through `torch.compile`.
+
+Backends take turns in one process; medians of rounds. Results are compared with eager's before
+they are timed. What is measured comes from the tables (operators_list.py), so an opcode that is
+new is measured without being named. An opcode no operator says is beside NumPy's interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks.operators_list import TORCH, Case, cases, without_arguments
+from benchmarks.operators_report import NUMPY, Row, report_of
+from benchmarks.report import Report
+from benchmarks.settings import SUBJECT, Settings, threads_in_effect
+from gint.measuring.backends import compile_for
+from gint.measuring.clock import Call, Effort, take_turns
+from gint.measuring.progress import progress
+
+SHAPES: tuple[tuple[int, int], ...] = ((48, 40), (300, 1000), (2048, 1024))
+BACKENDS = ("eager", SUBJECT, "inductor")
+FULL = Effort(rounds=11, batch_s=1e-3, budget_s=0.2)
+QUICK = Effort(rounds=5, batch_s=3e-4, budget_s=0.03)
+#: Against eager, relative and absolute: many of them are of sums in another order.
+_TOLERANCES = {
+    torch.float64: 1e-8, torch.float32: 2e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2,
+    torch.complex64: 2e-3,
+}  # fmt: skip
+_UNSET = ("empty", "new_empty")
+
+
+def run(settings: Settings) -> Report:
+    """Measure the rows asked for at each shape and number of threads, and report."""
+    effort = QUICK if settings.quick else FULL
+    chosen = [c for c in cases(types=settings.types) if settings.wants(c.name)]
+    shapes = settings.shapes or (SHAPES[-1:] if settings.quick else SHAPES)
+    most = threads_in_effect()
+    threads = (most,) if settings.threads or settings.quick else tuple(dict.fromkeys((1, most)))
+    backends = settings.usable(BACKENDS[:2] if settings.quick else BACKENDS)
+    rows = []
+    with progress("operators", len(chosen) * len(shapes) * len(threads)) as step:
+        for count in threads:
+            torch.set_num_threads(count)
+            for shape in shapes:
+                for case in chosen:
+                    step(f"{case.name}, {shape[0]}x{shape[1]}, threads: {count}")
+                    rows.append(measure(case, shape, count, backends, effort))
+    return report_of(rows, [] if settings.only else without_arguments())
+
+
+def measure(
+    case: Case, shape: tuple[int, int], threads: int, backends: tuple[str, ...], effort: Effort
+) -> Row:
+    """One row. What does not compile, or is not eager's result, becomes the row's error."""
+    row = Row(case.name, case.group, shape, threads)
+    try:
+        row.text, calls, row.made = contenders_of(case, shape, backends)
+        compare(case, calls)
+        row.samples_s = take_turns(calls, effort)
+    except Exception as error:  # hours of other rows are not thrown away for this one
+        row.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return row
+
+
+def contenders_of(
+    case: Case, shape: tuple[int, int], backends: tuple[str, ...]
+) -> tuple[str, dict[str, Call], str]:
+    """The call as text, a call per contender, and what gint makes of it."""
+    if case.program is not None:
+        return _program_contenders(case, shape)
+    torch._dynamo.reset()
+    said = case.call(shape)
+    tensors = tuple(said.tensors.values())
+    calls = {b: partial(compile_for(said.function(), b), *tensors) for b in backends}
+    return said.text, calls, _made_by(calls[SUBJECT]) if SUBJECT in calls else ""
+
+
+def _made_by(call: Call) -> str:
+    """What became of the operator at its first call: programs, an extern, or eager."""
+    from gint.conductor.records import statistics
+
+    known = {id(record) for record in statistics()}
+    call()
+    records = [r for r in statistics() if id(r) not in known]
+    programs = sum(r.programs for r in records)
+    parts = [f"{programs} program{'s' * (programs != 1)}"] if programs else []
+    parts += ["extern"] if any(r.externs for r in records) else []
+    parts += ["eager"] if any(r.fallbacks for r in records) else []
+    return " + ".join(parts) or "nothing"
+
+
+def _program_contenders(case: Case, shape: tuple[int, int]) -> tuple[str, dict[str, Call], str]:
+    from gint.host.executor import load
+    from gint.host.selection import select
+
+    assert case.program is not None
+    named: dict[str, Any] = {p.name: 3 for p in case.program.program.params}
+    for slot in case.program.program.slots:
+        if slot.access.reads:
+            named[slot.name] = _filled(shape, TORCH[slot.dtype.name])
+    extents = dict(zip(("rows", "cols"), shape, strict=True))
+    calls: dict[str, Call] = {
+        SUBJECT: partial(load(case.program, select().name), extents=extents, **named),
+        NUMPY: partial(load(case.program, "python"), extents=extents, **named),
+    }
+    return f"the opcode alone, {case.program.program.name}", calls, "1 program"
+
+
+def _filled(shape: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:
+    if dtype.is_floating_point:
+        return torch.randn(shape).to(dtype)
+    return torch.randint(*((0, 2) if dtype is torch.bool else (1, 7)), shape).to(dtype)
+
+
+def compare(case: Case, calls: Mapping[str, Callable[[], Any]]) -> None:
+    """Raises AssertionError where a contender's result is not that of eager, or of NumPy."""
+    reference = next((calls[c] for c in ("eager", NUMPY) if c in calls), None)
+    expected = _tensors(reference()) if reference else []
+    for call in calls.values() if reference else ():
+        got = _tensors(call())
+        assert [(t.shape, t.dtype) for t in got] == [(t.shape, t.dtype) for t in expected]
+        for a, b in zip(got, expected, strict=True):
+            if not _is_chance(case.target):
+                close = _TOLERANCES.get(a.dtype, 0.0)
+                torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True)
+
+
+def _is_chance(target: Any) -> bool:
+    """Whether an operator's result is drawn, or is whatever was in its memory."""
+    if target is None:
+        return False
+    name = target._schema.name.split("::")[1]
+    return torch.Tag.nondeterministic_seeded in target.tags or name.startswith(_UNSET)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, (tuple, list)):
+        return [t for item in value for t in _tensors(item)]
+    return [] if value is None else [torch.as_tensor(value)]

@@ -1,0 +1,132 @@
+"""Tables of the operators: worst first, geometric means, and what became of each operator."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from benchmarks import goals
+from benchmarks.report import Report, Table, divide, micros, ratio
+from benchmarks.settings import SUBJECT
+from gint.measuring.clock import Samples, geomean, median
+
+NUMPY = "NumPy"
+#: Rows of a table; the JSON has all of them.
+SHOWN = 40
+_FLOOR = 0.9
+
+
+@dataclass
+class Row:
+    """One operator at one shape and number of threads; `made` is what gint makes of it."""
+
+    name: str
+    group: str
+    shape: tuple[int, int]
+    threads: int
+    text: str = ""
+    made: str = ""
+    error: str = ""
+    samples_s: Samples = field(default_factory=dict)
+
+    def median_s(self, contender: str) -> float:
+        """Median seconds per call, NaN where it was not measured."""
+        return median(self.samples_s.get(contender, ()))
+
+    def over_gint(self, contender: str) -> float:
+        """A contender's time over gint's."""
+        return divide(self.median_s(contender), self.median_s(SUBJECT))
+
+    @property
+    def worst(self) -> float:
+        """The better of eager and Inductor over gint; NumPy's where there is neither."""
+        found = _measured(self.over_gint(c) for c in ("eager", "inductor"))
+        return min(found, default=self.over_gint(NUMPY))
+
+
+def report_of(rows: Sequence[Row], unknown: Sequence[str] = ()) -> Report:
+    """A table per shape and number of threads, worst first, the means, and the counts."""
+    ordered = sorted(rows, key=_place)
+    groups = {place: list(found) for place, found in groupby(ordered, key=_place)}
+    tables = [_table(place, found) for place, found in groups.items()]
+    tables.append(_means_table(groups))
+    data = {
+        "rows": [_data(row) for row in sorted(rows, key=lambda r: (_place(r), _rank(r)))],
+        "without_arguments": list(unknown),
+    }
+    return Report("operators", tuple(tables), data, _notes(rows, unknown))
+
+
+def _place(row: Row) -> tuple[int, tuple[int, int]]:
+    return row.threads, row.shape
+
+
+def _rank(row: Row) -> float:
+    """Worst first, what failed before that, what was not compared with anything last."""
+    return -math.inf if row.error else math.inf if math.isnan(row.worst) else row.worst
+
+
+def _table(place: tuple[int, tuple[int, int]], rows: Sequence[Row]) -> Table:
+    threads, (height, width) = place
+    headers = ["", "eager", "Inductor", NUMPY, SUBJECT, "eager / gint", "Ind. / gint", "made"]
+    cells = []
+    for row in sorted(rows, key=_rank)[:SHOWN]:
+        times = (micros(row.median_s(c)) for c in ("eager", "inductor", NUMPY, SUBJECT))
+        ratios = (ratio(row.over_gint(c)) for c in ("eager", "inductor"))
+        cells.append([row.name, *times, *ratios, "FAILED" if row.error else row.made])
+    title = f"{height}x{width}, threads: {threads}, microseconds (median), worst first"
+    if len(rows) > SHOWN:
+        title += f"; {SHOWN} of {len(rows)}, all are in the JSON"
+    return Table(title, headers, cells)
+
+
+def _means_table(groups: dict[tuple[int, tuple[int, int]], list[Row]]) -> Table:
+    headers = ["", "rows", "eager / gint", "Ind. / gint", f"below {_FLOOR} of the better"]
+    cells = []
+    for (threads, (height, width)), rows in groups.items():
+        means = (ratio(mean_over(rows, c)) for c in ("eager", "inductor"))
+        below = sum(row.worst < _FLOOR for row in rows)
+        title = f"{height}x{width}, threads: {threads}"
+        cells.append([title, str(len(rows)), *means, str(below)])
+    return Table("geometric means", headers, cells)
+
+
+def mean_over(rows: Iterable[Row], contender: str) -> float:
+    """The geometric mean of a contender's time over gint's."""
+    return geomean(_measured(row.over_gint(contender) for row in rows))
+
+
+def _notes(rows: Sequence[Row], unknown: Sequence[str]) -> tuple[str, ...]:
+    errors = dict.fromkeys(f"{row.name} failed: {row.error}" for row in rows if row.error)
+    left = [f"Without arguments, not measured: {', '.join(unknown)}."] if unknown else []
+    return (
+        *(goal.verdict(mean_over(rows, c)) for c, goal in goals.OPERATORS.items()),
+        goals.OPERATORS_WORST.verdict(min(_measured(r.worst for r in rows), default=math.nan)),
+        *(_count(rows, group) for group in ("opcode", "lowered", "decomposed", "extern")),
+        *left,
+        *errors,
+    )
+
+
+def _count(rows: Sequence[Row], group: str) -> str:
+    """How many of a group's operators became what."""
+    made = {row.name: row.made for row in rows if row.group == group and not row.error}
+    counted = Counter(made.values()).most_common()
+    return f"{group}: {len(made)}: " + ", ".join(f"{n} {what}" for what, n in counted)
+
+
+def _data(row: Row) -> dict[str, Any]:
+    medians: Callable[[str], float] = row.median_s
+    return {
+        "name": row.name, "group": row.group, "shape": row.shape, "threads": row.threads,
+        "call": row.text, "made": row.made, "error": row.error, "samples_s": row.samples_s,
+        "medians_s": {c: medians(c) for c in row.samples_s}, "worst": row.worst,
+    }  # fmt: skip
+
+
+def _measured(values: Iterable[float]) -> list[float]:
+    return [v for v in values if not math.isnan(v)]

@@ -1,0 +1,100 @@
+"""The operators: every opcode in every type is among them, and all of them are right."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks import operators
+from benchmarks.operators_list import Case, cases, opcode_cases, without_arguments
+from benchmarks.operators_report import Row, report_of
+from benchmarks.settings import Settings
+from gint.isa import OPCODES, opcode, opcodes
+from gint.isa.opcodes import Form
+from gint.program import verifier
+
+pytestmark = [pytest.mark.checkout, pytest.mark.torch]
+SHAPE = (20, 24)
+PARTS = 12
+#: Devices, recurrent cells, checks and sums of batch statistics that need more than tensors.
+UNKNOWN = ("attention", "lstm", "gru", "rnn", "assert", "sym_", "batch_norm", "backward", "copy_",
+           "nll_loss2d")  # fmt: skip
+
+found = cache(cases)
+
+
+def test_every_opcode_is_there_in_every_type() -> None:
+    names = {case.name for case in found()}
+    for op in OPCODES:
+        for t in op.types:
+            row = f" -> {t}" if op.form is Form.CAST else f"{op.name}.{t}"
+            assert any(row in name for name in names), f"{op.name} in {t}"
+
+
+def test_rows_have_names_of_their_own() -> None:
+    names = [case.name for case in found()]
+    assert len(set(names)) == len(names)
+
+
+def test_a_made_up_opcode_is_there_without_being_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = replace(opcode("neg"), name="gauss", code=len(OPCODES))
+    monkeypatch.setitem(opcodes._BY_NAME, "gauss", made_up)
+    monkeypatch.setattr(verifier, "OPCODES", (*OPCODES, made_up))
+    names = [case.name for case in opcode_cases((*OPCODES, made_up))]
+    assert names[-len(made_up.types) :] == [f"gauss.{t}" for t in made_up.types]
+
+
+@pytest.mark.cpp
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_row_is_right(part: int) -> None:
+    wrong = [error for case in found()[part::PARTS] if (error := error_of(case))]
+    assert not wrong, "\n".join(wrong)
+
+
+def error_of(case: Case) -> str:
+    """What is wrong with a row, or nothing."""
+    try:
+        operators.compare(case, operators.contenders_of(case, SHAPE, ("eager", "gint"))[1])
+    except Exception as error:
+        return f"{case.name}: {type(error).__name__}: {error}"
+    return ""
+
+
+def test_few_operators_are_without_arguments() -> None:
+    assert all(any(word in name for word in UNKNOWN) for name in without_arguments())
+
+
+@pytest.mark.cpp
+def test_run_measures_what_was_asked_for() -> None:
+    settings = Settings(("eager", "gint"), 1, True, ("hypot", "copysign"), ("f64",), ((7, 5),))
+    report = operators.run(settings)
+    rows = report.data["rows"]
+    assert {row["name"] for row in rows} == {"hypot.f64", "copysign.f64"}
+    assert all(row["shape"] == (7, 5) and row["medians_s"]["gint"] > 0 for row in rows)
+
+
+def row(name: str, **medians: float) -> Row:
+    samples = {contender: [value] for contender, value in medians.items()}
+    return Row(name, "lowered", (2, 3), 2, made="1 program", samples_s=samples)
+
+
+def test_report_has_the_worst_first() -> None:
+    rows = [row("a", eager=3.0, inductor=2.0, gint=1.0), row("b", eager=1.0, gint=2.0)]
+    report = report_of([*rows, Row("c", "extern", (2, 3), 2, error="ValueError: x")])
+    assert [cells[0] for cells in report.tables[0].rows] == ["c", "b", "a"]
+    assert report.data["rows"][1]["worst"] == 0.5
+    assert report.tables[-1].rows[0][1:] == ["3", "1.22", "2.00", "1"]
+    assert "lowered: 2: 2 1 program" in report.notes
+    assert report.notes[-1] == "c failed: ValueError: x"
+
+
+def test_what_is_compared_with_nothing_is_last() -> None:
+    alone = row("alone", gint=1.0)
+    assert math.isnan(alone.worst)
+    report = report_of([alone, row("b", eager=9.0, gint=1.0)])
+    assert [cells[0] for cells in report.tables[0].rows] == ["b", "alone"]
