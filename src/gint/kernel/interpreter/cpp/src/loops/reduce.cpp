@@ -179,7 +179,10 @@ template <class F> struct RowFold {
     static void add(size_t n, void *lanes, const void *source) {
         auto *lane = static_cast<T *>(lanes);
         auto *s = static_cast<const T *>(source);
-        for (size_t i = 0; i < n; i++) lane[i % LANES] = F::apply(lane[i % LANES], s[i]);
+        size_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], s[i + l]);
+        for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
     }
     static void end(void *d, void *lanes) {
         constexpr int REGISTERS = FOLD_BYTES / REGISTER;
