@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "layout/positions.h"
+
 namespace gint {
 
 namespace {
@@ -23,7 +25,7 @@ int64_t even_piece(int64_t extent, int64_t largest) {
 
 class LayoutMaker {
   public:
-    LayoutMaker(const Program &program, const Binding &binding) : p(program) {
+    LayoutMaker(const Program &program, const Binding &b) : p(program), binding(b) {
         layout.strides.assign(p.slots.size(), {});
         std::vector<std::array<int64_t, MAX_AXES>> by_axis(p.slots.size());
         for (size_t n = 0; n < p.slots.size(); n++) {
@@ -48,6 +50,7 @@ class LayoutMaker {
 
   private:
     const Program &p;
+    const Binding &binding;
     Layout layout;
     std::vector<std::array<int64_t, MAX_AXES>> strides; // by axis of the program
     std::vector<int64_t> extents;                       // likewise
@@ -231,7 +234,8 @@ class LayoutMaker {
                 const Instruction &in = p.code[i];
                 const bool plain =
                     in.op == GI_OP_LOAD && !is_storage_only(in.type) && in.type != GI_bool;
-                if (!plain && (!is_reduction(in.op) || is_index_reduction(in.op))) return false;
+                if (is_index_reduction(in.op) && !linear_index(p, binding, in.b)) return false;
+                if (!plain && !is_reduction(in.op) && !linear_index(p, binding, in.d)) return false;
             }
         }
         return true;

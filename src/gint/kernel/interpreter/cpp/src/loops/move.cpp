@@ -214,6 +214,7 @@ static const LoopTable *fill_table() {
     fill_casts(t);
     fill_chains(t);
     fill_reductions(t);
+    fill_index_reductions(t);
     fill_moves(t);
     return &t;
 }

@@ -298,7 +298,7 @@ void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Ca
         const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
         chain.fold->squares(n, result, place[chain.start], shift);
     } else if (n * type_size(chain.type) < FOLD_BYTES) {
-        acc.fold.rows(1, n, result, run_apart(chain, 0, n, n));
+        acc.fold.rows(1, n, result, run_apart(chain, 0, n, n), 0);
     } else {
         alignas(64) char lanes[FOLD_BYTES];
         // What does not fill a block starts at the first lane: a block may be less than all lanes.

@@ -71,6 +71,9 @@ class Worker {
     char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
     void run_rest_of(const Chain &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
+    void reduce_index(const Accumulator &acc, size_t kept, size_t folded, const Step &step,
+                      bool fresh);
+    Indices indices_of(const Accumulator &acc) const;
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);
     const char *total(const Accumulator &acc, const Carry &carry, const int64_t **indices);

@@ -33,7 +33,7 @@ Grids::Grids(const Layout &l) {
 Inputs::Inputs(const Program &p, const Binding &b, const std::vector<uint16_t> &g,
                const LoopTable &l)
     : program(p), binding(b), groups(g), loops(l), layout(make_layout(p, b)), grids(layout),
-      facts(analyse(p, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
+      facts(analyse(p, b, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
 
 int64_t Inputs::elements(uint8_t shape) const {
     return (shape & ROWS ? layout.rows : 1) * (shape & COLS ? layout.cols : 1);

@@ -43,7 +43,9 @@ bool Liveness::is_only_folded(uint16_t r) const {
         const uint16_t reads[] = {in.a, in.b, in.c};
         for (int o = 0; o < operand_count(in); o++) {
             if (reads[o] != r) continue;
-            if (!is_reduction(in.op) || is_index_reduction(in.op)) return false;
+            if (!is_reduction(in.op)) return false;
+            if (is_index_reduction(in.op) && !inputs.facts.indices.count(subject->first + i))
+                return false;
             folded = true;
         }
     }
