@@ -9,10 +9,11 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t L1_BYTES = 24 * 1024; // of the 32 KiB there are
-constexpr int64_t LONG_LINE = 256;      // from here on a tile is one line: rows cost nothing
-constexpr int64_t TRANSPOSE_SIDE = 64;  // long enough lines on both sides for TLB and memory
-constexpr int64_t LINES_TOGETHER = 16;  // folded column by column before partial results are
+constexpr int64_t L1_BYTES = 24 * 1024;  // of the 32 KiB there are
+constexpr int64_t LONG_LINE = 256;       // from here on a tile is one line: rows cost nothing
+constexpr int64_t TRANSPOSE_SIDE = 64;   // long enough lines on both sides for TLB and memory
+constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
+constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -156,6 +157,8 @@ class LayoutMaker {
             choose_rows(elements);
         else if (!layout.reduced[b] && p.has_reduction)
             choose_columns();
+        else if (layout.reduced[b] && layout.cols == layout.extent[b] && folds_what_it_loads())
+            take_rows_together();
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
@@ -239,6 +242,21 @@ class LayoutMaker {
             }
         }
         return true;
+    }
+
+    // Whole rows that are folded where they lie: many at a time, but so that there are enough tiles
+    // for all threads.
+    void take_rows_together() {
+        int inner = -1;
+        for (int a = 0; a < layout.rank; a++) {
+            if (layout.reduced[a] && a != layout.axis_b) return;
+            if (!layout.reduced[a]) inner = a;
+        }
+        if (inner < 0) return;
+        const int64_t most = std::min(ROWS_ELEMENTS / layout.cols, layout.extent[inner] / 16);
+        if (most < 2) return;
+        layout.axis_a = inner;
+        layout.rows = even_piece_rows(layout.extent[inner], most);
     }
 
     void take_lines_together() {

@@ -32,8 +32,8 @@ void Liveness::enter(const Section &section) {
 
 bool Liveness::is_only_folded(uint16_t r) const {
     const Layout &l = inputs.layout;
-    if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 || !l.reduced[l.axis_a] ||
-        l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
+    if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 ||
+        l.reduced[l.axis_a] == l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
         return false;
     bool folded = false, unit = false;
     for (uint32_t i = 0; i < subject->count; i++) {
