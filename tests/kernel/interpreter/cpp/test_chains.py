@@ -112,6 +112,30 @@ def digest() -> str:
     return seen.hexdigest()
 
 
+@pytest.mark.parametrize("cols", [2501, 2560, 200])
+def test_rows_that_go_past_the_caches_wherever_they_begin(cols):
+    b = Builder("rows")
+    i, j = b.parallel("i"), b.parallel("j")
+    x, r, w = b.input("x", "f32", i, j), b.input("r", "f32", i), b.input("w", "f32", j)
+    b.output("y", "f32", (i, j), (x * r + w) * x)
+    x = np.random.default_rng(0).standard_normal(((26 << 20) // (4 * cols), cols), np.float32)
+    r, w = x[:, 1].copy(), x[1].copy()
+    (y,) = load(b.build(), "cpp")(x=x, r=r, w=w)
+    np.testing.assert_array_equal(y, (x * r[:, None] + w) * x)
+
+
+@pytest.mark.parametrize("length", [100, 129, 255, 1000])
+def test_a_chain_over_its_own_operand(length):
+    b = Builder("in_place")
+    i = b.parallel("i")
+    x, w = b.inout("x", "f32", i), b.input("w", "f32", i)
+    b.store("x", (x * w + 1.5) * w)
+    x, w = np.random.default_rng(0).standard_normal((2, length)).astype(np.float32)
+    expected = (x * w + 1.5) * w
+    load(b.build(), "cpp")(x=x, w=w)
+    np.testing.assert_array_equal(x, expected)
+
+
 def test_every_instruction_set_gives_the_same_bits():
     from gint.native.loader import load_native
 

@@ -133,14 +133,27 @@ CASE(outputs_that_something_reads_stay_in_the_caches) {
     check(!in_place.schedule({0, 0})->streams);
 }
 
-CASE(the_next_block_of_a_large_input_is_asked_for) {
-    Pass s(GI_f32, 3000, 5000, {5000, 1}, {5000, 1});
-    const auto made = s.schedule();
+CASE(the_next_blocks_of_several_large_inputs_are_asked_for) {
+    const auto sum = [](int64_t rows) {
+        Sketch s;
+        const uint8_t i = s.axis(rows), j = s.axis(5000);
+        const uint16_t x = s.slot(GI_f32, {i, j}), z = s.slot(GI_f32, {i, j});
+        const uint16_t y = s.slot(GI_f32, {i, j});
+        s.section(SectionKind::MAP);
+        const uint16_t a = s.load(x), b = s.load(z);
+        s.store(y, s.emit(GI_OP_ADD, GI_f32, {a, b}));
+        return s.schedule();
+    };
+    const auto made = sum(3000);
     const SectionSchedule &section = made->sections[0];
-    check(section.prefetches.size() == 1 && is_slot(*made, section.prefetches[0].place, s.x));
+    check(section.prefetches.size() == 2 && is_slot(*made, section.prefetches[0].place, 0));
     check(section.prefetches[0].distance == made->layout.cols * 4 && section.pauses >= 1);
-    Pass smaller(GI_f32, 300, 5000, {5000, 1}, {5000, 1});
-    check(smaller.schedule()->sections[0].prefetches.empty());
+    check(sum(300)->sections[0].prefetches.empty());
+}
+
+CASE(a_single_pass_over_one_input_asks_for_nothing) {
+    Pass s(GI_f32, 3000, 5000, {5000, 1}, {5000, 1});
+    check(s.schedule()->sections[0].prefetches.empty());
 }
 
 } // namespace gint

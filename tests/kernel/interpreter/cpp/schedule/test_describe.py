@@ -190,26 +190,32 @@ map, per tile
     )
 
 
-def test_columns_folded_in_groups_of_tiles():
+def test_columns_folded_in_tiles_of_lines():
     assert (
         columns()
         == """\
 axis  extent  kind      of    strides:    x  y
    0     300  parallel  cols              1  1
    1    1000  reduced   rows            300  0
-tile   1 x 300 along axis 0
-grid   1 block of 1000 tiles; threads may share a block, 64 tiles at a time
-frame  37760 bytes a worker
-work   4201500
+tile   16 x 300 along axes 1 and 0
+grid   1 block of 63 tiles; threads may share a block, 4 tiles at a time
+frame  35264 bytes a worker
+work   3600900
 reduce, per tile
-  frame+0 folds columns, 16 tiles at a time
-  IOTA    1x1                frame+35264  <- position along axis 1
-  FILL    1x300              frame+35328  <- frame+35264
-  REDUCE  1x300  argmax.f32  frame+0      <- s[x], frame+35328
+  frame+0 folds columns, 1 tile at a time
+  REDUCE  16x300  argmax.f32  frame+0  <- s[x], where it lies
 scalar, per block
-  COPY    1x300              s[y]         <- frame+0
+  COPY    1x300               s[y]     <- frame+0
 """
     )
+
+
+def test_indices_that_are_computed():
+    computed = "index(rows)\n  bitwise_xor.i64 r[3] <- r[1] ^ r[1]\n"
+    program = COLUMNS.replace("index(rows)\n", computed).replace("(r[0], r[1])", "(r[0], r[3])")
+    text = described(program, x=floats(1000, 300))
+    assert "folds columns, 16 tiles at a time" in text
+    assert "FILL    1x300" in text
 
 
 def test_a_row_that_is_kept_for_later_sections():
@@ -218,10 +224,19 @@ def test_a_row_that_is_kept_for_later_sections():
     assert "s[y]      <- kept+" in text
 
 
-def test_outputs_past_the_caches_and_inputs_asked_for_ahead():
+def test_outputs_past_the_caches():
     text = described(TWICE, x=floats(1 << 23))
     assert "CHAIN  1x4096  add_self  s[y]  <- s[x], past the caches" in text
-    assert "asks ahead for s[x], 16384 bytes on" in text
+    assert "asks ahead" not in text  # one stream, which the CPU itself asks for
+
+
+def test_inputs_asked_for_ahead():
+    once_more = TWICE.replace("slot y", "slot z f32 in (n)\nslot y").replace(
+        "  add.f32 r[1] <- r[0] + r[0]", "  load.f32 r[2] <- s[z]\n  add.f32 r[1] <- r[0] + r[2]"
+    )
+    large, small = floats(1 << 23), floats(1 << 22)
+    assert "asks ahead for s[x], 16384 bytes on" in described(once_more, x=large, z=large)
+    assert "asks ahead" not in described(once_more, x=small, z=small)
 
 
 def test_a_single_point_and_none():

@@ -1,7 +1,8 @@
 #include "layout/analysis.h"
 
 #include <array>
-#include <map>
+
+#include "layout/positions.h"
 
 namespace gint {
 
@@ -12,8 +13,9 @@ constexpr int64_t KEPT_BYTES = 256 * 1024; // per worker: what stays in the seco
 
 class Analyser {
   public:
-    Analyser(const Program &program, const Layout &l, const std::vector<uint16_t> &alias)
-        : p(program), layout(l), groups(alias), version(p.slots.size(), 0) {
+    Analyser(const Program &program, const Binding &b, const Layout &l,
+             const std::vector<uint16_t> &alias)
+        : p(program), binding(b), layout(l), groups(alias), version(p.slots.size(), 0) {
         out.values.resize(p.register_types.size());
         out.home.assign(p.register_types.size(), -1);
         out.roles.resize(p.code.size());
@@ -32,6 +34,7 @@ class Analyser {
 
   private:
     const Program &p;
+    const Binding &binding;
     const Layout &layout;
     const std::vector<uint16_t> &groups;
     std::vector<uint32_t> version; // per group of slots, raised by every store
@@ -105,13 +108,42 @@ class Analyser {
             role.needed = true;
             if (section.kind != SectionKind::SCALAR && keep(at, section)) continue;
             const uint16_t reads[] = {i.a, i.b, i.c};
-            for (int o = 0; o < operand_count(i); o++) need(reads[o], section);
+            const int computed_ones = finds_indices(at) ? 1 : operand_count(i);
+            for (int o = 0; o < computed_ones; o++) need(reads[o], section);
         }
         for (uint32_t k = 0; k < section.count; k++) {
             const uint32_t at = section.first + k;
             if (section.kind == SectionKind::REDUCE && out.roles[at].needed)
                 computed.try_emplace(out.roles[at].number, at);
         }
+    }
+
+    bool finds_indices(uint32_t at) {
+        const Instruction &i = p.code[at];
+        if (!is_index_reduction(i.op)) return false;
+        const std::optional<LinearIndex> index = linear_index(p, binding, i.b);
+        if (!index) return false;
+        TileIndices found{index->constant, {}};
+        Int128 largest = index->constant < 0 ? -Int128(index->constant) : index->constant;
+        for (size_t a = 0; a < p.reduced.size(); a++) {
+            const int64_t step = index->per_axis[a];
+            if (!p.reduced[a] && step) return false;
+            if (layout.from_program[a] < 0) continue;
+            found.per_axis[layout.from_program[a]] = step;
+            largest += (step < 0 ? -Int128(step) : step) * Int128(binding.extents[a]);
+        }
+        if (largest > INT64_MAX || !increases(found)) return false;
+        out.indices.emplace(at, found);
+        return true;
+    }
+
+    // Along the elements of a tile that are folded together?
+    bool increases(const TileIndices &index) const {
+        const int a = layout.axis_a, b = layout.axis_b;
+        const bool along_a = a >= 0 && layout.reduced[a], along_b = b >= 0 && layout.reduced[b];
+        if (along_b && index.per_axis[b] <= 0) return false;
+        const Int128 line = along_b ? Int128(index.per_axis[b]) * layout.cols : 1;
+        return !along_a || index.per_axis[a] >= line;
     }
 
     void need(uint16_t reg, const Section &section) {
@@ -165,9 +197,9 @@ class Analyser {
 
 } // namespace
 
-Analysis analyse(const Program &program, const Layout &layout,
+Analysis analyse(const Program &program, const Binding &binding, const Layout &layout,
                  const std::vector<uint16_t> &groups) {
-    return Analyser(program, layout, groups).run();
+    return Analyser(program, binding, layout, groups).run();
 }
 
 bool is_packed(const Layout &layout, size_t slot, uint8_t shape) {

@@ -2,6 +2,8 @@
 // are the same in several sections and worth keeping, which are not needed at all.
 #pragma once
 
+#include <map>
+
 #include "layout/layout.h"
 
 namespace gint {
@@ -13,6 +15,13 @@ struct Value {             // of one register
     bool outlives = false; // read by a later section
 };
 
+// The indices of an argmax or argmin where they need not be computed: in every tile, in the order
+// in which its elements are folded, they increase.
+struct TileIndices {
+    int64_t constant;
+    int64_t per_axis[MAX_AXES]; // of the layout
+};
+
 struct Role { // of one instruction
     bool needed = false;
     bool writes_kept = false, reads_kept = false; // the worker's copy of a whole row
@@ -20,12 +29,14 @@ struct Role { // of one instruction
 };
 
 struct Analysis {
-    std::vector<Value> values; // per register
-    std::vector<Role> roles;   // per instruction
-    std::vector<int> home;     // per register: the section that defines it
+    std::vector<Value> values;               // per register
+    std::vector<Role> roles;                 // per instruction
+    std::vector<int> home;                   // per register: the section that defines it
+    std::map<uint32_t, TileIndices> indices; // of reductions, by instruction
 };
 
-Analysis analyse(const Program &program, const Layout &layout, const std::vector<uint16_t> &groups);
+Analysis analyse(const Program &program, const Binding &binding, const Layout &layout,
+                 const std::vector<uint16_t> &groups);
 
 // Does `slot` lie without gaps in a tile of this shape?
 bool is_packed(const Layout &layout, size_t slot, uint8_t shape);

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "layout/positions.h"
+
 namespace gint {
 
 namespace {
 
-constexpr int64_t L1_BYTES = 24 * 1024; // of the 32 KiB there are
-constexpr int64_t LONG_LINE = 256;      // from here on a tile is one line: rows cost nothing
-constexpr int64_t TRANSPOSE_SIDE = 64;  // long enough lines on both sides for TLB and memory
-constexpr int64_t LINES_TOGETHER = 16;  // folded column by column before partial results are
+constexpr int64_t L1_BYTES = 24 * 1024;  // of the 32 KiB there are
+constexpr int64_t LONG_LINE = 256;       // from here on a tile is one line: rows cost nothing
+constexpr int64_t TRANSPOSE_SIDE = 64;   // long enough lines on both sides for TLB and memory
+constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
+constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -23,7 +26,7 @@ int64_t even_piece(int64_t extent, int64_t largest) {
 
 class LayoutMaker {
   public:
-    LayoutMaker(const Program &program, const Binding &binding) : p(program) {
+    LayoutMaker(const Program &program, const Binding &b) : p(program), binding(b) {
         layout.strides.assign(p.slots.size(), {});
         std::vector<std::array<int64_t, MAX_AXES>> by_axis(p.slots.size());
         for (size_t n = 0; n < p.slots.size(); n++) {
@@ -48,6 +51,7 @@ class LayoutMaker {
 
   private:
     const Program &p;
+    const Binding &binding;
     Layout layout;
     std::vector<std::array<int64_t, MAX_AXES>> strides; // by axis of the program
     std::vector<int64_t> extents;                       // likewise
@@ -153,6 +157,8 @@ class LayoutMaker {
             choose_rows(elements);
         else if (!layout.reduced[b] && p.has_reduction)
             choose_columns();
+        else if (layout.reduced[b] && layout.cols == layout.extent[b] && folds_what_it_loads())
+            take_rows_together();
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
@@ -231,10 +237,26 @@ class LayoutMaker {
                 const Instruction &in = p.code[i];
                 const bool plain =
                     in.op == GI_OP_LOAD && !is_storage_only(in.type) && in.type != GI_bool;
-                if (!plain && (!is_reduction(in.op) || is_index_reduction(in.op))) return false;
+                if (is_index_reduction(in.op) && !linear_index(p, binding, in.b)) return false;
+                if (!plain && !is_reduction(in.op) && !linear_index(p, binding, in.d)) return false;
             }
         }
         return true;
+    }
+
+    // Whole rows that are folded where they lie: many at a time, but so that there are enough tiles
+    // for all threads.
+    void take_rows_together() {
+        int inner = -1;
+        for (int a = 0; a < layout.rank; a++) {
+            if (layout.reduced[a] && a != layout.axis_b) return;
+            if (!layout.reduced[a]) inner = a;
+        }
+        if (inner < 0) return;
+        const int64_t most = std::min(ROWS_ELEMENTS / layout.cols, layout.extent[inner] / 16);
+        if (most < 2) return;
+        layout.axis_a = inner;
+        layout.rows = even_piece_rows(layout.extent[inner], most);
     }
 
     void take_lines_together() {

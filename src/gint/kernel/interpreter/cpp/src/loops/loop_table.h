@@ -28,8 +28,8 @@ using ScatterFn = GatherFn; // d is strided, s packed
 using TransposeFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
                              ptrdiff_t s_stride);
 
-// Folds packed rows: d[i] <- fold of s[i, 0..cols).
-using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
+// Folds rows, row_stride apart: d[i] <- fold of s[i, 0..cols).
+using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride);
 // Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
 // apart.
 using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
@@ -45,11 +45,22 @@ struct Reduction {
     FillFn neutral;
 };
 
-// The same for pairs of value and index (i64).
+// Indices that need not be computed: that of element j of what is folded is first + j / width *
+// per_line + j % width * per_element. They increase with j.
+struct Indices {
+    int64_t first, per_line, per_element;
+    size_t width;
+};
+
+// The same for pairs of value and index (i64); rows are packed, or row_stride apart.
 struct IndexReduction {
     void (*rows)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si);
     void (*cols)(size_t rows, size_t cols, void *d, int64_t *di, const void *s, const int64_t *si,
                  bool fresh);
+    void (*find_rows)(size_t rows, size_t cols, void *d, int64_t *di, const void *s,
+                      ptrdiff_t row_stride, const Indices &indices);
+    void (*find_cols)(size_t rows, size_t cols, void *d, int64_t *di, const void *s,
+                      ptrdiff_t row_stride, const Indices &indices, bool fresh);
     void (*merge)(size_t n, void *d, int64_t *di, const void *s, const int64_t *si);
     void (*neutral)(size_t n, void *d, int64_t *di);
 };

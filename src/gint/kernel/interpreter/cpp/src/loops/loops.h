@@ -13,6 +13,7 @@ void fill_pointwise(LoopTable &table);
 void fill_casts(LoopTable &table);
 void fill_chains(LoopTable &table);
 void fill_reductions(LoopTable &table);
+void fill_index_reductions(LoopTable &table);
 void fill_moves(LoopTable &table);
 const LoopTable *table();
 

@@ -28,6 +28,10 @@ template <class T> struct Square {
         x = low, y = high;
     }
 
+    template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
+        x = __builtin_shuffle(x, Row{T(SIDE - 1 - I)...});
+    }
+
     template <size_t S> static inline void round(Row *row) {
         for (size_t i = 0; i < SIDE; i++)
             if (!(i & S)) exchange<S>(row[i], row[i + S], std::make_index_sequence<SIDE>());
@@ -73,6 +77,20 @@ inline void copy_line(void *dv, const void *sv, size_t bytes) {
     if (i < bytes) memcpy(d + i, s + i, bytes - i);
 }
 
+// d[j] <- s[-j]
+template <class T> void reverse_line(T *d, const T *s, size_t n) {
+    constexpr size_t SIDE = Square<T>::SIDE;
+    using Row = typename Square<T>::Row;
+    size_t j = 0;
+    for (; j + SIDE <= n; j += SIDE) {
+        Row row;
+        memcpy(&row, s - j - (SIDE - 1), sizeof row);
+        Square<T>::reverse(row, std::make_index_sequence<SIDE>());
+        memcpy(d + j, &row, sizeof row);
+    }
+    for (; j < n; j++) d[j] = *(s - ptrdiff_t(j));
+}
+
 template <class T>
 void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
     auto *d = static_cast<T *>(dv);
@@ -81,6 +99,8 @@ void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, pt
     for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
         if (sb == 1)
             copy_line(d, s, cols * sizeof(T));
+        else if (sb == -1)
+            reverse_line(d, s, cols);
         else
             for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
     }
@@ -94,6 +114,8 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     for (size_t i = 0; i < rows; i++, d += da, s += cols) {
         if (db == 1)
             copy_line(d, s, cols * sizeof(T));
+        else if (db == -1)
+            reverse_line(d - ptrdiff_t(cols - 1), s + (cols - 1), cols);
         else
             for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
     }
@@ -214,6 +236,7 @@ static const LoopTable *fill_table() {
     fill_casts(t);
     fill_chains(t);
     fill_reductions(t);
+    fill_index_reductions(t);
     fill_moves(t);
     return &t;
 }

@@ -65,10 +65,15 @@ class Worker {
     void run_steps(const SectionSchedule &section);
     void run_chain(const Chain &chain, size_t n, char *d);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
-    void run_blocks_of(const Chain &chain, size_t blocks, ChainArgument end);
+    void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);
+    bool is_operand(const Chain &chain, const char *d) const;
+    const char *run_apart(const Chain &chain, size_t first, size_t last, size_t n);
     char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
     void run_rest_of(const Chain &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);
+    void reduce_index(const Accumulator &acc, size_t kept, size_t folded, const Step &step,
+                      bool fresh);
+    Indices indices_of(const Accumulator &acc) const;
     void push(const Accumulator &acc, Carry &carry);
     void flush(const Accumulator &acc, Carry &carry);
     const char *total(const Accumulator &acc, const Carry &carry, const int64_t **indices);

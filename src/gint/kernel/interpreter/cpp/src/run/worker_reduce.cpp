@@ -27,23 +27,49 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
     const size_t kept = count[acc.shape];
     const size_t folded = count[acc.operand_shape] / kept;
     const bool one_tile = is_one_tile(), fresh = one_tile || carry.in_group == 0;
-    char *to = one_tile && !acc.has_index ? place[acc.result] : frame + acc.partial_at;
-    const char *from = place[step.a];
     if (acc.has_index) {
-        char *index = one_tile ? place[acc.result] : frame + acc.index_partial_at;
-        auto *to_index = reinterpret_cast<int64_t *>(index);
-        auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
-        if (acc.by_rows)
-            acc.fold_index.rows(kept, folded, to, to_index, from, from_index);
-        else
-            acc.fold_index.cols(folded, kept, to, to_index, from, from_index, fresh);
-    } else if (acc.by_rows) {
-        acc.fold.rows(kept, folded, to, from);
+        reduce_index(acc, kept, folded, step, fresh);
     } else {
-        const ptrdiff_t stride = step.row_stride ? step.row_stride : ptrdiff_t(kept);
-        acc.fold.cols(folded, kept, to, from, stride, fresh);
+        char *to = one_tile ? place[acc.result] : frame + acc.partial_at;
+        const ptrdiff_t packed = ptrdiff_t(acc.by_rows ? folded : kept);
+        const ptrdiff_t stride = step.row_stride ? step.row_stride : packed;
+        if (acc.by_rows)
+            acc.fold.rows(kept, folded, to, place[step.a], stride);
+        else
+            acc.fold.cols(folded, kept, to, place[step.a], stride, fresh);
     }
     if (!one_tile && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
+}
+
+void Worker::reduce_index(const Accumulator &acc, size_t kept, size_t folded, const Step &step,
+                          bool fresh) {
+    char *to = frame + acc.partial_at, *from = place[step.a];
+    char *index = is_one_tile() ? place[acc.result] : frame + acc.index_partial_at;
+    auto *to_index = reinterpret_cast<int64_t *>(index);
+    auto *from_index = reinterpret_cast<const int64_t *>(place[step.b]);
+    const ptrdiff_t packed = ptrdiff_t(acc.by_rows ? folded : kept);
+    const ptrdiff_t stride = step.row_stride ? step.row_stride : packed;
+    const IndexReduction &fold = acc.fold_index;
+    if (acc.finds_index && acc.by_rows)
+        fold.find_rows(kept, folded, to, to_index, from, stride, indices_of(acc));
+    else if (acc.finds_index)
+        fold.find_cols(folded, kept, to, to_index, from, stride, indices_of(acc), fresh);
+    else if (acc.by_rows)
+        fold.rows(kept, folded, to, to_index, from, from_index);
+    else
+        fold.cols(folded, kept, to, to_index, from, from_index, fresh);
+}
+
+// In the current tile.
+Indices Worker::indices_of(const Accumulator &acc) const {
+    const Layout &l = s.layout;
+    const auto along = [&](int axis) {
+        return axis >= 0 && l.reduced[axis] ? acc.indices.per_axis[axis] : 0;
+    };
+    Indices out{acc.indices.constant, along(l.axis_a), along(l.axis_b), 1};
+    for (int a = 0; a < l.rank; a++) out.first += acc.indices.per_axis[a] * position[a];
+    if (l.axis_b >= 0 && l.reduced[l.axis_b]) out.width = count[COLS];
+    return out;
 }
 
 void Worker::merge(const Accumulator &acc, int n, const char *values, const int64_t *indices) {

@@ -10,7 +10,12 @@ void Accumulators::begin_section(const Section &section) {
     if (section.kind != SectionKind::REDUCE) return;
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = inputs.program.code[section.first + i];
-        if (is_reduction(in.op)) add(in);
+        if (!is_reduction(in.op)) continue;
+        add(in);
+        const auto found = inputs.facts.indices.find(section.first + i);
+        if (found == inputs.facts.indices.end()) continue;
+        accumulators.back().finds_index = true;
+        accumulators.back().indices = found->second;
     }
 }
 
@@ -49,7 +54,8 @@ void Accumulators::reduce(const Instruction &in) {
     chains.close();
     const uint8_t shape = accumulators[number].operand_shape;
     const uint16_t a = registers.operand(in.a, shape);
-    const uint16_t b = is_index_reduction(in.op) ? registers.operand(in.b, shape) : a;
+    const bool indices = is_index_reduction(in.op) && !accumulators[number].finds_index;
+    const uint16_t b = indices ? registers.operand(in.b, shape) : a;
     Step &step =
         steps.add(Step::REDUCE, shape, type_size(compute_type(in.type)), 0, a, operation(in));
     step.b = b;

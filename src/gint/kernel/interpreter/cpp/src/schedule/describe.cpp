@@ -197,6 +197,7 @@ class Text {
             what = operation(step);
             to = place(section->accumulators[step.n].result);
             if (step.b != step.a) from += ", " + place(step.b);
+            if (section->accumulators[step.n].finds_index) from += ", where it lies";
             if (step.row_stride) from += ", lines " + std::to_string(step.row_stride) + " apart";
             break;
         default: // moves that have no more to say

@@ -4,8 +4,7 @@ namespace gint {
 
 namespace {
 
-constexpr double STREAM_BYTES = 24 << 20; // outputs from here on go past the caches
-constexpr int64_t GROUP_LINES = 16;       // of tiles folded one after the other
+constexpr int64_t GROUP_LINES = 16; // of tiles folded one after the other
 
 void add_axis(Grid &grid, int axis, int64_t step, int64_t extent) {
     grid.axis[grid.rank] = axis;
@@ -34,7 +33,7 @@ Grids::Grids(const Layout &l) {
 Inputs::Inputs(const Program &p, const Binding &b, const std::vector<uint16_t> &g,
                const LoopTable &l)
     : program(p), binding(b), groups(g), loops(l), layout(make_layout(p, b)), grids(layout),
-      facts(analyse(p, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
+      facts(analyse(p, b, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
 
 int64_t Inputs::elements(uint8_t shape) const {
     return (shape & ROWS ? layout.rows : 1) * (shape & COLS ? layout.cols : 1);
@@ -51,7 +50,7 @@ bool Inputs::is_packed(uint16_t slot, uint8_t shape) const {
 bool Inputs::is_streamed(uint16_t slot) const {
     double bytes = double(slot_size(slot));
     for (int a = 0; a < layout.rank; a++) bytes *= double(layout.extent[a]);
-    if (bytes < STREAM_BYTES) return false;
+    if (bytes < MEMORY_BYTES) return false;
     for (size_t n = 0; n < program.slots.size(); n++)
         if (n != slot && groups[n] == groups[slot]) return false;
     return !program.slots[slot].reads;

@@ -8,6 +8,8 @@
 namespace gint {
 
 constexpr uint16_t NO_PLACE = 0xFFFF;
+// Slots from here on come from memory and go past the caches.
+constexpr double MEMORY_BYTES = 24 << 20;
 
 // How tiles follow one another, and how those of a reduction are grouped; as Schedule has it.
 struct Grids {

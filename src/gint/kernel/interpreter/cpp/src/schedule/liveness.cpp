@@ -32,8 +32,8 @@ void Liveness::enter(const Section &section) {
 
 bool Liveness::is_only_folded(uint16_t r) const {
     const Layout &l = inputs.layout;
-    if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 || !l.reduced[l.axis_a] ||
-        l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
+    if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 ||
+        l.reduced[l.axis_a] == l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
         return false;
     bool folded = false, unit = false;
     for (uint32_t i = 0; i < subject->count; i++) {
@@ -43,7 +43,9 @@ bool Liveness::is_only_folded(uint16_t r) const {
         const uint16_t reads[] = {in.a, in.b, in.c};
         for (int o = 0; o < operand_count(in); o++) {
             if (reads[o] != r) continue;
-            if (!is_reduction(in.op) || is_index_reduction(in.op)) return false;
+            if (!is_reduction(in.op)) return false;
+            if (is_index_reduction(in.op) && !inputs.facts.indices.count(subject->first + i))
+                return false;
             folded = true;
         }
     }

@@ -24,7 +24,7 @@ class Liveness {
     uint32_t uses(uint16_t r) const { return lives[r].uses; }
     // The first store of a register of the section, or -1.
     int first_store(uint16_t r) const { return lives[r].first_store; }
-    // Are its values read by reductions down the columns alone, and its lines without gaps?
+    // Are its values read by reductions along lines or down columns alone, and lines without gaps?
     bool is_only_folded(uint16_t r) const;
 
     const std::vector<uint32_t> &loads() const { return load_positions; }

@@ -6,8 +6,6 @@ namespace gint {
 
 namespace {
 
-constexpr double PREFETCH_BYTES = 8 << 20; // inputs from here on come from memory, not from a cache
-
 // Is the slot large, read without gaps, and another part of it in the next block?
 bool is_worth_it(const Inputs &inputs, const Schedule::Touched &touched, int axis, uint8_t shape) {
     const Slot &slot = inputs.program.slots[touched.slot];
@@ -15,7 +13,7 @@ bool is_worth_it(const Inputs &inputs, const Schedule::Touched &touched, int axi
     double bytes = double(touched.size);
     for (int a = 0; a < l.rank; a++)
         if (l.strides[touched.slot][a]) bytes *= double(l.extent[a]);
-    return !slot.stored && bytes >= PREFETCH_BYTES && shape & COLS && touched.strides[axis] != 0 &&
+    return !slot.stored && bytes >= MEMORY_BYTES && shape & COLS && touched.strides[axis] != 0 &&
            inputs.is_packed(touched.slot, shape);
 }
 
@@ -32,10 +30,20 @@ SectionSchedule *section_for(Schedule &out, uint16_t place) {
     return nullptr;
 }
 
+// Is one slot read, and once? The CPU's own prefetching does no worse then, and rather better.
+bool is_one_stream(const Inputs &inputs, const Schedule &out) {
+    const auto read = [&](const Schedule::Touched &touched) {
+        return !inputs.program.slots[touched.slot].stored;
+    };
+    const auto passes = [](const SectionSchedule &s) { return s.kind != SectionKind::SCALAR; };
+    return std::count_if(out.touched.begin(), out.touched.end(), read) == 1 &&
+           std::count_if(out.sections.begin(), out.sections.end(), passes) == 1;
+}
+
 } // namespace
 
 void add_prefetches(const Inputs &inputs, Schedule &out) {
-    if (out.parallel.rank == 0) return;
+    if (out.parallel.rank == 0 || is_one_stream(inputs, out)) return;
     const int axis = out.parallel.axis[out.parallel.rank - 1];
     const int64_t step = out.parallel.step[out.parallel.rank - 1];
     for (const Schedule::Touched &touched : out.touched) {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "layout/layout.h"
+#include "layout/analysis.h"
 #include "loops/loop_table.h"
 
 namespace gint {
@@ -98,8 +98,10 @@ struct Chain {
 // binary counter holds the fold of 2^n groups, `shape` elements each.
 struct Accumulator {
     bool has_index, by_rows; // by_rows: the tile's lines are folded, else its columns
-    uint8_t shape;           // of the result
-    uint8_t operand_shape;   // of the tile folded
+    bool finds_index;        // by where an element lies; else indices are an operand
+    TileIndices indices;
+    uint8_t shape;         // of the result
+    uint8_t operand_shape; // of the tile folded
     uint8_t size_log2;
     uint16_t result;         // place
     int64_t tiles_per_group; // folded one after the other before they count as a partial result
