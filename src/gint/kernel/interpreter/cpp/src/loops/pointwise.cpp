@@ -51,6 +51,12 @@ GI_POINTWISE_3(X)
 
 // An operand of a loop: packed elements, or one scalar read before the loop starts.
 template <class T, bool SCALAR> struct Operand;
+// gcc 12 makes a jump of every bool that it reads as one, and a mask of a byte that it compares.
+template <> struct Operand<bool, false> {
+    const uint8_t *p;
+    explicit Operand(const void *s) : p(static_cast<const uint8_t *>(s)) {}
+    bool operator[](size_t i) const { return p[i] != 0; }
+};
 template <class T> struct Operand<T, false> {
     const T *p;
     explicit Operand(const void *s) : p(static_cast<const T *>(s)) {}
