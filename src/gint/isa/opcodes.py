@@ -258,7 +258,8 @@ _TABLE: tuple[Opcode, ...] = (
     _unary("isinf", "isinf(r[a])", FLOAT, "np.isinf(a)", "gi_abs_{t}(a) == gi_inf_{t}()",
            result="bool"),
     Opcode("where", Form.POINTWISE, "r[d] <- r[a] ? r[b] : r[c]", COMPUTE, ("bool", "T", "T"), "T",
-           "np.where(a, b, c)", "a ? b : c"),
+           "np.where(a, b, c)",
+           {"float": "a ? b : c", "int": "a ? b : c", "bool": "(a & b) | (!a & c)"}),
     # Bits
     _binary("bitwise_and", "r[a] & r[b]", BOOL + INT, "a & b", "({T})(a & b)"),
     _binary("bitwise_or", "r[a] | r[b]", BOOL + INT, "a | b", "({T})(a | b)"),

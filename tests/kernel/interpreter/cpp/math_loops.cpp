@@ -56,6 +56,8 @@ BINARY(trunc_div_f32, float)
 BINARY(fmod_f32_fast, float)
 BINARY(remainder_f32_fast, float)
 BINARY(floor_div_f32_fast, float)
+BINARY(fmod_f32_is_far, float)
+BINARY(fmod_f64_is_far, double)
 
 UNARY(exp_f64, double)
 UNARY(log_f64, double)
@@ -69,6 +71,9 @@ BINARY(fmin_f64, double)
 BINARY(fmod_f64, double)
 BINARY(remainder_f64, double)
 BINARY(floor_div_f64, double)
+BINARY(fmod_f64_fast, double)
+BINARY(remainder_f64_fast, double)
+BINARY(floor_div_f64_fast, double)
 BINARY(trunc_div_f64, double)
 
 #define CONVERT(NAME, FROM, TO)                                                                    \
@@ -119,3 +124,17 @@ INTEGERS(i16, int16_t)
 INTEGERS(i32, int32_t)
 INTEGERS(i64, int64_t)
 INTEGERS(u8, uint8_t)
+
+// By doubles, for integers of at most 51 bits.
+#define SHORT_DIVISION(NAME)                                                                       \
+    extern "C" int loop_##NAME##_short_i64(long n, const int64_t *__restrict a,                    \
+                                           const int64_t *__restrict b, int64_t *__restrict d) {   \
+        int error = 0;                                                                             \
+        for (long i = 0; i < n; i++)                                                               \
+            d[i] = gi_##NAME<int64_t, gi_short_quotient<int64_t>>(a[i], b[i], error);              \
+        return error;                                                                              \
+    }
+SHORT_DIVISION(trunc_div)
+SHORT_DIVISION(floor_div)
+SHORT_DIVISION(fmod)
+SHORT_DIVISION(remainder)

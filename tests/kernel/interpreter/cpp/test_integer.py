@@ -53,6 +53,26 @@ def test_division(name, suffix, loops):
     assert call_checked(loops, f"{name}_{suffix}", a, b)[1] == 0
 
 
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_division_of_short_integers_by_doubles(name, loops):
+    a, b = operands(np.int64)
+    longest = 2**51
+    edges = np.array([-longest, 1 - longest, -1, 1, longest // 3, longest - 1])
+    shorts = np.random.default_rng(5).integers(-longest, longest, (2, 20_000))
+    shorts[1] >>= np.random.default_rng(6).integers(0, 50, 20_000)
+    near = shorts[0] // (shorts[1] | 1) * (shorts[1] | 1)  # dividends with no rest, or all but one
+    pairs = [shorts, np.stack([near - 1, shorts[1] | 1]), np.stack([near, shorts[1] | 1])]
+    pairs += [np.array(np.meshgrid(edges, edges)).reshape(2, -1), np.stack([a, b])]
+    a, b = np.concatenate(pairs, axis=1)
+    short = (a >= -longest) & (a < longest) & (b >= -longest) & (b < longest)
+    a, b = a[short], b[short]
+    result, error = call_checked(loops, f"{name}_short_i64", a, b)
+    assert error == 1
+    assert not result[b == 0].any()
+    a, b, result = (x[b != 0] for x in (a, b, result))
+    np.testing.assert_array_equal(result, exact_division(name, a, b))
+
+
 TORCH = {
     "add": "add",
     "sub": "sub",

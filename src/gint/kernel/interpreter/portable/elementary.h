@@ -5,12 +5,15 @@
  *
  *     for (long i = 0; i < n; i++) d[i] = gi_exp_f32(a[i]);
  *
- * Where there is a _fast form, test a tile first, by a loop that vectorises too:
+ * Where there is a _fast form, it is right where NAME_is_far is 0, and the plain form is for the few
+ * arguments that are far (cpp/src/loops/near.h):
  *
- *     int far = 0;
- *     for (long i = 0; i < n; i++) far |= gi_trig_is_far(a[i]);
- *     if (far) for (long i = 0; i < n; i++) d[i] = gi_sin_f32(a[i]);
- *     else for (long i = 0; i < n; i++) d[i] = gi_sin_f32_fast(a[i]);
+ *     int any_far = 0;
+ *     for (long i = 0; i < n; i++) {
+ *         d[i] = gi_sin_f32_fast(a[i]);
+ *         any_far |= gi_sin_f32_is_far(a[i]);
+ *     }
+ *     if (any_far) ... // those that are far, by gi_sin_f32
  *
  * Results do not depend on a value's place in the loop. Errors: docs/accuracy.md. What the compiler
  * must be told: math_base.h. */

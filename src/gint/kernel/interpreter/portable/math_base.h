@@ -2,8 +2,8 @@
  *
  * GI_FN            qualifiers of every function: internal linkage, so that translation units built
  * for different instruction sets never share a symbol, and always inlined, so that a loop around it
- * vectorises. GI_FMAF(a, b, c) a * b + c, in one rounding where that is one instruction, in two
- * elsewhere. The stated bounds hold both ways; bits differ between instruction sets with and
+ * vectorises. GI_FMAF(a, b, c) a * b + c, in one rounding where that is one instruction (GI_FUSES),
+ * in two elsewhere. The stated bounds hold both ways; bits differ between instruction sets with and
  * without it, never within one. GI_HAS_F64       1 where double exists. Selects are written `cond ?
  * a : b`; compile with -ffp-contract=off -fno-math-errno -fno-trapping-math, never with
  * -ffast-math: NaN, infinities, signed zeros and denormals are all meant.
@@ -42,8 +42,10 @@ typedef ulong gi_u64;
 #define GI_TRUNC(x) trunc(x)
 /* GI_HAS_FMA: the device has CL_FP_FMA. PoCL has it and does not define FP_FAST_FMAF. */
 #if defined(FP_FAST_FMAF) || GI_HAS_FMA
+#define GI_FUSES 1
 #define GI_FMAF(a, b, c) fma(a, b, c)
 #else
+#define GI_FUSES 0
 #define GI_FMAF(a, b, c) ((a) * (b) + (c))
 #endif
 #define GI_FMA(a, b, c) fma(a, b, c)
@@ -111,6 +113,7 @@ GI_FN double gi_f64_bits(gi_u64 u) {
 #endif
 
 #if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+#define GI_FUSES 1
 #if defined(__GNUC__) && !defined(__CUDACC__)
 #define GI_FMAF(a, b, c) __builtin_fmaf(a, b, c)
 #define GI_FMA(a, b, c) __builtin_fma(a, b, c)
@@ -119,6 +122,7 @@ GI_FN double gi_f64_bits(gi_u64 u) {
 #define GI_FMA(a, b, c) fma(a, b, c)
 #endif
 #else
+#define GI_FUSES 0
 #define GI_FMAF(a, b, c) ((a) * (b) + (c))
 #define GI_FMA(a, b, c) ((a) * (b) + (c))
 #endif
@@ -127,11 +131,18 @@ GI_FN double gi_f64_bits(gi_u64 u) {
 
 #define GI_INF_F32 gi_f32_bits(0x7f800000u)
 #define GI_NAN_F32 gi_f32_bits(0x7fc00000u)
+#if GI_HAS_F64
+#define GI_INF_F64 gi_f64_bits(0x7ff0000000000000u)
+#define GI_NAN_F64 gi_f64_bits(0x7ff8000000000000u)
+#endif
 
 GI_FN float gi_abs_f32(float x) { return gi_f32_bits(gi_bits_f32(x) & 0x7fffffffu); }
 /* |x| with the sign of s */
 GI_FN float gi_copysign_f32(float x, float s) {
     return gi_f32_bits((gi_bits_f32(x) & 0x7fffffffu) | (gi_bits_f32(s) & 0x80000000u));
+}
+GI_FN int gi_signs_differ_f32(float x, float y) {
+    return (int)((gi_bits_f32(x) ^ gi_bits_f32(y)) >> 31);
 }
 /* x, negated where s is negative: for odd functions of a value that is not negative itself */
 GI_FN float gi_mulsign_f32(float x, float s) {
@@ -141,6 +152,16 @@ GI_FN float gi_mulsign_f32(float x, float s) {
 GI_FN float gi_orsign_f32(float x, float s) {
     return gi_f32_bits(gi_bits_f32(x) | (gi_bits_f32(s) & 0x80000000u));
 }
+#if GI_HAS_F64
+GI_FN double gi_abs_f64(double x) { return gi_f64_bits(gi_bits_f64(x) & 0x7fffffffffffffffu); }
+GI_FN double gi_copysign_f64(double x, double s) {
+    return gi_f64_bits((gi_bits_f64(x) & 0x7fffffffffffffffu) |
+                       (gi_bits_f64(s) & 0x8000000000000000u));
+}
+GI_FN gi_i64 gi_signs_differ_f64(double x, double y) {
+    return (gi_i64)((gi_bits_f64(x) ^ gi_bits_f64(y)) >> 63);
+}
+#endif
 /* 2^n, n from -126 to 127, given n + 127 in the low 9 bits */
 GI_FN float gi_pow2_biased_f32(gi_u32 n) { return gi_f32_bits(n << 23); }
 

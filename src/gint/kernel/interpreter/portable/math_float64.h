@@ -7,11 +7,6 @@
 
 #if GI_HAS_F64
 
-GI_FN double gi_abs_f64(double x) { return gi_f64_bits(gi_bits_f64(x) & 0x7fffffffffffffffu); }
-GI_FN double gi_copysign_f64(double x, double s) {
-    return gi_f64_bits((gi_bits_f64(x) & 0x7fffffffffffffffu) |
-                       (gi_bits_f64(s) & 0x8000000000000000u));
-}
 GI_FN double gi_pow2_biased_f64(gi_u64 n) { return gi_f64_bits(n << 52); }
 
 /* As gi_exp_p and gi_exp_reduce of math_exp.h: exp(r) - 1 = r + r^2 q(r) (EXP_F64), and x = n ln 2

@@ -102,6 +102,9 @@ GI_FN float gi_tan_quadrant(float r, gi_u32 quadrant) {
     return (odd ? -1.0f : t) / (odd ? t : 1.0f);
 }
 
+GI_FN int gi_sin_f32_is_far(float x) { return gi_trig_is_far(x); }
+GI_FN int gi_cos_f32_is_far(float x) { return gi_trig_is_far(x); }
+GI_FN int gi_tan_f32_is_far(float x) { return gi_trig_is_far(x); }
 GI_FN float gi_sin_f32_fast(float x) {
     float r;
     gi_u32 q = gi_trig_reduce(x, &r);

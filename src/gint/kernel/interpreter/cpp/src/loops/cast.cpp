@@ -25,6 +25,14 @@ NARROW(int8_t)
 NARROW(int16_t)
 #undef NARROW
 
+// A bool is a byte, 0 or 1: read as one, it converts at the width of the vectors.
+template <class T> struct Read {
+    using Type = T;
+};
+template <> struct Read<bool> {
+    using Type = uint8_t;
+};
+
 template <class To, class From>
 void cast(size_t n, void *d, const void *a, const void *, const void *, int32_t *) {
     auto *to = static_cast<To *>(d);
@@ -53,7 +61,7 @@ STORAGE(bf16, for (size_t i = 0; i < n; i++) to[i] = gi_bf16_to_f32(from[i]),
 } // namespace
 
 void fill_casts(LoopTable &t) {
-#define X(TO, TO_C, FROM, FROM_C) t.cast[GI_##TO][GI_##FROM] = cast<TO_C, FROM_C>;
+#define X(TO, TO_C, FROM, FROM_C) t.cast[GI_##TO][GI_##FROM] = cast<TO_C, Read<FROM_C>::Type>;
     GI_CASTS(X)
 #undef X
     t.widen[GI_f16] = widen_f16;

@@ -7,6 +7,7 @@
 // them.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -25,6 +26,7 @@ GI_INT T gi_sub(T a, T b) { return T(gi_unsigned<T>(a) - gi_unsigned<T>(b)); }
 GI_INT T gi_mul(T a, T b) { return T(gi_unsigned<T>(a) * gi_unsigned<T>(b)); }
 GI_INT T gi_neg(T a) { return T(0 - gi_unsigned<T>(a)); }
 GI_INT T gi_abs(T a) { return a < 0 ? gi_neg(a) : a; }
+GI_INT bool gi_signs_differ(T a, T b) { return (a ^ b) < 0; }
 GI_INT T gi_sign(T a) { return T((a > 0) - (a < 0)); }
 
 // Counts outside 0 .. width - 1 (negative ones too) shift everything out: 0, or the sign for right
@@ -51,33 +53,48 @@ GI_INT T gi_plain_quotient(T a, T b) {
         return T(a / b);
 }
 
+// The same for integers of at most 51 bits, by a division of doubles, which vectorises. Adding 1.5
+// * 2^52 is the conversion: few sets have an instruction for it.
+GI_INT T gi_is_long(T a) { return (a < -(T(1) << 51)) | (a >= (T(1) << 51)); }
+GI_INT double gi_double_of_short(T a) {
+    return std::bit_cast<double>(a + std::bit_cast<T>(0x1.8p52)) - 0x1.8p52;
+}
+GI_INT T gi_short_quotient(T a, T b) {
+    const double quotient = __builtin_trunc(gi_double_of_short(a) / gi_double_of_short(b));
+    return std::bit_cast<T>(quotient + 0x1.8p52) - std::bit_cast<T>(0x1.8p52);
+}
+
+#define GI_INT_BY_QUOTIENT                                                                         \
+    template <class T, T (*QUOTIENT)(T, T) = gi_plain_quotient<T>>                                 \
+    [[gnu::always_inline, maybe_unused]] static inline
+
 // Towards zero; the smallest integer / -1 wraps to itself.
-GI_INT T gi_trunc_div(T a, T b, int &error) {
+GI_INT_BY_QUOTIENT T gi_trunc_div(T a, T b, int &error) {
     error |= (b == 0) * GI_DIVISION_BY_ZERO;
     bool flip = std::is_signed_v<T> && b == T(-1);
-    T quotient = gi_plain_quotient<T>(a, b == 0 || flip ? T(1) : b);
+    T quotient = QUOTIENT(a, b == 0 || flip ? T(1) : b);
     quotient = flip ? gi_neg(a) : quotient;
     return b == 0 ? T(0) : quotient;
 }
 
 // a - b * trunc(a / b), with the sign of a; 0 for b = 0
-GI_INT T gi_fmod(T a, T b, int &error) {
-    T rest = gi_sub(a, gi_mul(b, gi_trunc_div(a, b, error)));
-    return b == 0 ? T(0) : rest;
+GI_INT_BY_QUOTIENT T gi_fmod(T a, T b, int &error) {
+    T rest = gi_sub(a, gi_mul(b, gi_trunc_div<T, QUOTIENT>(a, b, error)));
+    return T(rest & -T(b != 0)); // (a choice would be made of jumps)
 }
 
 // Towards minus infinity.
-GI_INT T gi_floor_div(T a, T b, int &error) {
-    T quotient = gi_trunc_div(a, b, error);
+GI_INT_BY_QUOTIENT T gi_floor_div(T a, T b, int &error) {
+    T quotient = gi_trunc_div<T, QUOTIENT>(a, b, error);
     T rest = gi_sub(a, gi_mul(b, quotient));
-    bool below = b != 0 && rest != 0 && (rest < 0) != (b < 0);
+    bool below = (b != 0) & (rest != 0) & gi_signs_differ(rest, b);
     return gi_sub(quotient, T(below));
 }
 
 // With the sign of b, as Python's %.
-GI_INT T gi_remainder(T a, T b, int &error) {
-    T rest = gi_fmod(a, b, error);
-    bool other = rest != 0 && (rest < 0) != (b < 0);
+GI_INT_BY_QUOTIENT T gi_remainder(T a, T b, int &error) {
+    T rest = gi_fmod<T, QUOTIENT>(a, b, error);
+    bool other = (rest != 0) & gi_signs_differ(rest, b);
     return gi_add(rest, other ? b : T(0));
 }
 
@@ -93,4 +110,5 @@ GI_INT T gi_ipow(T base, T exponent) {
     return power;
 }
 
+#undef GI_INT_BY_QUOTIENT
 #undef GI_INT

@@ -2,11 +2,20 @@
 // template that the compiler vectorises. Compiled once per instruction set; everything lives in
 // unnamed namespaces so that no symbol is shared between the sets.
 #include "loops/loops.h"
+#include "loops/near.h"
 #include "loops/numeric.h"
 #include "loops/wide.h"
 
+#include <algorithm>
+
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
+
+constexpr unsigned COST[] = {
+#define X(OP, NAME, READS, OP_COST, ...) OP_COST,
+    GI_OPCODES(X)
+#undef X
+};
 
 // One struct per row of the table: OPCODE_type, with the expression as `apply`.
 #define X(OP, TYPE, R, A, EXPR)                                                                    \
@@ -19,6 +28,7 @@ namespace {
         template <class W> [[gnu::always_inline]] static inline auto wide(W a) -> decltype(EXPR) { \
             return EXPR;                                                                           \
         }                                                                                          \
+        template <class W> static inline auto near(int &, W a) -> decltype(EXPR) { return EXPR; }  \
         using First = A;                                                                           \
     };
 GI_POINTWISE_1(X)
@@ -28,8 +38,13 @@ GI_POINTWISE_1(X)
         using Result = R;                                                                          \
         using First = A;                                                                           \
         using Second = B;                                                                          \
+        static constexpr GiOpcode OPCODE = GI_OP_##OP;                                             \
         static inline R apply(A a, B b, int &error) {                                              \
             (void)error;                                                                           \
+            return EXPR;                                                                           \
+        }                                                                                          \
+        template <class W>                                                                         \
+        static inline auto near([[maybe_unused]] int &error, W a, W b) -> decltype(EXPR) {         \
             return EXPR;                                                                           \
         }                                                                                          \
     };
@@ -51,6 +66,12 @@ GI_POINTWISE_3(X)
 
 // An operand of a loop: packed elements, or one scalar read before the loop starts.
 template <class T, bool SCALAR> struct Operand;
+// gcc 12 makes a jump of every bool that it reads as one, and a mask of a byte that it compares.
+template <> struct Operand<bool, false> {
+    const uint8_t *p;
+    explicit Operand(const void *s) : p(static_cast<const uint8_t *>(s)) {}
+    bool operator[](size_t i) const { return p[i] != 0; }
+};
 template <class T> struct Operand<T, false> {
     const T *p;
     explicit Operand(const void *s) : p(static_cast<const T *>(s)) {}
@@ -73,6 +94,34 @@ template <class F> void unary_wide(size_t n, float *r, const float *a) {
     memcpy(r + i, rest, (n - i) * sizeof(float));
 }
 
+// Whether F has a quick form for most arguments.
+template <class F, class... T>
+concept HasNear = requires(int error, T... x) {
+    { F::near(error, Near<T>{x}...) } -> IsGuess;
+};
+
+// A block at a time by the quick form; then those of its elements that are far, if there are any.
+// The results come last, as they may be the very same elements as an operand.
+template <class F, class... Operands>
+void guess(size_t n, typename F::Result *r, int &flag, const Operands &...x) {
+    constexpr size_t BLOCK = 256;
+    typename F::Result found[BLOCK];
+    auto near = [&](size_t i) { return F::near(flag, Near<typename F::First>{x[i]}...); };
+    for (size_t first = 0; first < n; first += BLOCK) {
+        const size_t count = std::min(BLOCK, n - first);
+        decltype(near(0).is_far) any_far = 0;
+        for (size_t i = 0; i < count; i++) {
+            const auto one = near(first + i);
+            found[i] = one.value;
+            any_far |= one.is_far;
+        }
+        if (any_far)
+            for (size_t i = 0; i < count; i++)
+                if (near(first + i).is_far) found[i] = F::apply(x[first + i]..., flag);
+        memcpy(r + first, found, count * sizeof found[0]);
+    }
+}
+
 template <class F>
 void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
@@ -81,6 +130,7 @@ void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_
     } else {
         const Operand<typename F::First, false> a(pa);
         int flag = 0;
+        if constexpr (HasNear<F, typename F::First>) return guess<F>(n, r, flag, a);
 #pragma GCC ivdep
         for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], flag);
         *error |= flag;
@@ -93,9 +143,42 @@ void binary(size_t n, void *d, const void *pa, const void *pb, const void *, int
     const Operand<typename F::First, S & SCALAR_A> a(pa);
     const Operand<typename F::Second, S & SCALAR_B> b(pb);
     int flag = 0;
+    if constexpr (HasNear<F, typename F::First, typename F::Second>) {
+        guess<F>(n, r, flag, a, b);
+    } else {
 #pragma GCC ivdep
-    for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], b[i], flag);
+        for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], b[i], flag);
+    }
     *error |= flag;
+}
+
+// The same with one scalar operand, which is repeated: gcc 12 makes jumps of what a long function
+// asks of an operand that does not change, and then no vectors.
+template <class F, unsigned S>
+void binary_repeated(size_t n, void *d, const void *pa, const void *pb, const void *,
+                     int32_t *error) {
+    using Scalar = std::conditional_t<S == SCALAR_A, typename F::First, typename F::Second>;
+    constexpr size_t BLOCK = 512;
+    Scalar repeated[BLOCK];
+    std::fill_n(repeated, std::min(BLOCK, n),
+                *static_cast<const Scalar *>(S == SCALAR_A ? pa : pb));
+    auto *r = static_cast<typename F::Result *>(d);
+    for (size_t first = 0; first < n; first += BLOCK) {
+        const void *a = repeated, *b = repeated;
+        if (S == SCALAR_A)
+            b = static_cast<const typename F::Second *>(pb) + first;
+        else
+            a = static_cast<const typename F::First *>(pa) + first;
+        binary<F, 0>(std::min(BLOCK, n - first), r + first, a, b, b, error);
+    }
+}
+
+template <class F, unsigned S> constexpr ApplyFn binary_with_scalar() {
+    constexpr unsigned LONG = 5; // the cost of a division
+    if constexpr (COST[F::OPCODE] > LONG)
+        return binary_repeated<F, S>;
+    else
+        return binary<F, S>;
 }
 
 template <class F, unsigned S>
@@ -118,8 +201,8 @@ void fill_pointwise(LoopTable &t) {
 #undef X
 #define X(OP, TYPE, ...)                                                                           \
     t.apply[GI_OP_##OP][GI_##TYPE][0] = binary<OP##_##TYPE, 0>;                                    \
-    t.apply[GI_OP_##OP][GI_##TYPE][SCALAR_A] = binary<OP##_##TYPE, SCALAR_A>;                      \
-    t.apply[GI_OP_##OP][GI_##TYPE][SCALAR_B] = binary<OP##_##TYPE, SCALAR_B>;
+    t.apply[GI_OP_##OP][GI_##TYPE][SCALAR_A] = binary_with_scalar<OP##_##TYPE, SCALAR_A>();        \
+    t.apply[GI_OP_##OP][GI_##TYPE][SCALAR_B] = binary_with_scalar<OP##_##TYPE, SCALAR_B>();
     GI_POINTWISE_2(X)
 #undef X
 #define X(OP, TYPE, ...)                                                                           \
