@@ -34,7 +34,7 @@ class LayoutMaker {
         strides = std::move(by_axis);
         for (size_t a = 0; a < p.reduced.size(); a++) {
             layout.from_program[a] = -1;
-            if (binding.extents[a] != 1) axes.push_back(int(a));
+            if (binding.extents[a] != 1 && !(p.indexed >> a & 1)) axes.push_back(int(a));
         }
         extents = binding.extents;
     }
@@ -81,7 +81,7 @@ class LayoutMaker {
 
     bool can_merge(int outer, int inner) const {
         if (p.reduced[outer] != p.reduced[inner]) return false;
-        if ((p.indexed >> outer | p.indexed >> inner) & 1) return false;
+        if ((p.positions_read >> outer | p.positions_read >> inner) & 1) return false;
         Int128 whole;
         for (size_t n = 0; n < p.slots.size(); n++) {
             if (!p.slots[n].used) continue;

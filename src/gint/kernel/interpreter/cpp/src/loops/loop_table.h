@@ -28,6 +28,17 @@ using ScatterFn = GatherFn; // d is strided, s packed
 using TransposeFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
                              ptrdiff_t s_stride);
 
+// Where a lookup reads: at (row, col) of `from`, and there `step` times a position on. All strides
+// count elements; those of positions are 0 where they do not vary.
+struct LookupTile {
+    const void *from;
+    ptrdiff_t row_stride, col_stride;
+    const int64_t *positions;
+    ptrdiff_t position_rows, position_cols;
+    ptrdiff_t step;
+};
+using LookupFn = void (*)(size_t rows, size_t cols, void *d, const LookupTile &tile);
+
 // Folds packed rows: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s);
 // Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
@@ -117,6 +128,11 @@ struct LoopTable {
     GatherFn gather[4];
     ScatterFn scatter[4];
     TransposeFn transpose[4];
+    LookupFn lookup[4];
+    bool (*are_inside)(size_t n, const int64_t *positions, int64_t extent);
+    // sums[i, j] <- (sums[i, j] if `add`) + step * position; of a tile its positions and its step
+    void (*add_positions)(size_t rows, size_t cols, int64_t *sums, const LookupTile &tile,
+                          bool add);
     void (*fill)(size_t size_log2, size_t n, void *d, const void *s); // d[i] <- s[0]
     // d[i, j] <- s[i]: a value per row, repeated along the row
     void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);

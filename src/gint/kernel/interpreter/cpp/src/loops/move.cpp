@@ -99,6 +99,40 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     }
 }
 
+// Rows at one position each are copied; others element by element.
+template <class T> void lookup(size_t rows, size_t cols, void *dv, const LookupTile &t) {
+    auto *d = static_cast<T *>(dv);
+    auto *row = static_cast<const T *>(t.from);
+    const int64_t *at = t.positions;
+    const ptrdiff_t stride = t.col_stride;
+    for (size_t i = 0; i < rows; i++, d += cols, row += t.row_stride, at += t.position_rows) {
+        if (t.position_cols == 0) {
+            const T *s = row + *at * t.step;
+            if (stride == 1)
+                copy_line(d, s, cols * sizeof(T));
+            else
+                for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride];
+        } else if (stride == 0) {
+            for (size_t j = 0; j < cols; j++) d[j] = row[at[j] * t.step];
+        } else {
+            for (size_t j = 0; j < cols; j++) d[j] = row[ptrdiff_t(j) * stride + at[j] * t.step];
+        }
+    }
+}
+
+bool are_inside(size_t n, const int64_t *positions, int64_t extent) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < n; i++) most = most < uint64_t(positions[i]) ? positions[i] : most;
+    return n == 0 || most < uint64_t(extent);
+}
+
+void add_positions(size_t rows, size_t cols, int64_t *sums, const LookupTile &t, bool add) {
+    const int64_t *at = t.positions;
+    for (size_t i = 0; i < rows; i++, sums += cols, at += t.position_rows)
+        for (size_t j = 0; j < cols; j++)
+            sums[j] = (add ? sums[j] : 0) + t.step * at[ptrdiff_t(j) * t.position_cols];
+}
+
 template <class T>
 void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
                       ptrdiff_t s_stride) {
@@ -193,6 +227,7 @@ template <class T> void add_moves(LoopTable &t) {
     constexpr int SIZE = __builtin_ctz(sizeof(T));
     t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
     t.transpose[SIZE] = transpose_memory<T>;
+    t.lookup[SIZE] = lookup<T>;
 }
 
 } // namespace
@@ -202,6 +237,8 @@ void fill_moves(LoopTable &t) {
     t.fill = fill;
     t.repeat_each = repeat_each;
     t.iota = iota;
+    t.are_inside = are_inside;
+    t.add_positions = add_positions;
     t.prefetch = prefetch;
     t.stream = stream;
     t.stream_end = stream_end;
