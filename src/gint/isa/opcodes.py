@@ -180,7 +180,7 @@ def _gathers() -> tuple[Opcode, ...]:
         positions = ", ".join(f"r[{letter}]" for letter in "abc"[:count])
         found.append(
             Opcode(name, Form.GATHER, f"r[d] <- s[n][{positions}]", (*COMPUTE, "f16", "bf16"),
-                   ("i64",) * count, note=note, cost=10)
+                   ("i64",) * count, note=note, cost=5)
         )  # fmt: skip
     return tuple(found)
 

@@ -149,7 +149,7 @@ class LayoutMaker {
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        if (layout.extent[b] < LONG_LINE)
+        if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
             choose_rows(elements);
         else if (!layout.reduced[b] && p.has_reduction)
             choose_columns();
@@ -215,6 +215,19 @@ class LayoutMaker {
         const int64_t piece =
             std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
         layout.cols = std::min(layout.cols, piece);
+    }
+
+    // Lines of a gather at few positions are copies, which cost less than beginning a tile. Where
+    // each element has a position of its own, many lines of them would not stay in the cache.
+    bool gathers_lines() const {
+        bool gathers = false;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            gathers |= !p.slots[n].indexed.empty();
+            const bool all =
+                layout.strides[n][layout.axis_b] != 0 && elements(n) == double(layout.points());
+            if (p.slots[n].type == GI_i64 && !p.slots[n].stored && all) return false;
+        }
+        return gathers;
     }
 
     int passes() const {

@@ -99,38 +99,61 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     }
 }
 
-// Rows at one position each are copied; others element by element.
-template <class T> void lookup(size_t rows, size_t cols, void *dv, const LookupTile &t) {
-    auto *d = static_cast<T *>(dv);
-    auto *row = static_cast<const T *>(t.from);
-    const int64_t *at = t.positions;
-    const ptrdiff_t stride = t.col_stride;
-    for (size_t i = 0; i < rows; i++, d += cols, row += t.row_stride, at += t.position_rows) {
-        if (t.position_cols == 0) {
-            const T *s = row + *at * t.step;
-            if (stride == 1)
-                copy_line(d, s, cols * sizeof(T));
-            else
-                for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride];
-        } else if (stride == 0) {
-            for (size_t j = 0; j < cols; j++) d[j] = row[at[j] * t.step];
-        } else {
-            for (size_t j = 0; j < cols; j++) d[j] = row[ptrdiff_t(j) * stride + at[j] * t.step];
-        }
-    }
-}
-
 bool are_inside(size_t n, const int64_t *positions, int64_t extent) {
     uint64_t most = 0;
     for (size_t i = 0; i < n; i++) most = most < uint64_t(positions[i]) ? positions[i] : most;
     return n == 0 || most < uint64_t(extent);
 }
 
-void add_positions(size_t rows, size_t cols, int64_t *sums, const LookupTile &t, bool add) {
-    const int64_t *at = t.positions;
-    for (size_t i = 0; i < rows; i++, sums += cols, at += t.position_rows)
+template <class T>
+void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t *at,
+                  ptrdiff_t step) {
+    if (stride == 0 && step == 1)
+        for (size_t j = 0; j < cols; j++) d[j] = s[at[j]];
+    else if (stride == 0)
+        for (size_t j = 0; j < cols; j++) d[j] = s[at[j] * step];
+    else
+        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride + at[j] * step];
+}
+
+// The next line is asked for while this one is copied: it may lie anywhere.
+template <class T>
+void copy_lookup(size_t cols, T *d, const T *s, ptrdiff_t stride, const T *next) {
+    if (stride != 1) {
+        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride];
+        return;
+    }
+    constexpr size_t AHEAD = 64 / sizeof(T);
+    if (next)
+        for (size_t j = 0; j < cols; j += AHEAD) __builtin_prefetch(next + j);
+    copy_line(d, s, cols * sizeof(T));
+}
+
+template <class T> bool look_up(size_t rows, size_t cols, void *dv, const LookupTile &t) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(t.from);
+    const auto line = [&](size_t i) {
+        const T *from = s + ptrdiff_t(i) * t.row_stride;
+        if (!t.lines.at) return from;
+        return from + t.lines.at[ptrdiff_t(i) * t.lines.row_stride] * t.lines.step;
+    };
+    for (size_t i = 0; i < rows; i++, d += cols) {
+        if (!t.elements.at) {
+            copy_lookup(cols, d, line(i), t.col_stride, i + 1 < rows ? line(i + 1) : nullptr);
+            continue;
+        }
+        const int64_t *at = t.elements.at + ptrdiff_t(i) * t.elements.row_stride;
+        if (!t.is_checked && !are_inside(cols, at, t.elements.extent)) return false;
+        look_up_line(cols, d, line(i), t.col_stride, at, t.elements.step);
+    }
+    return true;
+}
+
+void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
+    const int64_t *at = p.at;
+    for (size_t i = 0; i < rows; i++, sums += cols, at += p.row_stride)
         for (size_t j = 0; j < cols; j++)
-            sums[j] = (add ? sums[j] : 0) + t.step * at[ptrdiff_t(j) * t.position_cols];
+            sums[j] = (add ? sums[j] : 0) + p.step * at[ptrdiff_t(j) * p.col_stride];
 }
 
 template <class T>
@@ -227,7 +250,7 @@ template <class T> void add_moves(LoopTable &t) {
     constexpr int SIZE = __builtin_ctz(sizeof(T));
     t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
     t.transpose[SIZE] = transpose_memory<T>;
-    t.lookup[SIZE] = lookup<T>;
+    t.lookup[SIZE] = look_up<T>;
 }
 
 } // namespace

@@ -8,66 +8,72 @@ namespace gint {
 
 namespace {
 
-// How far the positions of a shape move from row to row and from column to column of a step's
-// result. What varies over rows alone, or columns alone, is a line.
-LookupTile positions_in(uint8_t result, uint8_t shape, size_t cols, const char *place) {
-    LookupTile tile{};
-    tile.positions = reinterpret_cast<const int64_t *>(place);
-    if (result == FULL) {
-        tile.position_rows = shape == FULL ? ptrdiff_t(cols) : shape == ROWS;
-        tile.position_cols = (shape & COLS) != 0;
-    } else {
-        tile.position_cols = shape != UNIFORM;
-    }
-    return tile;
+struct Lines {
+    size_t rows, cols;
+};
+
+// How a result of this shape lies in lines: what varies over rows alone is one.
+Lines lines_of(uint8_t shape, const size_t *count) {
+    if (shape == FULL) return {count[ROWS], count[COLS]};
+    return {1, count[shape]};
+}
+
+// A lookup's positions number k for a result of the shape `result`.
+Positions positions_of(const Lookup &l, int k, uint8_t result, size_t cols, const char *place) {
+    const uint8_t shape = l.shapes[k];
+    Positions p{reinterpret_cast<const int64_t *>(place), 0, shape != UNIFORM, l.strides[k],
+                l.extents[k]};
+    if (result != FULL) return p;
+    p.row_stride = shape == FULL ? ptrdiff_t(cols) : shape == ROWS;
+    p.col_stride = (shape & COLS) != 0;
+    return p;
 }
 
 } // namespace
 
 void Worker::look_up(const Lookup &l, const Step &step) {
-    const size_t rows = step.shape == FULL ? count[ROWS] : 1;
-    const size_t cols = step.shape == FULL ? count[COLS] : count[step.shape];
-    bool inside = true;
+    const auto [rows, cols] = lines_of(step.shape, count);
+    auto *sums = reinterpret_cast<int64_t *>(place[l.sums]);
+    LookupTile tile{place[step.a], step.row_stride, step.col_stride, {}, {}, true};
+    // A tile of positions of their own is looked through line by line, while it is in the cache.
+    tile.is_checked = l.count > 1 || l.shapes[0] != FULL;
     for (int k = 0; k < l.count; k++) {
-        auto *positions = reinterpret_cast<const int64_t *>(place[l.positions[k]]);
-        inside &= s.loops->are_inside(count[l.shapes[k]], positions, l.extents[k]);
+        const Positions p = positions_of(l, k, step.shape, cols, place[l.positions[k]]);
+        if (tile.is_checked && !s.loops->are_inside(count[l.shapes[k]], p.at, p.extent))
+            return look_up_inside(l, step);
+        join(p.col_stride ? tile.elements : tile.lines, p, rows, p.col_stride ? cols : 1, sums);
     }
-    if (!inside) return look_up_inside(l, rows, cols, step);
-    LookupTile tile;
-    for (int k = 0; k < l.count; k++) {
-        tile = positions_in(step.shape, l.shapes[k], cols, place[l.positions[k]]);
-        tile.step = l.strides[k];
-        if (l.count == 1) break;
-        s.loops->add_positions(rows, cols, reinterpret_cast<int64_t *>(place[l.sums]), tile, k > 0);
+    if (!l.run(rows, cols, place[step.d], tile)) look_up_inside(l, step);
+}
+
+// Several positions of a line, or of an element, become their sum; of at most three one kind has
+// several.
+void Worker::join(Positions &known, const Positions &p, size_t rows, size_t cols, int64_t *sums) {
+    if (!known.at) {
+        known = p;
+        return;
     }
-    if (l.count > 1) {
-        tile = positions_in(step.shape, step.shape, cols, place[l.sums]);
-        tile.step = 1;
-    }
-    tile.from = place[step.a];
-    tile.row_stride = step.row_stride;
-    tile.col_stride = step.col_stride;
-    l.run(rows, cols, place[step.d], tile);
+    if (known.at != sums) s.loops->add_positions(rows, cols, sums, known, false);
+    s.loops->add_positions(rows, cols, sums, p, true);
+    known = {sums, ptrdiff_t(cols), p.col_stride, 1, 0};
 }
 
 // The same where some position is outside its axis: 0 stands for what it would read.
-void Worker::look_up_inside(const Lookup &l, size_t rows, size_t cols, const Step &step) {
+void Worker::look_up_inside(const Lookup &l, const Step &step) {
     error |= GI_INDEX_OUT_OF_RANGE;
+    const auto [rows, cols] = lines_of(step.shape, count);
     const size_t size = size_t(1) << step.size_log2;
-    LookupTile tiles[GI_MAX_INDICES];
-    for (int k = 0; k < l.count; k++)
-        tiles[k] = positions_in(step.shape, l.shapes[k], cols, place[l.positions[k]]);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) {
             char *d = place[step.d] + (i * cols + j) * size;
             int64_t at = int64_t(i) * step.row_stride + int64_t(j) * step.col_stride;
             bool inside = true;
             for (int k = 0; k < l.count; k++) {
-                const LookupTile &t = tiles[k];
+                const Positions p = positions_of(l, k, step.shape, cols, place[l.positions[k]]);
                 const int64_t position =
-                    t.positions[ptrdiff_t(i) * t.position_rows + ptrdiff_t(j) * t.position_cols];
-                inside &= position >= 0 && position < l.extents[k];
-                if (inside) at += position * l.strides[k];
+                    p.at[ptrdiff_t(i) * p.row_stride + ptrdiff_t(j) * p.col_stride];
+                inside &= position >= 0 && position < p.extent;
+                if (inside) at += position * p.step;
             }
             if (inside)
                 std::memcpy(d, place[step.a] + at * int64_t(size), size);

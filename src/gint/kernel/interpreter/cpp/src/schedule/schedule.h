@@ -102,7 +102,7 @@ struct Lookup {
     uint8_t shapes[GI_MAX_INDICES];     // of the positions
     int64_t extents[GI_MAX_INDICES];
     int64_t strides[GI_MAX_INDICES]; // in elements
-    uint16_t sums;                   // place for several positions made one, of the step's shape
+    uint16_t sums;                   // place for several positions added up, of the step's shape
     LookupFn run;
 };
 
