@@ -116,19 +116,6 @@ void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t
         for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride + at[j] * step];
 }
 
-// The next line is asked for while this one is copied: it may lie anywhere.
-template <class T>
-void copy_lookup(size_t cols, T *d, const T *s, ptrdiff_t stride, const T *next) {
-    if (stride != 1) {
-        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride];
-        return;
-    }
-    constexpr size_t AHEAD = 64 / sizeof(T);
-    if (next)
-        for (size_t j = 0; j < cols; j += AHEAD) __builtin_prefetch(next + j);
-    copy_line(d, s, cols * sizeof(T));
-}
-
 template <class T> bool look_up(size_t rows, size_t cols, void *dv, const LookupTile &t) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(t.from);
@@ -138,13 +125,17 @@ template <class T> bool look_up(size_t rows, size_t cols, void *dv, const Lookup
         return from + t.lines.at[ptrdiff_t(i) * t.lines.row_stride] * t.lines.step;
     };
     for (size_t i = 0; i < rows; i++, d += cols) {
+        const T *from = line(i);
         if (!t.elements.at) {
-            copy_lookup(cols, d, line(i), t.col_stride, i + 1 < rows ? line(i + 1) : nullptr);
+            if (t.col_stride == 1)
+                copy_line(d, from, cols * sizeof(T));
+            else
+                for (size_t j = 0; j < cols; j++) d[j] = from[ptrdiff_t(j) * t.col_stride];
             continue;
         }
         const int64_t *at = t.elements.at + ptrdiff_t(i) * t.elements.row_stride;
         if (!t.is_checked && !are_inside(cols, at, t.elements.extent)) return false;
-        look_up_line(cols, d, line(i), t.col_stride, at, t.elements.step);
+        look_up_line(cols, d, from, t.col_stride, at, t.elements.step);
     }
     return true;
 }
