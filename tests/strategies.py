@@ -32,6 +32,7 @@ class _State:
     builder: Builder
     values: list[Value]
     finals: list[Value]
+    tables: list[int]
 
 
 @st.composite
@@ -40,9 +41,13 @@ def programs(draw: st.DrawFn, max_steps: int = 10) -> VerifiedProgram:
     b = Builder("generated")
     kinds = draw(st.lists(st.sampled_from("ppr"), min_size=1, max_size=4))
     axes = [b.parallel(f"a{i}") if k == "p" else b.reduced(f"a{i}") for i, k in enumerate(kinds)]
-    state = _State(b, [], [])
+    state = _State(b, [], [], [])
     for i in range(draw(st.integers(1, 4))):
         _input(draw, state, f"x{i}", axes)
+    indexed = [b.indexed(f"k{i}") for i in range(draw(st.integers(0, 3)))]
+    if indexed:
+        for i in range(draw(st.integers(1, 2))):
+            _table(draw, state, f"t{i}", axes, indexed)
     for i in range(draw(st.integers(0, 2))):
         state.values.append(b.param(f"p{i}", draw(st.sampled_from(("i64", "f64")))))
     for _ in range(draw(st.integers(0, max_steps))):
@@ -57,18 +62,42 @@ def _input(draw: st.DrawFn, state: _State, name: str, axes: list[int]) -> None:
     state.values.append(state.builder.input(name, draw(st.sampled_from(_STORAGE)), *subset))
 
 
+def _table(draw: st.DrawFn, state: _State, name: str, axes: list[int], indexed: list[int]) -> None:
+    chosen = draw(st.permutations(indexed))[: draw(st.integers(1, len(indexed)))]
+    chosen += draw(st.permutations(axes))[: draw(st.integers(0, len(axes)))]
+    order = draw(st.permutations(chosen))
+    state.tables.append(state.builder.table(name, draw(st.sampled_from(_STORAGE)), *order))
+
+
 def _step(draw: st.DrawFn, state: _State) -> None:
     """Record one value more."""
-    b, kind = state.builder, draw(st.sampled_from(("pointwise",) * 6 + ("cast", "axis", "reduce")))
+    kinds = ("pointwise",) * 6 + ("cast", "axis", "reduce") + ("gather",) * 3
+    b, kind = state.builder, draw(st.sampled_from(kinds))
     if kind == "axis":
         axis = draw(st.integers(0, len(b.axes) - 1))
-        state.values.append(b.index(axis) if draw(st.booleans()) else b.extent(axis))
+        has_position = b.axes[axis].kind is not AxisKind.INDEXED and draw(st.booleans())
+        state.values.append(b.index(axis) if has_position else b.extent(axis))
+    elif kind == "gather" and state.tables:
+        _gather(draw, state)
     elif kind == "cast":
         state.values.append(b.cast(_any(draw, state), draw(st.sampled_from(_COMPUTE))))
     elif kind == "reduce" and any(a.kind is AxisKind.REDUCED for a in b.axes):
         state.values.append(_reduction(draw, state))
     else:
         _pointwise(draw, state)
+
+
+def _gather(draw: st.DrawFn, state: _State) -> None:
+    """At positions that are mostly inside."""
+    b, slot = state.builder, draw(st.sampled_from(state.tables))
+    positions = []
+    for axis in b.slots[slot].axes:
+        if b.axes[axis].kind is AxisKind.INDEXED:
+            value = b.cast(_any(draw, state), "i64")
+            if draw(st.integers(0, 7)):
+                value = b.minimum(b.maximum(value, 0), b.extent(axis) - 1)
+            positions.append(value)
+    state.values.append(b.gather(slot, *positions))
 
 
 def _any(draw: st.DrawFn, state: _State) -> Value:

@@ -44,13 +44,14 @@ softmax softmax.with_dtype log_softmax log_softmax.with_dtype logsumexp
 torch.ops.aten._safe_softmax.default
 native_layer_norm native_batch_norm native_group_norm
 clone contiguous repeat tile outer
+gather index_select take_along_dim
 """
 LISTED_NN = """
 relu gelu silu mish elu celu selu softplus softmin hardtanh hardswish hardsigmoid leaky_relu relu6
 threshold hardshrink softshrink softsign tanhshrink logsigmoid glu prelu
 layer_norm rms_norm batch_norm group_norm instance_norm
 mse_loss l1_loss smooth_l1_loss huber_loss
-normalize cosine_similarity pairwise_distance pixel_shuffle
+normalize cosine_similarity pairwise_distance pixel_shuffle embedding
 """
 LISTED_VIEWS = """
 view view_as reshape reshape_as permute expand expand_as broadcast_to slice select unsqueeze squeeze
@@ -73,10 +74,17 @@ def samples(op, dtype: torch.dtype, count: int):
     """Calls of an operator, seeded, spread over what the database offers."""
     torch.manual_seed(0)
     found = list(itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=False), 40))
-    found = [s for s in found if not _wraps_a_fill_value(s, dtype)]
+    found = [s for s in found if not (_wraps_a_fill_value(s, dtype) or _stays_whole(op, s))]
     step = max(1, len(found) // count)
     for s in found[::step][:count]:
         yield Call.of(op.op, s.input, *s.args, **s.kwargs)
+
+
+def _stays_whole(op, sample) -> bool:
+    """Indexing a single element; embeddings that write into their table."""
+    if op.name in ("gather", "index_select", "take_along_dim"):
+        return sample.input.dim() == 0
+    return op.name == "nn.functional.embedding" and "max_norm" in sample.kwargs
 
 
 def _wraps_a_fill_value(sample, dtype: torch.dtype) -> bool:

@@ -157,3 +157,15 @@ def test_a_store_rounds_by_itself():
     b.output("z", "bf16", (i,), b.round_f16(x))
     text = disassemble(b.build().program)
     assert text.count("round_f16") == 1  # z's: another type is another rounding
+
+
+def test_a_gather_reads_a_table_at_recorded_positions(b):
+    rows, cols, words = b.parallel("rows"), b.parallel("cols"), b.indexed("words")
+    table = b.table("table", "bf16", words, cols)
+    found = b.gather(table, b.input("ids", "i64", rows))
+    assert (found.type.name, found.axes) == ("f32", {rows, cols})
+    assert b.gather(table, 3).axes == {cols}
+    with pytest.raises(ValueError, match="'table' has 1 indexed axes; 2 positions are given"):
+        b.gather(table, 1, 2)
+    with pytest.raises(ValueError, match="gather takes i64 here, not f32"):
+        b.gather(table, b.cast(found, "f32"))

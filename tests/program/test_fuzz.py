@@ -178,9 +178,9 @@ def test_mutated_programs(backend, data):
 
 @given(st.lists(random_instructions(), max_size=6), st.sampled_from(SectionKind), st.data())
 def test_random_programs(backend, code, kind, data):
-    axes = (Axis("a"), Axis("b", AxisKind.REDUCED))
+    axes = (Axis("a"), Axis("b", AxisKind.REDUCED), Axis("c", AxisKind.INDEXED))
     slots = tuple(
-        Slot(f"s{n}", t, Access.INOUT if n == 1 else Access.IN, (0, 1))
+        Slot(f"s{n}", t, Access.INOUT if n == 1 else Access.IN, (0, 1) if n < 2 else (2, 0))
         for n, t in enumerate(data.draw(st.lists(st.sampled_from(DTYPES), max_size=3)))
     )
     try:

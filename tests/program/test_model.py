@@ -94,7 +94,8 @@ def test_generated_programs(verified):
     assert program.register_count == 1 + max(i.d for i in code if i.writes is not None)
     kinds = {axis: program.axes[axis].kind for axis in range(len(program.axes))}
     assert set(program.parallel_axes) == {a for a, k in kinds.items() if k is AxisKind.PARALLEL}
-    assert sorted((*program.parallel_axes, *program.reduced_axes)) == list(kinds)
+    assert sorted((*program.parallel_axes, *program.reduced_axes)) == list(program.iterated_axes)
+    assert sorted((*program.iterated_axes, *program.indexed_axes)) == list(kinds)
     assert _grows_to(program.uniforms.keys(), code)
 
 

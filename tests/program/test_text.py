@@ -68,7 +68,10 @@ def test_immediates_keep_every_bit(value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("axis a sideways", r"Line 1, 'axis a sideways': expected 'NAME parallel\|reduced'"),
+        (
+            "axis a sideways",
+            r"Line 1, 'axis a sideways': expected 'NAME parallel\|reduced\|indexed'",
+        ),
         ("axis 1a parallel", "Line 1"),
         ("axis a parallel\naxis a reduced", "Line 2.*'a' is declared twice"),
         ("slot x f33 in ()", "no data type 'f33'"),

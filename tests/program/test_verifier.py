@@ -43,6 +43,71 @@ def _refuses(message: str):
     return pytest.raises(VerificationError, match=re.escape(message))
 
 
+GATHERS = """
+axis rows parallel
+axis cols parallel
+axis words indexed
+axis places indexed
+slot i i64 in (rows)
+slot t f32 in (words, cols)
+slot u f32 in (words, rows, places)
+slot y f32 out (rows, cols)
+"""
+INDEX = ("map", "load.i64 r[0] <- s[i]")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["load.f32 r[1] <- s[t]"], "slot 't' has 1 indexed axes, and 0 positions are given"),
+        (["gather.f32 r[1] <- s[u][r[0]]"], "slot 'u' has 2 indexed axes, and 1 positions"),
+        (["gather.i64 r[1] <- s[i][r[0]]"], "slot 'i' has 0 indexed axes, and 1 positions"),
+        (["gather.i64 r[1] <- s[t][r[0]]"], "slot 't' is f32, not i64"),
+        (["cast.f32 r[1] <- f32(r[0])", "gather.f32 r[2] <- s[t][r[1]]"], "i64 is needed"),
+        (["index.i64 r[1] <- index(words)"], "there is no position along an indexed axis"),
+        (["gather2.f32 r[1] <- s[u][r[0], r[7]]"], "r[7] is not defined before"),
+    ],
+)
+def test_gathers_that_are_refused(lines, message):
+    with _refuses(message):
+        _verify(*INDEX, *lines, head=GATHERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("slot s f32 out (words, cols)", "Slot 's' has indexed axes and is not 'in'"),
+        ("axis k indexed\naxis l indexed\nslot s f32 in (words, places, k, l)", "at most 3"),
+    ],
+)
+def test_tables_that_are_refused(line, message):
+    with _refuses(message):
+        _verify(*INDEX, head=f"{GATHERS}{line}\n")
+
+
+def _gather_binding(words: int, table_at: int, y_at: int) -> Binding:
+    slots = (
+        SlotBinding(64, 16, 0, (1,)),
+        SlotBinding(table_at, 4 * words * 2, 0, (2, 1)),
+        SlotBinding(1 << 20, 0, 0, (1, 1, 1)),
+        SlotBinding(y_at, 16, 0, (2, 1)),
+    )
+    return Binding((2, 2, words, 1), (), slots)
+
+
+def test_a_binding_spans_indexed_axes_and_none_of_it_may_be_written():
+    code = (*INDEX, "gather.f32 r[1] <- s[t][r[0]]", "store.f32 s[y] <- r[1]")
+    verified = verify(assemble(GATHERS + "\n".join(code)))
+    verify_binding(verified, _gather_binding(5, 4096, 8192))
+    verify_binding(verified, _gather_binding(0, 0, 8192))
+    with _refuses("would touch bytes 0 to 48 of a storage of 40 bytes"):
+        long = _gather_binding(5, 4096, 8192)
+        verify_binding(verified, replace(long, extents=(2, 2, 6, 1)))
+    for words, at in ((5, 4096 + 24), (1, 4096), (2, 4096)):
+        with _refuses("Slot 'y' is written and overlaps slot 't'"):
+            verify_binding(verified, _gather_binding(words, 4096, at))
+
+
 STORES = ("scalar", "load.f32 r[90] <- s[u]", "store.f32 s[t] <- r[90]", "map",
           "load.f32 r[91] <- s[x]", "store.f32 s[y] <- r[91]")  # fmt: skip
 

@@ -12,7 +12,7 @@ from torch import fx
 
 from .graph.dtypes import gint_dtype
 from .graph.indexing import Index, Map, SplitNeededError
-from .graph.nodes import Graph, NodeKind, value_of
+from .graph.nodes import Graph, value_of
 from .graph.sizes import Key
 from .lowering.emitter import Emitter
 from .partition.order import Unit
@@ -56,7 +56,7 @@ def _slots(unit: Unit) -> Iterable[tuple[str, ...]]:
 
 def values(graph: Graph, found: Sequence[Unit]) -> tuple[str, ...]:
     """For each launch: the values asked for, indented below what they are made into, at the axes'
-    positions; `.` is always 0."""
+    positions; `.` is always 0, `computed` a value of the program."""
     launches = [unit for unit in found if unit.is_launch]
     stored = {node for unit in launches for node in unit.program.outputs}
     return tuple(_asked(graph, stored, unit) for unit in launches)
@@ -82,14 +82,15 @@ class _Recorder(Emitter):
 
     def value(self, node: fx.Node, m: Map) -> Any:
         base = self.graph.base(node)
-        loaded = self.graph.kinds[base] is not NodeKind.COMPUTE or self._is_stored(base)
-        note = "known" if (node, m) in self._values else "load" if loaded else ""
+        note = "known" if (node, m) in self._values else "load" if self.is_loaded(base) else ""
         at = ", ".join(_position(index) for index in m)
         self.asked.append((f"{'  ' * self._depth}{node.name}", f"at ({at})", note))
         return super().value(node, m)
 
 
 def _position(index: Index) -> str:
+    if index.computed is not None:
+        return "computed"
     terms = [f"x{axis}" if c == 1 else f"{c}*x{axis}" for axis, c in index.terms]
     if index.offset != 0:
         terms.append(str(index.offset))

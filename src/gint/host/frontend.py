@@ -135,6 +135,10 @@ class Builder:
         """A new reduced axis; its index."""
         return self._axis(name, AxisKind.REDUCED)
 
+    def indexed(self, name: str) -> int:
+        """A new axis that is not iterated over: `gather` says where along it to read."""
+        return self._axis(name, AxisKind.INDEXED)
+
     def _axis(self, name: str, kind: AxisKind) -> int:
         self.axes.append(Axis(name, kind))
         return len(self.axes) - 1
@@ -146,6 +150,10 @@ class Builder:
     def input(self, name: str, type: str | DType, *axes: int) -> Value:
         """Declare a slot that is read, with one axis per dimension; what it holds."""
         return self.load(self._slot(name, type, Access.IN, axes))
+
+    def table(self, name: str, type: str | DType, *axes: int) -> int:
+        """Declare a slot with indexed axes, which `gather` reads; its number."""
+        return self._slot(name, type, Access.IN, axes)
 
     def inout(self, name: str, type: str | DType, *axes: int) -> Value:
         """Declare a slot that is read and, with `store`, written; what it held before."""
@@ -171,6 +179,24 @@ class Builder:
     def load(self, slot: int) -> Value:
         s = self.slots[slot]
         return self._record(opcode("load"), s.dtype, n=slot, varies=frozenset(s.axes))
+
+    def gather(self, slot: int, *positions: Value | Scalar) -> Value:
+        """What a `table` holds at i64 positions along its indexed axes, in their order.
+
+        One outside its axis is an IndexError of the launch. Raises ValueError for another number
+        of positions than the slot has indexed axes.
+        """
+        s = self.slots[slot]
+        moving = frozenset(a for a in s.axes if self.axes[a].kind is not AxisKind.INDEXED)
+        wanted = len(s.axes) - len(moving)
+        if len(positions) != wanted or not wanted:
+            raise ValueError(
+                f"Slot {s.name!r} has {wanted} indexed axes; {len(positions)} positions are given."
+            )
+        op = next(o for o in OPCODES if o.form is Form.GATHER and o.inputs == wanted)
+        nodes = tuple([self._operand(op, p, dtype("i64")) for p in positions])
+        varies = moving.union(*[n.varies for n in nodes])
+        return self._record(op, s.dtype, nodes, n=slot, varies=varies)
 
     def store(self, slot: int | str, value: Value | Scalar) -> None:
         """Store `value` to a slot, given by index or name. Stores happen after all loads."""
@@ -300,7 +326,8 @@ class Builder:
         if not self.stores:
             raise ValueError(f"The program {self.name!r} stores nothing; declare an output.")
         parallel = frozenset(i for i, a in enumerate(self.axes) if a.kind is AxisKind.PARALLEL)
-        sections = schedule(self.stores, parallel, len(self.axes))
+        has_reduced = any(a.kind is AxisKind.REDUCED for a in self.axes)
+        sections = schedule(self.stores, parallel, has_reduced)
         return Program(
             self.name, tuple(self.axes), tuple(self.slots), tuple(self.params), sections
         )  # fmt: skip

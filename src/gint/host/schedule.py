@@ -51,9 +51,11 @@ class Store(NamedTuple):
     varies: frozenset[int]
 
 
-def schedule(stores: list[Store], parallel: frozenset[int], rank: int) -> tuple[Section, ...]:
+def schedule(
+    stores: list[Store], parallel: frozenset[int], has_reduced: bool
+) -> tuple[Section, ...]:
     """The sections that compute and store what `stores` asks for."""
-    return _Scheduler(stores, parallel, rank).run()
+    return _Scheduler(stores, parallel, has_reduced).run()
 
 
 def most_instructions(nodes: Collection[Node], stores: int, has_reduced: bool) -> int:
@@ -64,9 +66,9 @@ def most_instructions(nodes: Collection[Node], stores: int, has_reduced: bool) -
 
 
 class _Scheduler:
-    def __init__(self, stores: list[Store], parallel: frozenset[int], rank: int) -> None:
+    def __init__(self, stores: list[Store], parallel: frozenset[int], has_reduced: bool) -> None:
         self.stores, self.parallel = stores, parallel
-        self.has_reduced = len(parallel) < rank
+        self.has_reduced = has_reduced
         self.nodes = _reachable(s.node for s in stores)
         self.stage = self._stages()
         self.shared: dict[Node, int] = {}  # nodes whose register later sections may read

@@ -29,6 +29,7 @@ _SINGLE = (
     "TILES",  # begin the first tile, or go to n where there is none
     "NEXT",  # begin the next tile and go to n, or go on
     "LOAD",  # acc[*] <- s[n]
+    "GATHER",  # acc[*] <- s[n][acc[*], r0[*], r1[*]]; imm: the type, and how many positions
     "STORE",  # s[n] <- acc[*]
     "INDEX",  # acc[*] <- index(n)
     "SET",  # acc[*] <- imm
@@ -71,7 +72,7 @@ RECORD = (
     "SECTIONS_AT",  # positions in the record, in 64-bit words
     "CODE_AT",
     "SLOTS_AT",
-    "SLOT_WORDS",  # words of a slot's entry: byte offset, then steps along the axes
+    "SLOT_WORDS",  # of a slot's entry: byte offset, steps along the axes; extent and step, indexed
     "AXES_AT",
     "OUTER_RANK",
     "INNER_RANK",

@@ -168,7 +168,8 @@ def docs() -> str:
     lines = [
         "# Instruction set", "", f"<!-- {_ORIGIN} -->", "",
         "`r[d]` is the register written, `r[a] r[b] r[c]` those read, `acc[d]` an accumulator,",
-        "`s[n]` a tensor slot, `p[n]` a parameter, `extent(n)` and `index(n)` axis n, `imm` the",
+        "`s[n]` a tensor slot, `s[n][i]` that slot at positions i along its indexed axes, `p[n]` a",
+        "parameter, `extent(n)` and `index(n)` axis n, `imm` the",
         "immediate, `T` the instruction's type. An instruction is "
         f"{SIZE} bytes wide.", "",
         "## Data types", "", "| number | name | in memory | in a register |", "|---|---|---|---|",

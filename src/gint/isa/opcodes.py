@@ -5,6 +5,7 @@ Notation, used here, in the text form, in the verifier's errors and in comments:
     r[d]    register d, written by the instruction      r[a] r[b] r[c]  registers read
     acc[d]  an accumulator: a register that a reduce section folds values into
     s[n]    tensor slot n        p[n]  parameter n       extent(n), index(n)  axis n
+    s[n][i] ... at positions i along its indexed axes
     imm     the immediate        T     the instruction's type
 
 Each entry states, once: name, form, meaning, the types it exists for, the type of its result, its
@@ -21,6 +22,7 @@ from enum import Enum
 from typing import Any
 
 from .dtypes import BOOL, COMPUTE, FLOAT, INT, NUMBER, DType, Kind, dtype
+from .limits import MAX_INDICES
 
 
 class Form(Enum):
@@ -30,6 +32,7 @@ class Form(Enum):
     PARAM = "param"  # r[d] <- p[n]
     AXIS = "axis"  # r[d] <- extent(n) or index(n)
     LOAD = "load"  # r[d] <- s[n]
+    GATHER = "gather"  # r[d] <- s[n][r[a], r[b], r[c]]
     STORE = "store"  # s[n] <- r[a]
     POINTWISE = "pointwise"  # r[d] <- f(r[a], r[b], r[c])
     CAST = "cast"  # r[d] <- T(r[a])
@@ -165,6 +168,23 @@ def _reduce(
                   direct=len(operands) == 1, **columns)  # fmt: skip
 
 
+def _gathers() -> tuple[Opcode, ...]:
+    """A load at positions that registers give, for slots of one to three indexed axes."""
+    note = (
+        "A position outside its axis sets the error flag, and the element is 0. Types as load has "
+        "them."
+    )
+    found = []
+    for count in range(1, MAX_INDICES + 1):
+        name = "gather" if count == 1 else f"gather{count}"
+        positions = ", ".join(f"r[{letter}]" for letter in "abc"[:count])
+        found.append(
+            Opcode(name, Form.GATHER, f"r[d] <- s[n][{positions}]", (*COMPUTE, "f16", "bf16"),
+                   ("i64",) * count, note=note, cost=5)
+        )  # fmt: skip
+    return tuple(found)
+
+
 _WRAPS = "Integers wrap."
 _LOWEST = {"float": "-gi_inf_{t}()", "int": "gi_lowest_{t}()", "bool": "false"}
 _HIGHEST = {"float": "gi_inf_{t}()", "int": "gi_highest_{t}()", "bool": "true"}
@@ -183,6 +203,7 @@ _TABLE: tuple[Opcode, ...] = (
     Opcode("index", Form.AXIS, "r[d] <- index(n)", ("i64",), note="The position along the axis."),
     Opcode("load", Form.LOAD, "r[d] <- s[n]", (*COMPUTE, "f16", "bf16"),
            note="f16 and bf16 widen to f32; a bool is true for every byte other than 0."),
+    *_gathers(),
     Opcode("store", Form.STORE, "s[n] <- r[a]", (*COMPUTE, "f16", "bf16"), ("T",),
            note="f32 rounds to nearest even for f16 and bf16."),
     Opcode("cast", Form.CAST, "r[d] <- T(r[a])", COMPUTE, ("any",),

@@ -11,8 +11,12 @@ from .model import Program
 
 
 def may_fail(program: Program) -> bool:
-    """Whether a launch can set the error flag: integers divided by zero do, floats never."""
-    return any(i.op.sets_error and i.type.kind is Kind.INT for i in _instructions(program))
+    """Whether a launch can set the error flag: integers divided by zero do, floats never, and so
+    does a gather, whose positions are known when it runs."""
+    return any(
+        i.op.form is Form.GATHER or (i.op.sets_error and i.type.kind is Kind.INT)
+        for i in _instructions(program)
+    )
 
 
 def positions_read(program: Program) -> frozenset[int]:

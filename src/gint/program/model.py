@@ -1,6 +1,8 @@
 """A Program: straight-line sections over a small iteration space whose extents arrive at launch.
 
-    axes      parallel and reduced; the row-major order of the axes is the order of positions
+    axes      parallel and reduced ones are iterated over; the row-major order of the axes is the
+              order of positions. An indexed axis is not: it is a dimension of slots along which
+              instructions say where they read
     slots     the tensors read and written: data type, access and the axes they vary over
     params    per-launch numbers, i64 or f64
     sections  instructions, run in order for every point of the parallel axes:
@@ -25,6 +27,7 @@ from gint.isa import DType, Form, Instruction, SectionKind
 class AxisKind(Enum):
     PARALLEL = "parallel"
     REDUCED = "reduced"
+    INDEXED = "indexed"
 
 
 class Access(Enum):
@@ -82,8 +85,21 @@ class Program:
         return self._axes_of(AxisKind.PARALLEL)
 
     @cached_property
+    def indexed_axes(self) -> tuple[int, ...]:
+        return self._axes_of(AxisKind.INDEXED)
+
+    @cached_property
+    def iterated_axes(self) -> tuple[int, ...]:
+        """The parallel and the reduced ones: those of the iteration space."""
+        return tuple(i for i, a in enumerate(self.axes) if a.kind is not AxisKind.INDEXED)
+
+    @cached_property
     def reduced_axes(self) -> tuple[int, ...]:
         return self._axes_of(AxisKind.REDUCED)
+
+    def indexed_axes_of(self, slot: Slot) -> tuple[int, ...]:
+        """The indexed axes of a slot, in the order in which a gather gives positions along them."""
+        return tuple(a for a in slot.axes if self.axes[a].kind is AxisKind.INDEXED)
 
     def _axes_of(self, kind: AxisKind) -> tuple[int, ...]:
         return tuple(i for i, axis in enumerate(self.axes) if axis.kind is kind)
@@ -99,8 +115,8 @@ class Program:
 
     @cached_property
     def slots_used(self) -> frozenset[int]:
-        """The numbers of the slots that some instruction loads or stores."""
-        forms = (Form.LOAD, Form.STORE)
+        """The numbers of the slots that some instruction reads or stores."""
+        forms = (Form.LOAD, Form.GATHER, Form.STORE)
         return frozenset(i.n for s in self.sections for i in s.instructions if i.op.form in forms)
 
     @cached_property

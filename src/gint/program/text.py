@@ -27,6 +27,7 @@ from gint.isa.dtypes import Kind
 from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
 
 _FIELD = re.compile(r"\[([abcdn])\]|\((n)\)|\b(imm)\b|\b(T)\(")
+_AXIS = "'NAME parallel|reduced|indexed'"
 #: What names of programs, axes, slots and parameters look like.
 NAME = r"[A-Za-z_][A-Za-z0-9_.]*"
 
@@ -141,7 +142,7 @@ class _Reader:
         self.name = _require(rf"({NAME})", rest, "a name")[0]
 
     def _axis(self, rest: str) -> None:
-        name, kind = _require(rf"({NAME}) (parallel|reduced)", rest, "'NAME parallel|reduced'")
+        name, kind = _require(rf"({NAME}) (parallel|reduced|indexed)", rest, _AXIS)
         _declare(self.axes, name, Axis(name, AxisKind(kind)))
 
     def _slot(self, rest: str) -> None:

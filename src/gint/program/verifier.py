@@ -13,7 +13,7 @@ from math import prod
 
 from gint.isa import OPCODES, DType, Form, Instruction, SectionKind
 from gint.isa.instruction import NONE, encode_immediate
-from gint.isa.limits import MAX_AXES, MAX_POINTS
+from gint.isa.limits import MAX_AXES, MAX_INDICES, MAX_POINTS
 from gint.isa.opcodes import exists_for
 
 from .binding import Binding, SlotBinding
@@ -21,6 +21,8 @@ from .model import Program, Section, Slot
 from .regions import Region, disjoint, overlaps_itself, slot_region
 from .text import NAME, format_instruction
 
+#: Forms with an operand n.
+_NUMBERED = (Form.PARAM, Form.AXIS, Form.LOAD, Form.GATHER, Form.STORE)
 _RUNNABLE = (SectionKind.MAP, SectionKind.REDUCE, SectionKind.SCALAR)
 
 
@@ -75,6 +77,13 @@ def _verify_declarations(p: Program) -> None:
             raise VerificationError(f"Slot {slot.name!r} names an axis the program does not have.")
         if len(set(slot.axes)) != len(slot.axes):
             raise VerificationError(f"Slot {slot.name!r} names an axis twice.")
+        count = len(p.indexed_axes_of(slot))
+        if count > MAX_INDICES:
+            raise VerificationError(
+                f"Slot {slot.name!r} has {count} indexed axes; at most {MAX_INDICES} are possible."
+            )
+        if count and slot.access.writes:
+            raise VerificationError(f"Slot {slot.name!r} has indexed axes and is not 'in'.")
     for param in p.params:
         if param.dtype.name not in ("i64", "f64"):
             raise VerificationError(
@@ -92,7 +101,7 @@ class _Checker:
         self.visible: set[int] = set()
         self.stored: set[int] = set()
         self.parallel = frozenset(program.parallel_axes)
-        self.all_axes = frozenset(range(len(program.axes)))
+        self.iterated = frozenset(program.iterated_axes)
 
     def run(self) -> VerifiedProgram:
         if not self.program.sections:
@@ -161,7 +170,7 @@ class _Checker:
             if (getattr(i, name) != NONE) != wanted:
                 state = "is missing" if wanted else "is set but not used by this opcode"
                 raise VerificationError(f"operand {name} {state}.")
-        if i.n and i.op.form not in (Form.PARAM, Form.AXIS, Form.LOAD, Form.STORE):
+        if i.n and i.op.form not in _NUMBERED:
             raise VerificationError("operand n is set but not used by this opcode.")
         if any(encode_immediate(i.type, i.imm)) and i.op.form is not Form.CONST:
             raise VerificationError("an immediate is set but not used by this opcode.")
@@ -195,25 +204,40 @@ class _Checker:
                 )
         elif form is Form.AXIS:
             self._in_range(i.n, p.axes, "axis")
-            return frozenset((i.n,)) if i.op.name == "index" else frozenset()
-        elif form in (Form.LOAD, Form.STORE):
-            self._in_range(i.n, p.slots, "slot")
-            slot = p.slots[i.n]
-            if slot.dtype != i.type:
-                raise VerificationError(f"slot {slot.name!r} is {slot.dtype}, not {i.type}.")
-            if form is Form.STORE:
-                self._store(i.n, slot, kind)
-            elif not slot.access.reads and i.n not in self.stored:
-                raise VerificationError(f"slot {slot.name!r} is declared 'out' and not yet stored.")
-            return frozenset(slot.axes)
+            if i.op.name != "index":
+                return frozenset()
+            if i.n not in self.iterated:
+                raise VerificationError("there is no position along an indexed axis.")
+            return frozenset((i.n,))
+        elif form in (Form.LOAD, Form.GATHER, Form.STORE):
+            return self._slot(i, kind)
         return frozenset()
+
+    def _slot(self, i: Instruction, kind: SectionKind) -> frozenset[int]:
+        """Checks the slot of a load, gather or store; the axes along which it moves."""
+        self._in_range(i.n, self.program.slots, "slot")
+        slot = self.program.slots[i.n]
+        if slot.dtype != i.type:
+            raise VerificationError(f"slot {slot.name!r} is {slot.dtype}, not {i.type}.")
+        if i.op.form is Form.STORE:
+            self._store(i.n, slot, kind)
+            return frozenset(slot.axes)
+        if not slot.access.reads and i.n not in self.stored:
+            raise VerificationError(f"slot {slot.name!r} is declared 'out' and not yet stored.")
+        given = i.op.inputs if i.op.form is Form.GATHER else 0
+        wanted = len(self.program.indexed_axes_of(slot))
+        if given != wanted:
+            raise VerificationError(
+                f"slot {slot.name!r} has {wanted} indexed axes, and {given} positions are given."
+            )
+        return frozenset(slot.axes) & self.iterated
 
     def _store(self, n: int, slot: Slot, kind: SectionKind) -> None:
         if not slot.access.writes:
             raise VerificationError(f"slot {slot.name!r} is declared 'in'.")
         if kind is SectionKind.REDUCE:
             raise VerificationError("a store in a reduce section.")
-        needed = self.parallel if kind is SectionKind.SCALAR else self.all_axes
+        needed = self.parallel if kind is SectionKind.SCALAR else self.iterated
         if frozenset(slot.axes) != needed:
             names = ", ".join(self.program.axes[a].name for a in sorted(needed))
             raise VerificationError(
@@ -230,7 +254,8 @@ class _Checker:
 def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:
     """Prove that a launch touches only the storages bound. Raises VerificationError.
 
-    An extent of 0 means that nothing is touched along it. Output elements must not overlap one
+    An extent of 0 means that nothing is touched along it. Of an indexed axis all of the extent
+    counts: a gather reads within it or not at all. Output elements must not overlap one
     another, nor any other slot's, except where both slots cover the same elements in the same
     order (in-place use).
     """
@@ -256,7 +281,7 @@ def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:
             if other_position == position or later or disjoint(region, other_region):
                 continue
             same = _elements(slot, region) == _elements(other, other_region)
-            if not same or other.access.writes:
+            if not same or other.access.writes or p.indexed_axes_of(other):
                 raise VerificationError(
                     f"Slot {slot.name!r} is written and overlaps slot {other.name!r} in memory "
                     "other than element by element."
@@ -274,7 +299,8 @@ def _verify_counts(p: Program, binding: Binding) -> None:
     for axis, extent in zip(p.axes, binding.extents, strict=True):
         if not _is_int64(extent) or extent < 0:
             raise VerificationError(f"Axis {axis.name!r} has the extent {extent!r}.")
-    if prod(max(extent, 1) for extent in binding.extents) > MAX_POINTS:
+    points = prod(max(binding.extents[axis], 1) for axis in p.iterated_axes)
+    if max((points, *(binding.extents[axis] for axis in p.indexed_axes))) > MAX_POINTS:
         raise VerificationError(
             f"The extents {binding.extents} span more than {MAX_POINTS} points."
         )

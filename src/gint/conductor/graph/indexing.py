@@ -1,13 +1,14 @@
 """Index maps: where in a value a program stands, as an affine function of its axes.
 
 A value of rank n is computed *at* a map of n indices. A view of a value that is only being
-computed is followed by changing the map; at memory that exists a map becomes strides.
+computed is followed by changing the map; at memory that exists a map becomes strides. An index may
+also be a value that the program computes: then memory is read by a gather.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .sizes import Key
 
@@ -20,13 +21,24 @@ class SplitNeededError(Exception):
         self.axis, self.inner = axis, inner
 
 
+class NotAffineError(Exception):
+    """A computed index where only an affine one is understood."""
+
+
 class Index(NamedTuple):
-    """offset + sum(coefficient * position along axis); terms are (axis, coefficient)."""
+    """offset + sum(coefficient * position along axis); terms are (axis, coefficient).
+
+    Or, with nothing else, `computed`: a recorded i64 value (a Node of gint.host.schedule).
+    """
 
     offset: Key = 0
     terms: tuple[tuple[int, Key], ...] = ()
+    computed: Any = None
 
     def scaled(self, step: Key, start: Key) -> Index:
+        """Raises NotAffineError."""
+        if self.computed is not None:
+            raise NotAffineError
         return Index(start + step * self.offset, tuple((a, c * step) for a, c in self.terms))
 
     @property
@@ -43,7 +55,8 @@ def along(axis: int) -> Index:
 
 
 def address(m: Map, strides: Sequence[Key]) -> tuple[Key, dict[int, Key]]:
-    """Offset, and stride per axis, of the element a map points at in memory with these strides."""
+    """Offset, and stride per axis, of the element a map points at in memory with these strides,
+    computed indices left out."""
     offset: Key = 0
     steps: dict[int, Key] = {}
     for index, stride in zip(m, strides, strict=True):
@@ -54,7 +67,9 @@ def address(m: Map, strides: Sequence[Key]) -> tuple[Key, dict[int, Key]]:
 
 
 def combine(indices: Sequence[Index], sizes: Sequence[Key]) -> Index:
-    """The row-major position in dimensions of these sizes."""
+    """The row-major position in dimensions of these sizes. Raises NotAffineError."""
+    if any(index.computed is not None for index in indices):
+        raise NotAffineError
     offset: Key = 0
     terms: list[tuple[int, Key]] = []
     weight: Key = 1
@@ -118,7 +133,10 @@ def _reflected(index: Index, axes: list[int], extents: Sequence[Key]) -> Index:
 def reshape(
     m: Map, after: Sequence[Key], before: Sequence[Key], extents: Sequence[Key]
 ) -> Map | None:
-    """The map of a value of shape `before` for the map `m` of its reshape to `after`, or None."""
+    """The map of a value of shape `before` for the map `m` of its reshape to `after`, or None.
+
+    Raises NotAffineError.
+    """
     if 0 in before:
         return None  # no position to find
     result: list[Index] = []

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from .indexing import FIXED, Index, Map, reshape
+from .indexing import FIXED, Index, Map, NotAffineError, reshape
 from .nodes import tensor_of
 from .sizes import Key
 
@@ -39,11 +39,14 @@ def map_through(node: fx.Node, m: Map, extents: Sequence[Key]) -> Map | None:
     `extents` are the lengths of the program's axes. Raises SplitNeededError.
     """
     target = node.args[0].target if node.target is operator.getitem else node.target
-    if target in _RESHAPES:
-        before, after = _shapes(node)
-        return reshape(m, after, before, extents)
     rule = _RULES.get(target)
-    return rule(node, m) if rule else None
+    try:
+        if target in _RESHAPES:
+            before, after = _shapes(node)
+            return reshape(m, after, before, extents)
+        return rule(node, m) if rule else None
+    except NotAffineError:
+        return None
 
 
 def viewed(node: fx.Node) -> fx.Node:

@@ -5,6 +5,7 @@ Knows sizes, index maps and the builder's axes. Does not know FX nodes or what i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gint.host.frontend import Builder
@@ -36,12 +37,15 @@ class Domain:
         self.dims: list[Dim] = []
         self.reduced: list[int] = []
         self.order: list[int] = []
+        #: By size and number: axes that only memory has, where positions along it are computed.
+        self.indexed: dict[tuple[Key, int], int] = {}
 
     def copy(self, builder: Builder) -> Domain:
         """The same for a copy of the builder."""
         made = Domain(builder, dict(self.splits))
         made.extents, made.dims = self.extents[:], self.dims[:]
         made.reduced, made.order = self.reduced[:], self.order[:]
+        made.indexed = self.indexed.copy()
         return made
 
     def begin(self, shape: tuple[Key, ...]) -> None:
@@ -61,6 +65,17 @@ class Domain:
             weight = weight * extent
         self.dims.append(Dim(size, tuple(axes), Index(0, tuple(sorted(terms)))))
         return len(self.dims) - 1
+
+    def indexed_axes(self, sizes: Sequence[Key]) -> list[int]:
+        """Indexed axes of these sizes, each another; slots share them."""
+        found: list[int] = []
+        for size in sizes:
+            number = sum(self.extents[axis] == size for axis in found)
+            if (size, number) not in self.indexed:
+                self.indexed[size, number] = self.builder.indexed(f"x{len(self.extents)}")
+                self.extents.append(size)
+            found.append(self.indexed[size, number])
+        return found
 
     def split(self, wanted: SplitNeededError) -> None:
         """Note in `splits` that an axis has to be two, for the next attempt."""
@@ -86,7 +101,8 @@ class Domain:
     def reduction_map(self, shape: tuple[Key, ...], dims: list[int], kept: Map) -> Map | None:
         """The map of a reduction's input: `kept` for the dimensions that stay (in order), reduced
         axes for `dims`. None where the program's axes cannot carry it."""
-        found = self._reduced_for(shape, dims, kept)
+        is_affine = all(index.computed is None for index in kept)
+        found = self._reduced_for(shape, dims, kept) if is_affine else None
         if found is None:
             return None
         reduced, stay = iter(found), iter(kept)

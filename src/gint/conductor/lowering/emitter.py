@@ -18,10 +18,11 @@ from torch import fx
 
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
+from gint.isa.limits import MAX_AXES, MAX_INDICES
 from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
-from ..graph.indexing import FIXED, Index, Map, SplitNeededError, address
+from ..graph.indexing import FIXED, Index, Map, NotAffineError, SplitNeededError, address
 from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
 from ..graph.sizes import Key, key, symbols
 from ..graph.views import map_through, viewed
@@ -149,7 +150,7 @@ class Emitter:
         self.sources: list[SlotSource] = []
         self.params: list[Key] = []
         self._values: dict[tuple[fx.Node, Map], Value] = {}
-        self._loads: dict[tuple, Value] = {}
+        self._slots: dict[tuple, int] = {}
         self._param_values: dict[tuple, Value] = {}
         self._depth = 0
         #: The values of the members that are computed, where they stand.
@@ -174,7 +175,7 @@ class Emitter:
         made.sources, made.params = self.sources[: self._loaded], self.params[:]
         own = made.builder.own
         made._values = {k: own(v) for k, v in self._values.items()}
-        made._loads = {k: own(v) for k, v in self._loads.items()}
+        made._slots = self._slots.copy()
         made._param_values = {k: own(v) for k, v in self._param_values.items()}
         made._made = [(own(v), m) for v, m in self._made]
         made._computed = self._computed.copy()
@@ -191,6 +192,8 @@ class Emitter:
         for node, (value, m) in zip(self.members, self._made, strict=True):
             if node in outputs:
                 self._store(node, value, m)
+        if len(self.domain.extents) > MAX_AXES:
+            raise UnfitError(f"{len(self.domain.extents)} axes; a program has {MAX_AXES}")
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
         return Emitted(
@@ -228,7 +231,7 @@ class Emitter:
     def _value(self, node: fx.Node, m: Map) -> Value:
         kind = self.graph.kinds[node]
         base = self.graph.base(node)
-        if self.graph.kinds[base] is not NodeKind.COMPUTE or self._is_stored(base):
+        if self.is_loaded(base):
             return self._load(node, base, m)
         if kind is NodeKind.VIEW:
             inner = map_through(node, m, self.domain.extents)
@@ -241,8 +244,10 @@ class Emitter:
         context = Context(self, node, m)
         return self.builder.cast(lower(context), context.dtype)
 
-    def _is_stored(self, node: fx.Node) -> bool:
-        return node in self.stored and node not in self.members
+    def is_loaded(self, base: fx.Node) -> bool:
+        """Whether the value lies in memory when the program begins."""
+        is_stored = base in self.stored and base not in self.members
+        return self.graph.kinds[base] is not NodeKind.COMPUTE or is_stored
 
     def _load(self, node: fx.Node, base: fx.Node, m: Map) -> Value:
         anchor = self.graph.anchor(node)
@@ -254,14 +259,20 @@ class Emitter:
         # Only view_as_real has elements of another size than its base.
         ratio = memory.dtype.itemsize // tensor.dtype.itemsize
         offset = offset + tensor.offset - ratio * memory.offset
-        axes, strides = tuple(steps), tuple(steps.values())
+        computed = [d for d, index in enumerate(m) if index.computed is not None]
+        indexed = self.domain.indexed_axes([tensor.shape[d] for d in computed])
+        axes = (*steps, *indexed)
+        strides = (*steps.values(), *(tensor.strides[d] for d in computed))
         load_key = (anchor, axes, strides, offset, t.name)
-        found = self._loads.get(load_key)
-        if found is None:
+        slot = self._slots.get(load_key)
+        if slot is None:
             self.sources.append(SlotSource(base, anchor, strides, offset))
-            found = self.builder.input(f"in{len(self.sources)}", t, *axes)
-            self._loads[load_key] = found
-        return found
+            slot = self._slots[load_key] = self.builder.table(f"in{len(self.sources)}", t, *axes)
+        if not computed:
+            return self.builder.load(slot)
+        if len(computed) > MAX_INDICES:
+            raise NotLowerableError(f"{len(computed)} dimensions at computed positions")
+        return self.builder.gather(slot, *(Value(self.builder, m[d].computed) for d in computed))
 
     def number(self, value: Scalar | fx.Node, t: DType) -> Value:
         """A Python number as a constant, a symbolic one as a parameter, in type `t`."""
@@ -335,9 +346,25 @@ class Context:
     def value(self, arg: fx.Node, m: Map) -> Value:
         return self.emitter.value(arg, m)
 
+    def memory(self, arg: fx.Node, m: Map) -> Value:
+        """The value at a map whose computed indices may lie outside: of memory, which is checked.
+
+        Raises BlockedError where it is not in memory yet.
+        """
+        base = self.emitter.graph.base(arg)
+        if not self.emitter.is_loaded(base):
+            raise BlockedError(base)
+        return self.value(arg, m)
+
+    def computed(self, value: Value) -> Index:
+        """An integer value as an index."""
+        return Index(computed=self.builder.cast(value, "i64").node)
+
     def position(self, index: Index) -> Value:
         """Where an index stands, i64."""
         b = self.builder
+        if index.computed is not None:
+            return Value(b, index.computed)
         value = self.emitter.size(index.offset)
         for axis, coefficient in index.terms:
             step = b.index(axis)
@@ -367,6 +394,8 @@ def lower(context: Context) -> Value:
     except NotLowerableError as refusal:
         refusal.node = refusal.node or context.op_node
         raise
+    except NotAffineError:
+        raise BlockedError(context.node) from None
     except Exception as error:
         if not hasattr(error, "node"):
             error.node = context.op_node  # type: ignore[attr-defined]

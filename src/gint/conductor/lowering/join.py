@@ -8,9 +8,9 @@ from torch import fx
 from gint.host.frontend import Value
 
 from ..graph.indexing import Index, SplitNeededError
-from ..graph.nodes import NodeKind, tensor_of
+from ..graph.nodes import Graph, NodeKind, tensor_of
 from .emitter import Context
-from .rules import NotLowerableError, lowers
+from .rules import NotLowerableError, lowered_where, lowers
 
 aten = torch.ops.aten
 
@@ -18,21 +18,17 @@ aten = torch.ops.aten
 _MAX_PIECES = 3
 
 
-def fuses(node: fx.Node, kinds: dict[fx.Node, NodeKind]) -> bool:
-    """Whether an operator that is left whole otherwise had better be part of a program here.
-
-    A concatenation of a few computed pieces of one size along a dimension, as rotary embeddings
-    have it.
-    """
-    if node.target is not aten.cat.default:
-        return False
+@lowered_where(aten.cat.default)
+def _fuses(node: fx.Node, graph: Graph) -> bool:
+    """A concatenation of a few computed pieces of one size along a dimension, as rotary embeddings
+    have it."""
     pieces = node.args[0]
     dim = node.args[1] if len(node.args) > 1 else 0
     sizes = {tensor_of(p).shape for p in pieces}
     if len(pieces) > _MAX_PIECES or len(sizes) != 1 or not tensor_of(node).shape:
         return False
     length = next(iter(sizes))[dim]
-    computed = any(kinds[p] is NodeKind.COMPUTE for p in pieces)
+    computed = any(graph.kinds[p] is NodeKind.COMPUTE for p in pieces)
     return isinstance(length, int) and length > 1 and computed
 
 
@@ -43,6 +39,8 @@ def _cat(c: Context) -> Value:
     length = tensor_of(pieces[0]).shape[dim]
     index, b = c.map[dim], c.builder
     outer, inner = [], []
+    if index.computed is not None:
+        c.block()
     for axis, coefficient in index.terms:
         extent = c.emitter.domain.extents[axis]
         if not isinstance(coefficient, int) or not isinstance(extent, int) or coefficient < 0:

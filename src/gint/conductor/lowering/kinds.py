@@ -13,8 +13,7 @@ from ..graph.dtypes import gint_dtype
 from ..graph.externs import is_extern
 from ..graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, moves, value_of
 from ..graph.views import is_view
-from .join import fuses
-from .rules import has_rule
+from .rules import has_rule, is_lowered
 
 #: A program has 16 axes at most, and views split some dimensions in two.
 _MAX_DIMENSIONS = 12
@@ -56,7 +55,7 @@ class _Reader:
             return NodeKind.EXTERN  # a view too: what it shows is known when ATen has made it
         if is_view(node.target):
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.VIEW
-        if is_extern(node.target) and not fuses(node, self.graph.kinds):
+        if is_extern(node.target) and not is_lowered(node, self.graph):
             return NodeKind.EXTERN
         if moves(node):
             return NodeKind.EXTERN
@@ -64,7 +63,7 @@ class _Reader:
         if reason is None:
             return NodeKind.TUPLE if isinstance(value, (tuple, list)) else NodeKind.COMPUTE
         self.graph.refuse(node, reason)
-        return NodeKind.FALLBACK
+        return self.graph.kinds[node]
 
     def _item_kind(self, node: fx.Node) -> NodeKind:
         parent = node.args[0]

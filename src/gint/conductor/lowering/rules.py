@@ -14,8 +14,10 @@ from gint.host.frontend import Value
 from gint.isa import Opcode, opcode
 
 Rule = Callable[[Any], Value]
+Choice = Callable[[fx.Node, Any], bool]
 
 _RULES: dict[Any, Rule] = {}
+_CHOICES: dict[Any, Choice] = {}
 _OPCODES: dict[Any, tuple[Opcode, ...]] = {}
 
 
@@ -38,6 +40,23 @@ def lowers(*targets: Any, uses: Iterable[str] = ()) -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+def lowered_where(*targets: Any) -> Callable[[Choice], Choice]:
+    """Decorator: the function says of a node of these operators, which are left whole otherwise,
+    whether it is part of a program here, and of its Graph."""
+
+    def register(choice: Choice) -> Choice:
+        _CHOICES.update(dict.fromkeys(targets, choice))
+        return choice
+
+    return register
+
+
+def is_lowered(node: fx.Node, graph: Any) -> bool:
+    """Whether a node of an operator that is left whole otherwise is part of a program here."""
+    choice = _CHOICES.get(node.target)
+    return choice is not None and choice(node, graph)
 
 
 def has_rule(target: Any) -> bool:

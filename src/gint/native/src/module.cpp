@@ -29,13 +29,15 @@ using SlotFacts = std::tuple<int, bool, bool, std::vector<int>>;
 // (kind, number of instructions)
 using SectionFacts = std::pair<int, int>;
 
-Program make_program(const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
-                     const std::vector<int> &params, const std::vector<SectionFacts> &sections,
-                     nb::bytes code, nb::bytes register_types) {
+Program make_program(const std::vector<bool> &reduced, const std::vector<int> &indexed,
+                     const std::vector<SlotFacts> &slots, const std::vector<int> &params,
+                     const std::vector<SectionFacts> &sections, nb::bytes code,
+                     nb::bytes register_types) {
     Program p;
     p.reduced = reduced;
+    for (int axis : indexed) p.indexed |= AxisSet(1) << axis;
     for (const auto &[type, reads, writes, axes] : slots) {
-        Slot slot{uint8_t(type), reads, writes, false, false, {}};
+        Slot slot{uint8_t(type), reads, writes, false, false, {}, {}};
         for (int axis : axes) slot.axes.push_back(uint8_t(axis));
         p.slots.push_back(std::move(slot));
     }
@@ -160,11 +162,12 @@ NB_MODULE(_native, m) {
     if (!load_arrays() || !add_launch_type(m.ptr())) throw nb::python_error();
     nb::class_<Kernel>(m, "Kernel")
         .def("__init__",
-             [](Kernel *self, const std::vector<bool> &reduced, const std::vector<SlotFacts> &slots,
-                const std::vector<int> &params, const std::vector<SectionFacts> &sections,
-                nb::bytes code, nb::bytes register_types) {
-                 new (self)
-                     Kernel(make_program(reduced, slots, params, sections, code, register_types));
+             [](Kernel *self, const std::vector<bool> &reduced, const std::vector<int> &indexed,
+                const std::vector<SlotFacts> &slots, const std::vector<int> &params,
+                const std::vector<SectionFacts> &sections, nb::bytes code,
+                nb::bytes register_types) {
+                 new (self) Kernel(
+                     make_program(reduced, indexed, slots, params, sections, code, register_types));
              })
         .def("prepare", &prepare, "extents"_a, "params"_a, "slots"_a, "threads"_a.none(),
              "explain"_a)

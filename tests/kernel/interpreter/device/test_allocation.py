@@ -107,6 +107,9 @@ class Machine:
             self.held[self.place(to, n)] = self.read(source, n, imm)
         elif code == "STORE":
             self.stored.append((self.tile, n, acc))
+        elif code == "GATHER":
+            operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
+            self.held["acc"] = ("gather", n, *operands[: imm >> 32])
         elif code in POINTWISE:
             operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
             self.held["acc"] = (code, *operands[: POINTWISE[code]])
@@ -179,6 +182,8 @@ class Meaning:
         form, operands = i.op.form, [self.r[r] for r in i.reads]
         if form is Form.LOAD:
             return ("slot", i.n, tile, stores)
+        if form is Form.GATHER:
+            return ("gather", i.n, *operands)
         if form is Form.AXIS:
             return ("index along", i.n, tile)
         if form is Form.CAST:

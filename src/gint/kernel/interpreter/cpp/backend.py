@@ -87,6 +87,7 @@ def _facts(verified: VerifiedProgram) -> tuple:
         types[register] = dtype.code
     return (
         [axis.kind is AxisKind.REDUCED for axis in p.axes],
+        list(p.indexed_axes),
         [(s.dtype.code, s.access.reads, s.access.writes, list(s.axes)) for s in p.slots],
         [param.dtype.code for param in p.params],
         [(s.kind.code, len(s.instructions)) for s in p.sections],

@@ -126,6 +126,8 @@ class Allocator:
                 return
             self._save(at)
             self.stream.emit("LOAD", i.n, i.type.code)
+        elif form is Form.GATHER:
+            self._gather(at, i)
         elif form is Form.AXIS:
             self._save(at)
             self.stream.emit("INDEX", i.n)
@@ -166,11 +168,19 @@ class Allocator:
             self.stream.emit(f"CAST_{i.type}_{source}")
 
     def _pointwise(self, at: int, i: Instruction) -> None:
+        self._operands(at, i)
+        self.stream.emit(name(i.op, i.type))
+
+    def _gather(self, at: int, i: Instruction) -> None:
+        self._operands(at, i)
+        self.stream.emit("GATHER", i.n, i.type.code | i.op.inputs << 32)
+
+    def _operands(self, at: int, i: Instruction) -> None:
+        """The first to acc, which the result replaces, the others to r0 and r1."""
         for place, value in enumerate(i.reads[1:]):
             self._stage(value, place)
         self._bring(i.a, at, i.reads)
         self._save(at)
-        self.stream.emit(name(i.op, i.type))
 
     def _fold(self, at: int, i: Instruction) -> None:
         code = f"FOLD_{name(i.op, i.type)}"

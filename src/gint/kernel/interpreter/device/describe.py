@@ -25,6 +25,7 @@ _NAMES = {number: code for code, number in CODES.items()}
 #: What a code's operand n is, by the code, or by what comes before its register's number.
 _OPERANDS = {
     "TILES": "{n}", "NEXT": "{n}", "LOAD": "s[{slot}] {type}", "STORE": "s[{slot}] {type}",
+    "GATHER": "s[{slot}] {type}",
     "LOAD_R": "s[{slot}]", "INDEX": "index({axis})", "SET": "{imm}", "SET_R0": "{imm}",
     "SET_R1": "{imm}", "GET_ROW": "row[{n}]", "ROW_R0": "row[{n}]", "ROW_R1": "row[{n}]",
     "PUT_ROW": "row[{n}]", "PUT_THREAD": "thread[{n}]", "GET_SPILL": "spill[{n}]",
@@ -93,7 +94,7 @@ def _operand(program: DeviceProgram, at: int, patches: Mapping[int, int]) -> str
         imm=f"r[{patches[at]}]" if at in patches else imm,
         slot=_named(p.slots, n),
         axis=_named(p.axes, n),
-        type=_named(DTYPES, imm),
+        type=_named(DTYPES, low),
     )
 
 

@@ -7,7 +7,8 @@ where the tables are, in words from its own start:
                    their number
     accumulators   5 words each: code, thread word, row word, words, partial word
     axes           3 words each, outer then inner, the fastest first: extent, magic, shift
-    slots          1 + rank words each: byte offset, bytes to step by along each axis
+    slots          byte offset, bytes to step by along each axis of the launch; of a program with
+                   indexed axes then extent and bytes to step by of each that the slot has
     places         a word per program axis: which axis of the layout it is, -1 for none
     code           4 x 32 bits a row
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gint.isa.device import RECORD
+from gint.isa.limits import MAX_INDICES
 from gint.program import SectionKind
 from gint.program.axes import StridedAxis
 from gint.program.facts import may_fail, positions_read
@@ -89,13 +91,13 @@ class DispatchList:
     may_fail: bool
     touched: tuple[TouchedSlot, ...]
     slots_at: int = 0
+    slot_words: int = 0
 
     def shifted(self, shifts: dict[int, int]) -> np.ndarray:
         """The records for storages that begin `shifts[n]` bytes after the pointer of slot n."""
         records = self.records.copy()
-        words = 1 + len(self.layout.axes)
         for n, shift in shifts.items():
-            records[self.slots_at + n * words] += shift
+            records[self.slots_at + n * self.slot_words] += shift
         return records
 
 
@@ -131,6 +133,7 @@ class _Lister:
         self.layout = arrange(
             self._axes(sizes), frozenset(p.reduced_axes), positions_read(p), sizes, build,
         )  # fmt: skip
+        self.slot_words = 1 + len(self.layout.axes) + (2 * MAX_INDICES if p.indexed_axes else 0)
         self.parts: list[np.ndarray] = []
         self.words = 0
 
@@ -140,7 +143,22 @@ class _Lister:
         for n in (t.slot for t in self.touched):
             for axis, stride in zip(p.slots[n].axes, self.slots[n][2], strict=True):
                 steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
-        return [StridedAxis(e, tuple(steps[a]), (a,)) for a, e in enumerate(self.extents)]
+        return [StridedAxis(self.extents[a], tuple(steps[a]), (a,)) for a in p.iterated_axes]
+
+    def _indexed(self, n: int) -> list[int]:
+        """Extent and bytes to step by of the indexed axes of slot `n`, the same words for each."""
+        p = self.program.verified.program
+        if not p.indexed_axes:
+            return []
+        slot, strides = p.slots[n], self.slots[n][2]
+        indexed = p.indexed_axes_of(slot)
+        words = [
+            (self.extents[axis], stride * slot.dtype.itemsize)
+            for axis, stride in zip(slot.axes, strides, strict=True)
+            if axis in indexed
+        ]
+        words += [(0, 0)] * (MAX_INDICES - len(words))
+        return [word for pair in words for word in pair]
 
     def run(self) -> DispatchList:
         program, layout = self.program, self.layout
@@ -158,7 +176,7 @@ class _Lister:
         word = self.build.word_bits // 8
         return DispatchList(
             layout, records, tuple(dispatches), scratch * word, error,
-            may_fail(program.verified.program), self.touched, self.at["SLOTS_AT"],
+            may_fail(program.verified.program), self.touched, self.at["SLOTS_AT"], self.slot_words,
         )  # fmt: skip
 
     def _touched(self) -> tuple[TouchedSlot, ...]:
@@ -283,7 +301,7 @@ class _Lister:
         touched = {t.slot for t in self.touched}
         for n, (_, offset, _) in enumerate(self.slots):
             start = offset * sizes[n] if n in touched else 0
-            slots += (start, *(axis.steps[n] for axis in axes))
+            slots += (start, *(axis.steps[n] for axis in axes), *self._indexed(n))
         divisors: list[int] = []
         for axis in axes:
             # Nothing is touched along an axis of length 0, but a scalar section divides by it.
@@ -308,7 +326,7 @@ class _Lister:
             "LOG_LANES": layout.log_lanes,
             "ROWS_FASTEST": int(layout.rows_fastest),
             "TILES": layout.tiles(self.build),
-            "SLOT_WORDS": 1 + len(layout.axes),
+            "SLOT_WORDS": self.slot_words,
             "OUTER_RANK": len(layout.outer),
             "INNER_RANK": len(layout.inner),
         }

@@ -12,6 +12,7 @@ import numpy as np
 
 from gint.isa import DType, Form, Instruction, Opcode
 from gint.isa.dtypes import Kind
+from gint.isa.errors import INDEX_OUT_OF_RANGE
 from gint.program import Binding, Program, Section, SectionKind, VerifiedProgram
 
 from .functions import Functions, narrow_bf16, widen_bf16
@@ -80,7 +81,8 @@ class _Launch:
             Form.CONST: lambda i: self.uniform(i.imm, i.type),
             Form.PARAM: lambda i: self.uniform(binding.params[i.n], i.type),
             Form.AXIS: self.axis,
-            Form.LOAD: self.load,
+            Form.LOAD: lambda i: self.read(slot_view(program, binding, i.n), i.type),
+            Form.GATHER: self.gather,
             Form.CAST: lambda i: cast(self.registers[i.a], i.type),
             Form.POINTWISE: self.pointwise,
             Form.REDUCE: self.reduce,
@@ -88,7 +90,7 @@ class _Launch:
 
     def has_no_point(self, section: Section) -> bool:
         is_scalar = section.kind is SectionKind.SCALAR
-        axes = self.program.parallel_axes if is_scalar else range(self.rank)
+        axes = self.program.parallel_axes if is_scalar else self.program.iterated_axes
         return any(self.binding.extents[axis] == 0 for axis in axes)
 
     def step(self, i: Instruction) -> None:
@@ -108,13 +110,33 @@ class _Launch:
         shape[i.n] = extent
         return np.arange(extent, dtype=np.int64).reshape(shape)
 
-    def load(self, i: Instruction) -> np.ndarray:
-        view = slot_view(self.program, self.binding, i.n)
-        if i.type.name == "bf16":
+    @staticmethod
+    def read(view: np.ndarray, t: DType) -> np.ndarray:
+        """What lies in memory as a register has it."""
+        if t.name == "bf16":
             return widen_bf16(view)
-        if i.type.name == "bool":
+        if t.name == "bool":
             return view.view(np.uint8) != 0  # any byte may lie in memory
-        return view.astype(i.type.compute.numpy, copy=True)
+        return view.astype(t.compute.numpy, copy=True)
+
+    def gather(self, i: Instruction) -> np.ndarray:
+        """The slot's elements at the positions in registers; 0 where one is outside its axis."""
+        view = slot_view(self.program, self.binding, i.n)
+        indexed = self.program.indexed_axes_of(self.program.slots[i.n])
+        positions = dict(zip(indexed, (self.registers[r] for r in i.reads), strict=True))
+        checks = [(p >= 0) & (p < view.shape[axis]) for axis, p in positions.items()]
+        inside = np.logical_and.reduce(np.broadcast_arrays(*checks))
+        if not inside.all():
+            self.fn.error |= INDEX_OUT_OF_RANGE
+        zero = np.zeros((), i.type.compute.numpy)
+        if view.size == 0:  # of no element, or at no point
+            here = [view.shape[axis] if axis not in indexed else 1 for axis in range(self.rank)]
+            return np.full(np.broadcast_shapes(tuple(here), inside.shape), zero)
+        at = []
+        for axis, length in enumerate(view.shape):
+            steps = np.arange(length).reshape([-1 if a == axis else 1 for a in range(self.rank)])
+            at.append(np.where(inside, positions[axis], 0) if axis in indexed else steps)
+        return np.where(inside, self.read(view[tuple(at)], i.type), zero)
 
     def store(self, i: Instruction) -> None:
         value = self.registers[i.a]

@@ -41,6 +41,30 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
     }
 }
 
+#if GI_WORD_BITS == 64
+/* The element of a type that lies there, as a register has it. */
+GI_INLINE gi_word gi_load_word(GI_GLOBAL const gi_u8 *at, gi_u32 type) {
+    switch (type) {
+    case GI_bool:
+        return *at != 0;
+    case GI_u8:
+    case GI_i8:
+        return *at;
+    case GI_i16:
+        return *(GI_GLOBAL const gi_u16 *)at;
+    case GI_f16:
+        return GI_PACK_float(gi_f16_to_f32(*(GI_GLOBAL const gi_u16 *)at));
+    case GI_bf16:
+        return GI_PACK_float(gi_bf16_to_f32(*(GI_GLOBAL const gi_u16 *)at));
+    case GI_i32:
+    case GI_f32:
+        return *(GI_GLOBAL const gi_u32 *)at;
+    default:
+        return *(GI_GLOBAL const gi_u64 *)at;
+    }
+}
+#endif
+
 /* --- One section of one thread: tiles from `tile` to `tile_end`. Returns error bits. */
 
 #define GI_ROLLED_LOOP GI_ROLL for (gi_i32 done = 0; done < GI_ELEMENTS; done += GI_STEP)
@@ -51,6 +75,7 @@ GI_INLINE void gi_fold(gi_u32 code, gi_word *v, gi_word *i, gi_word b_v, gi_word
 #define GI_SCATTERED(e)                                                                            \
     (slot.first + gi_offset(point + ((gi_index)(e) << log_lanes), slot.axes + 3 * slot.outer,      \
                             slot.rank, slot.steps))
+#define GI_ELEMENT(e) (slot.rank == 1 ? slot.first + (e) * slot.stride : GI_SCATTERED(e))
 #define GI_LOAD(to, T, VALUE)                                                                      \
     if (slot.rank == 1) {                                                                          \
         GI_GLOBAL gi_u8 *at = slot.first;                                                          \
@@ -196,6 +221,33 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
             }
             break;
         }
+#if GI_WORD_BITS == 64
+        /* Elements pass by one at a time; what r0 and r1 held is gone afterwards. */
+        case GI_C_GATHER: {
+            const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));
+            gi_record indexed = slot.steps + (gi_i32)record[GI_R_INNER_RANK];
+            GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {
+                gi_word x = 0;
+                if (e < active) {
+                    const gi_u8 inside = acc[0] < (gi_word)indexed[0] &&
+                                         (op.w < 2 || r0[0] < (gi_word)indexed[2]) &&
+                                         (op.w < 3 || r1[0] < (gi_word)indexed[4]);
+                    if (inside) {
+                        GI_GLOBAL const gi_u8 *at = GI_ELEMENT(e) + (gi_i64)acc[0] * indexed[1];
+                        if (op.w > 1) at += (gi_i64)r0[0] * indexed[3];
+                        if (op.w > 2) at += (gi_i64)r1[0] * indexed[5];
+                        x = gi_load_word(at, op.z);
+                    } else {
+                        errors |= GI_INDEX_OUT_OF_RANGE;
+                    }
+                }
+                GI_ROTATE_ONE(acc, x)
+                GI_ROTATE_ONE(r0, 0)
+                GI_ROTATE_ONE(r1, 0)
+            }
+            break;
+        }
+#endif
 #define GI_LOAD_INTO(k, NAME, T, EXPR)                                                             \
     case GI_C_LOAD_R_##k: {                                                                        \
         const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));             \

@@ -61,12 +61,12 @@ class Analyser {
         note_reads(i, section);
         const uint16_t reads[] = {i.a, i.b, i.c};
         const int count = operand_count(i);
-        v.constant = i.op != GI_OP_LOAD && !is_reduction(i.op);
+        v.constant = i.op != GI_OP_LOAD && !is_gather(i.op) && !is_reduction(i.op);
         for (int k = 0; k < count; k++) {
             v.varies |= out.values[reads[k]].varies;
             v.constant &= out.values[reads[k]].constant;
         }
-        if (i.op == GI_OP_LOAD) v.varies = varies_of_slot(layout, i.n);
+        if (i.op == GI_OP_LOAD || is_gather(i.op)) v.varies |= varies_of_slot(layout, i.n);
         if (i.op == GI_OP_INDEX && layout.from_program[i.n] >= 0) {
             v.varies = AxisSet(1) << layout.from_program[i.n];
             v.constant = false;

@@ -37,7 +37,7 @@ class LayoutMaker {
         strides = std::move(by_axis);
         for (size_t a = 0; a < p.reduced.size(); a++) {
             layout.from_program[a] = -1;
-            if (binding.extents[a] != 1) axes.push_back(int(a));
+            if (binding.extents[a] != 1 && !(p.indexed >> a & 1)) axes.push_back(int(a));
         }
         extents = binding.extents;
     }
@@ -85,7 +85,7 @@ class LayoutMaker {
 
     bool can_merge(int outer, int inner) const {
         if (p.reduced[outer] != p.reduced[inner]) return false;
-        if ((p.indexed >> outer | p.indexed >> inner) & 1) return false;
+        if ((p.positions_read >> outer | p.positions_read >> inner) & 1) return false;
         Int128 whole;
         for (size_t n = 0; n < p.slots.size(); n++) {
             if (!p.slots[n].used) continue;
@@ -153,7 +153,7 @@ class LayoutMaker {
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        if (layout.extent[b] < LONG_LINE)
+        if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
             choose_rows(elements);
         else if (!layout.reduced[b] && p.has_reduction)
             choose_columns();
@@ -221,6 +221,19 @@ class LayoutMaker {
         const int64_t piece =
             std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
         layout.cols = std::min(layout.cols, piece);
+    }
+
+    // Lines of a gather at few positions are copies, which cost less than beginning a tile. Where
+    // each element has a position of its own, many lines of them would not stay in the cache.
+    bool gathers_lines() const {
+        bool gathers = false;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            gathers |= !p.slots[n].indexed.empty();
+            const bool all =
+                layout.strides[n][layout.axis_b] != 0 && elements(n) == double(layout.points());
+            if (p.slots[n].type == GI_i64 && !p.slots[n].stored && all) return false;
+        }
+        return gathers;
     }
 
     int passes() const {

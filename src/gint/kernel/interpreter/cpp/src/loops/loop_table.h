@@ -28,6 +28,23 @@ using ScatterFn = GatherFn; // d is strided, s packed
 using TransposeFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
                              ptrdiff_t s_stride);
 
+// Positions along an indexed axis: one per element of a tile, `row_stride` from line to line and 1
+// or 0 from column to column; or one per line. `step` elements of memory apart.
+struct Positions {
+    const int64_t *at; // null: none
+    ptrdiff_t row_stride, col_stride, step;
+    int64_t extent;
+};
+// Where a lookup reads: in line and column of `from`, as far on as the positions say.
+struct LookupTile {
+    const void *from;
+    ptrdiff_t row_stride, col_stride; // in elements
+    Positions lines, elements;        // of `elements` col_stride is 1
+    bool is_checked;                  // or else `elements` are before each line is read
+};
+// False where one was outside; what d holds is then nothing.
+using LookupFn = bool (*)(size_t rows, size_t cols, void *d, const LookupTile &tile);
+
 // Folds rows, row_stride apart: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride);
 // Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
@@ -128,6 +145,10 @@ struct LoopTable {
     GatherFn gather[4];
     ScatterFn scatter[4];
     TransposeFn transpose[4];
+    LookupFn lookup[4];
+    bool (*are_inside)(size_t n, const int64_t *positions, int64_t extent);
+    // sums[i, j] <- (sums[i, j] if `add`) + step * position
+    void (*add_positions)(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add);
     void (*fill)(size_t size_log2, size_t n, void *d, const void *s); // d[i] <- s[0]
     // d[i, j] <- s[i]: a value per row, repeated along the row
     void (*repeat_each)(size_t size_log2, size_t rows, size_t cols, void *d, const void *s);

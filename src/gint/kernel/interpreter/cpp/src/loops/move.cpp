@@ -121,6 +121,54 @@ void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, p
     }
 }
 
+bool are_inside(size_t n, const int64_t *positions, int64_t extent) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < n; i++) most = most < uint64_t(positions[i]) ? positions[i] : most;
+    return n == 0 || most < uint64_t(extent);
+}
+
+template <class T>
+void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t *at,
+                  ptrdiff_t step) {
+    if (stride == 0 && step == 1)
+        for (size_t j = 0; j < cols; j++) d[j] = s[at[j]];
+    else if (stride == 0)
+        for (size_t j = 0; j < cols; j++) d[j] = s[at[j] * step];
+    else
+        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride + at[j] * step];
+}
+
+template <class T> bool look_up(size_t rows, size_t cols, void *dv, const LookupTile &t) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(t.from);
+    const auto line = [&](size_t i) {
+        const T *from = s + ptrdiff_t(i) * t.row_stride;
+        if (!t.lines.at) return from;
+        return from + t.lines.at[ptrdiff_t(i) * t.lines.row_stride] * t.lines.step;
+    };
+    for (size_t i = 0; i < rows; i++, d += cols) {
+        const T *from = line(i);
+        if (!t.elements.at) {
+            if (t.col_stride == 1)
+                copy_line(d, from, cols * sizeof(T));
+            else
+                for (size_t j = 0; j < cols; j++) d[j] = from[ptrdiff_t(j) * t.col_stride];
+            continue;
+        }
+        const int64_t *at = t.elements.at + ptrdiff_t(i) * t.elements.row_stride;
+        if (!t.is_checked && !are_inside(cols, at, t.elements.extent)) return false;
+        look_up_line(cols, d, from, t.col_stride, at, t.elements.step);
+    }
+    return true;
+}
+
+void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
+    const int64_t *at = p.at;
+    for (size_t i = 0; i < rows; i++, sums += cols, at += p.row_stride)
+        for (size_t j = 0; j < cols; j++)
+            sums[j] = (add ? sums[j] : 0) + p.step * at[ptrdiff_t(j) * p.col_stride];
+}
+
 template <class T>
 void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
                       ptrdiff_t s_stride) {
@@ -215,6 +263,7 @@ template <class T> void add_moves(LoopTable &t) {
     constexpr int SIZE = __builtin_ctz(sizeof(T));
     t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
     t.transpose[SIZE] = transpose_memory<T>;
+    t.lookup[SIZE] = look_up<T>;
 }
 
 } // namespace
@@ -224,6 +273,8 @@ void fill_moves(LoopTable &t) {
     t.fill = fill;
     t.repeat_each = repeat_each;
     t.iota = iota;
+    t.are_inside = are_inside;
+    t.add_positions = add_positions;
     t.prefetch = prefetch;
     t.stream = stream;
     t.stream_end = stream_end;

@@ -61,7 +61,8 @@ Held busiest(const Program &p, const Section &section) {
     std::vector<Held> dies(section.count, Held{});
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = p.code[section.first + i];
-        if (in.op == GI_OP_LOAD || in.op == GI_OP_STORE) slots += type_size(in.type);
+        if (in.op == GI_OP_LOAD || in.op == GI_OP_STORE || is_gather(in.op))
+            slots += type_size(in.type);
         const bool uniform = in.op == GI_OP_CONST || in.op == GI_OP_PARAM || in.op == GI_OP_EXTENT;
         const bool in_place = in.op == GI_OP_LOAD && !is_storage_only(in.type);
         if (in.d != NO_REGISTER && !uniform && !in_place && !is_reduction(in.op)) {
@@ -81,6 +82,7 @@ Held busiest(const Program &p, const Section &section) {
 } // namespace
 
 int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
+bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER3; }
 bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
@@ -106,21 +108,29 @@ void Program::finish() {
     for (Slot &slot : slots) {
         slot.used = slot.stored = false;
         require(slot.type < GI_TYPE_COUNT);
-        for (uint8_t axis : slot.axes) require(axis < reduced.size());
+        for (size_t k = 0; k < slot.axes.size(); k++) {
+            require(slot.axes[k] < reduced.size());
+            if (indexed >> slot.axes[k] & 1) slot.indexed.push_back(uint8_t(k));
+        }
+        require(slot.indexed.size() <= GI_MAX_INDICES && (slot.indexed.empty() || !slot.writes));
     }
     for (const Instruction &i : code) {
         require(i.op < GI_OPCODE_COUNT && i.type < GI_TYPE_COUNT);
         const uint16_t reads[] = {i.a, i.b, i.c};
         for (int k = 0; k < operand_count(i); k++) require(reads[k] < register_types.size());
         require(i.op == GI_OP_STORE || i.d < register_types.size());
-        if (i.op == GI_OP_LOAD || i.op == GI_OP_STORE) {
+        if (i.op == GI_OP_LOAD || i.op == GI_OP_STORE || is_gather(i.op)) {
             require(i.n < slots.size() && slots[i.n].type == i.type);
+            require(slots[i.n].indexed.size() == (is_gather(i.op) ? operand_count(i) : 0u));
+            for (int k = 0; is_gather(i.op) && k < operand_count(i); k++)
+                require(register_types[reads[k]] == GI_i64);
             slots[i.n].used = true;
             slots[i.n].stored |= i.op == GI_OP_STORE;
         }
         if (i.op == GI_OP_PARAM) require(i.n < params.size());
         if (i.op == GI_OP_EXTENT || i.op == GI_OP_INDEX) require(i.n < reduced.size());
-        if (i.op == GI_OP_INDEX) indexed |= AxisSet(1) << i.n;
+        if (i.op == GI_OP_INDEX) positions_read |= AxisSet(1) << i.n;
+        require(!(positions_read & indexed));
     }
     uint32_t first = 0;
     for (Section &section : sections) {

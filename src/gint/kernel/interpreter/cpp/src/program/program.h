@@ -35,6 +35,7 @@ struct Slot {
     bool used;          // by any instruction
     bool stored;        // by any instruction
     std::vector<uint8_t> axes;
+    std::vector<uint8_t> indexed; // which of `axes` are: gathers say where along them
 };
 
 struct Section {
@@ -44,12 +45,13 @@ struct Section {
 
 struct Program {
     std::vector<bool> reduced; // per axis
+    AxisSet indexed = 0;       // axes that are dimensions of slots alone, not iterated over
     std::vector<Slot> slots;
     std::vector<uint8_t> params; // types
     std::vector<Section> sections;
     std::vector<Instruction> code;
     std::vector<uint8_t> register_types;
-    AxisSet indexed = 0; // axes whose position is read
+    AxisSet positions_read = 0;
     AxisSet reduced_set = 0;
     bool has_reduction = false; // any reduce section
     // Of the busiest section, for tile sizes: what it moves or holds at once, and what of it lies
@@ -65,6 +67,7 @@ size_t type_size(uint8_t type);
 uint8_t compute_type(uint8_t type);
 inline bool is_storage_only(uint8_t type) { return compute_type(type) != type; }
 int operand_count(const Instruction &i);
+bool is_gather(uint16_t op);
 bool is_reduction(uint16_t op);
 bool is_index_reduction(uint16_t op);
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).

@@ -27,8 +27,10 @@ bool verify_regions(const Program &program, const Binding &binding, Regions &out
         binding.slots.size() != program.slots.size())
         return false;
     Int128 points = 1;
-    for (int64_t extent : binding.extents) {
-        if (extent < 0) return false;
+    for (size_t a = 0; a < binding.extents.size(); a++) {
+        const int64_t extent = binding.extents[a];
+        if (extent < 0 || extent > MAX_POINTS) return false;
+        if (program.indexed >> a & 1) continue;
         points *= std::max<int64_t>(extent, 1);
         if (points > MAX_POINTS) return false;
     }
@@ -73,7 +75,7 @@ bool verify_overlaps(const Program &program, const Regions &regions, const uint6
             if (disjoint(r, pointers[n], other, pointers[m])) continue;
             const bool same = Int128(pointers[n]) + r.start == Int128(pointers[m]) + other.start &&
                               same_elements(program.slots[n], r, program.slots[m], other);
-            if (!same || program.slots[m].writes) return false;
+            if (!same || program.slots[m].writes || !program.slots[m].indexed.empty()) return false;
             groups[m] = groups[n];
         }
     }

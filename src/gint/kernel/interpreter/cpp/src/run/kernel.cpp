@@ -12,9 +12,10 @@ namespace {
 // Iteration spaces from here on would never end.
 constexpr double MOST_POINTS = 9e18;
 
-bool is_finite(const Binding &binding) {
+bool is_finite(const Program &program, const Binding &binding) {
     double points = 1;
-    for (int64_t extent : binding.extents) points *= double(extent);
+    for (size_t a = 0; a < binding.extents.size(); a++)
+        if (!(program.indexed >> a & 1)) points *= double(binding.extents[a]);
     return points < MOST_POINTS;
 }
 
@@ -85,7 +86,8 @@ Kernel::Kernel(Program p) {
 
 std::shared_ptr<BoundLaunch> Kernel::prepare(Binding binding, int threads) const {
     Regions regions;
-    if (!is_finite(binding) || !verify_regions(*program, binding, regions)) return nullptr;
+    if (!is_finite(*program, binding) || !verify_regions(*program, binding, regions))
+        return nullptr;
     return std::make_shared<BoundLaunch>(program, std::move(binding), std::move(regions), threads);
 }
 

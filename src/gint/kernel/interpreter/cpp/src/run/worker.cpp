@@ -254,6 +254,9 @@ void Worker::run_steps(const SectionSchedule &section) {
             for (size_t i = 0; i < count[ROWS]; i++) std::memcpy(d + i * bytes, a, bytes);
             break;
         }
+        case Step::LOOKUP:
+            look_up(section.lookups[step.n], step);
+            break;
         case Step::IOTA:
             k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
             break;

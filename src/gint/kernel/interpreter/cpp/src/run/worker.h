@@ -63,6 +63,9 @@ class Worker {
     void point_at_block();
     void point_at_tile(const SectionSchedule &section);
     void run_steps(const SectionSchedule &section);
+    void look_up(const Lookup &lookup, const Step &step);
+    void join(Positions &known, const Positions &more, size_t rows, size_t cols, int64_t *sums);
+    void look_up_inside(const Lookup &lookup, const Step &step);
     void run_chain(const Chain &chain, size_t n, char *d);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
     void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);

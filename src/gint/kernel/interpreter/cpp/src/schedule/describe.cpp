@@ -181,6 +181,9 @@ class Text {
         case Step::TRANSPOSE:
             from += ", lines " + pair(step) + " apart";
             break;
+        case Step::LOOKUP:
+            from += " at " + positions_of(section->lookups[step.n]);
+            break;
         case Step::IOTA:
             from = "position along axis " + std::to_string(step.n);
             break;
@@ -212,6 +215,12 @@ class Text {
         const uint16_t places[] = {step.a, step.b, step.c};
         Row items;
         for (int o = 0; o < std::max(1, operand_count(in)); o++) items.push_back(place(places[o]));
+        return joined(items);
+    }
+
+    std::string positions_of(const Lookup &lookup) const {
+        Row items;
+        for (int k = 0; k < lookup.count; k++) items.push_back(place(lookup.positions[k]));
         return joined(items);
     }
 

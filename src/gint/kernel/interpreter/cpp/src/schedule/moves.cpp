@@ -65,10 +65,9 @@ bool Moves::pass_on(const Instruction &in, uint32_t at) {
     return true;
 }
 
-// Is the load for this store alone, and does nothing else in the section touch what is stored?
-bool Moves::is_passed_on_alone(const Instruction &load, const Instruction &store) const {
+bool Moves::is_passed_on_alone(const Instruction &read, const Instruction &store) const {
     const auto touches = [&](uint32_t at) { return lives.shares_elements(at, store.n); };
-    return load.type == store.type && load.type != GI_bool && lives.uses(load.d) == 1 &&
+    return read.type == store.type && read.type != GI_bool && lives.uses(read.d) == 1 &&
            !inputs.is_streamed(store.n) && inputs.slot_shape(store.n) == inputs.tile &&
            lives.stores_to(store.n) == 1 &&
            std::none_of(lives.loads().begin(), lives.loads().end(), touches);

@@ -15,6 +15,9 @@ class Moves {
     void store(const Instruction &in, uint32_t at);
 
     bool uses_streams() const { return streams_used; } // any store so far
+    // Is what is read for this store alone, and does nothing else in the section touch what is
+    // stored?
+    bool is_passed_on_alone(const Instruction &read, const Instruction &store) const;
 
   private:
     const Inputs &inputs;
@@ -28,7 +31,6 @@ class Moves {
     bool read_in_place(const Instruction &in, uint16_t source);
     void convert(const Instruction &in, uint32_t at, uint16_t source);
     bool pass_on(const Instruction &in, uint32_t at);
-    bool is_passed_on_alone(const Instruction &load, const Instruction &store) const;
     bool transpose(uint16_t source, uint16_t target);
     bool copy(uint16_t source, uint16_t target);
     bool end_chain(const Instruction &in, uint16_t d);

@@ -13,8 +13,8 @@ bool is_worth_it(const Inputs &inputs, const Schedule::Touched &touched, int axi
     double bytes = double(touched.size);
     for (int a = 0; a < l.rank; a++)
         if (l.strides[touched.slot][a]) bytes *= double(l.extent[a]);
-    return !slot.stored && bytes >= MEMORY_BYTES && shape & COLS && touched.strides[axis] != 0 &&
-           inputs.is_packed(touched.slot, shape);
+    return !slot.stored && slot.indexed.empty() && bytes >= MEMORY_BYTES && shape & COLS &&
+           touched.strides[axis] != 0 && inputs.is_packed(touched.slot, shape);
 }
 
 // The last section that goes over the slot: by then the memory is idle. A map section does at

@@ -73,7 +73,7 @@ uint16_t Registers::result(const Instruction &in, uint32_t at) {
         mark_stored(uint32_t(store));
         return s.place = places.slot(lives.instruction(uint32_t(store)).n);
     }
-    if (in.op != GI_OP_LOAD && in.op != GI_OP_INDEX) lend_operands(in, at);
+    if (in.op != GI_OP_LOAD && in.op != GI_OP_INDEX && !is_gather(in.op)) lend_operands(in, at);
     s.owned = true;
     return s.place = places.temporary(v.shape, inputs.register_size(in.d));
 }

@@ -1,13 +1,14 @@
 // The making of a schedule, in one pass over the sections. Every part owns what it makes and uses
 // those below it:
 //
-//   accumulators, moves      reductions; loads and stores
+//   accumulators, moves, lookups   reductions; loads and stores; gathers
 //   chains                   the open chain
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
 //   inputs                   the program under its layout
 #include "schedule/accumulators.h"
 #include "schedule/constants.h"
+#include "schedule/lookups.h"
 #include "schedule/moves.h"
 #include "schedule/prefetches.h"
 
@@ -55,6 +56,7 @@ class Scheduler {
     Constants constants{inputs, places, registers};
     Chains chains{inputs, lives, places, registers, steps};
     Moves moves{inputs, lives, places, registers, steps, chains};
+    Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Accumulators accumulators{inputs, places, registers, steps, chains};
 
     // Results of reductions, and what else later sections read.
@@ -85,6 +87,7 @@ class Scheduler {
         made.steps = steps.take();
         made.accumulators = accumulators.take();
         made.chains = chains.take_closed();
+        made.lookups = lookups.take();
         registers.end_section();
         places.end_section(made);
         made.cost = cost(made);
@@ -97,6 +100,7 @@ class Scheduler {
         if (inputs.value(in.d).constant) return constants.add(in);
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
+        if (is_gather(in.op)) return lookups.add(in, at);
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
         if (in.op == GI_OP_INDEX) return emit_index(in, at);

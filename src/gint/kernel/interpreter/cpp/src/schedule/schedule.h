@@ -33,6 +33,7 @@ struct Place {
     X(FILL, "p[d] <- the one value at p[a]")                                                       \
     X(REPEAT_ROWS, "p[d] <- each value of p[a] along its row")                                     \
     X(REPEAT_COLS, "p[d] <- the line p[a] in every row")                                           \
+    X(LOOKUP, "p[d] <- the elements of p[a] at the positions of lookup n")                         \
     X(IOTA, "p[d] <- position along `axis` and following")                                         \
     X(CHAIN, "p[d] <- chain n of p[a]")                                                            \
     X(CHAIN_FOLD, "accumulator d folds chain n of p[a], a row")                                    \
@@ -48,8 +49,8 @@ struct Step {
     uint8_t size_log2; // of an element moved
     uint8_t type;      // with `op` the instruction that APPLY, REDUCE or the end of CHAIN_FOLD is
     uint16_t d, a, b, c;
-    uint16_t
-        n; // accumulator or chain; axis of IOTA; TRANSPOSE: do the lines of p[d] run along rows
+    uint16_t n; // accumulator, chain or lookup; axis of IOTA; TRANSPOSE: do the lines of p[d] run
+                // along rows
     uint16_t op;
     union {
         ApplyFn apply;
@@ -94,6 +95,17 @@ struct Chain {
     bool squares;          // and the links are those of ChainFold::squares
 };
 
+// Where along the indexed axes of a slot its elements are read.
+struct Lookup {
+    int count;                          // of indexed axes
+    uint16_t positions[GI_MAX_INDICES]; // places
+    uint8_t shapes[GI_MAX_INDICES];     // of the positions
+    int64_t extents[GI_MAX_INDICES];
+    int64_t strides[GI_MAX_INDICES]; // in elements
+    uint16_t sums;                   // place for several positions added up, of the step's shape
+    LookupFn run;
+};
+
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a
 // binary counter holds the fold of 2^n groups, `shape` elements each.
 struct Accumulator {
@@ -118,6 +130,7 @@ struct SectionSchedule {
     std::vector<uint16_t> kept;  // places that move on by a tile
     std::vector<Accumulator> accumulators;
     std::vector<Chain> chains;
+    std::vector<Lookup> lookups;
     std::vector<Prefetch> prefetches;
     uint32_t pauses = 0; // points within a tile at which some of them are issued
     double cost = 0;     // per element, see op_cost

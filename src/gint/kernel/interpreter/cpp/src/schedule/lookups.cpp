@@ -1,0 +1,68 @@
+#include "schedule/lookups.h"
+
+namespace gint {
+
+Lookups::Lookups(const Inputs &i, const Liveness &l, Places &p, Registers &r, Steps &s, Chains &c,
+                 const Moves &m)
+    : inputs(i), lives(l), places(p), registers(r), steps(s), chains(c), moves(m) {}
+
+void Lookups::add(const Instruction &in, uint32_t at) {
+    chains.close();
+    const Lookup lookup = make(in);
+    if (!is_storage_only(in.type) && in.type != GI_bool)
+        return read(in, lookup, registers.result(in, at));
+    if (pass_on(in, at, lookup)) return;
+    const LoopTable &k = inputs.loops;
+    const ApplyFn loop = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
+    const uint8_t shape = inputs.value(in.d).shape;
+    const uint16_t found = places.temporary(shape, type_size(in.type));
+    read(in, lookup, found);
+    steps.apply({GI_OP_LOAD, in.type}, loop, shape, registers.result(in, at), found);
+    places.give_back(found);
+}
+
+Lookup Lookups::make(const Instruction &in) const {
+    const Slot &slot = inputs.program.slots[in.n];
+    const uint16_t reads[] = {in.a, in.b, in.c};
+    Lookup lookup{};
+    lookup.count = operand_count(in);
+    for (int k = 0; k < lookup.count; k++) {
+        const uint8_t dimension = slot.indexed[size_t(k)];
+        lookup.positions[k] = registers.place(reads[k]);
+        lookup.shapes[k] = inputs.value(reads[k]).shape;
+        lookup.extents[k] = inputs.binding.extents[slot.axes[dimension]];
+        lookup.strides[k] = inputs.binding.slots[in.n].strides[dimension];
+    }
+    lookup.run = inputs.loops.lookup[log2_size(type_size(in.type))];
+    return lookup;
+}
+
+void Lookups::read(const Instruction &in, Lookup lookup, uint16_t d) {
+    const Layout &l = inputs.layout;
+    const uint8_t shape = inputs.value(in.d).shape;
+    if (lookup.count > 1) lookup.sums = places.temporary(shape, sizeof(int64_t));
+    Step &step = steps.add(Step::LOOKUP, shape, type_size(in.type), d, places.slot(in.n));
+    step.n = uint16_t(lookups.size());
+    const auto along = [&](int axis) { return axis < 0 ? 0 : l.strides[in.n][axis]; };
+    step.row_stride = shape == FULL ? along(l.axis_a) : 0;
+    step.col_stride = shape & COLS ? along(l.axis_b) : shape & ROWS ? along(l.axis_a) : 0;
+    if (lookup.count > 1) places.give_back(lookup.sums);
+    lookups.push_back(lookup);
+}
+
+// Halves that are only stored again go as bits.
+bool Lookups::pass_on(const Instruction &in, uint32_t at, const Lookup &lookup) {
+    const Value &v = inputs.value(in.d);
+    const int found = lives.first_store(in.d);
+    if (in.type == GI_bool || v.outlives || lives.role(at).writes_kept || found < int(at))
+        return false;
+    const Instruction &store = lives.instruction(uint32_t(found));
+    if (v.shape != inputs.tile || !moves.is_passed_on_alone(in, store) ||
+        !inputs.is_packed(store.n, v.shape))
+        return false;
+    read(in, lookup, places.slot(store.n));
+    registers.mark_stored(uint32_t(found));
+    return true;
+}
+
+} // namespace gint
