@@ -183,3 +183,15 @@ def test_a_named_file_stays_the_same_when_the_folder_changes(monkeypatch, tmp_pa
     assert locate() == Location(tmp_path / "stays-the-same.json", required=True)
     monkeypatch.chdir(tmp_path / "there")
     assert locate() == Location(tmp_path / "stays-the-same.json", required=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(file):
+    os.mkfifo(file.path)
+    code = (
+        "import sys; from pathlib import Path; from gint.host.configuration import Location, read\n"
+        "try: read(Location(Path(sys.argv[1])))\n"
+        "except ValueError as error: print(error)"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code, file.path], text=True, timeout=30)
+    assert "is not a file" in said

@@ -2,11 +2,12 @@
 
 import gc
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
-from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty
+from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty, rounded
 
 SHAPE, F32 = (1024, 512), np.dtype("f4")
 
@@ -16,12 +17,17 @@ def pool():
     return Pool(limit=1 << 24)
 
 
+def shelf_of(pool, shape, dtype):
+    nbytes = dtype.itemsize * shape[0] * shape[1]
+    return partial(pool.sized(ArrayEntry, nbytes).take, (shape, dtype))
+
+
 def address(a):
     return a.__array_interface__["data"][0]
 
 
 def test_a_dropped_result_is_used_again(pool):
-    shelf = pool.shelf(ArrayEntry, SHAPE, F32)
+    shelf = shelf_of(pool, SHAPE, F32)
     first = address(shelf())
     assert address(shelf()) == first
 
@@ -40,7 +46,7 @@ def test_a_dropped_result_is_used_again(pool):
     ids=["itself", "slice", "view of a view", "other dtype", "memoryview", "buffer", "dlpack"],
 )
 def test_a_held_result_is_never_handed_out_again(pool, hold):
-    shelf = pool.shelf(ArrayEntry, SHAPE, F32)
+    shelf = shelf_of(pool, SHAPE, F32)
     result = shelf()
     result.fill(7)
     held, where = hold(result), address(result)
@@ -63,7 +69,7 @@ def test_results_are_c_ordered_writable_and_aligned():
 
 
 def test_the_limit_holds_and_clear_gives_back(pool):
-    shelves = [pool.shelf(ArrayEntry, (rows, 512), F32) for rows in range(1024, 1040)]
+    shelves = [shelf_of(pool, (rows, 512), F32) for rows in range(1024, 1040)]
     for shelf in shelves:
         shelf()
         assert pool.bytes <= pool.limit
@@ -71,14 +77,52 @@ def test_the_limit_holds_and_clear_gives_back(pool):
     assert pool.bytes == 0
 
 
-def test_a_shelf_nobody_refers_to_and_nothing_lies_on_is_gone(pool):
-    pool.shelf(ArrayEntry, SHAPE, F32)
-    gc.collect()
-    assert not pool.shelves
+@pytest.mark.parametrize("nbytes", [1, 7, 16, 17, 1000, 1 << 20, (1 << 20) + 1, (1 << 21) - 1])
+def test_a_size_is_rounded_up_by_an_eighth_at_most(nbytes):
+    assert nbytes <= rounded(nbytes) <= nbytes * 9 / 8
+    assert rounded(rounded(nbytes)) == rounded(nbytes)
+
+
+def test_memory_is_used_again_for_whatever_fits(pool):
+    large = shelf_of(pool, (1024, 512), F32)
+    where = address(large())
+    for shape, dtype in (((1000, 512), F32), ((512, 512), np.dtype("f8")), ((1, 520_000), F32)):
+        found = shelf_of(pool, shape, dtype)()
+        assert (found.shape, found.dtype, address(found)) == (shape, dtype, where)
+        del found
+    assert address(shelf_of(pool, (800, 512), F32)()) != where
+    assert pool.statistics().made == 2
+
+
+def test_sizes_that_differ_a_little_keep_little(pool):
+    for rows in range(1024, 1200):
+        shelf_of(pool, (rows, 512), F32)()
+    assert pool.bytes < 8 << 20
+
+
+def test_a_size_nobody_asks_for_any_more_is_given_back(pool):
+    shelf_of(pool, SHAPE, F32)()
+    sized = pool.sized(ArrayEntry, 2 << 20)
+    assert len(sized.kept) == 1
+    other, held = shelf_of(pool, (300, 1024), F32), []
+    for _ in range(40):
+        held.append(other())
+    assert not sized.kept
+
+
+def test_statistics_tell_what_is_kept_and_what_is_in_use(pool):
+    shelf = shelf_of(pool, SHAPE, F32)
+    held = shelf()
+    shelf()
+    kept, used, limit, asked, made = pool.statistics()
+    assert (limit, asked, made) == (1 << 24, 2, 2)
+    assert kept == 2 * used == pool.bytes
+    del held
+    assert pool.statistics().used == 0
 
 
 def test_threads_never_share_a_result(pool):
-    shelf = pool.shelf(ArrayEntry, SHAPE, F32)
+    shelf = shelf_of(pool, SHAPE, F32)
     wrong = []
 
     def work(value):

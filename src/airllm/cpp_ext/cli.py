@@ -6,6 +6,7 @@ Knows the options, and which module does each command; imports it only then. Sta
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -39,16 +40,12 @@ def main(arguments: Sequence[str], program: str) -> int:
     0 done, 1 something it needs is missing or failed, 2 the command makes no sense or the
     configuration cannot be used.
     """
-    parser = _parser(program)
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if options.command is None:
-        parser.print_help()
-        return 0
-    module, function = _COMMANDS[options.command][0].split(":")
     try:
-        getattr(import_module(f"{__package__}.{module}"), function)(options)
+        try:
+            _run(arguments, program)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while what goes wrong with it can be said
     except CommandError as error:
         return _fail(program, error, 1)
     except ConfigurationError as error:
@@ -58,9 +55,26 @@ def main(arguments: Sequence[str], program: str) -> int:
         return _fail(program, f"this needs {name}: pip install {name.partition('.')[0]}.", 1)
     except BrokenPipeError:  # the reader has seen enough
         sys.stdout = None  # nothing is left to flush at exit
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            sys.stdout = None  # what is left cannot be written at exit either
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(program, f"{error.strerror or error}{where}", 1)
     except KeyboardInterrupt:
         return _fail(program, "interrupted", 130)
     return 0
+
+
+def _run(arguments: Sequence[str], program: str) -> None:
+    parser = _parser(program)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.command is None:
+        parser.print_help()
+        return
+    module, function = _COMMANDS[options.command][0].split(":")
+    getattr(import_module(f"{__package__}.{module}"), function)(options)
 
 
 def _parser(program: str) -> _Parser:

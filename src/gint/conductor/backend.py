@@ -10,6 +10,8 @@ from typing import Any
 from torch import fx
 from torch.autograd import forward_ad
 
+from gint.host.memory import POOL
+
 from .compiler import GintCompiler
 from .options import Options
 from .plan.foreign import Saving
@@ -37,7 +39,15 @@ def gint_backend(
 
     Raises ValueError for an unknown option or a wrong value.
     """
+    from torch._dynamo.eval_frame import cached_backends
+
+    # Dynamo forgets in a reset which backends to tell of the next one.
+    cached_backends.setdefault(id(gint_backend), gint_backend)
     return compile_with(GintCompiler(Options.of(options)), gm, example_inputs)
+
+
+# Dynamo calls it for a backend that was used, in torch._dynamo.reset().
+gint_backend.reset = POOL.clear  # type: ignore[attr-defined]
 
 
 def compile_with(

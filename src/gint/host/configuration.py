@@ -175,6 +175,9 @@ def _parse(location: Location) -> tuple[Configuration, list[str]]:
     """The configuration, and the keys in the file's order."""
     path = location.path
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            # A pipe's writer would be waited for, and a device need not end.
+            raise ConfigurationError(f"{path} is not a file but a pipe, a socket or a device.")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         if location.required:

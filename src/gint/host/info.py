@@ -15,7 +15,7 @@ from gint import __version__
 from gint.backend import registry
 from gint.native.loader import build_error
 
-from . import configuration, selection
+from . import configuration, memory, selection
 
 _PACKAGES = ("numpy", "torch")
 
@@ -45,6 +45,7 @@ def facts() -> Iterator[tuple[str, str]]:
         words = [answer.description or answer.reason, selection.way_out(answer)]
         yield f"backend {name}", f"{state}: {' '.join(w for w in words if w)}"
     yield "configuration", _configuration()
+    yield "memory pool", _memory()
     yield "NumPy arrays", _choice(selection.choose)
     yield "torch, cpu", _choice(lambda: selection.choose_for_torch("cpu"))
 
@@ -54,6 +55,12 @@ def _configuration() -> str:
     found = "" if location.path.exists() else " (does not exist: the defaults hold)"
     named = os.environ.get(configuration.BACKEND_VARIABLE)
     return f"{location.path}{found}{f'; {configuration.BACKEND_VARIABLE}={named}' if named else ''}"
+
+
+def _memory() -> str:
+    now = memory.POOL.statistics()
+    kept, used, limit = (f"{n / (1 << 20):,.0f} MiB" for n in (now.kept, now.used, now.limit))
+    return f"keeps at most {limit} of results; {kept} now, {used} of it in use"
 
 
 def _choice(choose: Callable[[], selection.Choice]) -> str:

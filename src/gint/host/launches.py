@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any, TypeVar
 
 from gint.backend.errors import raise_for as raise_for
@@ -19,13 +20,18 @@ from gint.backend.protocol import Backend, BoundLaunch, Kernel
 from gint.isa import dtype
 from gint.program import Program, Slot, SlotLayout, VerifiedProgram
 
-from .memory import address
+from .memory import address, trim
 from .tensors import TensorView
 
 #: Bound launches that one function keeps, those used last.
 MOST_BOUND = 256
 #: Loaded programs that the process keeps, those used last.
 MOST_LOADED = 4096
+
+#: Bound launches are small, stay, and lie between large tensors of the caller's: where every call
+#: is of another size, holes remain that the next one does not fit. So many leave tens of MiB.
+_BINDINGS_PER_TRIM = 128
+_bindings = count(1)
 
 #: A bound launch as a function of arrays.
 ArrayLaunch = Callable[..., int]
@@ -39,7 +45,13 @@ def remembered(bind: Binder) -> Binder:
     0.0 and -0.0 are the same argument, and not the same parameter of a program: where one may be
     either, its text is an argument too.
     """
-    return lru_cache(MOST_BOUND)(bind)  # type: ignore[return-value]
+
+    def bind_anew(*arguments: Any) -> ArrayLaunch:
+        if not next(_bindings) % _BINDINGS_PER_TRIM:
+            trim()
+        return bind(*arguments)
+
+    return lru_cache(MOST_BOUND)(bind_anew)  # type: ignore[return-value]
 
 
 @lru_cache(MOST_LOADED)

@@ -1,24 +1,22 @@
 """Memory for large results, used again once the caller has let go of it.
 
 Fresh memory costs more than the arithmetic that fills it (docs/performance.md). So large results
-come from a bounded pool: it keeps the memory it handed out, and hands it out again when nobody else
-holds it. Small results are the allocator's own business. Knows NumPy arrays; what memory of another
-kind is, its own `Entry` knows.
+come from a bounded pool: it keeps the memory it handed out, and hands it out again, for any layout
+of about that size, when nobody else holds it. Small results are the allocator's own business. Knows
+NumPy arrays; what memory of another kind is, its own `Entry` knows.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from sys import getrefcount
 from threading import Lock
-from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,107 +30,150 @@ HUGE_BYTES = 1 << 22
 #: middle of a page. NumPy's large arrays begin near the start of one, and a load waits for a store
 #: that equals it in the last 12 bits of the address.
 _PAGE, _BEGIN = 4096, 2048
-#: Results of one kind kept at most.
-_MAX_KEPT = 8
+#: Pieces of one size that are kept at most.
+_MAX_KEPT = 16
+#: A size that nobody asked for while so many pieces were made is given back.
+_MAX_IDLE = 32
 
 
 class Entry(Protocol):
-    """A piece of memory, and how one sees that nobody else holds it."""
+    """A piece of memory of `nbytes`, and how one sees that nobody else holds it."""
 
     nbytes: int
 
+    def __init__(self, nbytes: int) -> None: ...
+
     def is_free(self) -> bool:
         """Whether nobody but the entry holds the memory."""
+
+    #: Of the results at hand.
+    layout: Any
+
+    def lay_out(self, layout: Any) -> None:
+        """Have results of this layout at hand. Nobody else holds the memory now."""
 
     def hand_out(self) -> Any | None:
         """A result on the memory; None where it was replaced and cannot be used again."""
 
 
-class Pool:
-    """All memory kept, at most `limit` bytes of it.
+class Statistics(NamedTuple):
+    """A pool's memory in bytes: kept, that part of it which is in use, and the limit. How often it
+    was asked for memory, and how often it made some."""
 
-    A shelf lives as long as somebody refers to it or something lies on it.
-    """
+    kept: int
+    used: int
+    limit: int
+    asked: int
+    made: int
+
+
+class Pool:
+    """All memory kept, at most `limit` bytes of it."""
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.bytes = limit, 0
-        self.shelves: WeakValueDictionary[tuple, Shelf] = WeakValueDictionary()
-        self.filled: dict[Shelf, None] = {}
+        self.limit, self.bytes, self.made = limit, 0, 0
+        self.sizes: dict[tuple[type[Entry], int], SizeClass] = {}
         #: Held while anything is added or dropped; handing out needs no lock.
         self.lock = Lock()
 
-    def shelf(self, make: Callable[..., Entry], *key: Any) -> Shelf:
-        """The shelf of the entries that `make(*key)` makes."""
-        found = self.shelves.get((make, *key))
-        if found is None:
-            found = self.shelves[make, *key] = Shelf(self, make, key)
-        return found
+    def sized(self, kind: type[Entry], nbytes: int) -> SizeClass:
+        """Where memory of one kind for results of so many bytes lies."""
+        nbytes = rounded(nbytes)
+        found = self.sizes.get((kind, nbytes))
+        return found or self.sizes.setdefault((kind, nbytes), SizeClass(self, kind, nbytes))
 
-    def keep(self, shelf: Shelf, entry: Entry) -> None:
-        """Put an entry on a shelf if there is room, dropping what nobody uses if need be."""
+    def keep(self, sized: SizeClass, entry: Entry) -> None:
+        """Keep an entry if there is room, dropping what nobody uses if need be."""
         with self.lock:
-            if len(shelf.kept) < _MAX_KEPT and self._make_room(entry.nbytes):
+            self.made += 1
+            for other in list(self.sizes.values()):
+                self._age(other)
+            if len(sized.kept) < _MAX_KEPT and self._make_room(entry.nbytes):
                 self.bytes += entry.nbytes
-                self.filled[shelf] = None
-                shelf.kept.append(entry)
+                sized.kept.append(entry)
 
     def forget(self, entry: Entry) -> None:
-        """An entry taken off a shelf does not come back."""
+        """An entry taken out does not come back."""
         with self.lock:
             self.bytes -= entry.nbytes
 
     def clear(self) -> None:
         """Give back everything nobody uses."""
         with self.lock:
-            for shelf in list(self.filled):
-                self._empty(shelf)
+            for sized in list(self.sizes.values()):
+                self._empty(sized)
+        trim()
+
+    def statistics(self) -> Statistics:
+        with self.lock:
+            sizes = list(self.sizes.values())
+            free = sum(e.nbytes for s in sizes for e in tuple(s.kept) if e.is_free())
+            asked = sum(s.asked for s in sizes)
+            return Statistics(self.bytes, self.bytes - free, self.limit, asked, self.made)
+
+    def _age(self, sized: SizeClass) -> None:
+        sized.idle = sized.idle + 1 if sized.asked == sized.seen else 0
+        sized.seen = sized.asked
+        if sized.idle >= _MAX_IDLE and sized.kept:
+            self._empty(sized)
 
     def _make_room(self, nbytes: int) -> bool:
-        if nbytes <= self.limit:
-            for shelf in list(self.filled):
+        if self.bytes + nbytes > self.limit >= nbytes:
+            for sized in sorted(self.sizes.values(), key=lambda s: -s.idle):
+                self._empty(sized)
                 if self.bytes + nbytes <= self.limit:
                     break
-                self._empty(shelf)
         return self.bytes + nbytes <= self.limit
 
-    def _empty(self, shelf: Shelf) -> None:
-        for entry in shelf.take_free():
+    def _empty(self, sized: SizeClass) -> None:
+        for entry in sized.take_free():
             self.bytes -= entry.nbytes
-        if not shelf.kept:
-            self.filled.pop(shelf, None)
 
 
-class Shelf:
-    """The kept entries of one kind. Calling it gives a result to fill."""
+def rounded(nbytes: int) -> int:
+    """The size of the memory for so many bytes: at most an eighth more."""
+    step = 1 << max(nbytes.bit_length() - 4, 0)
+    return -(-nbytes // step) * step
 
-    def __init__(self, pool: Pool, make: Callable[..., Entry], key: tuple) -> None:
-        self.pool, self.make, self.key = pool, make, key
+
+class SizeClass:
+    """The kept entries of one kind and size. `asked` counts how often one was wanted."""
+
+    def __init__(self, pool: Pool, kind: type[Entry], nbytes: int) -> None:
+        self.pool, self.kind, self.nbytes = pool, kind, nbytes
         self.kept: deque[Entry] = deque()
+        self.asked = self.seen = self.idle = 0
 
-    def __call__(self) -> Any:
+    def take(self, layout: Any) -> Any:
+        """A result of this layout, to be filled."""
+        self.asked += 1
+        kept = self.kept
         # The one used last is tried first: the caches still hold it, and mostly it is free.
-        for _ in range(len(self.kept)):
+        for _ in range(len(kept)):
             try:
-                entry = self.kept.pop()
+                entry = kept.pop()
             except IndexError:
                 break
             if not entry.is_free():
-                self.kept.appendleft(entry)
+                kept.appendleft(entry)
                 continue
+            if layout is not entry.layout:
+                entry.lay_out(layout)
             found = entry.hand_out()
             if found is not None:
-                self.kept.append(entry)
+                kept.append(entry)
                 return found
             self.pool.forget(entry)
-        entry = self.make(*self.key)
-        # Handed out before it lies on the shelf: another thread may look at it at once.
+        entry = self.kind(self.nbytes)
+        entry.lay_out(layout)
+        # Handed out before it is kept: another thread may look at it at once.
         found = entry.hand_out()
         self.pool.keep(self, entry)
         return found
 
     def take_free(self) -> Iterator[Entry]:
-        """The entries nobody uses, each taken off the shelf before it is looked at: pop and popleft
-        are atomic, so that two threads never see the same one."""
+        """The entries nobody uses, each taken out before it is looked at: pop and popleft are
+        atomic, so that two threads never see the same one."""
         for _ in range(len(self.kept)):
             try:
                 entry = self.kept.popleft()
@@ -145,23 +186,27 @@ class Shelf:
 
 
 class ArrayEntry:
-    """Bytes for a NumPy array. Arrays and views of it, of any depth, refer to these bytes."""
+    """Bytes for NumPy arrays; a layout is a shape and a dtype. Arrays and views of them, of any
+    depth, refer to these bytes."""
 
-    __slots__ = ("array", "data", "hand_out", "holders", "nbytes")
+    __slots__ = ("data", "hand_out", "holders", "layout", "nbytes", "offset")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        size = math.prod(shape) * dtype.itemsize
-        self.data = np.empty(size + _PAGE, np.uint8)
+    def __init__(self, nbytes: int) -> None:
+        self.data = np.empty(nbytes + _PAGE, np.uint8)
         self.nbytes = self.data.nbytes
         address = self.data.ctypes.data
-        if size >= HUGE_BYTES:
+        if nbytes >= HUGE_BYTES:
             ask_for_huge_pages(address, self.nbytes)
-        self.array = np.ndarray(shape, dtype, self.data, (_BEGIN - address) % _PAGE)
-        self.hand_out = self.array.view
-        self.holders = getrefcount(self.data)
+        self.offset = (_BEGIN - address) % _PAGE
+        self.layout: tuple | None = None
+        self.holders = getrefcount(self.data) + 1  # the array at hand
 
     def is_free(self) -> bool:
         return getrefcount(self.data) == self.holders
+
+    def lay_out(self, layout: tuple[tuple[int, ...], np.dtype]) -> None:
+        shape, dtype = self.layout = layout
+        self.hand_out = np.ndarray(shape, dtype, self.data, self.offset).view
 
 
 def _default_limit() -> int:
@@ -176,12 +221,14 @@ def _default_limit() -> int:
 POOL = Pool(_default_limit())
 
 
-def shelf(shape: tuple[int, ...], dtype: np.dtype) -> Shelf | None:
+def shelf(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray] | None:
     """Where large arrays of one shape and type come from; None for small ones."""
     count = dtype.itemsize
     for length in shape:
         count *= length
-    return POOL.shelf(ArrayEntry, shape, dtype) if count >= POOLED_BYTES else None
+    if count < POOLED_BYTES:
+        return None
+    return partial(POOL.sized(ArrayEntry, count).take, (shape, dtype))
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -206,16 +253,23 @@ address: Callable[[np.ndarray], int] = _address()
 
 
 @cache
-def _madvise() -> Any:
+def _libc(name: str) -> Any:
+    """A function of the C library's, or None."""
     try:
-        return ctypes.CDLL(None, use_errno=True).madvise
+        return getattr(ctypes.CDLL(None, use_errno=True), name)
     except (OSError, AttributeError):
         return None
 
 
+def trim() -> None:
+    """Have the C library give the pages of free memory back, also those between what is used."""
+    if (call := _libc("malloc_trim")) is not None:
+        call(ctypes.c_size_t(0))
+
+
 def ask_for_huge_pages(pointer: int, nbytes: int) -> None:
     """Tell the kernel, where it listens, that the memory will be used as a whole."""
-    advice, call = getattr(mmap, "MADV_HUGEPAGE", None), _madvise()
+    advice, call = getattr(mmap, "MADV_HUGEPAGE", None), _libc("madvise")
     if advice is None or call is None:
         return
     page = mmap.PAGESIZE

@@ -282,3 +282,14 @@ def test_commands_that_are_none(tree, arguments):
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("configure_backend", "--help")])
 def test_help(tree, arguments):
     assert "configure_backend" in tree.setup(*arguments).fine()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("options", ["--show", "--backend=python", "--help"])
+def test_output_that_cannot_be_written_is_a_sentence(tree, options):
+    command = f"{sys.executable} setup.py configure_backend {options} > /dev/full"
+    done = tree.bash(command)
+    assert done.status == 1
+    assert "Traceback" not in done.err
+    assert done.err.endswith("No space left on device\n")
+    assert done.err.count("\n") == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.plan.memory import TensorEntry, allocate, empty_strided, shelf
-from gint.host.memory import POOLED_BYTES, Pool
+from gint.conductor.plan.memory import TensorEntry, allocate, empty_strided, shelf, span
+from gint.host.memory import POOL, POOLED_BYTES, Pool
 
 pytestmark = pytest.mark.torch
 SIZE, STRIDE, F32 = (512, 1024), (1, 512), torch.float32
@@ -18,7 +19,8 @@ SIZE, STRIDE, F32 = (512, 1024), (1, 512), torch.float32
 @pytest.fixture
 def made():
     """A shelf of a pool of its own."""
-    return Pool(limit=1 << 24).shelf(TensorEntry, SIZE, STRIDE, F32)
+    sized = Pool(limit=1 << 24).sized(TensorEntry, 4 * SIZE[0] * SIZE[1])
+    return partial(sized.take, (SIZE, STRIDE, F32))
 
 
 def test_a_result_has_the_layout_asked_for(made):
@@ -92,12 +94,43 @@ def test_what_the_caller_does_to_a_result_does_not_stick(made):
     assert tuple(made().shape) == SIZE
 
 
+LAYOUTS = [(SIZE, STRIDE, F32), ((500, 1024), (1024, 1), F32), ((1 << 18,), (1,), torch.float64),
+           ((1024, 1024), (1024, 1), torch.bfloat16), ((1 << 19,), (1,), torch.int32),
+           ((2, 1 << 18), (1, 2), F32)]  # fmt: skip
+
+
+def test_memory_is_used_again_for_whatever_fits(made):
+    take, where = made.func, made().data_ptr()
+    for layout in LAYOUTS * 2:
+        result = take(layout)
+        assert (tuple(result.shape), result.stride(), result.dtype) == layout
+        assert result.data_ptr() == where
+        held = result[1:]
+        del result
+        assert take(layout).data_ptr() != where
+        where = take(layout).data_ptr()
+        del held
+
+
+def test_memory_is_the_cpu_s_whatever_the_default_device_is():
+    with torch.device("meta"):
+        assert shelf((1 << 20,), (1,), F32)().device.type == "cpu"
+        assert allocate((1 << 20,), (1,), F32).device.type == "cpu"
+
+
+def test_a_span_ends_with_the_last_element():
+    for size, stride in (((3, 4), (4, 1)), ((3, 4), (1, 5)), ((2, 0), (1, 1)), ((), ())):
+        t = torch.empty_strided(size, stride)
+        assert span(size, stride) * 4 == t.untyped_storage().nbytes()
+
+
 def test_only_large_results_are_pooled():
     large = POOLED_BYTES // 4
     for count, is_pooled in ((large, True), (large - 1, False)):
         first = allocate((count,), (1,), F32)
         assert (tuple(first.shape), first.stride()) == ((count,), (1,))
-        found = [e.tensor.data_ptr() for e in shelf((count,), (1,), F32).kept]
+        kept = POOL.sized(TensorEntry, 4 * count).kept
+        found = [e.tensor.data_ptr() for e in kept]
         assert (first.data_ptr() in found) == is_pooled
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from sys import getrefcount
 
 import torch
 
-from gint.host.memory import HUGE_BYTES, POOL, POOLED_BYTES, Shelf, ask_for_huge_pages
+from gint.host.memory import HUGE_BYTES, POOL, POOLED_BYTES, ask_for_huge_pages
+
+#: The shape, the strides and the type of a tensor.
+Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 _use_count = torch._C._storage_Use_Count
+#: Layouts for which an entry has a tensor at hand.
+_MAX_LAYOUTS = 4
 
 
 class TensorEntry:
@@ -19,13 +26,12 @@ class TensorEntry:
     while somebody holds it: resized, or moved to where other processes read it.
     """
 
-    __slots__ = ("holders", "memory", "nbytes", "storage", "tensor")
+    __slots__ = ("holders", "layout", "memory", "nbytes", "storage", "tensor", "tensors")
 
-    def __init__(self, size: tuple, stride: tuple, dtype: torch.dtype) -> None:
-        # A tensor made in inference mode could never be saved for a backward pass.
-        with torch.inference_mode(False):
-            self.tensor = torch.empty_strided(size, stride, dtype=dtype)
-        self.storage = self.tensor.untyped_storage()
+    def __init__(self, nbytes: int) -> None:
+        self.storage = torch.UntypedStorage(nbytes, device="cpu")
+        self.layout: Layout | None = None
+        self.tensors: dict[Layout, torch.Tensor] = {}
         self.holders, self.memory = self.count_holders(), self.find_memory()
         pointer, self.nbytes = self.memory
         if self.nbytes >= HUGE_BYTES:
@@ -43,24 +49,48 @@ class TensorEntry:
     def hand_out(self) -> torch.Tensor | None:
         return self.tensor.data if self.find_memory() == self.memory else None
 
+    def lay_out(self, layout: Layout) -> None:
+        if self.find_memory() != self.memory:
+            return  # it is not handed out any more
+        if layout not in self.tensors:
+            if len(self.tensors) == _MAX_LAYOUTS:
+                self.tensors.clear()
+            size, stride, dtype = layout
+            # A tensor made in inference mode could never be saved for a backward pass.
+            with torch.inference_mode(False):
+                made = torch.empty(0, dtype=dtype, device="cpu")
+                self.tensors[layout] = made.set_(self.storage, 0, size, stride)
+            del made
+        self.tensor, self.layout = self.tensors[layout], layout
+        self.holders = self.count_holders()
 
-def shelf(size: tuple, stride: tuple, dtype: torch.dtype) -> Shelf:
-    """Where tensors of one layout are kept; calling it gives one to fill."""
-    return POOL.shelf(TensorEntry, size, stride, dtype)
+
+def shelf(size: tuple, stride: tuple, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
+    """Where tensors of one layout come from; calling it gives one to fill."""
+    sized = POOL.sized(TensorEntry, span(size, stride) * dtype.itemsize)
+    return partial(sized.take, (size, stride, dtype))
 
 
 def allocate(size: tuple, stride: tuple, dtype: torch.dtype) -> torch.Tensor:
     """An uninitialised tensor on the CPU, for sizes only known at the call."""
-    count = dtype.itemsize
-    for length in size:
-        count *= length
-    if count < POOLED_BYTES:
+    nbytes = span(size, stride) * dtype.itemsize
+    if nbytes < POOLED_BYTES:
         return empty_strided(size, stride, dtype)
-    return shelf(size, stride, dtype)()
+    return POOL.sized(TensorEntry, nbytes).take((size, stride, dtype))
+
+
+def span(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
+    """The elements from the first of a tensor to its last."""
+    last = 0
+    for length, step in zip(size, stride, strict=True):
+        if not length:
+            return 0
+        last += (length - 1) * step
+    return last + 1
 
 
 def _plain(size: tuple, stride: tuple, dtype: torch.dtype) -> torch.Tensor:
-    return torch.empty_strided(size, stride, dtype=dtype)
+    return torch.empty_strided(size, stride, dtype=dtype, device="cpu")
 
 
 #: torch's own shortcut for `torch.empty_strided` on the CPU, where this torch has it.
