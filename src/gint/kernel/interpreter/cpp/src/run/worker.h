@@ -63,6 +63,8 @@ class Worker {
     void point_at_block();
     void point_at_tile(const SectionSchedule &section);
     void run_steps(const SectionSchedule &section);
+    void mark_below(const Linear &linear, uint8_t shape, char *d) const;
+    int64_t linear_at_tile(const Linear &linear) const;
     void run_chain(const Chain &chain, size_t n, char *d);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
     void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);
