@@ -1,6 +1,7 @@
 #include "layout/analysis.h"
 
 #include <array>
+#include <utility>
 
 #include "layout/positions.h"
 
@@ -108,7 +109,7 @@ class Analyser {
             role.needed = true;
             if (section.kind != SectionKind::SCALAR && keep(at, section)) continue;
             const uint16_t reads[] = {i.a, i.b, i.c};
-            const int computed_ones = finds_indices(at) ? 1 : operand_count(i);
+            const int computed_ones = finds_indices(at) ? 1 : finds_sign(at) ? 0 : operand_count(i);
             for (int o = 0; o < computed_ones; o++) need(reads[o], section);
         }
         for (uint32_t k = 0; k < section.count; k++) {
@@ -123,22 +124,46 @@ class Analyser {
         if (!is_index_reduction(i.op)) return false;
         const std::optional<LinearIndex> index = linear_index(p, binding, i.b);
         if (!index) return false;
-        TileIndices found{index->constant, {}};
-        Int128 largest = index->constant < 0 ? -Int128(index->constant) : index->constant;
-        for (size_t a = 0; a < p.reduced.size(); a++) {
-            const int64_t step = index->per_axis[a];
-            if (!p.reduced[a] && step) return false;
-            if (layout.from_program[a] < 0) continue;
-            found.per_axis[layout.from_program[a]] = step;
-            largest += (step < 0 ? -Int128(step) : step) * Int128(binding.extents[a]);
-        }
-        if (largest > INT64_MAX || !increases(found)) return false;
+        for (size_t a = 0; a < p.reduced.size(); a++)
+            if (!p.reduced[a] && index->per_axis[a]) return false;
+        Linear found;
+        if (!translate(*index, found) || !increases(found)) return false;
         out.indices.emplace(at, found);
         return true;
     }
 
+    // a < b where a - b < 0, a <= b where a - b - 1 < 0, and so on.
+    bool finds_sign(uint32_t at) {
+        const Instruction &i = p.code[at];
+        const bool less = i.op == GI_OP_LT || i.op == GI_OP_LE;
+        const bool equal = i.op == GI_OP_LE || i.op == GI_OP_GE;
+        if (!less && i.op != GI_OP_GT && i.op != GI_OP_GE) return false;
+        if (i.type != GI_i64 || out.values[i.d].constant) return false;
+        const auto a = linear_index(p, binding, i.a), b = linear_index(p, binding, i.b);
+        Linear from, to;
+        if (!a || !b || !translate(*a, from) || !translate(*b, to)) return false;
+        if (!less) std::swap(from, to);
+        from.constant -= to.constant + equal;
+        for (int k = 0; k < layout.rank; k++) from.per_axis[k] -= to.per_axis[k];
+        out.signs.emplace(at, from);
+        return true;
+    }
+
+    // Along the axes of the layout; false where a quarter of the range of i64 might be left.
+    bool translate(const LinearIndex &index, Linear &to) const {
+        to = {index.constant, {}};
+        const auto magnitude = [](int64_t x) { return x < 0 ? -Int128(x) : Int128(x); };
+        Int128 largest = magnitude(index.constant);
+        for (size_t a = 0; a < p.reduced.size(); a++) {
+            if (layout.from_program[a] < 0) continue;
+            to.per_axis[layout.from_program[a]] += index.per_axis[a];
+            largest += magnitude(index.per_axis[a]) * Int128(binding.extents[a]);
+        }
+        return largest < INT64_MAX / 4;
+    }
+
     // Along the elements of a tile that are folded together?
-    bool increases(const TileIndices &index) const {
+    bool increases(const Linear &index) const {
         const int a = layout.axis_a, b = layout.axis_b;
         const bool along_a = a >= 0 && layout.reduced[a], along_b = b >= 0 && layout.reduced[b];
         if (along_b && index.per_axis[b] <= 0) return false;

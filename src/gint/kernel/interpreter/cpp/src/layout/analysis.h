@@ -15,9 +15,8 @@ struct Value {             // of one register
     bool outlives = false; // read by a later section
 };
 
-// The indices of an argmax or argmin where they need not be computed: in every tile, in the order
-// in which its elements are folded, they increase.
-struct TileIndices {
+// A constant and a multiple of the position along every axis.
+struct Linear {
     int64_t constant;
     int64_t per_axis[MAX_AXES]; // of the layout
 };
@@ -29,10 +28,13 @@ struct Role { // of one instruction
 };
 
 struct Analysis {
-    std::vector<Value> values;               // per register
-    std::vector<Role> roles;                 // per instruction
-    std::vector<int> home;                   // per register: the section that defines it
-    std::map<uint32_t, TileIndices> indices; // of reductions, by instruction
+    std::vector<Value> values; // per register
+    std::vector<Role> roles;   // per instruction
+    std::vector<int> home;     // per register: the section that defines it
+    // By instruction, what need not be computed: the indices of an argmax or argmin, which in every
+    // tile increase in the order in which its elements are folded; and comparisons that hold where
+    // a number is negative.
+    std::map<uint32_t, Linear> indices, signs;
 };
 
 Analysis analyse(const Program &program, const Binding &binding, const Layout &layout,

@@ -29,6 +29,7 @@ class Follower {
             out.per_axis[in->n] = 1;
             return out;
         case GI_OP_ADD:
+        case GI_OP_SUB:
         case GI_OP_MUL:
             break;
         default:
@@ -37,6 +38,7 @@ class Follower {
         const auto a = of(in->a, depth + 1), b = of(in->b, depth + 1);
         if (!a || !b) return {};
         if (in->op == GI_OP_ADD) return sum(*a, *b);
+        if (in->op == GI_OP_SUB) return sum(*a, product(*b, -1));
         if (is_constant(*b)) return product(*a, b->constant);
         if (is_constant(*a)) return product(*b, a->constant);
         return {};

@@ -1,5 +1,6 @@
 // Integers that are a constant and a multiple of every axis's position, such as the indices that an
-// argmax folds. Found before anything runs: nobody has to compute such a number per element.
+// argmax folds and the bounds of a triangle. Found before anything runs: nobody has to compute such
+// a number per element.
 #pragma once
 
 #include <optional>

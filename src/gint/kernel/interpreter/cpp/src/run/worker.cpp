@@ -260,6 +260,9 @@ void Worker::run_steps(const SectionSchedule &section) {
         case Step::IOTA:
             k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
             break;
+        case Step::BELOW:
+            mark_below(section.linears[step.n], step.shape, d);
+            break;
         case Step::CHAIN:
             run_chain(section.chains[step.n], n, d);
             break;
@@ -271,6 +274,32 @@ void Worker::run_steps(const SectionSchedule &section) {
             break;
         }
     }
+}
+
+// Of every line a beginning or an end is true.
+void Worker::mark_below(const Linear &linear, uint8_t shape, char *d) const {
+    const Layout &l = s.layout;
+    const size_t rows = shape & ROWS ? count[ROWS] : 1, cols = shape & COLS ? count[COLS] : 1;
+    const int64_t per_row = shape & ROWS ? linear.per_axis[l.axis_a] : 0;
+    const int64_t step = shape & COLS ? linear.per_axis[l.axis_b] : 0;
+    int64_t value = linear_at_tile(linear);
+    for (size_t i = 0; i < rows; i++, value += per_row, d += cols) {
+        const bool first = value < 0;
+        size_t same = cols; // elements that are as the first one is
+        if (first && step > 0)
+            same = size_t((step - 1 - value) / step);
+        else if (!first && step < 0)
+            same = size_t(value / -step) + 1;
+        same = std::min(same, cols);
+        std::memset(d, first, same);
+        std::memset(d + same, !first, cols - same);
+    }
+}
+
+int64_t Worker::linear_at_tile(const Linear &linear) const {
+    int64_t value = linear.constant;
+    for (int a = 0; a < s.layout.rank; a++) value += linear.per_axis[a] * position[a];
+    return value;
 }
 
 void Worker::run_chain(const Chain &chain, size_t n, char *d) {

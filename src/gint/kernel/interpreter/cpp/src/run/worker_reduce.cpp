@@ -66,8 +66,7 @@ Indices Worker::indices_of(const Accumulator &acc) const {
     const auto along = [&](int axis) {
         return axis >= 0 && l.reduced[axis] ? acc.indices.per_axis[axis] : 0;
     };
-    Indices out{acc.indices.constant, along(l.axis_a), along(l.axis_b), 1};
-    for (int a = 0; a < l.rank; a++) out.first += acc.indices.per_axis[a] * position[a];
+    Indices out{linear_at_tile(acc.indices), along(l.axis_a), along(l.axis_b), 1};
     if (l.axis_b >= 0 && l.reduced[l.axis_b]) out.width = count[COLS];
     return out;
 }

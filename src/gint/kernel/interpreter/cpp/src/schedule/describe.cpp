@@ -187,6 +187,9 @@ class Text {
         case Step::IOTA:
             from = "position along axis " + std::to_string(step.n);
             break;
+        case Step::BELOW:
+            from = "a comparison of positions";
+            break;
         case Step::CHAIN:
             what = links_of(section->chains[step.n]);
             from = operands_of(section->chains[step.n]);

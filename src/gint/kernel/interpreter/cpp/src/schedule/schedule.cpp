@@ -58,6 +58,7 @@ class Scheduler {
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Accumulators accumulators{inputs, places, registers, steps, chains};
+    std::vector<Linear> linears; // of the section
 
     // Results of reductions, and what else later sections read.
     void place_lasting_registers() {
@@ -88,6 +89,7 @@ class Scheduler {
         made.accumulators = accumulators.take();
         made.chains = chains.take_closed();
         made.lookups = lookups.take();
+        made.linears = std::exchange(linears, {});
         registers.end_section();
         places.end_section(made);
         made.cost = cost(made);
@@ -103,6 +105,8 @@ class Scheduler {
         if (is_gather(in.op)) return lookups.add(in, at);
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
+        const auto sign = inputs.facts.signs.find(lives.section().first + at);
+        if (sign != inputs.facts.signs.end()) return emit_sign(in, at, sign->second);
         if (in.op == GI_OP_INDEX) return emit_index(in, at);
         emit_apply(in, at);
     }
@@ -111,6 +115,13 @@ class Scheduler {
         const uint16_t d = registers.result(in, at);
         Step &step = steps.add(Step::IOTA, inputs.value(in.d).shape, 8, d, 0);
         step.n = uint16_t(inputs.layout.from_program[in.n]);
+    }
+
+    void emit_sign(const Instruction &in, uint32_t at, const Linear &linear) {
+        const uint16_t d = registers.result(in, at);
+        Step &step = steps.add(Step::BELOW, inputs.value(in.d).shape, 1, d, d);
+        step.n = uint16_t(linears.size());
+        linears.push_back(linear);
     }
 
     void emit_apply(const Instruction &in, uint32_t at) {

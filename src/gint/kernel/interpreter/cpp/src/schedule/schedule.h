@@ -35,6 +35,7 @@ struct Place {
     X(REPEAT_COLS, "p[d] <- the line p[a] in every row")                                           \
     X(LOOKUP, "p[d] <- the elements of p[a] at the positions of lookup n")                         \
     X(IOTA, "p[d] <- position along `axis` and following")                                         \
+    X(BELOW, "p[d] <- is linear function n of the position negative?")                             \
     X(CHAIN, "p[d] <- chain n of p[a]")                                                            \
     X(CHAIN_FOLD, "accumulator d folds chain n of p[a], a row")                                    \
     X(REDUCE, "accumulator n folds p[a] (and the indices p[b])")
@@ -111,7 +112,7 @@ struct Lookup {
 struct Accumulator {
     bool has_index, by_rows; // by_rows: the tile's lines are folded, else its columns
     bool finds_index;        // by where an element lies; else indices are an operand
-    TileIndices indices;
+    Linear indices;
     uint8_t shape;         // of the result
     uint8_t operand_shape; // of the tile folded
     uint8_t size_log2;
@@ -131,6 +132,7 @@ struct SectionSchedule {
     std::vector<Accumulator> accumulators;
     std::vector<Chain> chains;
     std::vector<Lookup> lookups;
+    std::vector<Linear> linears;
     std::vector<Prefetch> prefetches;
     uint32_t pauses = 0; // points within a tile at which some of them are issued
     double cost = 0;     // per element, see op_cost
