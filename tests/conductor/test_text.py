@@ -88,6 +88,13 @@ sum_1         at (x0, x1)
     )
 
 
+def test_values_of_a_program_with_a_split_axis():
+    (text,) = explained(lambda x: x.repeat_interleave(2, 0) + 1, torch.randn(4, 6)).values
+    loaded = text.splitlines()[-1].split()
+    assert loaded[0] == "expand"
+    assert loaded[-1] == "load"
+
+
 def test_symbolic_sizes_are_named():
     x = torch.randn(6, 3)
     torch._dynamo.mark_dynamic(x, 0)
