@@ -71,6 +71,7 @@ def _asked(graph: Graph, stored: set[fx.Node], unit: Unit) -> str:
             return _aligned(emitter.asked)
         except SplitNeededError as split:
             emitter.domain.split(split)
+            splits = emitter.domain.splits
 
 
 class _Recorder(Emitter):
