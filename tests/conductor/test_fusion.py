@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import gint.conductor
 from gint.conductor import GintCompiler, GraphPartitioner
+from gint.conductor.explain import explain
 from gint.conductor.graph.externs import EXTERNS, is_extern
 from gint.conductor.lowering.rules import has_rule
 from gint.conductor.options import Options
@@ -258,3 +259,25 @@ def test_compiling_imports_nothing_of_inductor_that_aot_eager_does_not() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("loss", ["huber_loss", "smooth_l1_loss"])
+def test_a_loss_of_all_elements_does_not_store_the_differences(loss):
+    def f(x, y):
+        return getattr(torch.nn.functional, loss)(x, y.sign())
+
+    x, y = torch.randn(6, 8), torch.randn(6, 8)
+    (graph,) = explain(f, x, y).graphs
+    assert graph.programs == 1
+    torch.testing.assert_close(torch.compile(f, backend="gint")(x, y), f(x, y))
+
+
+def test_a_stored_value_and_its_sum_are_one_program():
+    def f(x, y):
+        z = x * y + 1
+        return z, z.sum()
+
+    x, y = torch.randn(6, 8), torch.randn(6, 8)
+    (graph,) = explain(f, x, y).graphs
+    assert graph.programs == 1
+    torch.testing.assert_close(torch.compile(f, backend="gint")(x, y), f(x, y))

@@ -101,3 +101,12 @@ def test_symbolic_sizes_are_named():
     graph = explained(lambda x: x[:, 1] * 2, x)
     assert "f32[s77, 3]" in graph.nodes
     assert "strides (3)  offset 1" in graph.units
+
+
+def test_joined_pieces_cut_an_axis():
+    def function(x, y):
+        return torch.cat([x * 2, y + 1])
+
+    (values,) = explained(function, torch.ones(3, 4), torch.ones(3, 4)).values
+    assert "mul" in values
+    assert "add" in values

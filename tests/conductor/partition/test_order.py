@@ -108,7 +108,7 @@ def test_waiting_is_reachability_however_units_grow(data):
             assert units.order.may_run(unit, emitted) == (not makes_a_circle)
             if makes_a_circle:
                 continue
-            units.order.join(unit, node, emitted)
+            units.order.join(unit, [*unit.nodes, node], emitted)
         else:
             make = draw(st.sampled_from((units.launch, units.left_whole)))
             unit = make(*reads)

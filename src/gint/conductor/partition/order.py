@@ -69,9 +69,9 @@ class Order:
                 self._last = unit
         self._enter(unit, is_new=True)
 
-    def join(self, unit: Unit, node: fx.Node, emitted: Emitted) -> None:
-        """Another stored value for a launch, and the program that computes it along."""
-        unit.nodes.append(node)
+    def join(self, unit: Unit, nodes: list[fx.Node], emitted: Emitted) -> None:
+        """Another stored value for a launch: all of its values, in the order of their program."""
+        unit.nodes = nodes
         unit.emitted = emitted
         self._enter(unit, is_new=False)
 
@@ -142,7 +142,7 @@ def sort(before: dict[Unit, set[Unit]], position: dict[fx.Node, int]) -> list[Un
         for need in needs:
             users[need].append(unit)
     missing = {unit: len(needs) for unit, needs in before.items()}
-    rank = {u: (u.epoch, position[u.nodes[-1]], u.number) for u in before}
+    rank = {u: (u.epoch, max(position[n] for n in u.nodes), u.number) for u in before}
     ready = [(rank[u], u) for u in before if not missing[u]]
     heapq.heapify(ready)
     ordered: list[Unit] = []

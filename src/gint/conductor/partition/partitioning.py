@@ -125,15 +125,28 @@ class _Partitioning:
             return
         alone = self._emit_alone(node)
         for unit in self._partners(node, alone):
-            try:
-                emitted = self._emit([*unit.nodes, node], begun=unit.program)
-            except (BlockedError, UnfitError, NotLowerableError):
-                continue
+            emitted = self._emit_joined(unit, node)
             # What is stored by now may be read where it was computed again before.
-            if self.order.may_run(unit, emitted):
-                self.order.join(unit, node, emitted)
+            if emitted is not None and self.order.may_run(unit, emitted):
+                self.order.join(unit, emitted.emitter.members, emitted)
                 return
         self.order.add(Unit([node], self.epoch, alone))
+
+    def _emit_joined(self, unit: Unit, node: fx.Node) -> Emitted | None:
+        """The program of a group and one more value, or None where there is none.
+
+        A fold over all of the group's dimensions has axes for them only where it comes first.
+        """
+        try:
+            return self._emit([*unit.nodes, node], begun=unit.program)
+        except (BlockedError, NotLowerableError):
+            return None
+        except UnfitError:
+            pass
+        try:
+            return self._emit([node, *unit.nodes])
+        except (BlockedError, UnfitError, NotLowerableError):
+            return None
 
     def _emit(
         self,
