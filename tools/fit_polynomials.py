@@ -135,6 +135,7 @@ def solve(fit: Fit) -> tuple[list, object]:
 LN2 = mp.log(2)
 HALF_LN2 = LN2 / 2 * mpf("1.01")
 OCTAVE = (mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1)
+QUARTER = mp.pi / 4 * mpf("1.001")
 ERFC_SHIFT = mpf(2)
 
 
@@ -226,6 +227,59 @@ FITS = {
         7,
         2,
         64,
+    ),
+    # float64 as the float32 ones above; asin and atan up to 1/2
+    "SINH_F64": Fit(
+        lambda x: (mp.sinh(x) - x) / x**3,
+        lambda x: x**3 / mp.sinh(x),
+        mpf("0.001"),
+        mpf(1),
+        8,
+        2,
+        64,
+    ),
+    "SIN_F64": Fit(
+        lambda r: (mp.sin(r) - r) / r**3,
+        lambda r: r**3 / mp.sin(r),
+        mpf("0.001"),
+        QUARTER,
+        7,
+        2,
+        64,
+    ),
+    "COS_F64": Fit(
+        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4,
+        lambda r: r**4,
+        mpf("0.001"),
+        QUARTER,
+        7,
+        2,
+        64,
+    ),
+    "ASIN_F64": Fit(
+        lambda x: (mp.asin(x) - x) / x**3,
+        lambda x: x**3 / mp.asin(x),
+        mpf("0.001"),
+        mpf("0.5"),
+        12,
+        2,
+        64,
+    ),
+    "ATAN_F64": Fit(
+        lambda x: (mp.atan(x) - x) / x**3,
+        lambda x: x**3 / mp.atan(x),
+        mpf("0.001"),
+        mpf("0.5"),
+        12,
+        2,
+        64,
+    ),
+    "ERF_F64": Fit(
+        lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), mpf("0.001"), mpf(1), 14, 2, 64
+    ),
+    # x from 0.98 to 27.3
+    "ERFC_F64": Fit(
+        erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf("-0.3425"), mpf("0.8635"), 24, 1, 64
     ),
     # float64 kernels of pow: log2(m) = s q(s^2), s = (m - 1)/(m + 1); 2^r = q(r)
     "POW_LOG2": Fit(

@@ -63,6 +63,37 @@ UNARY(exp_f64, double)
 UNARY(log_f64, double)
 UNARY(tanh_f64, double)
 UNARY(sigmoid_f64, double)
+UNARY(exp2_f64, double)
+UNARY(expm1_f64, double)
+UNARY(sinh_f64, double)
+UNARY(cosh_f64, double)
+UNARY(log2_f64, double)
+UNARY(log10_f64, double)
+UNARY(log1p_f64, double)
+UNARY(asinh_f64, double)
+UNARY(acosh_f64, double)
+UNARY(atanh_f64, double)
+UNARY(asin_f64, double)
+UNARY(acos_f64, double)
+UNARY(atan_f64, double)
+UNARY(erf_f64, double)
+UNARY(erfc_f64, double)
+UNARY(sin_f64, double)
+UNARY(tan_f64, double)
+UNARY(cos_f64, double)
+UNARY(sin_f64_fast, double)
+UNARY(cos_f64_fast, double)
+UNARY(tan_f64_fast, double)
+
+BINARY(atan2_f64, double)
+BINARY(hypot_f64, double)
+
+#define WIDE(NAME)                                                                                 \
+    extern "C" void loop_##NAME##_wide(long n, const long double *a, long double *d) {             \
+        for (long i = 0; i < n; i++) d[i] = NAME##l(a[i]);                                         \
+    }
+WIDE(erf)
+WIDE(erfc)
 
 BINARY(maximum_f64, double)
 BINARY(minimum_f64, double)

@@ -8,6 +8,7 @@ Knows compilers, ctypes and the table of stated bounds. Does not know the interp
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import shutil
@@ -107,6 +108,10 @@ def near(x: np.ndarray) -> np.ndarray:
     return ~(np.abs(x) >= 2.0**18) | np.isinf(x)
 
 
+def near_f64(x: np.ndarray) -> np.ndarray:
+    return ~(np.abs(x) >= 2.0**20) | np.isinf(x)
+
+
 # Bounds in units in the last place of the exact result, over all float32, on every processor.
 FLOAT32 = [
     Function("exp", np.exp, 1.5),
@@ -141,12 +146,44 @@ FLOAT32 = [
     Function("atan2", np.arctan2, 2.0, inputs=2),
 ]
 
-# The float64 kernels of our own; the other float64 functions are the C library's.
+
+def wide(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A loop over a function of the C library, long double."""
+    return lambda x: call(native(), f"{name}_wide", x)
+
+
+@functools.cache
+def native() -> ctypes.CDLL:
+    target = next(t for t in TARGETS if why_not(t) is None)
+    return build(target, Path(tempfile.mkdtemp(prefix="math_loops_")))
+
+
+# As above, over all float64. sin, cos and tan beyond 2^20 are the C library's.
 FLOAT64 = [
     Function("exp", np.exp, 1.5, bits=64),
+    Function("exp2", np.exp2, 1.5, bits=64),
+    Function("expm1", np.expm1, 1.5, bits=64),
     Function("log", np.log, 1.0, bits=64),
+    Function("log2", np.log2, 1.0, bits=64),
+    Function("log10", np.log10, 1.0, bits=64),
+    Function("log1p", np.log1p, 1.5, bits=64),
     Function("sigmoid", sigmoid, 2.0, bits=64),
     Function("tanh", np.tanh, 3.0, bits=64),
+    Function("sinh", np.sinh, 1.5, bits=64),
+    Function("cosh", np.cosh, 1.5, bits=64),
+    Function("asinh", np.arcsinh, 2.0, bits=64),
+    Function("acosh", np.arccosh, 2.25, bits=64),
+    Function("atanh", np.arctanh, 2.0, bits=64),
+    Function("sin_fast", np.sin, 1.5, bits=64, where=near_f64),
+    Function("cos_fast", np.cos, 1.5, bits=64, where=near_f64),
+    Function("tan_fast", np.tan, 1.5, bits=64, where=near_f64),
+    Function("asin", np.arcsin, 1.5, bits=64),
+    Function("acos", np.arccos, 1.5, bits=64),
+    Function("atan", np.arctan, 1.5, bits=64),
+    Function("erf", wide("erf"), 1.5, bits=64),
+    Function("erfc", wide("erfc"), 5.0, bits=64),
+    Function("hypot", np.hypot, 1.5, inputs=2, bits=64),
+    Function("atan2", np.arctan2, 1.5, inputs=2, bits=64),
 ]
 
 
@@ -203,16 +240,38 @@ def pairs(count: int) -> list[np.ndarray]:
     return list(np.concatenate([bits, moderate, powers, grid], axis=1))
 
 
+DOUBLES = [0.0, 5e-324, 2.2e-308, 0.5, 1, 2, 3, 4.5, 709.78, 709.79, 745.13, 745.14, 750]
+DOUBLES += [2.0**53 - 1, 2.0**53, 1e300, 1.7e308, np.inf, np.nan]
+DOUBLES += [-value for value in DOUBLES]
+
+
 def doubles(count: int) -> np.ndarray:
-    """Random float64 bit patterns, random moderate values, and special ones."""
+    """Random float64 bit patterns, random moderate values, those close to multiples of pi/2 and to
+    where something changes, and special ones."""
     random = np.random.default_rng(3)
     bits = random.integers(0, 2**64, count, dtype=np.uint64).view(np.float64)
     spread = [random.normal(0, scale, count) for scale in (0.01, 1, 20)]
     close = 1 + random.normal(0, 0.01, count)
     range_of_exp = random.uniform(-750, 720, count)
-    special = [0.0, 5e-324, 2.2e-308, 709.78, 709.79, 745.13, 745.14, 750, 1e300, np.inf, np.nan]
-    special += [-value for value in special]
-    return np.concatenate([bits, *spread, close, range_of_exp, np.exp(spread[1]), special])
+    edges = [0.5, 0.70710678118654757, 1, 2.0, 28, *(np.arange(1, 4000) * (np.pi / 2)), 2.0**20]
+    turns = np.array([*edges, *(random.integers(1, 2**19, count // 8) * (np.pi / 2))])
+    turns = np.concatenate([turns, np.nextafter(turns, 0), np.nextafter(turns, np.inf), -turns])
+    powers = [np.exp(spread[1]), np.exp(10 * spread[1])]
+    return np.concatenate([bits, *spread, close, range_of_exp, *powers, turns, DOUBLES])
+
+
+def double_pairs(count: int) -> list[np.ndarray]:
+    """As `pairs`; also powers of all sizes, of numbers close to 1 as well."""
+    random = np.random.default_rng(8)
+    bits = random.integers(0, 2**64, (2, count), dtype=np.uint64).view(np.float64)
+    moderate = random.normal(0, 8, (2, count))
+    x = np.exp(np.concatenate([random.normal(0, 4, count), random.normal(0, 1e-3, count)]))
+    with np.errstate(all="ignore"):
+        y = random.uniform(-1100, 1100, 2 * count) / np.log2(x)
+    scales = np.exp2(random.integers(-1070, 1020, count).astype(np.float64))
+    alike = np.array([scales * random.normal(0, 1, count), scales * random.normal(0, 1, count)])
+    grid = np.array(np.meshgrid(DOUBLES, DOUBLES)).reshape(2, -1)
+    return list(np.concatenate([bits, moderate, [x, y], alike, grid], axis=1))
 
 
 def ulp_error(result: np.ndarray, exact: np.ndarray) -> np.ndarray:
@@ -247,9 +306,11 @@ def measure(
 
 
 def inputs_of(function: Function, step: int) -> list[np.ndarray]:
+    count = 2**30 // step
     if function.bits == 64:
-        return [doubles(2**30 // step)]
-    inputs = [every(step)] if function.inputs == 1 else pairs(2**30 // step)
+        inputs = [doubles(count)] if function.inputs == 1 else double_pairs(count)
+    else:
+        inputs = [every(step)] if function.inputs == 1 else pairs(count)
     return inputs if function.where is None else [inputs[0][function.where(inputs[0])]]
 
 
@@ -267,9 +328,10 @@ signed zeros included. The functions are in `src/gint/kernel/interpreter/portabl
 checked by `tests/kernel/interpreter/cpp/test_math.py`, and this page is written by
 `python -m tests.kernel.interpreter.cpp.math_loops`: over every 997th float32, the neighbours of
 every power of two and of the places where a function changes its method; for pow and atan2 over
-3 million pairs; for float64 over 7 million values. v2, v3, v4 are the x86-64 levels (v2 has no
-fused multiply-add, hence the differences). `_fast` forms are for |x| < 2^18, the others for all x.
-float64 functions not listed are the C library's.
+3 million pairs; for float64 over 9 million values, 5 million pairs. v2, v3, v4 are the x86-64
+levels (v2 has no fused multiply-add, hence the differences). `_fast` forms are for |x| < 2^18
+(float64: 2^20), the others for all x; sin, cos and tan of larger float64, and its pow, are the C
+library's.
 """
 TABLE = """
 | {title} | bound | {columns} |

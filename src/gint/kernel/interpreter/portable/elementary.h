@@ -1,7 +1,7 @@
 /* Elementary functions of the native interpreters, one include: gi_NAME_f32(x), gi_NAME_f64(x).
  *
  * Every function is branch-free, so that a plain loop over it vectorises (gcc 12, -O3; the
- * exceptions are named in math_trig.h, math_float.h and math_float64.h):
+ * exceptions are named in math_trig.h, math_trig_f64.h and math_float.h):
  *
  *     for (long i = 0; i < n; i++) d[i] = gi_exp_f32(a[i]);
  *
@@ -22,11 +22,14 @@
 
 #include "math_base.h"
 #include "math_erf.h"
+#include "math_erf_f64.h"
 #include "math_exp.h"
+#include "math_exp_f64.h"
 #include "math_float.h"
-#include "math_float64.h"
 #include "math_log.h"
+#include "math_log_f64.h"
 #include "math_pow.h"
 #include "math_trig.h"
+#include "math_trig_f64.h"
 
 #endif

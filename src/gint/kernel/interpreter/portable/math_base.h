@@ -246,6 +246,29 @@ GI_FN double gi_poly8_f64(double x, double c0, double c1, double c2, double c3, 
     double high = GI_FMA(GI_FMA(c7, x, c6), z, GI_FMA(c5, x, c4));
     return GI_FMA(high, w, GI_FMA(GI_FMA(c3, x, c2), z, GI_FMA(c1, x, c0)));
 }
+GI_FN double gi_poly12_f64(double x, double c0, double c1, double c2, double c3, double c4,
+                           double c5, double c6, double c7, double c8, double c9, double c10,
+                           double c11) {
+    double w = x * x * (x * x);
+    double high = GI_FMA(GI_FMA(c11, x, c10), x * x, GI_FMA(c9, x, c8));
+    return GI_FMA(high, w * w, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
+}
+GI_FN double gi_poly14_f64(double x, double c0, double c1, double c2, double c3, double c4,
+                           double c5, double c6, double c7, double c8, double c9, double c10,
+                           double c11, double c12, double c13) {
+    double w = x * x * (x * x), high = gi_poly6_f64(x, c8, c9, c10, c11, c12, c13);
+    return GI_FMA(high, w * w, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
+}
+GI_FN double gi_poly24_f64(double x, double c0, double c1, double c2, double c3, double c4,
+                           double c5, double c6, double c7, double c8, double c9, double c10,
+                           double c11, double c12, double c13, double c14, double c15, double c16,
+                           double c17, double c18, double c19, double c20, double c21, double c22,
+                           double c23) {
+    double w = x * x * (x * x), v = w * w;
+    double high = gi_poly8_f64(x, c16, c17, c18, c19, c20, c21, c22, c23);
+    high = GI_FMA(high, v, gi_poly8_f64(x, c8, c9, c10, c11, c12, c13, c14, c15));
+    return GI_FMA(high, v, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
+}
 GI_FN double gi_poly10_f64(double x, double c0, double c1, double c2, double c3, double c4,
                            double c5, double c6, double c7, double c8, double c9) {
     double z = x * x, w = z * z;

@@ -35,7 +35,15 @@ GI_FN float gi_hypot_f32(float a, float b) {
     int infinite = (gi_abs_f32(a) == GI_INF_F32) | (gi_abs_f32(b) == GI_INF_F32);
     return infinite ? GI_INF_F32 : r;
 }
-GI_FN double gi_hypot_f64(double a, double b) { return hypot(a, b); }
+/* Scaled where squares would overflow or lose digits. */
+GI_FN double gi_hypot_f64(double a, double b) {
+    double x = gi_abs_f64(a), y = gi_abs_f64(b), large = x > y ? x : y;
+    double scale = large > 0x1p500 ? 0x1p-600 : (large < 0x1p-400 ? 0x1p600 : 1.0);
+    double back = large > 0x1p500 ? 0x1p600 : (large < 0x1p-400 ? 0x1p-600 : 1.0);
+    double u = x * scale, v = y * scale, r = sqrt(u * u + v * v) * back;
+    int infinite = (x == GI_INF_F64) | (y == GI_INF_F64);
+    return infinite ? GI_INF_F64 : r;
+}
 #else
 GI_FN float gi_hypot_f32(float a, float b) {
     int infinite = (gi_abs_f32(a) == GI_INF_F32) | (gi_abs_f32(b) == GI_INF_F32);

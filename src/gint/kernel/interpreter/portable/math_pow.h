@@ -1,5 +1,5 @@
-/* pow in float32, through double. Coefficients: tools/fit_polynomials.py. Special cases as in C99,
- * annex F. */
+/* pow in float32, through double; in float64 it is the C library's. Coefficients:
+ * tools/fit_polynomials.py. Special cases as in C99, annex F. */
 #ifndef GI_MATH_POW_H
 #define GI_MATH_POW_H
 
@@ -46,6 +46,8 @@ GI_FN float gi_pow_f32(float x, float y) {
     p = ((x < 0.0f) & (a < GI_INF_F32) & !whole) ? GI_NAN_F32 : p;
     return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : p;
 }
+
+GI_FN double gi_pow_f64(double x, double y) { return pow(x, y); }
 
 #else
 

@@ -42,6 +42,9 @@ template <> struct Near<float> {
 };
 template <> struct Near<double> {
     double x;
+    GI_NEAR_1(sin_f64)
+    GI_NEAR_1(cos_f64)
+    GI_NEAR_1(tan_f64)
     GI_NEAR_2(fmod_f64)
     GI_NEAR_2(remainder_f64)
     GI_NEAR_2(floor_div_f64)
