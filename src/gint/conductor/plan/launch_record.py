@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from gint.backend.protocol import Kernel
+from gint.backend.protocol import BoundLaunch, Kernel
+from gint.host.launches import MOST_BOUND
 from gint.program import VerifiedProgram
 
 
@@ -28,3 +30,17 @@ class LaunchRecord(NamedTuple):
 
         kernel = DeviceKernel(self.verified, NoDevice())
         return [kernel.describe(*layout) for layout in self.layouts]
+
+
+def preparing(
+    kernel: Kernel, device: int | None
+) -> tuple[Callable[..., BoundLaunch], deque[tuple]]:
+    """`Kernel.prepare` on a device, and the layouts it was called with, the latest."""
+    layouts: deque[tuple] = deque(maxlen=MOST_BOUND)
+
+    def prepare(*layout: Any) -> BoundLaunch:
+        launch = kernel.prepare(*layout, device=device)
+        layouts.append(layout)
+        return launch
+
+    return prepare, layouts

@@ -16,11 +16,9 @@ current one, which the first lines fetch; so nothing has to be recorded for torc
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
-import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,8 +27,8 @@ from torch import fx
 from torch.autograd import forward_ad
 
 from gint.backend.errors import raise_for
-from gint.backend.protocol import BoundLaunch, Kernel
-from gint.host.launches import MOST_BOUND, remembered
+from gint.backend.protocol import Kernel
+from gint.host.launches import remembered
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
@@ -43,7 +41,7 @@ from ..graph.nodes import (
     tensor_of,
     value_of,
 )  # fmt: skip
-from ..graph.sizes import Key, is_float, key, keys, source, symbols
+from ..graph.sizes import Key, is_float, key, source, symbols
 from ..lowering.emitter import Emitted
 from ..partition.order import Unit
 from ..partition.partitioning import Partition
@@ -59,8 +57,10 @@ from .foreign import (
     saved_tensors_hooks,
     settled,
 )
-from .launch_record import LaunchRecord
+from .launch_record import LaunchRecord, preparing
 from .memory import POOLED_BYTES, allocate, empty_strided, shelf
+from .source import path_source, tuple_source, with_deletions
+from .symbols import Symbols
 
 _NO_NAMES: Mapping[fx.Node, str] = {}
 #: Whose operators do as their fake kernels say.
@@ -72,20 +72,6 @@ _INTO = {
     torch.ops.aten.addmm.default: torch.ops.aten.addmm.out,
     torch.ops.aten.baddbmm.default: torch.ops.aten.baddbmm.out,
 }
-
-
-def _preparing(
-    kernel: Kernel, device: int | None
-) -> tuple[Callable[..., BoundLaunch], deque[tuple]]:
-    """`Kernel.prepare` on a device, and the layouts it was called with, the latest."""
-    layouts: deque[tuple] = deque(maxlen=MOST_BOUND)
-
-    def prepare(*layout: Any) -> BoundLaunch:
-        launch = kernel.prepare(*layout, device=device)
-        layouts.append(layout)
-        return launch
-
-    return prepare, layouts
 
 
 class PlanWriter:
@@ -119,7 +105,7 @@ class PlanWriter:
         self.addressed = {node for unit in self.units for node in self._addressed_by(unit)}
         self.seen = self.addressed | {graph.base(n) for n in self._output().all_input_nodes}
         self.constants: dict[Any, str] = {}
-        self.defined: set[str] = set()
+        self.symbols = Symbols()
         self.streams: dict[str, str] = {}
         self.launches: list[LaunchRecord] = []
 
@@ -142,22 +128,12 @@ class PlanWriter:
             head.append(f"    {', '.join(self.names[n] for n in placeholders)}, = args")
         head.append("    args.clear()")
         head += [f"    {name} = {code}" for name, code in self.streams.items()]
-        head += [f"    {line}" for line in self._symbol_lines(placeholders)]
+        head += [f"    {line}" for line in self.symbols.lines_for(placeholders, self.names)]
         head += [f"    {line}" for line in self._boundary_lines(placeholders)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
-        self._refuse_unknown(self.space["call"], text)
+        self.symbols.refuse_unknown(self.space["call"], text)
         return self.space["call"], text
-
-    def _refuse_unknown(self, function: Any, text: str) -> None:
-        """A symbol nothing defines is found now, not when the function is called."""
-        if not self.defined:
-            return
-        # A code object does not tell its globals from its attributes; the text does.
-        attributes = re.findall(r"\.(\w+)", text)
-        names = set(function.__code__.co_names) - set(attributes)
-        if unknown := names - self.space.keys() - vars(builtins).keys():
-            raise LookupError(f"The plan reads {sorted(unknown)}, which no input defines.")
 
     def _body(self) -> list[str]:
         blocks = []
@@ -169,34 +145,10 @@ class PlanWriter:
         bare = {n: self._bare_name(view) for n, view in self._returned_bare().items()}
         result = f"return {self._argument(tuple(self._output().args[0]), bare)}"
         blocks.append(self.lines)
-        return [*_with_deletions(blocks, result), result]
+        return [*with_deletions(blocks, result), result]
 
     def _output(self) -> fx.Node:
         return next(n for n in reversed(self.graph.fx.nodes) if n.op == "output")
-
-    # Symbols
-
-    def _symbol_lines(self, placeholders: list[fx.Node]) -> list[str]:
-        """Variables for the symbols that inputs carry, by themselves or as a size."""
-        lines = []
-        for node in placeholders:
-            value = value_of(node)
-            if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
-                lines += self._define(str(value.node.expr), self.names[node])
-        for node in placeholders:
-            value = value_of(node)
-            if isinstance(value, torch.Tensor):
-                for what, sizes in (("size", keys(value.shape)), ("stride", keys(value.stride()))):
-                    for d, k in enumerate(sizes):
-                        if not isinstance(k, int) and k.is_Symbol:
-                            lines += self._define(str(k), f"{self.names[node]}.{what}({d})")
-        return lines
-
-    def _define(self, symbol: str, value: str) -> list[str]:
-        if symbol in self.defined:
-            return []
-        self.defined.add(symbol)
-        return [f"{symbol} = {value}"]
 
     # Values that no guard has seen
 
@@ -226,7 +178,7 @@ class PlanWriter:
 
     def _settle(self, node: fx.Node) -> str:
         name, tensor = self.names[node], tensor_of(node)
-        layout = f"{_tuple_source(tensor.shape)}, {_tuple_source(tensor.strides)}"
+        layout = f"{tuple_source(tensor.shape)}, {tuple_source(tensor.strides)}"
         return f"{name} = settled({name}, {layout}, {self._constant(tensor.dtype, 'dtype')})"
 
     # Launches
@@ -238,10 +190,10 @@ class PlanWriter:
         pointers = ", ".join(f"{self._tensor(s.anchor)}.data_ptr()" for s in e.slots)
         layouts = tuple((memory_bytes(s.anchor), s.offset, s.strides) for s in e.slots)
         device, how = self._place(value_of(unit.nodes[0]).device)
-        prepare, layouts_met = _preparing(self.kernels[unit], device)
+        prepare, layouts_met = preparing(self.kernels[unit], device)
         layout = (e.extents, e.params, layouts)
         if names := sorted(symbols(layout)):
-            code = f"lambda {', '.join(names)}, *texts: prepare(*{_tuple_source(layout)})"
+            code = f"lambda {', '.join(names)}, *texts: prepare(*{tuple_source(layout)})"
             bind = remembered(eval(code, self.space | {"prepare": prepare}))
             # 0.0 and -0.0 are one argument, and two parameters.
             names += [f"repr({name})" for name in names if is_float(name)]
@@ -289,7 +241,7 @@ class PlanWriter:
     def _fresh(self, tensor: TensorInfo) -> str:
         """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
         size, stride, dtype = tensor.shape, tensor.strides, tensor.dtype
-        arguments = f"{_tuple_source(size)}, {_tuple_source(stride)}, "
+        arguments = f"{tuple_source(size)}, {tuple_source(stride)}, "
         arguments += self._constant(dtype, "dtype")
         if tensor.fake.device.type != "cpu":
             return f"{self._allocator(tensor.fake.device)}({arguments})"
@@ -313,11 +265,11 @@ class PlanWriter:
         self._assign(node)
         name, tensor = self.names[node], find_tensor(node)
         for symbol, path in defined_symbols(node).items():
-            self.lines += self._define(symbol, _at(path, name))
+            self.lines += self.symbols.define(symbol, path_source(path, name))
         if tensor and node in self.addressed and self._is_foreign(node):
             self.lines.append(self._settle(node))
         elif tensor and node in self.seen:
-            stride = _tuple_source(tensor.strides)
+            stride = tuple_source(tensor.strides)
             again = f"{name} = restride({name}, {stride})"
             self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
@@ -385,7 +337,7 @@ class PlanWriter:
 
     def _bare_name(self, view: BareView) -> str:
         if view not in self.bare_names:
-            layout = ", ".join((_tuple_source(view.size), _tuple_source(view.strides)))
+            layout = ", ".join((tuple_source(view.size), tuple_source(view.strides)))
             code = f"reinterpret({self._tensor(view.anchor)}, {layout}, {source(view.offset)})"
             name = self.bare_names[view] = self._new_name()
             self.lines.append(f"{name} = {code}")
@@ -431,15 +383,6 @@ def _is_tangent(node: fx.Node) -> bool:
     return node.name.startswith("tangents")
 
 
-def _at(path: tuple, name: str) -> str:
-    """Source for what a pytree path finds in the variable `name`."""
-    from torch.fx.experimental.symbolic_shapes import ConvertIntKey
-
-    for step in path:
-        name = f"int({name})" if isinstance(step, ConvertIntKey) else f"{name}{step}"
-    return name
-
-
 def memory_bytes(node: fx.Node) -> Key:
     """The bytes of a node's memory, from its first element on, that a slot may reach: its span, not
     its storage, whose size no guard tells."""
@@ -459,29 +402,3 @@ def _attribute(module: torch.nn.Module, path: str) -> Any:
     for part in path.split("."):
         module = getattr(module, part)
     return module
-
-
-def _tuple_source(key: Key | tuple) -> str:
-    if not isinstance(key, tuple):
-        return source(key)
-    return "(" + "".join([f"{_tuple_source(k)}, " for k in key]) + ")"
-
-
-def _with_deletions(blocks: list[list[str]], result: str) -> list[str]:
-    """The lines, each variable deleted after the block that uses it last."""
-    pattern = re.compile(r"\b[av]\d+\b")
-    last: dict[str, int] = {}
-    for i, block in enumerate(blocks):
-        for line in block:
-            last.update(dict.fromkeys(pattern.findall(line), i))
-    kept = set(pattern.findall(result))
-    dead: list[list[str]] = [[] for _ in blocks]
-    for name, end in last.items():
-        if name not in kept:
-            dead[end].append(name)
-    lines = []
-    for i, block in enumerate(blocks):
-        lines += block
-        if dead[i] and i < len(blocks) - 1:
-            lines.append(f"del {', '.join(sorted(dead[i]))}")
-    return lines
