@@ -342,6 +342,7 @@ REDUCTIONS = {
     "all": torch.all, "var": torch.var, "std": torch.std, "logsumexp": torch.logsumexp,
     "var_0": lambda x, d, keepdim: torch.var(x, d, correction=0, keepdim=keepdim),
     "var_mean_2": lambda x, d, keepdim: torch.var_mean(x, d, correction=2, keepdim=keepdim),
+    "norm": lambda x, d, keepdim: torch.linalg.vector_norm(x, 2, d, keepdim=keepdim),
     "norm_3": lambda x, d, keepdim: torch.linalg.vector_norm(x, 3, d, keepdim=keepdim),
 }  # fmt: skip
 SUBSETS = [list(s) for n in (1, 2, 3) for s in itertools.combinations(range(3), n)]

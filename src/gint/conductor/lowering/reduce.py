@@ -141,15 +141,16 @@ def _nansum(c: Context) -> Value:
 def _vector_norm(c: Context) -> Value:
     order = c.argument(1, "ord", 2)
     r = _reduction(c, c.argument(2, "dim"), c.argument(3, "keepdim", False))
-    b, x = c.builder, abs(c.builder.cast(r.value, c.dtype))
+    b, x = c.builder, c.builder.cast(r.value, c.dtype)
+    if order == 2:
+        return b.sqrt(r.fold("sum", x * x))
+    x = abs(x)
     if order == 0:
         return r.fold("sum", b.cast(b.ne(x, 0.0), x.type))
     if abs(order) == math.inf:
         return r.fold("amax" if order > 0 else "amin", x)
     if order == 1:
         return r.fold("sum", x)
-    if order == 2:
-        return b.sqrt(r.fold("sum", x * x))
     return r.fold("sum", x ** float(order)) ** (1 / order)
 
 

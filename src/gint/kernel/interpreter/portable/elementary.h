@@ -5,8 +5,8 @@
  *
  *     for (long i = 0; i < n; i++) d[i] = gi_exp_f32(a[i]);
  *
- * Where there is a _fast form, it is right where NAME_is_far is 0, and the plain form is for the few
- * arguments that are far (cpp/src/loops/near.h):
+ * Where there is a _fast form, it is right where NAME_is_far is 0, and the plain form is for the
+ * few arguments that are far (cpp/src/loops/near.h):
  *
  *     int any_far = 0;
  *     for (long i = 0; i < n; i++) {
