@@ -49,9 +49,11 @@ _BINARY = {
     "bitwise_xor": (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar,
                     aten.bitwise_xor.Scalar_Tensor),
     "shift_left": (aten.bitwise_left_shift.Tensor, aten.bitwise_left_shift.Tensor_Scalar,
-                   aten.bitwise_left_shift.Scalar_Tensor),
+                   aten.bitwise_left_shift.Scalar_Tensor, aten.__lshift__.Tensor,
+                   aten.__lshift__.Scalar),
     "shift_right": (aten.bitwise_right_shift.Tensor, aten.bitwise_right_shift.Tensor_Scalar,
-                    aten.bitwise_right_shift.Scalar_Tensor),
+                    aten.bitwise_right_shift.Scalar_Tensor, aten.__rshift__.Tensor,
+                    aten.__rshift__.Scalar),
 }  # fmt: skip
 #: Two operands compared in the type both promote to.
 _COMPARISONS = {
@@ -217,9 +219,12 @@ def _relu(c: Context) -> Value:
     return emit(c, "maximum", c.operand(c.argument(0, "self")), c.operand(0))
 
 
-@lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar, uses=("pow",))
+@lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar, uses=("pow", "exp2"))
 def _pow(c: Context) -> Value:
-    return emit(c, "pow", c.operand(c.argument(0, "self")), c.operand(c.argument(1, "exponent")))
+    base, exponent = c.argument(0, "self"), c.operand(c.argument(1, "exponent"))
+    if isinstance(base, (int, float)) and base == 2 and exponent.type.kind is Kind.FLOAT:
+        return emit(c, "exp2", exponent)
+    return emit(c, "pow", c.operand(base), exponent)
 
 
 @lowers(aten.pow.Tensor_Scalar, uses=("pow", "rsqrt"))

@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.checkout]
 SUITE = (
     "tests/kernel/interpreter/test_differential.py", "tests/program/test_fuzz.py",
     "tests/host/test_executor.py", "tests/quantized/test_products.py",
+    "tests/kernel/interpreter/test_gathers.py",
 )  # fmt: skip
 
 START = """

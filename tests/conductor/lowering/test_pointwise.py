@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+import gint.conductor
+
+pytestmark = pytest.mark.torch
+INF, NAN = float("inf"), float("nan")
+EXPONENTS = [0.0, -0.0, 1.0, 2.5, NAN, INF, -INF, -150.0, 127.5, 128.0]
+OPTIONS = {"check": True}
+
+
+def compare(function, *args) -> gint.conductor.records.GraphRecord:
+    torch._dynamo.reset()
+    found = torch.compile(function, backend="gint", options=OPTIONS)(*args)
+    torch.testing.assert_close(found, function(*args), equal_nan=True)
+    (record,) = gint.conductor.statistics()[-1:]
+    assert not record.fallbacks
+    return record
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_power_of_two_is_exp2(dtype):
+    record = compare(lambda x: 2**x + 1, torch.tensor(EXPONENTS, dtype=dtype))
+    assert "exp2" in record.listings[0]
+    assert "pow" not in record.listings[0]
+
+
+def test_powers_of_other_numbers_and_of_integers():
+    assert "pow" in compare(lambda x: 3.0**x, torch.tensor(EXPONENTS)).listings[0]
+    compare(lambda x: 2**x, torch.arange(-2, 70))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.int64])
+def test_shifts_as_python_writes_them(dtype):
+    x = torch.arange(100).to(dtype)
+    compare(lambda x: (x << 3) ^ (x >> 1), x)
+    compare(lambda x, n: (x << n) ^ (x >> n), x, torch.arange(100).remainder(5).to(dtype))
