@@ -1,5 +1,4 @@
 import pytest
-import sympy
 
 from gint.conductor.plan.source import tuple_source, with_deletions
 
@@ -7,6 +6,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_nested_tuples_of_keys():
+    sympy = pytest.importorskip("sympy")
     n = sympy.Symbol("s0", integer=True, positive=True)
     text = tuple_source((1, (n, 2 * n + 1), ()))
     assert eval(text, {"s0": 5}) == (1, (5, 11), ())
