@@ -1,5 +1,7 @@
 import pytest
 
+pytest.importorskip("torch")
+
 from gint.conductor.plan.source import tuple_source, with_deletions
 
 pytestmark = pytest.mark.torch

@@ -1,5 +1,7 @@
 import pytest
 
+pytest.importorskip("torch")
+
 from gint.conductor.plan.symbols import Symbols
 
 pytestmark = pytest.mark.torch

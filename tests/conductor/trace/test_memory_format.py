@@ -1,7 +1,9 @@
 import copy
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
+
 from torch import fx, nn
 from torch.nn import functional as F
 
