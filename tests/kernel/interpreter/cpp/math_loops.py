@@ -173,7 +173,7 @@ FLOAT64 = [
     Function("cosh", np.cosh, 1.5, bits=64),
     Function("asinh", np.arcsinh, 2.0, bits=64),
     Function("acosh", np.arccosh, 2.25, bits=64),
-    Function("atanh", np.arctanh, 2.0, bits=64),
+    Function("atanh", np.arctanh, 2.25, bits=64),
     Function("sin_fast", np.sin, 1.5, bits=64, where=near_f64),
     Function("cos_fast", np.cos, 1.5, bits=64, where=near_f64),
     Function("tan_fast", np.tan, 1.5, bits=64, where=near_f64),
@@ -183,7 +183,7 @@ FLOAT64 = [
     Function("erf", wide("erf"), 1.5, bits=64),
     Function("erfc", wide("erfc"), 5.0, bits=64),
     Function("hypot", np.hypot, 1.5, inputs=2, bits=64),
-    Function("atan2", np.arctan2, 1.5, inputs=2, bits=64),
+    Function("atan2", np.arctan2, 1.75, inputs=2, bits=64),
 ]
 
 
