@@ -122,7 +122,11 @@ def program_of(target: Any, torch_dtype: torch.dtype) -> Program | None:
     call = call_of(target, _TRIED, torch_dtype)
     if call is None:
         return None
-    partition = GraphPartitioner().partition(read_graph(graph_of(call), "cpu", None))
+    try:
+        graph = graph_of(call)
+    except RuntimeError:  # eager takes what the fake kernel refuses: a bool, shifted
+        return None
+    partition = GraphPartitioner().partition(read_graph(graph, "cpu", None))
     if len(partition.units) != 1 or not partition.units[0].is_launch:
         return None
     return partition.units[0].program.bytecode

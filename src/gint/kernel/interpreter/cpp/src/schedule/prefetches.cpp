@@ -30,12 +30,18 @@ SectionSchedule *section_for(Schedule &out, uint16_t place) {
     return nullptr;
 }
 
-// Is one slot read, and once? The CPU's own prefetching does no worse then, and rather better.
+// What costs more per element than this keeps a core busy for longer than the CPU looks ahead.
+constexpr double LIGHT_COST = 8;
+
+// Is one slot read, once, and little computed of it? The CPU's own prefetching does no worse then,
+// and rather better.
 bool is_one_stream(const Inputs &inputs, const Schedule &out) {
     const auto read = [&](const Schedule::Touched &touched) {
         return !inputs.program.slots[touched.slot].stored;
     };
     const auto passes = [](const SectionSchedule &s) { return s.kind != SectionKind::SCALAR; };
+    const auto is_heavy = [](const SectionSchedule &s) { return s.cost > LIGHT_COST; };
+    if (std::any_of(out.sections.begin(), out.sections.end(), is_heavy)) return false;
     return std::count_if(out.touched.begin(), out.touched.end(), read) == 1 &&
            std::count_if(out.sections.begin(), out.sections.end(), passes) == 1;
 }
