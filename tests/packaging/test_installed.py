@@ -19,7 +19,7 @@ in_wheel_stage = pytest.mark.skipif(
 
 def test_torch_finds_the_backend():
     (point,) = entry_points(group="torch_dynamo_backends", name="gint")
-    assert point.value == "gint.conductor.backend:registered"
+    assert point.value == "gint.conductor:registered"
 
 
 def test_command():

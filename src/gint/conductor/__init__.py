@@ -19,3 +19,17 @@ __all__ = [
     "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "gint_backend",
     "register_backend", "statistics",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> None:
+    """`registered` is the entry point: reading it registers the backend, and gives None.
+
+    What an entry point gives, torch registers without asking again whether another thread has done
+    so, and raises if one has. None it takes for a decorator's call, and looks the name up.
+
+    It is an attribute of the package, not of a module in it: of two threads that import the one and
+    the other, each would wait for what the other has begun.
+    """
+    if name != "registered":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    register_backend()

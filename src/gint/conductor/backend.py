@@ -121,14 +121,3 @@ def register_backend() -> None:
     with _registering:
         if NAME not in registry._COMPILER_FNS:
             registry.register_backend(gint_backend, name=NAME)
-
-
-def __getattr__(name: str) -> None:
-    """`registered` is the entry point: reading it registers the backend, and gives None.
-
-    What an entry point gives, torch registers without asking again whether another thread has done
-    so, and raises if one has. None it takes for a decorator's call, and looks the name up.
-    """
-    if name != "registered":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    register_backend()
