@@ -164,7 +164,7 @@ def test_round_goes_to_even_and_sign_of_nan_is_zero(loops):
 
 SCALAR = ["sin_f32", "cos_f32", "tan_f32", "fmod_f32", "remainder_f32", "floor_div_f32"]
 SCALAR += ["fmod_f64", "remainder_f64", "floor_div_f64"]
-SCALAR += ["sin_f64", "cos_f64", "tan_f64"]
+SCALAR += ["sin_f64", "cos_f64", "tan_f64", "atanh_f64", "atan2_f64", "erfc_f64"]
 SCALAR += ["fmod_f64_is_far"]  # since its integers become floats here
 # Without a fused multiply-add all is far.
 SCALAR_V2 = ["fmod_f64_fast", "remainder_f64_fast", "floor_div_f64_fast"]

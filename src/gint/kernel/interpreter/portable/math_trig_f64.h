@@ -147,20 +147,8 @@ GI_FN double gi_atan_f64(double x) {
     return gi_copysign_f64(y, x);
 }
 
-/* Scaled where the sum of both would overflow, or their quotient's digits be lost. */
-GI_FN double gi_atan2_f64(double y, double x) {
-    double a = gi_abs_f64(y), b = gi_abs_f64(x);
-    int steep = a > b, left = (int)(gi_bits_f64(x) >> 63);
-    double small = steep ? b : a, large = steep ? a : b;
-    double scale = large > 0x1p1000 ? 0x1p-100 : 1.0;
-    int same = small == large, nought = large == 0.0;
-    double s = same ? 1.0 : small * scale, l = same ? 1.0 : large * scale;
-    s = nought ? 0.0 : s;
-    s = (a != a) | (b != b) ? a + b : s;
-    double quarters = steep ? 2.0 : (left ? 4.0 : 0.0);
-    double angle = gi_atan_of_quotient_f64(s, l, quarters, (steep ^ left) ? -1.0 : 1.0);
-    return gi_copysign_f64(angle, y);
-}
+/* As a quotient of the arguments' magnitudes it would be off by more than 1.5 units. */
+GI_FN double gi_atan2_f64(double y, double x) { return atan2(y, x); }
 
 #endif
 #endif
