@@ -37,6 +37,11 @@ def run(settings: Settings) -> Report:
     """Measure the rows asked for at each shape and number of threads, and report."""
     effort = QUICK if settings.quick else FULL
     chosen = [c for c in cases(types=settings.types) if settings.wants(c.name)]
+    if not chosen:
+        raise SystemExit(
+            "gint bench operators: there is no such row. --only takes names of opcodes and "
+            "operators (exp, huber_loss.default), --types those of docs/isa.md (f32, i64)."
+        )
     shapes = settings.shapes or (SHAPES[-1:] if settings.quick else SHAPES)
     most = threads_in_effect()
     threads = (most,) if settings.threads or settings.quick else tuple(dict.fromkeys((1, most)))

@@ -83,6 +83,11 @@ def row(name: str, **medians: float) -> Row:
     return Row(name, "lowered", (2, 3), 2, made="1 program", samples_s=samples)
 
 
+def test_a_name_of_no_row_is_answered_in_a_sentence() -> None:
+    with pytest.raises(SystemExit, match="there is no such row"):
+        operators.run(Settings(only=("nosuchoperator",)))
+
+
 def test_report_has_the_worst_first() -> None:
     rows = [row("a", eager=3.0, inductor=2.0, gint=1.0), row("b", eager=1.0, gint=2.0)]
     report = report_of([*rows, Row("c", "extern", (2, 3), 2, error="ValueError: x")])
