@@ -84,10 +84,16 @@ template <class T> struct Operand<T, true> {
 };
 
 template <class F> void unary_wide(size_t n, float *r, const float *a) {
-    constexpr size_t COUNT = sizeof(Wide) / sizeof(float);
+    constexpr size_t COUNT = sizeof(Wide) / sizeof(float), FEW = 4;
     size_t i = 0;
     for (; i + COUNT <= n; i += COUNT) put(r + i, F::wide(load(a + i)));
     if (i == n) return;
+    // A row's own value is one element: a whole block of them would cost more than computing it.
+    if (n - i < FEW) {
+        int flag = 0;
+        for (; i < n; i++) r[i] = F::apply(a[i], flag);
+        return;
+    }
     float rest[COUNT] = {};
     memcpy(rest, a + i, (n - i) * sizeof(float));
     put(rest, F::wide(load(rest)));
