@@ -181,9 +181,19 @@ template <class T> void fill_with(size_t n, void *dv, const void *sv) {
     for (size_t i = 0; i < n; i++) d[i] = value;
 }
 
+// Short rows of a length the compiler knows are interleaved in registers.
+template <size_t COLS, class T>
+void repeat_few(size_t rows, T *__restrict d, const T *__restrict s) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < COLS; j++) d[i * COLS + j] = s[i];
+}
+
 template <class T> void repeat(size_t rows, size_t cols, void *dv, const void *sv) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(sv);
+    if (cols == 2) return repeat_few<2>(rows, d, s);
+    if (cols == 3) return repeat_few<3>(rows, d, s);
+    if (cols == 4) return repeat_few<4>(rows, d, s);
     for (size_t i = 0; i < rows; i++, d += cols) {
         const T value = s[i];
         for (size_t j = 0; j < cols; j++) d[j] = value;
