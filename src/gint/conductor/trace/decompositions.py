@@ -45,7 +45,7 @@ _PACKETS = (
     aten.slice_backward, aten.select_backward, aten.diagonal_backward, aten.unfold_backward,
     aten.native_dropout_backward, aten.rot90, aten.block_diag,
     # shapes
-    aten._reshape_alias, aten._unsafe_view, aten.roll, aten.unsafe_split, aten.unsafe_chunk,
+    aten._reshape_alias, aten._unsafe_view, aten.unsafe_split, aten.unsafe_chunk,
     aten.diag_embed, aten.diagonal_copy, aten.pixel_shuffle, aten.pixel_unshuffle,
     aten.channel_shuffle,
 )  # fmt: skip
@@ -62,6 +62,7 @@ def decompositions() -> dict[Any, Callable]:
             if overload in decomposition_table and overload not in _KEPT:
                 chosen[overload] = decomposition_table[overload]
     chosen[aten.repeat.default] = _repeat
+    chosen[aten.roll.default] = _roll
     return chosen
 
 
@@ -74,3 +75,17 @@ def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:
     x = x.expand([n for pair in zip(repeats, sizes, strict=True) for n in pair])
     copied = x.clone(memory_format=torch.contiguous_format)
     return copied.view([r * s for r, s in zip(repeats, sizes, strict=True)])
+
+
+def _roll(x: torch.Tensor, shifts: list[int], dims: list[int] = ()) -> torch.Tensor:
+    """Two pieces that change places along each dimension; along all of them at once where none is
+    named. Where a size is symbolic, torch's way: where the pieces meet would become a guard."""
+    if not all(isinstance(size, int) for size in x.shape) or x.numel() == 0:
+        return torch._refs.roll(x, shifts, dims)
+    if not dims:
+        return _roll(x.flatten(), shifts, [0]).view(x.shape)
+    for shift, dim in zip(shifts, dims, strict=True):
+        size = x.shape[dim]
+        first = size - shift % size
+        x = torch.cat([x.narrow(dim, first, size - first), x.narrow(dim, 0, first)], dim)
+    return x
