@@ -8,6 +8,7 @@ new is measured without being named. An opcode no operator says is beside NumPy'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,10 @@ _UNSET = ("empty", "new_empty")
 
 
 def run(settings: Settings) -> Report:
-    """Measure the rows asked for at each shape and number of threads, and report."""
+    """Measure the rows asked for at each shape and number of threads, and report.
+
+    An interrupt (Ctrl-C) ends the measuring: what there is by then is reported.
+    """
     effort = QUICK if settings.quick else FULL
     chosen = [c for c in cases(types=settings.types) if settings.wants(c.name)]
     if not chosen:
@@ -46,15 +50,15 @@ def run(settings: Settings) -> Report:
     most = threads_in_effect()
     threads = (most,) if settings.threads or settings.quick else tuple(dict.fromkeys((1, most)))
     backends = settings.usable(BACKENDS[:2] if settings.quick else BACKENDS)
-    rows = []
-    with progress("operators", len(chosen) * len(shapes) * len(threads)) as step:
-        for count in threads:
+    places = [(n, shape, case) for n in threads for shape in shapes for case in chosen]
+    rows: list[Row] = []
+    with suppress(KeyboardInterrupt), progress("operators", len(places)) as step:
+        for count, shape, case in places:
+            step(f"{case.name}, {shape[0]}x{shape[1]}, threads: {count}")
             torch.set_num_threads(count)
-            for shape in shapes:
-                for case in chosen:
-                    step(f"{case.name}, {shape[0]}x{shape[1]}, threads: {count}")
-                    rows.append(measure(case, shape, count, backends, effort))
-    return report_of(rows, [] if settings.only else without_arguments())
+            rows.append(measure(case, shape, count, backends, effort))
+    unknown = [] if settings.only else without_arguments()
+    return report_of(rows, unknown, left=len(places) - len(rows))
 
 
 def measure(

@@ -48,8 +48,11 @@ class Row:
         return min(found, default=self.over_gint(NUMPY))
 
 
-def report_of(rows: Sequence[Row], unknown: Sequence[str] = ()) -> Report:
-    """A table per shape and number of threads, worst first, the means, and the counts."""
+def report_of(rows: Sequence[Row], unknown: Sequence[str] = (), left: int = 0) -> Report:
+    """A table per shape and number of threads, worst first, the means, and the counts.
+
+    `unknown` are operators without arguments, `left` the rows that an interrupt left out.
+    """
     ordered = sorted(rows, key=_place)
     groups = {place: list(found) for place, found in groupby(ordered, key=_place)}
     tables = [_table(place, found) for place, found in groups.items()]
@@ -57,8 +60,10 @@ def report_of(rows: Sequence[Row], unknown: Sequence[str] = ()) -> Report:
     data = {
         "rows": [_data(row) for row in sorted(rows, key=lambda r: (_place(r), _rank(r)))],
         "without_arguments": list(unknown),
+        "left": left,
     }
-    return Report("operators", tuple(tables), data, _notes(rows, unknown))
+    stopped = (f"Interrupted: {left} rows were not measured.",) if left else ()
+    return Report("operators", tuple(tables), data, (*stopped, *_notes(rows, unknown)))
 
 
 def _place(row: Row) -> tuple[int, tuple[int, int]]:

@@ -88,6 +88,22 @@ def test_a_name_of_no_row_is_answered_in_a_sentence() -> None:
         operators.run(Settings(only=("nosuchoperator",)))
 
 
+def test_an_interrupt_leaves_a_report_of_what_was_measured(monkeypatch) -> None:
+    measured = []
+
+    def measure(case, shape, threads, *_):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(Row(case.name, case.group, shape, threads))
+        return measured[-1]
+
+    monkeypatch.setattr(operators, "measure", measure)
+    report = operators.run(Settings(only=("add", "mul"), quick=True))
+    assert [r["name"] for r in report.data["rows"]] == [r.name for r in measured]
+    assert report.data["left"] > 0
+    assert report.notes[0] == f"Interrupted: {report.data['left']} rows were not measured."
+
+
 def test_report_has_the_worst_first() -> None:
     rows = [row("a", eager=3.0, inductor=2.0, gint=1.0), row("b", eager=1.0, gint=2.0)]
     report = report_of([*rows, Row("c", "extern", (2, 3), 2, error="ValueError: x")])

@@ -5,7 +5,7 @@ Attention is not among them, so that it stays one ATen call wherever AOTAutograd
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -77,7 +77,7 @@ def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:
     return copied.view([r * s for r, s in zip(repeats, sizes, strict=True)])
 
 
-def _roll(x: torch.Tensor, shifts: list[int], dims: list[int] = ()) -> torch.Tensor:
+def _roll(x: torch.Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> torch.Tensor:
     """Two pieces that change places along each dimension; along all of them at once where none is
     named. Where a size is symbolic, torch's way: where the pieces meet would become a guard."""
     if not all(isinstance(size, int) for size in x.shape) or x.numel() == 0:
