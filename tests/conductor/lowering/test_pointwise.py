@@ -36,3 +36,15 @@ def test_shifts_as_python_writes_them(dtype):
     x = torch.arange(100).to(dtype)
     compare(lambda x: (x << 3) ^ (x >> 1), x)
     compare(lambda x, n: (x << n) ^ (x >> n), x, torch.arange(100).remainder(5).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("slope", [0.01, 1.0, 0.0, -0.0, -0.5, 3.0])
+def test_leaky_relu_of_any_slope(slope, dtype):
+    x = torch.tensor([0.0, -0.0, 1.5, -1.5, INF, -INF, NAN, 1e-40, -1e-40], dtype=dtype)
+    record = compare(lambda x: torch.nn.functional.leaky_relu(x, slope), x)
+    assert ("maximum" in record.listings[0]) == (0 < slope <= 1)
+    found = torch.compile(lambda x: torch.nn.functional.leaky_relu(x, slope), backend="gint")(x)
+    expected = torch.nn.functional.leaky_relu(x, slope)
+    numbers = ~expected.isnan()
+    assert torch.equal(found[numbers].signbit(), expected[numbers].signbit())

@@ -219,6 +219,17 @@ def _relu(c: Context) -> Value:
     return emit(c, "maximum", c.operand(c.argument(0, "self")), c.operand(0))
 
 
+@lowers(aten.leaky_relu.default)
+def _leaky_relu(c: Context) -> Value:
+    """The larger of both sides, which is cheaper than a choice, where the slope allows it: at 0,
+    infinity times the slope would be NaN."""
+    x, slope = c.operand(c.argument(0, "self")), c.argument(1, "negative_slope", 0.01)
+    below = emit(c, "mul", x, c.operand(slope))
+    if isinstance(slope, (int, float)) and 0 < slope <= 1:
+        return emit(c, "maximum", x, below)
+    return c.builder.where(x > 0.0, x, below)
+
+
 @lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar, uses=("pow", "exp2"))
 def _pow(c: Context) -> Value:
     base, exponent = c.argument(0, "self"), c.operand(c.argument(1, "exponent"))

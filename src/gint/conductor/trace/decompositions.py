@@ -18,7 +18,7 @@ _PACKETS = (
     aten.elu, aten.elu_backward, aten.celu, aten.selu, aten.mish, aten.mish_backward,
     aten.softplus, aten.softplus_backward, aten.hardtanh, aten.hardtanh_backward,
     aten.hardswish, aten.hardswish_backward, aten.hardsigmoid, aten.hardsigmoid_backward,
-    aten.leaky_relu, aten.leaky_relu_backward, aten.threshold, aten.glu, aten.glu_backward,
+    aten.leaky_relu_backward, aten.threshold, aten.glu, aten.glu_backward,
     aten.hardshrink, aten.softshrink, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
     aten.prelu, aten._prelu_kernel, aten._prelu_kernel_backward, aten.relu6,
     # arithmetic
