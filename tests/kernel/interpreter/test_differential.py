@@ -29,8 +29,9 @@ from gint.program import (
     disassemble,
     verify,
 )
+from tests.generation import INEXACT, Launch
 from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous, launch_once, load
-from tests.strategies import INEXACT, Launch, launches, programs
+from tests.strategies import launches, programs
 
 ULP = {"f32": 8, "f64": 2}
 
