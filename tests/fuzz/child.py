@@ -1,6 +1,6 @@
 """What runs cases, in a process of its own.
 
-    python -m tests.fuzz.child KIND SEED FIRST STEP    runs FIRST, FIRST + STEP, ... until it is ended
+    python -m tests.fuzz.child KIND SEED FIRST STEP    runs FIRST, FIRST + STEP, ..., on and on
     python -m tests.fuzz.child KIND                    runs the cases it reads, a line of JSON each
 
 Both say what became of them on standard output, in lines of JSON; the first, once a second, the

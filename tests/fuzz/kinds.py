@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 #: By name, the modules that hold them, in the order of a campaign.
 KINDS = {
+    "programs": "tests.fuzz.programs",
     "files": "tests.fuzz.files",
     "texts": "tests.fuzz.texts",
 }

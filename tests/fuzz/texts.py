@@ -49,7 +49,8 @@ class Texts:
         try:
             program = assemble(case)
         except ValueError as error:
-            assert str(error).startswith("Line "), error
+            if not str(error).startswith("Line "):
+                raise AssertionError("the line is not named") from error
             yield Outcome("text", refused(error))
             return
         yield Outcome("text", "assembled")
