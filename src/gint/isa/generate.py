@@ -47,7 +47,8 @@ def header() -> str:
     GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
     GI_INSTRUCTION(X)     X(C type, field of an encoded instruction)
     GI_OPCODES(X)         X(opcode, "name", registers read, cost, is it a reduction, and of indices,
-                          may it set the error flag (of floats only a gather does), links of chains whose accumulator is operand a, operand b, both)
+                          may it set the error flag (of floats only a gather does), links of
+                          chains whose accumulator is operand a, operand b, both)
     GI_CHAIN_1(X)         X(link, type, C type, expression of the accumulator a)
     GI_CHAIN_2(X)         X(link, type, C type, accumulator and operand: a and b or b and a,
                           expression)

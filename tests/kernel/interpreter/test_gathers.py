@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gint.backend import registry
+from gint.backend.errors import INDEX_OUT_OF_RANGE
 from gint.host.executor import load
 from gint.host.frontend import Builder, bytecode
 from gint.isa import DTYPES
@@ -73,6 +75,20 @@ def test_an_empty_table_makes_every_position_an_error(backend):
         kernel(table=table, at=np.zeros(3, np.int64))
     (y,) = kernel(table=table, at=np.zeros(0, np.int64))
     assert y.shape == (0, 5)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_the_stride_of_an_indexed_axis_of_one_position_may_be_any_number(backend, length):
+    kernel, program = load(_rows("i16"), backend).kernel, _rows("i16").program
+    if registry.backend(backend).memory is not None:
+        pytest.skip("memory of its own")
+    table, at, y = np.full(3, 7, np.int16), np.zeros(2, np.int64), np.ones((2, 3), np.int16)
+    by_name = {"table": (table, (2**62, 1)), "at": (at, (1,)), "y": (y, (3, 1))}
+    extents = tuple({"i": 2, "j": 3, "k": length}[axis.name] for axis in program.axes)
+    slots = [by_name[slot.name] for slot in program.slots]
+    ready = kernel.prepare(extents, (), tuple((a.nbytes, 0, s) for a, s in slots))
+    assert ready(*(a.ctypes.data for a, _ in slots)) == (0 if length else INDEX_OUT_OF_RANGE)
+    np.testing.assert_array_equal(y, 7 if length else 0)
 
 
 @bytecode
