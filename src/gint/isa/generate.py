@@ -69,7 +69,7 @@ def header() -> str:
     lines += _list("GI_REDUCE", _reductions("T"))
     lines += _list("GI_REDUCE_INDEX", _reductions("i64"))
     compute = [t for t in DTYPES if not t.is_storage_only]
-    casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute if to is not fr]
+    casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute]
     lines += _list("GI_CASTS", casts)
     lines += _list("GI_STORAGE", [(t.name, t.c, t.compute.name, t.compute.c) for t in DTYPES])
     return "\n".join(lines)

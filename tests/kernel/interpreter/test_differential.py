@@ -15,6 +15,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from gint.backend.errors import DIVISION_BY_ZERO
+from gint.isa import DTYPES
 from gint.program import (
     Binding,
     Program,
@@ -304,6 +305,22 @@ map
     for value, error in ((0, DIVISION_BY_ZERO), (1, 0)):
         x.array[...] = value
         assert run(backend, verified, binding) == error
+
+
+@pytest.mark.parametrize("type_name", [t.name for t in DTYPES if not t.is_storage_only])
+def test_a_cast_to_the_type_a_register_has_is_a_copy(backend, type_name):
+    verified = verify(assemble(f"""
+axis n parallel
+slot x {type_name} in (n)
+slot y {type_name} out (n)
+map
+  load.{type_name} r[0] <- s[x]
+  cast.{type_name} r[1] <- {type_name}(r[0])
+  store.{type_name} s[y] <- r[1]
+"""))  # fmt: skip
+    binding, (x, y) = bind(verified.program, (70,), (), (contiguous(1),) * 2, 1)
+    assert run(backend, verified, binding) == 0
+    np.testing.assert_array_equal(y.array, x.array)
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
