@@ -14,6 +14,7 @@ import faulthandler
 import itertools
 import json
 import mmap
+import resource
 import sys
 import time
 import traceback
@@ -21,6 +22,9 @@ from collections import Counter
 from typing import Any
 
 from .kinds import Kind, kind
+
+#: Of a child, stacks and libraries among them.
+MOST_BYTES = 16 << 30
 
 
 def signature(error: BaseException) -> str:
@@ -68,6 +72,8 @@ def _say(**words: Any) -> None:
 
 def main(arguments: list[str]) -> None:
     faulthandler.enable()
+    # What asks for more than a machine has is a MemoryError, not the end of other processes.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     name, *numbers = arguments
     if numbers:
         run_numbers(kind(name), *map(int, numbers))

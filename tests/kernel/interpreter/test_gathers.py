@@ -91,6 +91,14 @@ def test_the_stride_of_an_indexed_axis_of_one_position_may_be_any_number(backend
     np.testing.assert_array_equal(y, 7 if length else 0)
 
 
+def test_a_table_may_be_long_where_one_element_repeats(backend):
+    table, length = np.broadcast_to(np.float32(7), (1 << 40, 5)), 1 << 40
+    if registry.backend(backend).memory is not None:
+        pytest.skip("memory of its own")
+    (y,) = load(_rows("f32"), backend)(table=table, at=np.array([0, length - 1]))
+    np.testing.assert_array_equal(y, np.full((2, 5), 7))
+
+
 @bytecode
 def rolled(b: Builder) -> None:
     """Each row rolled by an element, padded with -1 where its number is odd; and summed."""
