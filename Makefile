@@ -5,11 +5,12 @@ ARGS ?=
 VENV := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help env demo test test-source test-wheel bench gpu wheel lint format clean
+.PHONY: help env demo test test-source test-wheel fuzz bench gpu wheel lint format clean
 
 help:
 	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
 	@echo "make test    the test suite: in the checkout, then from the wheel in an environment without torch"
+	@echo "make fuzz    random programs, files and listings (tests/fuzz); MINUTES=5, or HOURS=n"
 	@echo "make bench   the benchmarks"
 	@echo "make gpu     on a machine with an NVIDIA GPU: build, GPU suite, sweep (docs/gpu.md); installs nothing"
 	@echo "make wheel   a wheel in dist/"
@@ -18,7 +19,7 @@ help:
 	@echo
 	@echo "PYTHON=python3.12      the interpreter to use (3.11 or newer)"
 	@echo "TORCH_INDEX=https://download.pytorch.org/whl/cpu      where torch comes from (this: CPU only, small)"
-	@echo "ARGS='...'             arguments for demo, test or bench"
+	@echo "ARGS='...'             arguments for demo, test, fuzz or bench"
 
 env:
 	@command -v $(PYTHON) >/dev/null || { echo "gint: there is no $(PYTHON) here. Name a Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -45,6 +46,9 @@ test-wheel: wheel
 	@$(PYTHON) scripts/bootstrap.py --wheel "$$(ls -t dist/gint-*.whl | head -n 1)"
 	@echo "gint: tests of the installed wheel, without torch"
 	@GINT_TEST_WHEEL=1 .venv-wheel/bin/pytest -n 2 -m "not torch and not checkout" $(ARGS)
+
+fuzz: env
+	@$(VENV)/python -m tests.fuzz $(if $(HOURS),--hours $(HOURS),--minutes $(or $(MINUTES),5)) $(ARGS)
 
 # For this machine's glibc. For publishing: auditwheel repair --exclude libgomp.so.1 (torch's own is
 # shared by that soname; a vendored copy would be a second OpenMP runtime in the process).

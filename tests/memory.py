@@ -16,6 +16,7 @@ from gint.backend import registry
 from gint.backend.protocol import BoundLaunch, Kernel, Memory
 from gint.isa import DType
 from gint.program import Binding, Program, SlotBinding, VerifiedProgram
+from gint.program.regions import span
 
 GUARD = 64
 PATTERN = 0xA5
@@ -86,18 +87,22 @@ def contiguous(rank: int) -> Layout:
     return Layout(tuple(range(rank)))
 
 
-def place(dtype: DType, shape: tuple[int, ...], layout: Layout) -> Placed:
-    """A fresh storage that just holds a slot of `shape` in `layout`."""
+def strided(shape: tuple[int, ...], layout: Layout) -> tuple[tuple[int, ...], int, int]:
+    """The strides of a slot, how many elements lie before its first one, and how many in all."""
     strides, step = [0] * len(shape), layout.gap
     for axis in reversed(layout.order):
         if axis not in layout.repeated:
             strides[axis] = -step if axis in layout.flipped else step
             step *= max(shape[axis], 1)
-    back = -sum(min(0, (e - 1) * s) for e, s in zip(shape, strides, strict=True) if e)
-    forward = sum(max(0, (e - 1) * s) for e, s in zip(shape, strides, strict=True) if e)
-    count = 0 if 0 in shape else back + forward + 1
-    storage = Storage((layout.lead + count) * dtype.itemsize)
-    binding = SlotBinding(storage.pointer, storage.size, layout.lead + back, tuple(strides))
+    back, count = span(shape, strides)
+    return tuple(strides), layout.lead + back, layout.lead + count
+
+
+def place(dtype: DType, shape: tuple[int, ...], layout: Layout) -> Placed:
+    """A fresh storage that just holds a slot of `shape` in `layout`."""
+    strides, first, count = strided(shape, layout)
+    storage = Storage(count * dtype.itemsize)
+    binding = SlotBinding(storage.pointer, storage.size, first, strides)
     return Placed(storage, binding, _view(storage, np.dtype(dtype.numpy), shape, binding))
 
 

@@ -13,8 +13,10 @@ from gint.backend import registry
 from gint.host import launches
 from gint.host.executor import load
 from gint.host.launches import (
+    LoadedKernels,
     extents_of,
     load_kernel,
+    loaded_bytes,
     on_arrays,
     place_of,
     remembered,
@@ -156,6 +158,27 @@ def test_a_program_is_loaded_once_into_each_backend():
     assert load_kernel(backend, verified) is kernel
     assert load(verified, "python").kernel is kernel
     assert load_kernel(backend, verify(SCALED)) is not kernel
+
+
+def test_loaded_programs_are_kept_up_to_a_number_of_bytes_the_latest_used():
+    backend = registry.backend("python")
+    programs = [verify(SCALED) for _ in range(4)]
+    size = loaded_bytes(SCALED)
+    loaded = LoadedKernels(2 * size)
+    first, second = (loaded(backend, p) for p in programs[:2])
+    assert loaded(backend, programs[0]) is first
+    assert loaded.statistics() == (2, 2 * size, 2 * size, 2)
+    loaded(backend, programs[2])
+    assert loaded(backend, programs[0]) is first
+    assert loaded(backend, programs[1]) is not second
+    assert loaded.statistics() == (2, 2 * size, 2 * size, 4)
+
+
+def test_a_program_larger_than_the_bound_is_kept_alone():
+    loaded = LoadedKernels(1)
+    backend, verified = registry.backend("python"), verify(SCALED)
+    assert loaded(backend, verified) is loaded(backend, verified)
+    assert loaded.statistics().programs == 1
 
 
 @pytest.fixture

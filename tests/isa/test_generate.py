@@ -54,10 +54,10 @@ def test_the_header_has_the_facts_of_every_opcode():
     for op, line in zip(OPCODES, lines[at : at + len(OPCODES)], strict=True):
         assert line.startswith(f'  X({op.name.upper()}, "{op.name}", {op.inputs}, {op.cost}, ')
     facts = {op.name: line.strip(" \\") for op, line in zip(OPCODES, lines[at:], strict=False)}
-    assert facts["add"] == 'X(ADD, "add", 2, 1, 0, 0, CHAIN_ADD, CHAIN_ADD, CHAIN_ADD_SELF)'
-    assert facts["sub"] == 'X(SUB, "sub", 2, 1, 0, 0, CHAIN_SUB, CHAIN_SUB_REVERSED, CHAIN_OPS)'
-    assert facts["exp"] == 'X(EXP, "exp", 1, 12, 0, 0, CHAIN_EXP, CHAIN_OPS, CHAIN_OPS)'
-    assert facts["argmax"] == 'X(ARGMAX, "argmax", 2, 5, 1, 1, CHAIN_OPS, CHAIN_OPS, CHAIN_OPS)'
+    assert facts["add"] == 'X(ADD, "add", 2, 1, 0, 0, 0, CHAIN_ADD, CHAIN_ADD, CHAIN_ADD_SELF)'
+    assert facts["sub"] == 'X(SUB, "sub", 2, 1, 0, 0, 0, CHAIN_SUB, CHAIN_SUB_REVERSED, CHAIN_OPS)'
+    assert facts["exp"] == 'X(EXP, "exp", 1, 12, 0, 0, 0, CHAIN_EXP, CHAIN_OPS, CHAIN_OPS)'
+    assert facts["argmax"] == 'X(ARGMAX, "argmax", 2, 5, 1, 1, 0, CHAIN_OPS, CHAIN_OPS, CHAIN_OPS)'
 
 
 def test_links_that_exchange_operands_or_have_one_operand_twice():

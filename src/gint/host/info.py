@@ -16,6 +16,7 @@ from gint.backend import registry
 from gint.native.loader import build_error
 
 from . import configuration, memory, selection
+from .launches import load_kernel
 
 _PACKAGES = ("numpy", "torch")
 
@@ -46,6 +47,7 @@ def facts() -> Iterator[tuple[str, str]]:
         yield f"backend {name}", f"{state}: {' '.join(w for w in words if w)}"
     yield "configuration", _configuration()
     yield "memory pool", _memory()
+    yield "loaded programs", _loaded()
     yield "NumPy arrays", _choice(selection.choose)
     yield "torch, cpu", _choice(lambda: selection.choose_for_torch("cpu"))
 
@@ -61,6 +63,12 @@ def _memory() -> str:
     now = memory.POOL.statistics()
     kept, used, limit = (f"{n / (1 << 20):,.0f} MiB" for n in (now.kept, now.used, now.limit))
     return f"keeps at most {limit} of results; {kept} now, {used} of it in use"
+
+
+def _loaded() -> str:
+    now = load_kernel.statistics()
+    kept, limit = (f"{n / (1 << 20):,.1f} MiB" for n in (now.kept, now.limit))
+    return f"keeps at most {limit} of them; {now.programs} now, {kept}"
 
 
 def _choice(choose: Callable[[], selection.Choice]) -> str:

@@ -10,10 +10,12 @@ Knows programs, views and the protocol of backends. Does not know where tensors 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
 
 from gint.backend.errors import raise_for as raise_for
 from gint.backend.protocol import Backend, BoundLaunch, Kernel
@@ -25,8 +27,8 @@ from .tensors import TensorView
 
 #: Bound launches that one function keeps, those used last.
 MOST_BOUND = 256
-#: Loaded programs that the process keeps, those used last.
-MOST_LOADED = 4096
+#: Bytes of loaded programs that the process keeps, those used last: some 2,000 of usual length.
+MOST_LOADED_BYTES = 16 << 20
 
 #: Bound launches are small, stay, and lie between large tensors of the caller's: where every call
 #: is of another size, holes remain that the next one does not fit. So many leave tens of MiB.
@@ -54,10 +56,57 @@ def remembered(bind: Binder) -> Binder:
     return lru_cache(MOST_BOUND)(bind_anew)  # type: ignore[return-value]
 
 
-@lru_cache(MOST_LOADED)
-def load_kernel(backend: Backend, verified: VerifiedProgram) -> Kernel:
-    """The program loaded into a backend, once per process however many ask for it."""
-    return backend.load(verified)
+class LoadedStatistics(NamedTuple):
+    """Programs that are kept, the bytes they take, about, and at most; loads until now."""
+
+    programs: int
+    kept: int
+    limit: int
+    loads: int
+
+
+class LoadedKernels:
+    """Programs loaded into backends, those used last, up to so many bytes.
+
+    What has been forgotten lives on as long as somebody holds it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[Backend, VerifiedProgram], Kernel] = OrderedDict()
+        self._bytes = self._loads = 0
+
+    def __call__(self, backend: Backend, verified: VerifiedProgram) -> Kernel:
+        """The program loaded into a backend, once per process however many ask for it."""
+        key = backend, verified
+        with self._lock:
+            if found := self._kept.get(key):
+                self._kept.move_to_end(key)
+                return found
+        made = backend.load(verified)
+        with self._lock:
+            self._loads += 1
+            if key not in self._kept:
+                self._kept[key] = made
+                self._bytes += loaded_bytes(verified.program)
+            while self._bytes > self.limit and len(self._kept) > 1:
+                (_, oldest), _ = self._kept.popitem(last=False)
+                self._bytes -= loaded_bytes(oldest.program)
+            return self._kept[key]
+
+    def statistics(self) -> LoadedStatistics:
+        with self._lock:
+            return LoadedStatistics(len(self._kept), self._bytes, self.limit, self._loads)
+
+
+def loaded_bytes(program: Program) -> int:
+    """About what a program and its kernel take, by the growth of a process that loaded thousands:
+    4 KiB, and 1/2 KiB an instruction."""
+    return (4 << 10) + 512 * program.instruction_count
+
+
+load_kernel = LoadedKernels(MOST_LOADED_BYTES)
 
 
 def extents_of(

@@ -47,7 +47,8 @@ def header() -> str:
     GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
     GI_INSTRUCTION(X)     X(C type, field of an encoded instruction)
     GI_OPCODES(X)         X(opcode, "name", registers read, cost, is it a reduction, and of indices,
-                          links of chains whose accumulator is operand a, operand b, both)
+                          may it set the error flag (of floats only a gather does), links of
+                          chains whose accumulator is operand a, operand b, both)
     GI_CHAIN_1(X)         X(link, type, C type, expression of the accumulator a)
     GI_CHAIN_2(X)         X(link, type, C type, accumulator and operand: a and b or b and a,
                           expression)
@@ -68,7 +69,7 @@ def header() -> str:
     lines += _list("GI_REDUCE", _reductions("T"))
     lines += _list("GI_REDUCE_INDEX", _reductions("i64"))
     compute = [t for t in DTYPES if not t.is_storage_only]
-    casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute if to is not fr]
+    casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute]
     lines += _list("GI_CASTS", casts)
     lines += _list("GI_STORAGE", [(t.name, t.c, t.compute.name, t.compute.c) for t in DTYPES])
     return "\n".join(lines)
@@ -115,7 +116,8 @@ def _pointwise(inputs: int) -> list[tuple[str, ...]]:
 def _facts(op: Opcode) -> tuple[str, ...]:
     reduces = op.form is Form.REDUCE
     links = (f"CHAIN_{link}" if link else "CHAIN_OPS" for link in op.links)
-    flags = (str(int(reduces)), str(int(reduces and op.inputs == 2)))
+    fails = op.sets_error or op.form is Form.GATHER
+    flags = tuple(str(int(f)) for f in (reduces, reduces and op.inputs == 2, fails))
     name = (op.name.upper(), f'"{op.name}"')
     return (*name, str(op.inputs), str(op.cost), *flags, *links)
 

@@ -1,11 +1,8 @@
 """Every backend against the NumPy interpreter, on generated programs in odd layouts.
 
 The reference is always the NumPy interpreter on contiguous slots. Results are equal bit for bit,
-NaN counting as one value, but for the opcodes in `strategies.INEXACT`, whose results programs only
-store. For them the bound is
-    ULP[type] units in the last place of the compute type, plus 1 of a 16-bit slot's type.
-A backend's own functions may be off by 4 in f32 and by 1 in f64 (libm), NumPy's by as many: their
-sum is what two results may differ by. Rounding to 16 bits can turn any difference into 1.
+NaN counting as one value, but for the opcodes in `generation.INEXACT`, whose results programs only
+store: closeness.py has their bounds.
 """
 
 from __future__ import annotations
@@ -18,21 +15,22 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from gint.backend.errors import DIVISION_BY_ZERO
-from gint.isa import DType
-from gint.kernel.interpreter.numpy.functions import widen_bf16
+from gint.isa import DTYPES
 from gint.program import (
     Binding,
     Program,
     SlotBinding,
+    VerificationError,
     VerifiedProgram,
     assemble,
     disassemble,
     verify,
 )
+from tests.closeness import assert_close, tolerance
+from tests.generation import Launch
 from tests.memory import Layout, Placed, bind, bind_contiguous, contiguous, launch_once, load
-from tests.strategies import INEXACT, Launch, launches, programs
-
-ULP = {"f32": 8, "f64": 2}
+from tests.programs import SOFTMAX
+from tests.strategies import launches, programs
 
 
 @given(st.data())
@@ -178,70 +176,8 @@ def run(backend: str, verified: VerifiedProgram, binding: Binding) -> int:
     return launch_once(load(backend, verified), binding)
 
 
-def tolerance(verified: VerifiedProgram, slot: int) -> int:
-    """Units in the last place that two right results stored to `slot` may differ by."""
-    made = {i.d: i for s in verified.program.sections for i in s.instructions if i.writes}
-    made |= {i.d: i for s in verified.program.sections for i in s.instructions if i.writes == 0}
-    stores = [
-        i for s in verified.program.sections for i in s.instructions
-        if i.op.name == "store" and i.n == slot
-    ]  # fmt: skip
-    sources = [made[i.a] for i in stores]
-    inexact = any(i.op.name in INEXACT and i.type.name in ULP for i in sources)
-    if not inexact:
-        return 0
-    stored = verified.program.slots[slot].dtype
-    return 1 if stored.is_storage_only else ULP[stored.name]
-
-
-def assert_close(t: DType, found: np.ndarray, wanted: np.ndarray, ulps: int, name: str) -> None:
-    """Equal in bits, or within `ulps` units in the last place."""
-    if t.kind.value != "float":
-        np.testing.assert_array_equal(found, wanted, err_msg=name)
-        return
-    bits = {2: np.int16, 4: np.int32, 8: np.int64}[t.itemsize]
-    a, b = (np.ascontiguousarray(x).view(bits) for x in (found, wanted))
-    nan = _isnan(t, found) & _isnan(t, wanted)
-    if not ulps:
-        np.testing.assert_array_equal(np.where(nan, 0, a), np.where(nan, 0, b), err_msg=name)
-        return
-    distance = np.abs(_ordered(a) - _ordered(b))
-    worst = np.where(nan, 0.0, distance).max(initial=0)
-    assert worst <= ulps, f"{name}: {worst} units in the last place apart; {ulps} are allowed"
-
-
-def _isnan(t: DType, a: np.ndarray) -> np.ndarray:
-    return np.isnan(widen_bf16(a) if t.name == "bf16" else a)
-
-
-def _ordered(bits: np.ndarray) -> np.ndarray:
-    """Numbers in the order of the floats, neighbours 1 apart, both zeros 0."""
-    low = float(np.iinfo(bits.dtype).min)
-    wide = bits.astype(np.longdouble)
-    return np.where(bits < 0, low - wide, wide)
-
-
-SOFTMAX = """
-program softmax
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows, cols)
+SOFTMAX_AND_TOTAL = f"""{SOFTMAX}
 slot total f32 out (rows)
-reduce
-  load.f32 r[0] <- s[x]
-  amax.f32 acc[1] <- max(acc[1], r[0])
-reduce
-  load.f32 r[2] <- s[x]
-  sub.f32 r[3] <- r[2] - r[1]
-  exp.f32 r[4] <- exp(r[3])
-  sum.f32 acc[5] <- acc[5] + r[4]
-map
-  load.f32 r[6] <- s[x]
-  sub.f32 r[7] <- r[6] - r[1]
-  exp.f32 r[8] <- exp(r[7])
-  div.f32 r[9] <- r[8] / r[5]
-  store.f32 s[y] <- r[9]
 scalar
   store.f32 s[total] <- r[5]
 """
@@ -252,7 +188,7 @@ scalar
 def test_softmax_is_within_its_error(backend, rows, cols):
     """exp: 4 ulp each; a sum of n positive terms, pairwise in chunks of at most 32 terms:
     (32 + log2 n) eps relative; the quotient one more. Both sides, so twice that."""
-    verified = verify(assemble(SOFTMAX))
+    verified = verify(assemble(SOFTMAX_AND_TOTAL))
     layouts = tuple(contiguous(len(s.axes)) for s in verified.program.slots)
     binding, placed = bind(verified.program, (rows, cols), (), layouts, seed=rows)
     x, y = placed[0].array, placed[1].array
@@ -352,6 +288,54 @@ map
         )
         x.array[...] = 0
         assert run(backend, verified, binding) == error
+
+
+@pytest.mark.parametrize("type_name", ["u8", "i64"])
+def test_a_division_whose_result_nothing_reads_sets_the_error_flag(backend, type_name):
+    verified = verify(assemble(f"""
+axis n parallel
+slot x {type_name} in (n)
+slot y {type_name} out (n)
+map
+  load.{type_name} r[0] <- s[x]
+  fmod.{type_name} r[1] <- r[0] - r[0] * trunc(r[0] / r[0])
+  store.{type_name} s[y] <- r[0]
+"""))  # fmt: skip
+    binding, (x, _) = bind(verified.program, (3,), (), (contiguous(1),) * 2, 1)
+    for value, error in ((0, DIVISION_BY_ZERO), (1, 0)):
+        x.array[...] = value
+        assert run(backend, verified, binding) == error
+
+
+@pytest.mark.parametrize("type_name", [t.name for t in DTYPES if not t.is_storage_only])
+def test_a_cast_to_the_type_a_register_has_is_a_copy(backend, type_name):
+    verified = verify(assemble(f"""
+axis n parallel
+slot x {type_name} in (n)
+slot y {type_name} out (n)
+map
+  load.{type_name} r[0] <- s[x]
+  cast.{type_name} r[1] <- {type_name}(r[0])
+  store.{type_name} s[y] <- r[1]
+"""))  # fmt: skip
+    binding, (x, y) = bind(verified.program, (70,), (), (contiguous(1),) * 2, 1)
+    assert run(backend, verified, binding) == 0
+    np.testing.assert_array_equal(y.array, x.array)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
+def test_an_integer_beyond_64_bits_is_no_parameter(backend, value):
+    verified = verify(assemble("""
+axis n parallel
+slot y f64 out (n)
+param p f64
+map
+  param.f64 r[0] <- p[p]
+  store.f64 s[y] <- r[0]
+"""))  # fmt: skip
+    binding, _ = bind(verified.program, (3,), (value,), (contiguous(1),), 1)
+    with pytest.raises(VerificationError, match="Parameter 'p' is f64, not"):
+        run(backend, verified, binding)
 
 
 @pytest.mark.parametrize("section", ["scalar", "map"])

@@ -68,7 +68,9 @@ int64_t integer(nb::handle value) {
 
 uint64_t parameter(nb::handle value, uint8_t type) {
     if (type == GI_i64) return uint64_t(integer(value));
-    const double number = PyFloat_AsDouble(value.ptr());
+    // As the verifier has it: an integer is a parameter where it fits 64 bits.
+    const double number =
+        PyLong_Check(value.ptr()) ? double(integer(value)) : PyFloat_AsDouble(value.ptr());
     if (number == -1.0 && PyErr_Occurred()) throw nb::python_error();
     uint64_t bits;
     std::memcpy(&bits, &number, 8);

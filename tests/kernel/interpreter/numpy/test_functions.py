@@ -19,8 +19,8 @@ from gint.host.frontend import Builder
 from gint.host.tensors import TYPE_NAMES
 from gint.isa import OPCODES, Form, Opcode, dtype
 from gint.isa.dtypes import COMPUTE, INT
+from tests.generation import INEXACT
 from tests.kernel.interpreter.test_differential import assert_close
-from tests.strategies import INEXACT
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

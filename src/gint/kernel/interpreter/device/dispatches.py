@@ -145,15 +145,21 @@ class _Lister:
                 steps[axis][n] = stride * sizes[n] if self.extents[axis] > 1 else 0
         return [StridedAxis(self.extents[a], tuple(steps[a]), (a,)) for a in p.iterated_axes]
 
-    def _indexed(self, n: int) -> list[int]:
-        """Extent and bytes to step by of the indexed axes of slot `n`, the same words for each."""
+    def _indexed(self, n: int, is_touched: bool) -> list[int]:
+        """Extent and bytes to step by of the indexed axes of slot `n`, the same words for each.
+
+        A stride that nothing is read along may be any number, and counts as 0.
+        """
         p = self.program.verified.program
         if not p.indexed_axes:
             return []
         slot, strides = p.slots[n], self.slots[n][2]
         indexed = p.indexed_axes_of(slot)
         words = [
-            (self.extents[axis], stride * slot.dtype.itemsize)
+            (
+                self.extents[axis],
+                stride * slot.dtype.itemsize if is_touched and self.extents[axis] > 1 else 0,
+            )
             for axis, stride in zip(slot.axes, strides, strict=True)
             if axis in indexed
         ]
@@ -301,7 +307,7 @@ class _Lister:
         touched = {t.slot for t in self.touched}
         for n, (_, offset, _) in enumerate(self.slots):
             start = offset * sizes[n] if n in touched else 0
-            slots += (start, *(axis.steps[n] for axis in axes), *self._indexed(n))
+            slots += (start, *(axis.steps[n] for axis in axes), *self._indexed(n, n in touched))
         divisors: list[int] = []
         for axis in axes:
             # Nothing is touched along an axis of length 0, but a scalar section divides by it.

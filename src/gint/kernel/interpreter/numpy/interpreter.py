@@ -134,8 +134,11 @@ class _Launch:
             return np.full(np.broadcast_shapes(tuple(here), inside.shape), zero)
         at = []
         for axis, length in enumerate(view.shape):
-            steps = np.arange(length).reshape([-1 if a == axis else 1 for a in range(self.rank)])
-            at.append(np.where(inside, positions[axis], 0) if axis in indexed else steps)
+            if axis in indexed:
+                at.append(np.where(inside, positions[axis], 0))
+            else:
+                shape = [-1 if a == axis else 1 for a in range(self.rank)]
+                at.append(np.arange(length).reshape(shape))
         return np.where(inside, self.read(view[tuple(at)], i.type), zero)
 
     def store(self, i: Instruction) -> None:

@@ -96,14 +96,15 @@ class Analyser {
         return entry->second;
     }
 
-    // From the last instruction to the first: what stores, reductions and later sections ask for. A
-    // value that an earlier section computed for the same row is kept if that is cheaper.
+    // From the last instruction to the first: what stores, reductions and later sections ask for,
+    // and what may set the error flag, which is a result as well. A value that an earlier section
+    // computed for the same row is kept if that is cheaper.
     void demand(const Section &section) {
         for (uint32_t k = section.count; k-- > 0;) {
             const uint32_t at = section.first + k;
             const Instruction &i = p.code[at];
             Role &role = out.roles[at];
-            const bool root = i.op == GI_OP_STORE || is_reduction(i.op) ||
+            const bool root = i.op == GI_OP_STORE || is_reduction(i.op) || may_fail(i) ||
                               (section.kind == SectionKind::SCALAR && out.values[i.d].outlives);
             if (!root && !role.needed) continue;
             role.needed = true;

@@ -31,13 +31,13 @@ namespace {
 
 struct OpcodeFacts {
     uint8_t operands, cost;
-    bool reduction, index_reduction;
+    bool reduction, index_reduction, fails;
     ChainOp links[3]; // whose accumulator is the first operand, the second, both
 };
 
 constexpr OpcodeFacts FACTS[] = {
-#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, FIRST, SECOND, BOTH)                         \
-    {OPERANDS, COST, REDUCTION, INDEX, {FIRST, SECOND, BOTH}},
+#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, FAILS, FIRST, SECOND, BOTH)                  \
+    {OPERANDS, COST, REDUCTION, INDEX, FAILS, {FIRST, SECOND, BOTH}},
     GI_OPCODES(X)
 #undef X
 };
@@ -85,6 +85,11 @@ int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
 bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER3; }
 bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
+
+bool may_fail(const Instruction &i) {
+    const bool is_float = i.type == GI_f32 || i.type == GI_f64;
+    return FACTS[i.op].fails && (is_gather(i.op) || !is_float);
+}
 
 unsigned op_cost(const Instruction &i) {
     const unsigned size = type_size(i.type);

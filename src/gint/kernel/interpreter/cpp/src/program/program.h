@@ -70,6 +70,7 @@ int operand_count(const Instruction &i);
 bool is_gather(uint16_t op);
 bool is_reduction(uint16_t op);
 bool is_index_reduction(uint16_t op);
+bool may_fail(const Instruction &i); // sets the error flag for some operands
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).
 unsigned op_cost(const Instruction &i);
 // The link of a chain whose accumulator is operand `acc` (0 or 1) of an instruction, and the other

@@ -6,6 +6,8 @@
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
 //   inputs                   the program under its layout
+#include <stdexcept>
+
 #include "schedule/accumulators.h"
 #include "schedule/constants.h"
 #include "schedule/lookups.h"
@@ -133,7 +135,10 @@ class Scheduler {
             if (shape != UNIFORM && inputs.value(reads[o]).shape == UNIFORM) scalars |= 1u << o;
         // Rare variants are not built: then a scalar is expanded, the first one that helps.
         unsigned variant = scalars;
-        while (!inputs.loop(in, variant)) variant = (variant - 1) & scalars;
+        while (!inputs.loop(in, variant)) {
+            if (!variant) throw std::logic_error("The interpreter lacks a loop of an instruction.");
+            variant = (variant - 1) & scalars;
+        }
         uint16_t from[3] = {0, 0, 0};
         for (int o = 0; o < count; o++)
             from[o] =

@@ -1,0 +1,18 @@
+"""The fuzz campaign: cases made at random, each refused in words or run with the right result.
+
+    make fuzz                    every kind in turn, five minutes in all
+    make fuzz MINUTES=1 ARGS=programs
+    make fuzz HOURS=10
+    python -m tests.fuzz --again out/fuzz/programs-1.json
+
+A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one line in kinds.KINDS:
+
+    programs.py   mutated programs and bindings on every backend, compared, between unreadable pages
+    files.py      damaged and forged `.gint` files
+    texts.py      damaged listings
+
+A case follows from a seed and a number alone. Cases run in child processes (child.py), so a
+crash or a hang is a finding like any other: the parent (campaign.py) makes the case smaller
+(shrinking.py) and leaves it in a file under out/fuzz, with the line that runs it again. A slice of
+each kind runs with the suite (test_slices.py).
+"""

@@ -1,0 +1,29 @@
+"""A slice of every kind of fuzz, in this process: always the same cases."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.fuzz.kinds import KINDS, kind
+
+_SEED = 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_first_cases_of_a_campaign(name):
+    tried = kind(name)
+    outcomes = {o for n in range(1500) for o in tried.run(tried.case(_SEED, n))}
+    assert any(what.startswith("refused: ") for _, what in outcomes)
+    assert any(not what.startswith("refused: ") for _, what in outcomes)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_case_follows_from_its_numbers_and_can_be_written_down(name):
+    for number in range(40):
+        tried, again = kind(name), type(kind(name))()
+        case = tried.case(_SEED, number)
+        assert tried.dump(again.case(_SEED, number)) == tried.dump(case)
+        written = json.dumps(tried.dump(case))
+        assert json.dumps(tried.dump(tried.load(json.loads(written)))) == written
