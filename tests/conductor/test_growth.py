@@ -1,7 +1,7 @@
 """Memory while shapes change: beside what tracing alone leaves, a process grows by little.
 
-`tests.conductor.growth` measures `aot_eager` in the same way: by 13 MiB with 600 dynamic sizes, by 29
-with 59 sizes and a reset before each.
+`tests.conductor.growth` measures `aot_eager` in the same way: by 13 MiB with 600 dynamic sizes, by
+29 with 59 sizes and a reset before each.
 """
 
 from __future__ import annotations
