@@ -1,5 +1,8 @@
 """First call of four small transformers: fresh processes, empty caches, backends taking turns.
 
+Seconds to the answer, and the most memory each process ever had resident; what compilers run in
+processes of their own, as Inductor does, comes on top of that.
+
 Where the clock starts is in `gint.measuring.first_call`. "Inductor prewarmed" has compiled another
 function before, in the same process.
 """
@@ -10,13 +13,15 @@ import math
 from dataclasses import dataclass
 
 from benchmarks import goals
-from benchmarks.report import Report, Table, divide, ratio, seconds
+from benchmarks.report import Report, Table, divide, ratio, seconds, whole
 from benchmarks.settings import SUBJECT, Settings
 from gint.measuring.backends import title_of
 from gint.measuring.clock import Samples, geomean, median, medians
 from gint.measuring.first_call import measure
 from gint.measuring.models import MODELS
 from gint.measuring.progress import progress
+
+MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ def run(settings: Settings) -> Report:
     """Measure and report every model."""
     contenders = contenders_of(settings)
     samples: dict[str, Samples] = {m.name: {c.name: [] for c in contenders} for m in MODELS}
+    peaks: dict[str, Samples] = {m.name: {c.name: [] for c in contenders} for m in MODELS}
     failures: list[str] = []
     turns = [(m, c, r) for r in range(4) for m in MODELS for c in contenders if r < c.rounds]
     with progress("first call", len(turns)) as step:
@@ -58,14 +64,18 @@ def run(settings: Settings) -> Report:
             )
             if got.failure is None:
                 samples[model.name][contender.name].append(got.first_s)
+                peaks[model.name][contender.name].append(got.peak_bytes / MIB)
             else:
                 failures.append(f"{model.short}, {contender.name}: {got.failure}")
-    return report_of(samples, failures)
+    return report_of(samples, peaks, failures)
 
 
-def report_of(samples: dict[str, Samples], failures: list[str]) -> Report:
-    """Make tables, ratios and verdicts from seconds per model and contender."""
+def report_of(
+    samples: dict[str, Samples], peaks: dict[str, Samples], failures: list[str]
+) -> Report:
+    """Make tables, ratios and verdicts from seconds, and MiB, per model and contender."""
     median_s = {m: medians(row) for m, row in samples.items()}
+    median_mib = {m: medians(row) for m, row in peaks.items()}
     names = list(next(iter(samples.values())))
     shorts = {m.name: m.short for m in MODELS}
     rows = [[shorts[m], *(seconds(row[c]) for c in names)] for m, row in median_s.items()]
@@ -77,6 +87,11 @@ def report_of(samples: dict[str, Samples], failures: list[str]) -> Report:
     tables = (
         Table("first call, seconds (median of fresh processes)", ["", *map(title_of, names)], rows),
         Table("first call, ratios", ["", *keys], ratio_rows),
+        Table(
+            "peak resident memory, MiB (median of the same processes)",
+            ["", *map(title_of, names)],
+            [[shorts[m], *(whole(row[c]) for c in names)] for m, row in median_mib.items()],
+        ),
     )
     verdicts = (
         goals.FIRST_CALL.verdict(means["gint / aot_eager"]),
@@ -85,7 +100,14 @@ def report_of(samples: dict[str, Samples], failures: list[str]) -> Report:
             median([v for row in derived.values() if not math.isnan(v := row["own share"])])
         ),
     )
-    data = {"samples_s": samples, "medians_s": median_s, "ratios": derived, "geomeans": means}
+    data = {
+        "samples_s": samples,
+        "medians_s": median_s,
+        "ratios": derived,
+        "geomeans": means,
+        "peaks_mib": peaks,
+        "median_peaks_mib": median_mib,
+    }
     return Report("first_call", tables, data, (*verdicts, *failures))
 
 

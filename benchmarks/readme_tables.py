@@ -83,20 +83,32 @@ def notes(*names: str) -> Callable[[Run], str]:
 
 
 def models(name: str, unit: str, scale: float) -> Callable[[Run], str]:
-    """One row a model, one column a backend, and the verdicts."""
+    """Seconds, one row a model, one column a backend, and the verdicts."""
 
     def table(run: Run) -> str:
         result = run["results"][name]
-        found = result["medians_s"]
-        columns = list(next(iter(found.values())))
-        heads = " | ".join(c.replace("inductor", "Inductor") for c in columns)
-        rows = [_made(run), "", f"| {unit} | {heads} |", f"| --- |{' ---: |' * len(columns)}"]
-        for model, cells in found.items():
-            figures = " | ".join(f"{scale * cells[c]:.2f}" for c in columns)
-            rows.append(f"| {BY_NAME[model].short} | {figures} |")
+        rows = _by_model(run, result["medians_s"], unit, lambda s: f"{scale * s:.2f}")
         return "\n".join([*rows, "", *(f"- {note}" for note in result["notes"])])
 
     return table
+
+
+def peaks(run: Run) -> str:
+    """The most memory a first call's process had resident, one row a model."""
+    found = run["results"]["first_call"]["median_peaks_mib"]
+    return "\n".join(_by_model(run, found, "MiB", lambda mib: f"{mib:.0f}"))
+
+
+def _by_model(
+    run: Run, found: dict[str, dict[str, float]], unit: str, figure: Callable[[float], str]
+) -> list[str]:
+    columns = list(next(iter(found.values())))
+    heads = " | ".join(c.replace("inductor", "Inductor") for c in columns)
+    rows = [_made(run), "", f"| {unit} | {heads} |", f"| --- |{' ---: |' * len(columns)}"]
+    for model, cells in found.items():
+        figures = " | ".join(figure(cells[c]) for c in columns)
+        rows.append(f"| {BY_NAME[model].short} | {figures} |")
+    return rows
 
 
 def tensor_ops(run: Run) -> str:
@@ -122,6 +134,7 @@ def tensor_ops(run: Run) -> str:
 TABLES: dict[str, Callable[[Run], str]] = {
     "machine": machine,
     "table: first call": models("first_call", "seconds", 1.0),
+    "table: memory of the first call": peaks,
     "table: steady state of models": models("models", "milliseconds", 1e3),
     "table: kernels": kernels,
     "table: tensor_ops": tensor_ops,

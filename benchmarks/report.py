@@ -79,14 +79,14 @@ def as_json(
     settings: Settings, machine: dict[str, Any], reports: Sequence[Report], wall_s: float
 ) -> str:
     """Return the run as JSON text; a number that is not one (NaN) becomes null."""
-    whole = {
+    everything = {
         "settings": asdict(settings),
         "skipped": settings.skipped(),
         "machine": machine,
         "wall_s": round(wall_s, 1),
         "results": {r.name: {**r.data, "notes": list(r.notes)} for r in reports},
     }
-    return json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
+    return json.dumps(_finite(everything), indent=1, allow_nan=False) + "\n"
 
 
 def save(path: Path, text: str) -> None:
@@ -112,6 +112,11 @@ def ratio(value: float) -> str:
 def seconds(value: float) -> str:
     """Return seconds with two decimals, or "-"."""
     return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def whole(value: float) -> str:
+    """Return a figure without decimals, or "-"."""
+    return "-" if math.isnan(value) else f"{value:.0f}"
 
 
 def micros(seconds_: float) -> str:

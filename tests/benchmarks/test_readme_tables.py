@@ -36,7 +36,11 @@ RUN = {
             "geomeans": dict.fromkeys(("dropped", "held", "into"), GEOMEANS),
         },
         "models": {"medians_s": {"llama": {"eager": 0.05, "gint": 0.04}}, "notes": ["a verdict"]},
-        "first_call": {"medians_s": {"llama": {"eager": 0.05, "inductor": 2.0}}, "notes": []},
+        "first_call": {
+            "medians_s": {"llama": {"eager": 0.05, "inductor": 2.0}},
+            "median_peaks_mib": {"llama": {"eager": 300.4, "inductor": 600.0}},
+            "notes": [],
+        },
         "tensor_ops": {"backend": "cpp", "device": "v4", "cases": [{
             "operation": "silu", "shape": [128, 4096],
             "medians_s": {"numpy": 4e-4, "torch": 2e-4, "tensor_ops": 1e-4},
@@ -56,6 +60,8 @@ def test_every_place_is_filled_anew():
     assert "| 256x1024 and 4096x4096 | 1.25 | 1.25 | 1.25 |" in text
     assert "| Llama | 50.00 | 40.00 |" in text
     assert "| seconds | eager | Inductor |" in text
+    assert "| MiB | eager | Inductor |" in text
+    assert "| Llama | 300 | 600 |" in text
     assert "- a verdict" in text
     assert "| `silu` (128, 4096) | 400 | 200 | 100 | 4.00 | 2.00 |" in text
     assert fill(text, RUN) == text

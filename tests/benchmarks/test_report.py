@@ -72,14 +72,18 @@ def test_first_call_ratios() -> None:
 
 
 def test_first_call_report_without_gint() -> None:
-    report = first_call.report_of({"llama": {"aot_eager": [2.0, 3.0], "inductor": []}}, ["why"])
+    samples = {"llama": {"aot_eager": [2.0, 3.0], "inductor": []}}
+    peaks = {"llama": {"aot_eager": [300.0, 400.4], "inductor": []}}
+    report = first_call.report_of(samples, peaks, ["why"])
     assert report.tables[0].rows == [["Llama", "2.50", "-"]]
+    assert report.tables[2].rows == [["Llama", "350", "-"]]
+    assert report.data["peaks_mib"] == peaks
     assert report.notes[-1] == "why"
 
 
 def test_first_call_own_share_may_be_negative() -> None:
     samples = {"llama": {"aot_eager": [2.0], "gint": [1.9], "inductor": [22.0]}}
-    report = first_call.report_of(samples, [])
+    report = first_call.report_of(samples, samples, [])
     assert report.data["ratios"]["llama"]["own share"] == pytest.approx(-0.005)
     assert "reached" in report.notes[2]
 

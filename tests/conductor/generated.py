@@ -1,229 +1,264 @@
-"""Random compositions of torch operations on mixed shapes, types, layouts and views.
+"""Random compositions of torch operations on mixed shapes, types, layouts and views, as source.
 
-A function is a list of steps, each an operation on values made before it. A value is *exact* where
-rounding cannot have touched it: what jumps (comparisons, rounding, casts to integers, argmax) is
-applied to those alone, so that one unit of difference cannot become a difference of one.
+A function is a list of steps, each a line of source on values made before it: what fails is printed
+as a test (`generated_calls`). A value is *exact* where rounding cannot have touched it: what jumps
+(comparisons, rounding, casts to integers, argmax) is applied to those alone, so that one unit of
+difference cannot become a difference of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from random import Random
 
 import torch
-from hypothesis import strategies as st
 
-FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-SHAPES = [
-    (),
-    (1,),
-    (5,),
-    (3, 5),
-    (1, 5),
-    (3, 1),
-    (2, 3, 5),
-    (2, 1, 5),
-    (2, 3, 1),
-    (4, 1, 3, 5),
-    (0, 5),
-]
+from .generated_inputs import Input, Inputs
+from .generated_steps import (
+    BINARY,
+    FLOATS,
+    INTEGERS,
+    JUMPS,
+    MIXED,
+    REDUCTIONS,
+    ROWS,
+    SURROUNDINGS,
+    TYPES,
+    UNARY,
+    VIEWS,
+    WIDE_VIEWS,
+    WRITES,
+    WRITES_EXACTLY,
+)
 
-UNARY = {
-    "tanh": torch.tanh, "sigmoid": torch.sigmoid, "sin": torch.sin, "abs": torch.abs,
-    "relu": torch.relu, "neg": lambda x: x * -1, "gelu": torch.nn.functional.gelu,
-    "silu": torch.nn.functional.silu, "log1p": lambda x: torch.log1p(x.abs()),
-    "rsqrt": lambda x: torch.rsqrt(x.abs() + 1), "exp": lambda x: torch.exp(x.clamp(-3, 3)),
-    "erf": torch.erf, "square": torch.square, "softplus": torch.nn.functional.softplus,
-    "clone": torch.clone, "scaled": lambda x: x * 0.5 + 2, "ones": torch.ones_like,
-}  # fmt: skip
-BINARY = {
-    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "maximum": torch.maximum,
-    "minimum": torch.minimum, "div": lambda a, b: a / (b.abs() + 1),
-    "scaled add": lambda a, b: torch.add(a, b, alpha=3),
-    "atan2": lambda a, b: torch.atan2(a, b + 9),
-    "between": lambda a, b: a + (b - a) * 0.25,
-}  # fmt: skip
-JUMPS = {
-    "lt": torch.lt, "eq": torch.eq, "ge": torch.ge, "ne": torch.ne,
-    "remainder": lambda a, b: torch.remainder(a, b.abs().clamp(max=20) + 2),
-    # Not "floor": torch's fake tensors, which compilers go by, have other strides than eager there.
-    "quotient": lambda a, b: torch.div(a, b.abs().clamp(max=20) + 2, rounding_mode="trunc"),
-}  # fmt: skip
-REDUCTIONS = {
-    "sum": torch.sum, "mean": torch.mean, "amax": torch.amax, "amin": torch.amin,
-    "var": lambda x, d, keepdim: torch.var(x, d, correction=0, keepdim=keepdim),
-    "logsumexp": torch.logsumexp,
-}  # fmt: skip
+#: Larger values are not worked with: what is left of their differences tells nothing.
+_MOST = 3e3
 
 
 @dataclass(frozen=True)
 class Step:
-    """`apply` on the values numbered `operands`."""
+    """A line of source on the values numbered `operands`, called x, y and z in `text`.
 
-    name: str
+    `makes`: whether it makes a value, or only writes into some; `around`: a context it is in.
+    """
+
+    text: str
     operands: tuple[int, ...]
-    apply: Callable
+    makes: bool = True
+    around: str = ""
+
+    def lines(self, number: int) -> list[str]:
+        """With a value it makes numbered so."""
+        names = {letter: f"v{o}" for letter, o in zip("xyz", self.operands, strict=False)}
+        line = re.sub(r"\b[xyz]\b", lambda m: names.get(m[0], m[0]), self.text)
+        line = f"v{number} = {line}" if self.makes else line
+        return [f"with {self.around}:", f"    {line}"] if self.around else [line]
 
 
-class Generator:
-    """Draws inputs and steps, evaluating eagerly what is drawn."""
-
-    def __init__(self, draw) -> None:
-        self.draw = draw
-        self.values: list[torch.Tensor] = []
-        self.exact: list[bool] = []
-        self.steps: list[Step] = []
-
-    def choose(self, options):
-        return self.draw(st.sampled_from(list(options)))
-
-    def input(self) -> None:
-        shape, dtype = self.choose(SHAPES), self.choose((*FLOATS * 2, *INTEGERS, torch.bool))
-        generator = torch.Generator().manual_seed(self.draw(st.integers(0, 1000)))
-        layout = self.choose(("plain", "permuted", "sliced", "expanded"))
-        made = [2 * s + 1 for s in shape] if layout == "sliced" else list(shape)
-        made = made[::-1] if layout == "permuted" else made
-        made = [1, *made[1:]] if layout == "expanded" and made else made
-        x = torch.randn(made, generator=generator)
-        x = (x * (1 if dtype.is_floating_point else 4)).abs().to(dtype)
-        if layout == "permuted":
-            x = x.permute(tuple(range(x.dim()))[::-1])
-        elif layout == "sliced":
-            x = x[tuple(slice(1, None, 2) for _ in shape)]
-        elif layout == "expanded":
-            x = x.expand(shape)
-        self.values.append(x)
-        self.exact.append(True)
-
-    def step(self) -> None:
-        i, j = (self.draw(st.integers(0, len(self.values) - 1)) for _ in range(2))
-        x, y = self.values[i], self.values[j]
-        kind = self.choose(("unary", "binary", "binary", "reduce", "view", "cast", "jump", "row",
-                            "where"))  # fmt: skip
-        if kind == "unary" and x.dtype.is_floating_point:
-            name = self.choose(UNARY)
-            self._try(name, (i,), UNARY[name], exact=False)
-        elif kind == "binary":
-            name = self.choose(BINARY)
-            whole = self.exact[i] and self.exact[j] and not _is_float(x, y)
-            self._try(name, (i, j), BINARY[name], exact=whole and name != "div")
-        elif kind == "jump" and self.exact[i] and self.exact[j]:
-            name = self.choose(JUMPS)
-            self._try(name, (i, j), JUMPS[name], exact=True)
-        elif kind == "reduce" and x.dim():
-            self._reduce(i, x)
-        elif kind == "view" and x.dim():
-            self._view(i, x)
-        elif kind == "cast":
-            self._cast(i, x)
-        elif kind == "row" and x.dim() and x.dtype.is_floating_point:
-            d = self.draw(st.integers(-1, x.dim() - 1))
-            name = self.choose(("softmax", "log_softmax"))
-            self._try(f"{name} {d}", (i,), lambda v: getattr(v, name)(d), exact=False)
-        elif kind == "where":
-            masks = [k for k, v in enumerate(self.values) if v.dtype is torch.bool]
-            if masks:
-                exact = self.exact[i] and self.exact[j]
-                self._try("where", (self.choose(masks), i, j), torch.where, exact=exact)
-
-    def _reduce(self, i: int, x: torch.Tensor) -> None:
-        dims = sorted(self.draw(st.sets(st.integers(0, x.dim() - 1), min_size=1)))
-        keepdim, name = self.draw(st.booleans()), self.choose((*REDUCTIONS, "argmax", "any"))
-        if name == "argmax":
-            if self.exact[i]:
-                self._try("argmax", (i,), lambda v: v.argmax(dims[0], keepdim), exact=True)
-        elif name == "any":
-            if self.exact[i]:
-                self._try("any", (i,), lambda v: torch.any(v, dims, keepdim), exact=True)
-        elif x.dtype.is_floating_point or name in ("sum", "amax", "amin"):
-            function = REDUCTIONS[name]
-            whole = self.exact[i] and not x.dtype.is_floating_point and x.dtype is not torch.bool
-            if x.dtype is not torch.bool or name == "sum":
-                self._try(
-                    f"{name} {dims}", (i,), lambda v: function(v, dims, keepdim=keepdim), whole
-                )
-
-    def _view(self, i: int, x: torch.Tensor) -> None:
-        d = self.draw(st.integers(0, x.dim() - 1))
-        shape = x.shape
-        views = {
-            "transpose": lambda v: v.transpose(0, d),
-            "unsqueeze": lambda v: v.unsqueeze(d),
-            "select": lambda v: v.select(d, -1),
-            "slice": lambda v: v.narrow(d, shape[d] // 2, shape[d] - shape[d] // 2),
-            "step": lambda v: v[..., ::2],
-            "flatten": lambda v: v.flatten(),
-            "reshape": lambda v: v.reshape(-1, shape[0]),
-            "expand": lambda v: v.unsqueeze(0).expand(2, *shape),
-            "chunk": lambda v: v.chunk(2, d)[0],
-            "flip": lambda v: v.flip(d),
-            "contiguous": lambda v: v.contiguous(),
-            "cat": lambda v: torch.cat([v, v], d),
-        }
-        name = self.choose(views)
-        self._try(f"{name} {d}", (i,), views[name], exact=self.exact[i])
-
-    def _cast(self, i: int, x: torch.Tensor) -> None:
-        targets = FLOATS if x.dtype.is_floating_point and not self.exact[i] else FLOATS + INTEGERS
-        target = self.choose(targets)
-        exact = self.exact[i]
-        self._try(f"to {target}", (i,), lambda v: v.to(target), exact=exact)
-
-    def _try(self, name: str, operands: tuple[int, ...], apply: Callable, exact: bool) -> None:
-        try:
-            value = apply(*(self.values[o] for o in operands))
-        except (RuntimeError, NotImplementedError, IndexError, TypeError):
-            return
-        finite = (
-            value.isfinite().all() and value.double().abs().max() < 3e3 if value.numel() else True
-        )
-        if value.numel() < 5000 and finite:
-            self.values.append(value)
-            self.exact.append(exact)
-            self.steps.append(Step(name, operands, apply))
-
-
-def _is_float(*tensors: torch.Tensor) -> bool:
-    return any(t.dtype.is_floating_point for t in tensors)
+def lines_of(steps: Iterable[Step], first: int) -> list[str]:
+    """The body of a function, whose first made value has this number."""
+    lines = []
+    for step in steps:
+        lines += step.lines(first)
+        first += step.makes
+    return lines
 
 
 @dataclass(frozen=True)
 class Generated:
     """A function of tensors, and inputs for it. `coarse`: a half type occurs somewhere."""
 
-    inputs: list[torch.Tensor]
-    steps: list[Step]
-    outputs: list[int]
+    given: Inputs
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
     scale: float
     coarse: bool
 
+    @cached_property
+    def inputs(self) -> list[torch.Tensor]:
+        return self.given.make()[1]
+
+    @cached_property
+    def source(self) -> str:
+        count = len(self.given.inputs)
+        names = ", ".join(f"v{i}" for i in range(count))
+        body = lines_of(self.steps, count)
+        result = f"return [{', '.join(f'v{o}' for o in self.outputs)}]"
+        return "\n".join([f"def function({names}):", *(f"    {x}" for x in [*body, result]), ""])
+
+    @cached_property
+    def function(self):
+        space = {"torch": torch}
+        exec(compile(self.source, "<generated>", "exec"), space)
+        return space["function"]
+
     def __call__(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
-        values = list(inputs)
-        for step in self.steps:
-            values.append(step.apply(*(values[o] for o in step.operands)))
-        return [values[o] for o in self.outputs]
+        return self.function(*inputs)
+
+    def everything(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
+        """All values met on the way."""
+        return _run(self.steps, list(inputs))
 
     def __repr__(self) -> str:
-        lines = [
-            f"v{i}: {t.dtype} {tuple(t.shape)} {t.stride()}" for i, t in enumerate(self.inputs)
-        ]
-        for i, step in enumerate(self.steps, len(self.inputs)):
-            lines.append(f"v{i} = {step.name}({', '.join(f'v{o}' for o in step.operands)})")
-        return "\n".join([*lines, f"-> {self.outputs}"])
+        return "\n".join([*self.given.lines(), self.source])
 
 
-@st.composite
-def functions(draw, steps: int = 8) -> Generated:
-    g = Generator(draw)
-    for _ in range(draw(st.integers(1, 3))):
-        g.input()
-    inputs = list(g.values)
+def _run(steps: Iterable[Step], values: list[torch.Tensor]) -> list[torch.Tensor]:
+    space = {"torch": torch, **{f"v{i}": v for i, v in enumerate(values)}}
+    for step in steps:
+        exec("\n".join(step.lines(len(values))), space)
+        if step.makes:
+            values.append(space[f"v{len(values)}"])
+    return values
+
+
+class Generator:
+    """Makes steps, evaluating eagerly what they say. `wide`: also what writes into memory, what is
+    left to ATen, and contexts."""
+
+    def __init__(self, random: Random, given: Inputs, wide: bool) -> None:
+        self.random, self.given, self.wide = random, given, wide
+        self.steps: list[Step] = []
+        self._begin()
+        self.exact = [True] * len(self.values)
+
+    def _begin(self) -> None:
+        self.values = _run(self.steps, self.given.make()[1])
+
+    def _toss(self) -> bool:
+        return bool(self.random.getrandbits(1))
+
+    def step(self) -> None:
+        i, j = (self.random.randrange(len(self.values)) for _ in range(2))
+        x, y = self.values[i], self.values[j]
+        kinds = ["unary", "binary", "binary", "reduce", "view", "cast", "jump", "row", "where"]
+        kinds += ["write", "write", "view", "mixed"] * self.wide
+        kind = self.random.choice(kinds)
+        both = self.exact[i] and self.exact[j]
+        if kind == "unary" and x.dtype.is_floating_point:
+            self._try(self.random.choice(UNARY), (i,), exact=False)
+        elif kind == "binary":
+            text = self.random.choice(BINARY)
+            self._try(text, (i, j), exact=both and not _is_float(x, y) and "/" not in text)
+        elif kind == "jump" and both:
+            self._try(self.random.choice(JUMPS), (i, j), exact=True)
+        elif kind == "reduce" and x.dim():
+            self._reduce(i, x)
+        elif kind == "view" and (x.dim() or self.wide):
+            self._view(i, x)
+        elif kind == "cast":
+            self._cast(i, x)
+        elif kind == "row" and x.dim() and x.dtype.is_floating_point:
+            d = self.random.randrange(-1, x.dim())
+            self._try(self.random.choice(ROWS).format(d=d), (i,), exact=False)
+        elif kind == "mixed":
+            self._try(self.random.choice(MIXED), (i, j), exact=False)
+        elif kind == "write":
+            self._write(i, j, x)
+        elif kind == "where":
+            masks = [k for k, v in enumerate(self.values) if v.dtype is torch.bool]
+            if masks:
+                self._try("torch.where(z, x, y)", (i, j, self.random.choice(masks)), exact=both)
+
+    def _reduce(self, i: int, x: torch.Tensor) -> None:
+        dims = sorted(self.random.sample(range(x.dim()), self.random.randint(1, x.dim())))
+        keepdim, name = self._toss(), self.random.choice((*REDUCTIONS, "argmax", "any"))
+        if name == "argmax":
+            if self.exact[i]:
+                self._try(f"x.argmax({dims[0]}, {keepdim})", (i,), exact=True)
+        elif name == "any":
+            if self.exact[i]:
+                self._try(f"torch.any(x, {dims}, {keepdim})", (i,), exact=True)
+        elif x.dtype.is_floating_point or name in ("sum", "amax", "amin"):
+            whole = self.exact[i] and not x.dtype.is_floating_point and x.dtype is not torch.bool
+            if x.dtype is not torch.bool or name == "sum":
+                text = REDUCTIONS[name].format(dims=dims, keepdim=keepdim)
+                self._try(text, (i,), exact=whole)
+
+    def _view(self, i: int, x: torch.Tensor) -> None:
+        if x.dim():
+            d = self.random.randrange(x.dim())
+            text = self.random.choice(VIEWS + WIDE_VIEWS * self.wide).format(d=d)
+        else:
+            text = self.random.choice([v for v in WIDE_VIEWS if "{d}" not in v])
+        # The bits of a float tell every rounding.
+        if ".view(torch." not in text or self.exact[i]:
+            self._try(text, (i,), exact=self.exact[i])
+
+    def _cast(self, i: int, x: torch.Tensor) -> None:
+        targets = FLOATS if x.dtype.is_floating_point and not self.exact[i] else FLOATS + INTEGERS
+        self._try(f"x.to({self.random.choice(targets)})", (i,), exact=self.exact[i])
+
+    def _write(self, i: int, j: int, x: torch.Tensor) -> None:
+        exactly = self.exact[j] and self._toss()
+        text = self.random.choice(WRITES_EXACTLY if exactly else WRITES)
+        text = text.format(d=max(x.dim() - 1, 0))
+        exact = exactly or not x.dtype.is_floating_point
+        self._try(text, (i, j), exact=exact and self.exact[i] and self.exact[j], makes=False)
+
+    def _try(self, text: str, operands: tuple[int, ...], exact: bool, makes: bool = True) -> None:
+        around = self.random.choice(SURROUNDINGS) if self.wide else ""
+        step, count = Step(text, operands, makes, around), len(self.values)
+        try:
+            self.values = _run([step], self.values)
+            is_modest = _is_modest(self.values[-1] if makes else self.values[operands[0]])
+        except (RuntimeError, NotImplementedError, IndexError, TypeError):
+            is_modest = False
+        if not is_modest:
+            self.values = self.values[:count]
+            if not makes:  # it may have written before it failed
+                self._begin()
+            return
+        touched = self.values[-1] if makes else self.values[operands[0]]
+        self.steps.append(step)
+        if makes:
+            self.exact.append(exact and "autocast" not in around)
+        elif not exact:
+            where = _memory(touched)
+            self.exact = [
+                e and _memory(v) != where for e, v in zip(self.exact, self.values, strict=True)
+            ]
+
+
+def _is_modest(value: object) -> bool:
+    if not isinstance(value, torch.Tensor) or value.numel() >= 5000 or value.dtype not in TYPES:
+        return False
+    value = value.detach()
+    if not value.numel() or value.is_complex():
+        return True
+    return bool(value.isfinite().all() and value.double().abs().max() < _MOST)
+
+
+def _is_float(*tensors: torch.Tensor) -> bool:
+    return any(t.dtype.is_floating_point or t.is_complex() for t in tensors)
+
+
+def _memory(t: torch.Tensor) -> int:
+    return t.untyped_storage()._cdata
+
+
+def random_function(random: Random, steps: int = 8, wide: bool = False) -> Generated:
+    """A function and inputs that it can be called with."""
+    count = random.randint(1, 3)
+    given = Inputs(tuple(Input.drawn(random, i, wide) for i in range(count)))
+    g = Generator(random, given, wide)
     for _ in range(steps):
         g.step()
-    made = range(len(inputs), len(g.values))
-    outputs = sorted({*list(made)[-2:], *draw(st.sets(st.sampled_from(made), max_size=2))} if made
-                     else {0})  # fmt: skip
-    largest = [v.double().abs().max().item() for v in g.values if v.numel()]
-    coarse = any(v.dtype in FLOATS[2:] for v in g.values)
-    return Generated(inputs, g.steps, outputs, max([1.0, *largest]), coarse)
+    made = range(count, len(g.values))
+    outputs = {*list(made)[-2:], *random.sample(made, min(len(made), random.randrange(3)))} or {0}
+    if wide:  # inputs as they are, too, and a value twice
+        outputs |= set(random.sample(range(len(g.values)), random.randrange(2)))
+    ordered = sorted(outputs) + [max(outputs)] * (wide and random.randrange(4) == 0)
+    halves = (v.dtype in FLOATS[2:] for v in g.values)
+    coarse = any(halves) or any("autocast" in s.around for s in g.steps)
+    return Generated(given, tuple(g.steps), tuple(ordered), scale_of(g.values), coarse)
+
+
+def scale_of(values: Iterable[torch.Tensor]) -> float:
+    """The largest magnitude among values."""
+    plain = (v.detach().resolve_neg() for v in values if v.numel())
+    magnitudes = (v.abs() if v.is_complex() else v.double().abs() for v in plain)
+    return max([1.0, *(m.max().item() for m in magnitudes)])

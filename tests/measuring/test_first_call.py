@@ -34,6 +34,7 @@ def test_the_example_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     got = measure("example", "gint", calls=3, seconds=60, prewarm=True)
     assert (got.failure, got.difference, len(got.calls_s)) == (None, 0, 3)
     assert got.first_s > 0
+    assert got.peak_bytes > 1 << 26
     assert got.threads >= 1
     assert got.statistics[-1]["programs"] == 1
 

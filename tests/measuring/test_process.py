@@ -66,3 +66,24 @@ def test_the_reason_is_the_exception_not_what_follows_it() -> None:
     assert reason_of(said) == "torch._dynamo.exc.BackendError: no such op"
     assert reason_of("Killed\n") == "Killed"
     assert reason_of("") == ""
+
+
+PEAK = """
+import json, pathlib, sys
+from gint.measuring.process import peak_bytes
+before = peak_bytes()
+bytearray(b"x" * (64 << 20))
+pathlib.Path(sys.argv[1]).write_text(json.dumps([before, peak_bytes()]))
+"""
+
+
+def test_the_peak_of_a_process_is_its_own(tmp_path, monkeypatch) -> None:
+    """Not that of the process that started it."""
+    (tmp_path / "peak_package").mkdir()
+    (tmp_path / "peak_package" / "__init__.py").touch()
+    (tmp_path / "peak_package" / "task.py").write_text(PEAK)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    held = bytearray(b"x" * (256 << 20))
+    before, after = run_child("peak_package.task")
+    assert 64 << 20 <= after - before
+    assert after < len(held) <= process.peak_bytes()

@@ -14,7 +14,7 @@ from gint.host.memory import POOL
 
 from .compiler import GintCompiler
 from .options import Options
-from .plan.foreign import Saving
+from .plan.foreign import Saving, in_fake_mode, modes
 from .records import remember, whole
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
@@ -66,9 +66,8 @@ def compile_with(
     # The code alone, without the graph: it names no attribute of the graph's.
     eager = partial(type(gm).forward, None)
 
-    # Dynamo does not compile anew where a dual level is entered.
     def call(*args: Any) -> Any:
-        if forward_ad._current_level >= 0:
+        if forward_ad._current_level >= 0 or (modes() and in_fake_mode()):
             return eager(*args)
         return compiled(list(args))
 
@@ -97,7 +96,7 @@ def _through_aot_autograd(
     compiled, eager = innermost_fn(compiled), gm.forward
 
     def call(*args: Any) -> Any:
-        if forward_ad._current_level >= 0:
+        if forward_ad._current_level >= 0 or (modes() and in_fake_mode()):
             return eager(*args)
         return compiled(*args)
 

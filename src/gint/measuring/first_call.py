@@ -16,12 +16,15 @@ from typing import Any
 from gint.measuring.backends import NAMES, compile_for
 from gint.measuring.clock import median, time_calls
 from gint.measuring.models import BY_NAME
-from gint.measuring.process import ProcessError, run_child
+from gint.measuring.process import ProcessError, peak_bytes, run_child
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One workload on one backend in one fresh process; `failure` says why there are no numbers."""
+    """One workload on one backend in one fresh process; `failure` says why there are no numbers.
+
+    `peak_bytes` is the most memory the process itself ever had resident, from its start on.
+    """
 
     workload: str
     backend: str
@@ -29,6 +32,7 @@ class Measurement:
     calls_s: tuple[float, ...] = ()
     difference: float = float("nan")
     threads: int = 0
+    peak_bytes: int = 0
     statistics: tuple[dict[str, Any], ...] = field(default=())
     failure: str | None = None
 
@@ -67,6 +71,7 @@ def measure(
         tuple(row["calls_s"]),
         row["difference"],
         row["threads"],
+        row["peak_bytes"],
         tuple(row["statistics"]),
     )
 
@@ -118,6 +123,7 @@ def _measure_here(options: argparse.Namespace) -> dict[str, Any]:
         "calls_s": calls_s,
         "difference": difference,
         "threads": torch.get_num_threads(),
+        "peak_bytes": peak_bytes(),
         "statistics": _statistics() if options.backend == "gint" else [],
     }
 

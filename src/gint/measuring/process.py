@@ -5,6 +5,7 @@ The module measures what the arguments say and writes JSON into the file RESULT.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,6 +68,22 @@ def empty_caches(folder: Path) -> dict[str, str]:
         "TORCHINDUCTOR_AUTOGRAD_CACHE": "0",
         "HF_HUB_OFFLINE": "1",
     }
+
+
+def peak_bytes() -> int:
+    """Return the most memory this process has ever had resident.
+
+    Linux's own figure begins with the program. getrusage's, which serves elsewhere, would begin
+    with what the process that started this one had.
+    """
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
+        if found:
+            return int(found[1]) << 10
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def reason_of(stderr: str) -> str:

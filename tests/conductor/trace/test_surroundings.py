@@ -67,3 +67,33 @@ def test_fake_tensors_give_fake_results(called_before) -> None:
         assert isinstance(x.grad, FakeTensor)
     assert "fake tensors" in statistics()[-1].fallbacks[0].reason
     assert f(torch.ones(2, 2)).sum() == pytest.approx(6.7317, abs=1e-3)
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+@pytest.mark.parametrize("grad", [False, True])
+def test_real_tensors_in_a_fake_mode_give_fake_results(called_before, grad) -> None:
+    f = compiled(lambda x: (x.sin() @ x).mul_(2))
+    x = torch.ones(2, 2, requires_grad=grad)
+    if called_before:
+        f(x)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        found = f(x)
+        assert isinstance(found, FakeTensor)
+        if grad:
+            assert isinstance(torch.autograd.grad(found.sum(), x)[0], FakeTensor)
+    assert f(x).sum().item() == pytest.approx(13.4635, abs=1e-3)
+    if grad:
+        y = f(x).sum()
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            assert isinstance(torch.autograd.grad(y, x, retain_graph=True)[0], FakeTensor)
+        assert not isinstance(torch.autograd.grad(y, x)[0], FakeTensor)
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+def test_a_fake_mode_has_real_inputs_written_as_eager_does(called_before) -> None:
+    f, x = compiled(lambda x: x.add_(1)), torch.ones(2)
+    if called_before:
+        f(torch.ones(2))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert f(x) is x
+    assert f(x).tolist() == [3, 3]

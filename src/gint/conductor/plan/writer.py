@@ -20,6 +20,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ from .entry_points import entry_point
 from .foreign import (
     Saving,
     launch_on_copies,
-    refuse_duals,
+    modes,
+    need_operators,
     resolved,
     restride,
     saved_tensors_hooks,
@@ -97,8 +99,8 @@ class PlanWriter:
             "reinterpret": reinterpret, "raise_for": raise_for,
             "VerificationError": VerificationError, "launch_on_copies": launch_on_copies,
             "math": math, "torch": torch, "resolved": resolved, "settled": settled,
-            "refuse_duals": refuse_duals, "saved_tensors_hooks": saved_tensors_hooks,
-            "forward_ad": forward_ad, "nan": float("nan"), "inf": float("inf"),
+            "need_operators": need_operators, "modes": modes, "forward_ad": forward_ad,
+            "saved_tensors_hooks": saved_tensors_hooks, "nan": float("nan"), "inf": float("inf"),
         }  # fmt: skip
         #: Values whose memory is addressed here, by launches and bare views; and all whose strides
         #: others rely on, as those do who are handed them.
@@ -129,7 +131,7 @@ class PlanWriter:
         head.append("    args.clear()")
         head += [f"    {name} = {code}" for name, code in self.streams.items()]
         head += [f"    {line}" for line in self.symbols.lines_for(placeholders, self.names)]
-        head += [f"    {line}" for line in self._boundary_lines(placeholders)]
+        head += [f"    {line}" for line in self._boundary_lines(placeholders, module)]
         text = "\n".join(head + [f"    {line}" for line in body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
         self.symbols.refuse_unknown(self.space["call"], text)
@@ -152,7 +154,7 @@ class PlanWriter:
 
     # Values that no guard has seen
 
-    def _boundary_lines(self, placeholders: list[fx.Node]) -> list[str]:
+    def _boundary_lines(self, placeholders: list[fx.Node], module: torch.nn.Module) -> list[str]:
         """What a forward graph notes for its backward graph, and what that one does about inputs
         that launches read."""
         if self.saving is None:
@@ -161,8 +163,12 @@ class PlanWriter:
         if not self.is_backward:
             return [f"if saved_tensors_hooks(False) is not None: {saving}.hooked = True"]
         given = [n for n in placeholders if isinstance(value_of(n), torch.Tensor)]
-        tensors = ", ".join(self.names[n] for n in given)
-        lines = [f"if forward_ad._current_level >= 0: refuse_duals({tensors})"]
+        everything = ", ".join(self.names[n] for n in placeholders)
+        eager = self._constant(partial(_interpret, module), "eager")
+        lines = [
+            f"if (forward_ad._current_level >= 0 or modes()) and need_operators({everything}):",
+            f"    return {eager}({everything})",
+        ]
         lines += [self._resolve(n) for n in given if _is_tangent(n) and n in self.addressed]
         saved = [n for n in given if not _is_tangent(n) and n in self.addressed]
         if saved:
@@ -396,6 +402,11 @@ def memory_bytes(node: fx.Node) -> Key:
 def _written(e: Emitted) -> tuple[int, ...]:
     slots = e.verified.program.slots
     return tuple(n for n, slot in enumerate(slots) if slot.access.writes)
+
+
+def _interpret(module: torch.nn.Module, *args: Any) -> Any:
+    """The graph in torch's own operators."""
+    return fx.Interpreter(module).run(*args)
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

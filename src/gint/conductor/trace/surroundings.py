@@ -1,7 +1,7 @@
 """What goes on around a compiled call that only torch's own operators take part in.
 
 A plan computes numbers. Forward-mode tangents and fake tensors are carried along by operators.
-Dynamo compiles anew where a dual level is entered or left, and for tensors of another class.
+Dynamo compiles anew for tensors of another class, and not wherever a dual level or a mode begins.
 """
 
 from __future__ import annotations
