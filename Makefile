@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help env demo test test-source test-wheel fuzz bench gpu wheel lint format clean
+.PHONY: help env demo test test-source test-wheel fuzz bench gpu arm wheel lint format clean
 
 help:
 	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz    random programs, files and listings (tests/fuzz); MINUTES=5, or HOURS=n"
 	@echo "make bench   the benchmarks"
 	@echo "make gpu     on a machine with an NVIDIA GPU: build, GPU suite, sweep (docs/gpu.md); installs nothing"
+	@echo "make arm     cross-build for aarch64, and its tests under qemu (needs Debian's cross compiler)"
 	@echo "make wheel   a wheel in dist/"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make clean   remove everything that make created"
@@ -34,6 +35,9 @@ bench: env
 # The interpreter as it is: such a machine may have no network and a torch of its own.
 gpu:
 	@$(PYTHON) scripts/gpu.py $(ARGS)
+
+arm: env
+	@$(VENV)/python scripts/arm.py $(ARGS)
 
 test: test-source
 	@$(MAKE) test-wheel

@@ -1,4 +1,4 @@
-"""The loops that no instruction set of this machine is built with: plain C++, as NEON gets it."""
+"""The loops of no instruction set at all: plain C++, for other architectures."""
 
 from __future__ import annotations
 

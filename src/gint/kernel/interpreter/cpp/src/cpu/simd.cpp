@@ -5,6 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h> // simd_units.inc asks for features
+#endif
+
 // A set that adds nothing to the interpreter's loops takes those of INTERPRETER.
 #define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
     namespace gint::INTERPRETER {                                                                  \

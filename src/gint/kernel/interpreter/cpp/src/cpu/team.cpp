@@ -23,6 +23,8 @@ constexpr int SPINS = 3000;
 void relax() {
 #if defined(__x86_64__)
     _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb"); // takes about as long as x86's pause; `yield` does nothing on most
 #else
     std::this_thread::yield();
 #endif

@@ -47,6 +47,9 @@ template <> struct Half<GI_f16> {
     static inline Halves narrow(V<float> x) {
         return (Halves)_mm256_cvtps_ph((__m256)x, 0x08 /* to nearest */);
     }
+#elif defined(__aarch64__)
+    static inline V<float> widen(Halves h) { return (V<float>)vcvt_f32_f16((float16x4_t)h); }
+    static inline Halves narrow(V<float> x) { return (Halves)vcvt_f16_f32((float32x4_t)x); }
 #else
     static inline V<float> widen(Halves h) {
         V<float> x;

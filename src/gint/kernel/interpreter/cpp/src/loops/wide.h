@@ -48,6 +48,10 @@ GI_LANES square_root(Floats x) { return _mm256_sqrt_ps(x); }
 GI_LANES at_most(Floats edge, Floats x) { return _mm_min_ps(edge, x); }
 GI_LANES at_least(Floats edge, Floats x) { return _mm_max_ps(edge, x); }
 GI_LANES square_root(Floats x) { return _mm_sqrt_ps(x); }
+#elif defined(__aarch64__)
+GI_LANES at_most(Floats edge, Floats x) { return edge < x ? edge : x; }
+GI_LANES at_least(Floats edge, Floats x) { return edge > x ? edge : x; }
+GI_LANES square_root(Floats x) { return (Floats)vsqrtq_f32((float32x4_t)x); }
 #else
 GI_LANES at_most(Floats edge, Floats x) { return edge < x ? edge : x; }
 GI_LANES at_least(Floats edge, Floats x) { return edge > x ? edge : x; }
@@ -59,7 +63,9 @@ GI_LANES square_root(Floats x) {
 #if defined(__FMA__)
 GI_LANES muladd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 #elif defined(__aarch64__)
-GI_LANES muladd(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+GI_LANES muladd(Floats a, Floats b, Floats c) {
+    return (Floats)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
 #else
 GI_LANES muladd(Floats a, Floats b, Floats c) { return a * b + c; }
 #endif

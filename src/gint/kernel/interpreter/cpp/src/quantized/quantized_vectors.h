@@ -53,6 +53,8 @@ inline Floats multiply_add(Floats a, Floats b, Floats c) {
     return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__FMA__)
     return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (Floats)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
@@ -139,6 +141,28 @@ struct SignedDot {
     Ints sum() const { return acc; }
 };
 #undef GI_VECTOR
+
+#elif defined(__aarch64__)
+
+constexpr int32_t Q80_EXCESS = 0;
+
+struct Dot {
+    Ints acc;
+    void begin(int32_t first) { acc = all(first); }
+    void signed_bytes(Ints w, Ints a) {
+        const int8x16_t x = (int8x16_t)w, y = (int8x16_t)a;
+#if defined(__ARM_FEATURE_DOTPROD)
+        acc = (Ints)vdotq_s32((int32x4_t)acc, x, y);
+#else
+        const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y)), high = vmull_high_s8(x, y);
+        acc += (Ints)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+#endif
+    }
+    void unsigned_bytes(Ints w, Ints a) { signed_bytes(w, a); } // nibbles are small
+    Ints sum() const { return acc; }
+};
+using UnsignedDot = Dot;
+using SignedDot = Dot;
 
 #else
 
