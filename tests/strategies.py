@@ -97,7 +97,18 @@ def _gather(draw: st.DrawFn, state: _State) -> None:
             if draw(st.integers(0, 7)):
                 value = b.minimum(b.maximum(value, 0), b.extent(axis) - 1)
             positions.append(value)
-    state.values.append(b.gather(slot, *positions))
+    outside = draw(st.sampled_from((None, 0, 1)))
+    if outside is not None and draw(st.booleans()):  # positions that no tile has to compute
+        indexed = [a for a in b.slots[slot].axes if b.axes[a].kind is AxisKind.INDEXED]
+        positions = [_linear(draw, b) for _ in indexed]
+    state.values.append(b.gather(slot, *positions, outside=outside))
+
+
+def _linear(draw: st.DrawFn, b: Builder) -> Value:
+    """A position that steps along an axis."""
+    axes = [n for n, a in enumerate(b.axes) if a.kind is not AxisKind.INDEXED]
+    step, first = draw(st.sampled_from((-2, -1, 0, 1, 2, 3))), draw(st.integers(-4, 4))
+    return b.index(draw(st.sampled_from(axes))) * step + first
 
 
 def _any(draw: st.DrawFn, state: _State) -> Value:
