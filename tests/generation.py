@@ -101,7 +101,17 @@ def _gather(random: Random, state: _State) -> None:
             if random.randrange(8):
                 value = b.minimum(b.maximum(value, 0), b.extent(axis) - 1)
             positions.append(value)
-    state.values.append(b.gather(slot, *positions))
+    outside = random.choice((None, 0, 1))
+    if outside is not None and _coin(random):  # positions that no tile has to compute
+        positions = [_linear(random, b) for _ in positions]
+    state.values.append(b.gather(slot, *positions, outside=outside))
+
+
+def _linear(random: Random, b: Builder) -> Value:
+    """A position that steps along an axis."""
+    axes = [n for n, a in enumerate(b.axes) if a.kind is not AxisKind.INDEXED]
+    step, first = random.choice((-2, -1, 0, 1, 2, 3)), random.randint(-4, 4)
+    return b.index(random.choice(axes)) * step + first
 
 
 def _pointwise(random: Random, state: _State) -> None:

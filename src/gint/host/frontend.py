@@ -180,11 +180,12 @@ class Builder:
         s = self.slots[slot]
         return self._record(opcode("load"), s.dtype, n=slot, varies=frozenset(s.axes))
 
-    def gather(self, slot: int, *positions: Value | Scalar) -> Value:
+    def gather(self, slot: int, *positions: Value | Scalar, outside: Scalar | None = None) -> Value:
         """What a `table` holds at i64 positions along its indexed axes, in their order.
 
-        One outside its axis is an IndexError of the launch. Raises ValueError for another number
-        of positions than the slot has indexed axes.
+        Where one is outside its axis the value is `outside`; without that it is an IndexError of
+        the launch. Raises ValueError for another number of positions than the slot has indexed
+        axes.
         """
         s = self.slots[slot]
         moving = frozenset(a for a in s.axes if self.axes[a].kind is not AxisKind.INDEXED)
@@ -193,10 +194,12 @@ class Builder:
             raise ValueError(
                 f"Slot {s.name!r} has {wanted} indexed axes; {len(positions)} positions are given."
             )
-        op = next(o for o in OPCODES if o.form is Form.GATHER and o.inputs == wanted)
+        fills = outside is not None
+        op = next(o for o in OPCODES if (o.form, o.inputs, o.fills) == (Form.GATHER, wanted, fills))
         nodes = tuple([self._operand(op, p, dtype("i64")) for p in positions])
         varies = moving.union(*[n.varies for n in nodes])
-        return self._record(op, s.dtype, nodes, n=slot, varies=varies)
+        imm = 0 if outside is None else immediate(s.dtype, outside)
+        return self._record(op, s.dtype, nodes, n=slot, imm=imm, varies=varies)
 
     def store(self, slot: int | str, value: Value | Scalar) -> None:
         """Store `value` to a slot, given by index or name. Stores happen after all loads."""

@@ -30,6 +30,8 @@ _SINGLE = (
     "NEXT",  # begin the next tile and go to n, or go on
     "LOAD",  # acc[*] <- s[n]
     "GATHER",  # acc[*] <- s[n][acc[*], r0[*], r1[*]]; imm: the type, and how many positions
+    "GATHER_OR",  # the same; the next row's imm where a position is outside
+    "OUTSIDE",  # that row
     "STORE",  # s[n] <- acc[*]
     "INDEX",  # acc[*] <- index(n)
     "SET",  # acc[*] <- imm

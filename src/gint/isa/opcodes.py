@@ -5,7 +5,7 @@ Notation, used here, in the text form, in the verifier's errors and in comments:
     r[d]    register d, written by the instruction      r[a] r[b] r[c]  registers read
     acc[d]  an accumulator: a register that a reduce section folds values into
     s[n]    tensor slot n        p[n]  parameter n       extent(n), index(n)  axis n
-    s[n][i] ... at positions i along its indexed axes
+    s[n][i] ... at positions i along its indexed axes; `or imm` where one is outside
     imm     the immediate        T     the instruction's type
 
 Each entry states, once: name, form, meaning, the types it exists for, the type of its result, its
@@ -32,7 +32,7 @@ class Form(Enum):
     PARAM = "param"  # r[d] <- p[n]
     AXIS = "axis"  # r[d] <- extent(n) or index(n)
     LOAD = "load"  # r[d] <- s[n]
-    GATHER = "gather"  # r[d] <- s[n][r[a], r[b], r[c]]
+    GATHER = "gather"  # r[d] <- s[n][r[a], r[b], r[c]] (or imm)
     STORE = "store"  # s[n] <- r[a]
     POINTWISE = "pointwise"  # r[d] <- f(r[a], r[b], r[c])
     CAST = "cast"  # r[d] <- T(r[a])
@@ -49,6 +49,7 @@ class Opcode:
     or 25 for what is not exact or divides integers: a function of some twenty operations.
     `commutative`: the same bits with the operands exchanged.
     `direct`: device interpreters have a form for every place a float operand may be in.
+    `fills`: a gather that has a value for positions outside, its immediate.
     `heavy`: they compute it for a few elements at a time, since it needs many temporaries; so they
     do what costs more than 1.
     """
@@ -69,6 +70,7 @@ class Opcode:
     commutative: bool = False
     direct: bool = False
     heavy: bool = False
+    fills: bool = False
     code: int = field(default=-1, compare=False)
 
     def __reduce__(self) -> tuple:
@@ -78,6 +80,10 @@ class Opcode:
     @property
     def inputs(self) -> int:
         return len(self.operands)
+
+    @property
+    def has_immediate(self) -> bool:
+        return self.form is Form.CONST or self.fills
 
     @property
     def may_chain(self) -> bool:
@@ -169,19 +175,19 @@ def _reduce(
 
 
 def _gathers() -> tuple[Opcode, ...]:
-    """A load at positions that registers give, for slots of one to three indexed axes."""
-    note = (
-        "A position outside its axis sets the error flag, and the element is 0. Types as load has "
-        "them."
-    )
+    """Loads at positions that registers give, for slots of one to three indexed axes."""
+    outside = "A position outside its axis sets the error flag, and the element is 0. "
     found = []
-    for count in range(1, MAX_INDICES + 1):
-        name = "gather" if count == 1 else f"gather{count}"
-        positions = ", ".join(f"r[{letter}]" for letter in "abc"[:count])
-        found.append(
-            Opcode(name, Form.GATHER, f"r[d] <- s[n][{positions}]", (*COMPUTE, "f16", "bf16"),
-                   ("i64",) * count, note=note, cost=5)
-        )  # fmt: skip
+    for fills in (False, True):
+        for count in range(1, MAX_INDICES + 1):
+            name = ("gather_or" if fills else "gather") + (str(count) if count > 1 else "")
+            positions = ", ".join(f"r[{letter}]" for letter in "abc"[:count])
+            meaning = f"r[d] <- s[n][{positions}]" + (" or imm" if fills else "")
+            note = ("" if fills else outside) + "Types as load has them."
+            found.append(
+                Opcode(name, Form.GATHER, meaning, (*COMPUTE, "f16", "bf16"), ("i64",) * count,
+                       note=note, cost=5, fills=fills)
+            )  # fmt: skip
     return tuple(found)
 
 

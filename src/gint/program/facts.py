@@ -12,9 +12,10 @@ from .model import Program
 
 def may_fail(program: Program) -> bool:
     """Whether a launch can set the error flag: integers divided by zero do, floats never, and so
-    does a gather, whose positions are known when it runs."""
+    does a gather, whose positions are known when it runs, if nothing stands for those outside."""
     return any(
-        i.op.form is Form.GATHER or (i.op.sets_error and i.type.kind is Kind.INT)
+        (i.op.form is Form.GATHER and not i.op.fills)
+        or (i.op.sets_error and i.type.kind is Kind.INT)
         for i in _instructions(program)
     )
 

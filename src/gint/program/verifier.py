@@ -172,7 +172,7 @@ class _Checker:
                 raise VerificationError(f"operand {name} {state}.")
         if i.n and i.op.form not in _NUMBERED:
             raise VerificationError("operand n is set but not used by this opcode.")
-        if any(encode_immediate(i.type, i.imm)) and i.op.form is not Form.CONST:
+        if any(encode_immediate(i.type, i.imm)) and not i.op.has_immediate:
             raise VerificationError("an immediate is set but not used by this opcode.")
 
     def _operands(self, i: Instruction, local: set[int]) -> None:

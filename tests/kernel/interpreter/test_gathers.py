@@ -119,3 +119,80 @@ def test_computed_positions_and_reductions(backend, shape):
     np.testing.assert_array_equal(y, wanted)
     np.testing.assert_array_equal(total, wanted.sum(1))
     np.testing.assert_array_equal(first, table[:, 0])
+
+
+def _window(t: str, step: int, by_row: int, outside: float | int | bool):
+    """yk[n, i, j] = x[n, by_row * i - 1, step * j + k - 2], and the largest of the three."""
+
+    @bytecode
+    def window(b: Builder) -> None:
+        n, i, j = b.parallel("n"), b.parallel("i"), b.parallel("j")
+        x = b.table("x", t, n, b.indexed("h"), b.indexed("w"))
+        found = [
+            b.gather(x, b.index(i) * by_row - 1, b.index(j) * step + k - 2, outside=outside)
+            for k in range(3)
+        ]
+        for k, value in enumerate(found):
+            b.output(f"y{k}", t, (n, i, j), value)
+        b.output("most", t, (n, i, j), b.maximum(found[2], b.maximum(found[1], found[0])))
+
+    return window
+
+
+def _taken(x: np.ndarray, rows: np.ndarray, cols: np.ndarray, outside) -> np.ndarray:
+    inside = (rows >= 0) & (rows < x.shape[1]), (cols >= 0) & (cols < x.shape[2])
+    if not x.size:
+        return np.full((len(x), len(rows), len(cols)), outside, x.dtype)
+    taken = x[:, np.where(inside[0], rows, 0)][:, :, np.where(inside[1], cols, 0)]
+    return np.where(inside[0][:, None] & inside[1], taken, np.asarray(outside, x.dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("steps", [(1, 1), (2, 2), (-1, 1), (0, 3), (1, 0)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 5, 7), (1, 3, 700), (3, 40, 20), (2, 0, 4)], ids=str)
+def test_what_is_outside_a_window_has_a_value(backend, dtype, steps, shape):
+    step, by_row = steps
+    kernel = load(_window(dtype.name, step, by_row, 1), backend)
+    x = _values(dtype, shape)
+    extents = {"i": max(shape[1], 2), "j": shape[2]}
+    for at in (x, np.asfortranarray(x), np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0)):
+        found = kernel(x=at, extents=extents)
+        rows = np.arange(extents["i"]) * by_row - 1
+        one = 0x3F80 if dtype.name == "bf16" else 1  # NumPy has its bits
+        wanted = [_taken(x, rows, np.arange(shape[2]) * step + k - 2, one) for k in range(3)]
+        for y, w in zip(found, [*wanted, np.maximum.reduce(wanted)], strict=True):
+            np.testing.assert_array_equal(y, w)
+
+
+@pytest.mark.parametrize("name", ["add", "maximum", "minimum"])
+@pytest.mark.parametrize("t", ["f32", "f64"])
+@pytest.mark.parametrize("shape", [(2, 9, 3, 70), (1, 6, 64, 5), (2, 4, 30, 16)], ids=str)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_stencils_combine_windows_as_they_stand(backend, name, t, shape, channels_last):
+    """Nine windows, NaN and both zeros among their elements, in one memory format or the other."""
+    outside = {"add": 0.0, "maximum": -np.inf, "minimum": np.inf}[name]
+
+    @bytecode
+    def stencil(b: Builder) -> None:
+        n, c, i, j = (b.parallel(a) for a in "ncij")
+        x = b.table("x", t, n, c, b.indexed("h"), b.indexed("w"))
+        total = None
+        for k in range(9):
+            at = b.index(i) * 2 + k // 3 - 1, b.index(j) + k % 3 - 1
+            value = b.gather(x, *at, outside=outside)
+            total = value if total is None else b.emit(name, value, total)
+        b.output("y", t, (n, c, i, j), total)
+        b.output("scaled", t, (n, c, i, j), total * 0.5)
+
+    x = RANDOM.choice([-0.0, 0.0, 1.0, -2.5, np.nan], shape, p=[0.3, 0.3, 0.2, 0.19, 0.01])
+    x = x.astype(np.float32 if t == "f32" else np.float64)
+    if channels_last:
+        x = x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    extents = {"i": (shape[2] + 1) // 2, "j": shape[3]}
+    y = np.empty_like(x[:, :, : extents["i"]]) if channels_last else None
+    given = {} if y is None else {"y": y}
+    found = load(stencil, backend)(x=x, extents=extents, **given)
+    expected = load(stencil, "python")(x=x.copy(), extents=extents)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(np.signbit(a) | np.isnan(a), np.signbit(b) | np.isnan(b))

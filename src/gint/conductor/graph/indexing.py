@@ -28,12 +28,14 @@ class NotAffineError(Exception):
 class Index(NamedTuple):
     """offset + sum(coefficient * position along axis); terms are (axis, coefficient).
 
-    Or, with nothing else, `computed`: a recorded i64 value (a Node of gint.host.schedule).
+    Or, with nothing else, `computed`: a recorded i64 value (a Node of gint.host.schedule); then
+    `outside` is the number that stands for what lies outside, or None where that is an error.
     """
 
     offset: Key = 0
     terms: tuple[tuple[int, Key], ...] = ()
     computed: Any = None
+    outside: Any = None
 
     def scaled(self, step: Key, start: Key) -> Index:
         """Raises NotAffineError."""

@@ -272,7 +272,8 @@ class Emitter:
             return self.builder.load(slot)
         if len(computed) > MAX_INDICES:
             raise NotLowerableError(f"{len(computed)} dimensions at computed positions")
-        return self.builder.gather(slot, *(Value(self.builder, m[d].computed) for d in computed))
+        positions = [Value(self.builder, m[d].computed) for d in computed]
+        return self.builder.gather(slot, *positions, outside=m[computed[0]].outside)
 
     def number(self, value: Scalar | fx.Node, t: DType) -> Value:
         """A Python number as a constant, a symbolic one as a parameter, in type `t`."""
@@ -356,9 +357,10 @@ class Context:
             raise BlockedError(base)
         return self.value(arg, m)
 
-    def computed(self, value: Value) -> Index:
-        """An integer value as an index."""
-        return Index(computed=self.builder.cast(value, "i64").node)
+    def computed(self, value: Value, outside: Scalar | None = None) -> Index:
+        """An integer value as an index; `outside` stands for what the source has not, and is the
+        same for all indices of a map. Without it that is eager's IndexError."""
+        return Index(computed=self.builder.cast(value, "i64").node, outside=outside)
 
     def position(self, index: Index) -> Value:
         """Where an index stands, i64."""

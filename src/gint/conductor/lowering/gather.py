@@ -19,6 +19,13 @@ from .rules import lowered_where, lowers
 aten = torch.ops.aten
 
 _INDEX = (aten.index.Tensor, aten._unsafe_index.Tensor)
+#: Of operands that are not negative they make no negative number.
+_KEEP_SIGNS = (
+    aten.add.Tensor, aten.mul.Tensor, aten.view.default, aten.unsqueeze.default, aten.floor.default,
+)  # fmt: skip
+#: A number that does not fit these is no position either.
+_WIDE = (torch.int64, torch.int32, torch.float32, torch.float64)
+_DEEPEST = 8
 _ONE = (aten.embedding.default, aten.index_select.default, aten.gather.default)
 
 
@@ -88,7 +95,29 @@ def _wrapped(c: Context, index: fx.Node, m: Map, size: Key) -> Index:
     """Positions from an index that counts from the end where it is negative."""
     b = c.builder
     value = b.cast(c.value(index, _last_of(m, tensor_of(index).shape)), "i64")
+    if _is_not_negative(index):
+        return c.computed(value)
     return c.computed(b.where(value < 0, value + c.emitter.size(size), value))
+
+
+def _is_not_negative(value: object, depth: int = 0) -> bool:
+    """Whether a number or an integer tensor is known to have no negative element."""
+    if not isinstance(value, fx.Node):
+        return isinstance(value, (int, float)) and value >= 0
+    if depth > _DEEPEST:
+        return False
+
+    def holds(argument: object) -> bool:
+        return _is_not_negative(argument, depth + 1)
+
+    if value.target is aten.clamp.default:
+        x, low, high = (*value.args, None, None)[:3]
+        return holds(x if low is None else low) and (high is None or holds(high))
+    if value.target in _KEEP_SIGNS and tensor_of(value).dtype.itemsize >= 4 and not value.kwargs:
+        return all(holds(a) for a in value.args[:2] if isinstance(a, (fx.Node, int, float)))
+    if value.target is aten._to_copy.default:
+        return tensor_of(value).dtype in _WIDE and holds(value.args[0])
+    return value.target is aten.arange.default
 
 
 def _last_of(m: Map, shape: Sequence[Key]) -> Map:

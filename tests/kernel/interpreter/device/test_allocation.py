@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from gint.isa import DTYPES, OPCODES, Form
 from gint.isa.device import CODES, MAX_REGISTERS, SOURCES, name
 from gint.kernel.interpreter.device.allocation import Allocator, Stream
 from gint.kernel.interpreter.device.encoder import DeviceProgram, encode, load_late
+from gint.kernel.interpreter.device.uniforms import bits
 from gint.program import Section, SectionKind, VerifiedProgram, assemble, verify
 from tests.strategies import programs
 
@@ -107,9 +109,11 @@ class Machine:
             self.held[self.place(to, n)] = self.read(source, n, imm)
         elif code == "STORE":
             self.stored.append((self.tile, n, acc))
-        elif code == "GATHER":
+        elif code in ("GATHER", "GATHER_OR"):
             operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
             self.held["acc"] = ("gather", n, *operands[: imm >> 32])
+        elif code == "OUTSIDE":
+            self.held["acc"] = (*self.held["acc"], imm)
         elif code in POINTWISE:
             operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
             self.held["acc"] = (code, *operands[: POINTWISE[code]])
@@ -183,7 +187,8 @@ class Meaning:
         if form is Form.LOAD:
             return ("slot", i.n, tile, stores)
         if form is Form.GATHER:
-            return ("gather", i.n, *operands)
+            outside = bits(np.asarray(i.imm, i.type.compute.numpy))
+            return ("gather", i.n, *operands, *([outside] if i.op.fills else []))
         if form is Form.AXIS:
             return ("index along", i.n, tile)
         if form is Form.CAST:

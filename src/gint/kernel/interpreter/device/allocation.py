@@ -17,6 +17,8 @@ from gint.isa import DType, Form, Instruction
 from gint.isa.device import CODES, name
 from gint.isa.dtypes import Kind
 
+from .uniforms import bits
+
 _NEVER = 1 << 60
 #: Registers that are left to values however many accumulators there are.
 _KEPT_FREE = 2
@@ -173,7 +175,10 @@ class Allocator:
 
     def _gather(self, at: int, i: Instruction) -> None:
         self._operands(at, i)
-        self.stream.emit("GATHER", i.n, i.type.code | i.op.inputs << 32)
+        code = "GATHER_OR" if i.op.fills else "GATHER"
+        self.stream.emit(code, i.n, i.type.code | i.op.inputs << 32)
+        if i.op.fills:
+            self.stream.emit("OUTSIDE", imm=bits(np.asarray(i.imm, i.type.compute.numpy)))
 
     def _operands(self, at: int, i: Instruction) -> None:
         """The first to acc, which the result replaces, the others to r0 and r1."""

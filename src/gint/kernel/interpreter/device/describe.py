@@ -25,7 +25,7 @@ _NAMES = {number: code for code, number in CODES.items()}
 #: What a code's operand n is, by the code, or by what comes before its register's number.
 _OPERANDS = {
     "TILES": "{n}", "NEXT": "{n}", "LOAD": "s[{slot}] {type}", "STORE": "s[{slot}] {type}",
-    "GATHER": "s[{slot}] {type}",
+    "GATHER": "s[{slot}] {type}", "GATHER_OR": "s[{slot}] {type}", "OUTSIDE": "{imm}",
     "LOAD_R": "s[{slot}]", "INDEX": "index({axis})", "SET": "{imm}", "SET_R0": "{imm}",
     "SET_R1": "{imm}", "GET_ROW": "row[{n}]", "ROW_R0": "row[{n}]", "ROW_R1": "row[{n}]",
     "PUT_ROW": "row[{n}]", "PUT_THREAD": "thread[{n}]", "GET_SPILL": "spill[{n}]",

@@ -17,9 +17,9 @@ def evaluate(
 ) -> tuple[dict[int, int], int]:
     """The bits of each register, as a device's word has them, and the error flag."""
     values, error = run_uniforms(program, uniforms, extents, params)
-    return {r: _bits(value) for r, value in values.items()}, error
+    return {r: bits(value) for r, value in values.items()}, error
 
 
-def _bits(value: np.ndarray) -> int:
-    """Zero above the value's own width, as words.h packs it."""
+def bits(value: np.ndarray) -> int:
+    """One value as a device's word has it: zero above its own width, as words.h packs it."""
     return int.from_bytes(value.reshape(()).tobytes(), "little")

@@ -120,18 +120,19 @@ class _Launch:
         return view.astype(t.compute.numpy, copy=True)
 
     def gather(self, i: Instruction) -> np.ndarray:
-        """The slot's elements at the positions in registers; 0 where one is outside its axis."""
+        """The slot's elements at the positions in registers; 0, or the immediate of an opcode that
+        has one, where a position is outside its axis."""
         view = slot_view(self.program, self.binding, i.n)
         indexed = self.program.indexed_axes_of(self.program.slots[i.n])
         positions = dict(zip(indexed, (self.registers[r] for r in i.reads), strict=True))
         checks = [(p >= 0) & (p < view.shape[axis]) for axis, p in positions.items()]
         inside = np.logical_and.reduce(np.broadcast_arrays(*checks))
-        if not inside.all():
+        if not inside.all() and not i.op.fills:
             self.fn.error |= INDEX_OUT_OF_RANGE
-        zero = np.zeros((), i.type.compute.numpy)
+        outside = np.asarray(i.imm, i.type.compute.numpy)
         if view.size == 0:  # of no element, or at no point
             here = [view.shape[axis] if axis not in indexed else 1 for axis in range(self.rank)]
-            return np.full(np.broadcast_shapes(tuple(here), inside.shape), zero)
+            return np.full(np.broadcast_shapes(tuple(here), inside.shape), outside)
         at = []
         for axis, length in enumerate(view.shape):
             if axis in indexed:
@@ -139,7 +140,7 @@ class _Launch:
             else:
                 shape = [-1 if a == axis else 1 for a in range(self.rank)]
                 at.append(np.arange(length).reshape(shape))
-        return np.where(inside, self.read(view[tuple(at)], i.type), zero)
+        return np.where(inside, self.read(view[tuple(at)], i.type), outside)
 
     def store(self, i: Instruction) -> None:
         value = self.registers[i.a]

@@ -223,11 +223,18 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
         }
 #if GI_WORD_BITS == 64
         /* Elements pass by one at a time; what r0 and r1 held is gone afterwards. */
+        case GI_C_GATHER_OR:
         case GI_C_GATHER: {
+            gi_word outside = 0;
+            if (op.x == GI_C_GATHER_OR) {
+                const uint4 next = GI_CODE_AT(code, pc);
+                outside = (gi_word)next.z | ((gi_word)next.w << 32);
+                pc++;
+            }
             const gi_access slot = gi_reach(record, n, row, point, log_lanes, GI_SLOT(n));
             gi_record indexed = slot.steps + (gi_i32)record[GI_R_INNER_RANK];
             GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {
-                gi_word x = 0;
+                gi_word x = outside;
                 if (e < active) {
                     const gi_u8 inside = acc[0] < (gi_word)indexed[0] &&
                                          (op.w < 2 || r0[0] < (gi_word)indexed[2]) &&
@@ -237,7 +244,7 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
                         if (op.w > 1) at += (gi_i64)r0[0] * indexed[3];
                         if (op.w > 2) at += (gi_i64)r1[0] * indexed[5];
                         x = gi_load_word(at, op.z);
-                    } else {
+                    } else if (op.x == GI_C_GATHER) {
                         errors |= GI_INDEX_OUT_OF_RANGE;
                     }
                 }

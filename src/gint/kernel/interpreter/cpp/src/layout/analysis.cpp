@@ -110,7 +110,9 @@ class Analyser {
             role.needed = true;
             if (section.kind != SectionKind::SCALAR && keep(at, section)) continue;
             const uint16_t reads[] = {i.a, i.b, i.c};
-            const int computed_ones = finds_indices(at) ? 1 : finds_sign(at) ? 0 : operand_count(i);
+            const int computed_ones = finds_indices(at)                    ? 1
+                                      : finds_sign(at) || finds_window(at) ? 0
+                                                                           : operand_count(i);
             for (int o = 0; o < computed_ones; o++) need(reads[o], section);
         }
         for (uint32_t k = 0; k < section.count; k++) {
@@ -147,6 +149,19 @@ class Analyser {
         from.constant -= to.constant + equal;
         for (int k = 0; k < layout.rank; k++) from.per_axis[k] -= to.per_axis[k];
         out.signs.emplace(at, from);
+        return true;
+    }
+
+    bool finds_window(uint32_t at) {
+        const Instruction &i = p.code[at];
+        if (!fills_outside(i.op)) return false;
+        const uint16_t reads[] = {i.a, i.b, i.c};
+        WindowPositions found{};
+        for (int k = 0; k < operand_count(i); k++) {
+            const auto position = linear_index(p, binding, reads[k]);
+            if (!position || !translate(*position, found.along[k])) return false;
+        }
+        out.windows.emplace(at, found);
         return true;
     }
 

@@ -21,6 +21,11 @@ struct Linear {
     int64_t per_axis[MAX_AXES]; // of the layout
 };
 
+// Where a gather reads whose positions are such numbers: nobody computes them.
+struct WindowPositions {
+    Linear along[GI_MAX_INDICES];
+};
+
 struct Role { // of one instruction
     bool needed = false;
     bool writes_kept = false, reads_kept = false; // the worker's copy of a whole row
@@ -35,6 +40,7 @@ struct Analysis {
     // tile increase in the order in which its elements are folded; and comparisons that hold where
     // a number is negative.
     std::map<uint32_t, Linear> indices, signs;
+    std::map<uint32_t, WindowPositions> windows;
 };
 
 Analysis analyse(const Program &program, const Binding &binding, const Layout &layout,

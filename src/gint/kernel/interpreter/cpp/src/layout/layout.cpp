@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t L1_BYTES = 24 * 1024;  // of the 32 KiB there are
 constexpr int64_t LONG_LINE = 256;       // from here on a tile is one line: rows cost nothing
+constexpr int64_t ENOUGH_ELEMENTS = 512; // of a tile of short lines
 constexpr int64_t TRANSPOSE_SIDE = 64;   // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
@@ -181,6 +182,7 @@ class LayoutMaker {
     void choose_rows(int64_t elements) {
         const int b = layout.axis_b;
         const int64_t wanted = std::max<int64_t>(1, elements / layout.cols);
+        const int64_t enough = std::max<int64_t>(1, ENOUGH_ELEMENTS / layout.cols);
         double best = -1;
         for (int a = layout.rank - 1; a >= 0; a--) {
             if (a == b) continue;
@@ -192,11 +194,12 @@ class LayoutMaker {
                 else if (sa != 0 && sb != 0)
                     fit += bytes(n) / 2;
             }
-            const double score = fit * double(std::min(layout.extent[a], wanted));
+            const double score = fit * double(std::min({layout.extent[a], wanted, enough}));
             if (score > best) best = score, layout.axis_a = a;
         }
         if (layout.axis_a < 0) return;
         layout.rows = even_piece_rows(layout.extent[layout.axis_a], wanted);
+        if (layout.rows == 1) layout.axis_a = -1; // lines are packed, and rows are no shape
     }
 
     static int64_t even_piece_rows(int64_t extent, int64_t largest) {

@@ -45,6 +45,25 @@ struct LookupTile {
 // False where one was outside; what d holds is then nothing.
 using LookupFn = bool (*)(size_t rows, size_t cols, void *d, const LookupTile &tile);
 
+// Where a window reads: in line i and column j of `from`, if all positions first + i * per_row + j
+// * per_col are inside.
+struct WindowTile {
+    const void *from;
+    ptrdiff_t row_stride, col_stride; // in elements
+    int count;
+    struct Along {
+        int64_t first, per_row, per_col, extent;
+    } along[GI_MAX_INDICES];
+    const void *outside; // an element
+};
+// d <- the tiles combined one after the other; lines of d are d_stride apart. Columns of tiles are
+// one element apart, what stands for elements outside is one for all, and `spare` has room for a
+// line.
+constexpr size_t MOST_STENCIL_TILES = 32;
+using StencilFn = void (*)(size_t rows, size_t cols, void *d, ptrdiff_t d_stride,
+                           const WindowTile *tiles, size_t count, void *spare);
+using WindowFn = void (*)(size_t rows, size_t cols, void *d, const WindowTile &tile, bool inside);
+
 // Folds rows, row_stride apart: d[i] <- fold of s[i, 0..cols).
 using FoldRowsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride);
 // Folds down columns: d[j] <- fold of (d[j] unless fresh), s[0..rows, j]; rows are row_stride
@@ -146,6 +165,8 @@ struct LoopTable {
     ScatterFn scatter[4];
     TransposeFn transpose[4];
     LookupFn lookup[4];
+    WindowFn window[4];
+    StencilFn stencil[GI_OPCODE_COUNT][GI_TYPE_COUNT]; // null where there is none
     bool (*are_inside)(size_t n, const int64_t *positions, int64_t extent);
     // sums[i, j] <- (sums[i, j] if `add`) + step * position
     void (*add_positions)(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add);

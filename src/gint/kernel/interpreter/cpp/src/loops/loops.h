@@ -15,6 +15,7 @@ void fill_chains(LoopTable &table);
 void fill_reductions(LoopTable &table);
 void fill_index_reductions(LoopTable &table);
 void fill_moves(LoopTable &table);
+void fill_stencils(LoopTable &table);
 const LoopTable *table();
 
 } // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,6 +1,8 @@
 // Moving elements: gathers, scatters and transposes between packed tiles and strided memory,
 // repeating and filling, streaming copies. Knows element sizes, not types.
+#include "loops/clip.h"
 #include "loops/loops.h"
+#include "loops/vectors.h"
 
 #include <string.h>
 #include <utility>
@@ -26,6 +28,10 @@ template <class T> struct Square {
         const Row low = __builtin_shuffle(x, y, Row{T(I & S ? I - S + SIDE : I)...});
         const Row high = __builtin_shuffle(x, y, Row{T(I & S ? I + SIDE : I + S)...});
         x = low, y = high;
+    }
+
+    template <size_t... I> static inline Row even(Row x, Row y, std::index_sequence<I...>) {
+        return __builtin_shuffle(x, y, Row{T(2 * I)...});
     }
 
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
@@ -91,19 +97,39 @@ template <class T> void reverse_line(T *d, const T *s, size_t n) {
     for (; j < n; j++) d[j] = *(s - ptrdiff_t(j));
 }
 
+// d[j] <- s[2 * j]
+template <class T> void every_second(T *d, const T *s, size_t n) {
+    constexpr size_t SIDE = Square<T>::SIDE;
+    using Row = typename Square<T>::Row;
+    size_t j = 0;
+    for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
+        Row low, high;
+        memcpy(&low, s + 2 * j, sizeof low);
+        memcpy(&high, s + 2 * j + SIDE, sizeof high);
+        low = Square<T>::even(low, high, std::make_index_sequence<SIDE>());
+        memcpy(d + j, &low, sizeof low);
+    }
+    for (; j < n; j++) d[j] = s[2 * j];
+}
+
+// d[j] <- s[j * stride]
+template <class T> inline void gather_line(T *d, const T *s, size_t n, ptrdiff_t stride) {
+    if (stride == 1)
+        copy_line(d, s, n * sizeof(T));
+    else if (stride == 2)
+        every_second(d, s, n);
+    else if (stride == -1)
+        reverse_line(d, s, n);
+    else
+        for (size_t j = 0; j < n; j++) d[j] = s[ptrdiff_t(j) * stride];
+}
+
 template <class T>
 void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(sv);
     if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
-    for (size_t i = 0; i < rows; i++, d += cols, s += sa) {
-        if (sb == 1)
-            copy_line(d, s, cols * sizeof(T));
-        else if (sb == -1)
-            reverse_line(d, s, cols);
-        else
-            for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * sb];
-    }
+    for (size_t i = 0; i < rows; i++, d += cols, s += sa) gather_line(d, s, cols, sb);
 }
 
 template <class T>
@@ -138,6 +164,52 @@ void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t
         for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride + at[j] * step];
 }
 
+// The same positions in every line, near one another, as resizing an image has them: the elements
+// for a register lie in one register of the source, whose lanes are chosen.
+#if defined(__AVX2__)
+constexpr size_t CHOSEN = REGISTER / sizeof(uint32_t);
+#else
+constexpr size_t CHOSEN = 0;
+#endif
+constexpr size_t FEWEST_ROWS = 4; // that are worth looking at the positions first
+
+// Of elements j to j + CHOSEN: where the register of the source begins, and the lanes. False where
+// they lie apart.
+inline bool choose(const int64_t *at, int64_t extent, int64_t *first, uint32_t *lanes) {
+    int64_t low = at[0], high = at[0];
+    for (size_t n = 1; n < CHOSEN; n++) {
+        low = at[n] < low ? at[n] : low;
+        high = at[n] > high ? at[n] : high;
+    }
+    *first = low < extent - int64_t(CHOSEN) ? low : extent - int64_t(CHOSEN);
+    for (size_t n = 0; n < CHOSEN; n++) lanes[n] = uint32_t(at[n] - *first);
+    return *first >= 0 && high - *first < int64_t(CHOSEN);
+}
+
+#if defined(__AVX2__)
+// Elements j to j + CHOSEN of all lines; `line(i)` is the source of line i.
+template <class Line>
+inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const int64_t *at,
+                         int64_t extent, const Line &line) {
+    typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
+    alignas(REGISTER) uint32_t numbers[CHOSEN];
+    int64_t first;
+    if (!choose(at + j, extent, &first, numbers)) {
+        for (size_t i = 0; i < rows; i++)
+            look_up_line<uint32_t>(CHOSEN, d + i * cols + j, line(i), 0, at + j, 1);
+        return;
+    }
+    Lanes lanes;
+    memcpy(&lanes, numbers, sizeof lanes);
+    for (size_t i = 0; i < rows; i++) {
+        Lanes x;
+        memcpy(&x, line(i) + first, sizeof x);
+        x = __builtin_shuffle(x, lanes);
+        memcpy(d + i * cols + j, &x, sizeof x);
+    }
+}
+#endif
+
 template <class T> bool look_up(size_t rows, size_t cols, void *dv, const LookupTile &t) {
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(t.from);
@@ -146,6 +218,17 @@ template <class T> bool look_up(size_t rows, size_t cols, void *dv, const Lookup
         if (!t.lines.at) return from;
         return from + t.lines.at[ptrdiff_t(i) * t.lines.row_stride] * t.lines.step;
     };
+#if defined(__AVX2__)
+    const Positions &p = t.elements;
+    const bool alike = p.at && p.row_stride == 0 && p.step == 1 && t.col_stride == 0;
+    if constexpr (sizeof(T) == sizeof(uint32_t))
+        if (alike && t.is_checked && rows >= FEWEST_ROWS && cols >= CHOSEN) {
+            for (size_t j = 0; j + CHOSEN <= cols; j += CHOSEN)
+                look_up_near(rows, cols, d, j, p.at, p.extent, line);
+            if (cols % CHOSEN) look_up_near(rows, cols, d, cols - CHOSEN, p.at, p.extent, line);
+            return true;
+        }
+#endif
     for (size_t i = 0; i < rows; i++, d += cols) {
         const T *from = line(i);
         if (!t.elements.at) {
@@ -160,6 +243,26 @@ template <class T> bool look_up(size_t rows, size_t cols, void *dv, const Lookup
         look_up_line(cols, d, from, t.col_stride, at, t.elements.step);
     }
     return true;
+}
+
+template <class T>
+void window(size_t rows, size_t cols, void *dv, const WindowTile &t, bool inside) {
+    auto *d = static_cast<T *>(dv);
+    const T outside = *static_cast<const T *>(t.outside);
+    for (size_t i = 0; i < rows; i++, d += cols) {
+        int64_t low = 0, high = int64_t(cols);
+        for (int k = 0; k < t.count && !inside; k++) {
+            const auto &a = t.along[k];
+            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &low, &high);
+        }
+        for (int64_t j = 0; j < low; j++) d[j] = outside;
+        const auto from = reinterpret_cast<uintptr_t>(t.from) +
+                          uintptr_t(int64_t(i) * t.row_stride + low * t.col_stride) * sizeof(T);
+        if (low < high)
+            gather_line(d + low, reinterpret_cast<const T *>(from), size_t(high - low),
+                        t.col_stride);
+        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
+    }
 }
 
 void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
@@ -274,6 +377,7 @@ template <class T> void add_moves(LoopTable &t) {
     t.gather[SIZE] = gather<T>, t.scatter[SIZE] = scatter<T>;
     t.transpose[SIZE] = transpose_memory<T>;
     t.lookup[SIZE] = look_up<T>;
+    t.window[SIZE] = window<T>;
 }
 
 } // namespace
@@ -299,6 +403,7 @@ static const LoopTable *fill_table() {
     fill_reductions(t);
     fill_index_reductions(t);
     fill_moves(t);
+    fill_stencils(t);
     return &t;
 }
 

@@ -29,6 +29,8 @@ uint8_t compute_type(uint8_t type) {
 
 namespace {
 
+constexpr size_t MANY_AXES = 3;
+
 struct OpcodeFacts {
     uint8_t operands, cost;
     bool reduction, index_reduction, fails;
@@ -42,18 +44,72 @@ constexpr OpcodeFacts FACTS[] = {
 #undef X
 };
 
+// Of every instruction, is it a gather at positions that nobody computes? See layout/positions.h.
+std::vector<bool> windows_of(const Program &p) {
+    std::vector<bool> windows(p.code.size()), linear(p.register_types.size());
+    for (size_t at = 0; at < p.code.size(); at++) {
+        const Instruction &in = p.code[at];
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        bool all = true;
+        for (int k = 0; k < operand_count(in); k++) all = all && linear[reads[k]];
+        windows[at] = all && fills_outside(in.op);
+        if (in.d == NO_REGISTER) continue;
+        const bool sums = in.op == GI_OP_ADD || in.op == GI_OP_SUB || in.op == GI_OP_MUL;
+        const bool known = in.op == GI_OP_CONST || in.op == GI_OP_EXTENT || in.op == GI_OP_INDEX;
+        linear[in.d] = in.type == GI_i64 && (known || (sums && all));
+    }
+    return windows;
+}
+
+// Of every register the axes it varies over.
+std::vector<AxisSet> varies_of(const Program &p) {
+    std::vector<AxisSet> varies(p.register_types.size());
+    for (const Instruction &in : p.code) {
+        if (in.d == NO_REGISTER) continue;
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        AxisSet axes = in.op == GI_OP_INDEX ? AxisSet(1) << in.n : 0;
+        for (int k = 0; k < operand_count(in); k++) axes |= varies[reads[k]];
+        if (in.op == GI_OP_LOAD || is_gather(in.op))
+            for (uint8_t axis : p.slots[in.n].axes) axes |= AxisSet(1) << axis;
+        varies[in.d] = is_reduction(in.op) ? axes & ~p.reduced_set : axes;
+    }
+    return varies;
+}
+
+// Of the instructions of a section, does anything ask for what it computes?
+std::vector<bool> needed_of(const Program &p, const Section &s, const std::vector<bool> &windows) {
+    std::vector<bool> needed(s.count), read(p.register_types.size());
+    for (uint32_t i = s.count; i-- > 0;) {
+        const Instruction &in = p.code[s.first + i];
+        const bool root = in.d == NO_REGISTER || is_reduction(in.op);
+        needed[i] = root || s.kind == SectionKind::SCALAR || read[in.d];
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        for (int k = 0; k < operand_count(in) && needed[i] && !windows[s.first + i]; k++)
+            read[reads[k]] = true;
+    }
+    return needed;
+}
+
 // What a section holds at once, in bytes per element.
 struct Held {
     uint32_t all;     // every value, and the slots
     uint32_t between; // values that do not go straight into the next instruction: what chains leave
 };
 
-Held busiest(const Program &p, const Section &section) {
+// What varies over one axis of several is a line of a tile.
+uint32_t bytes_of(uint8_t type, AxisSet varies, const Program &p) {
+    const bool is_line = !(varies & (varies - 1)) && p.reduced.size() >= MANY_AXES;
+    return std::max<uint32_t>(uint32_t(type_size(type)) / (is_line ? 4 : 1), 1);
+}
+
+Held busiest(const Program &p, const Section &section, const std::vector<bool> &windows,
+             const std::vector<AxisSet> &varies) {
+    const std::vector<bool> needed = needed_of(p, section, windows);
     std::vector<uint32_t> last(p.register_types.size(), 0), uses(p.register_types.size(), 0);
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = p.code[section.first + i];
         const uint16_t reads[] = {in.a, in.b, in.c};
-        for (int k = 0; k < operand_count(in); k++)
+        for (int k = 0; k < operand_count(in) && needed[i] && !windows[section.first + i]; k++)
             if (last[reads[k]] != i || !uses[reads[k]]) last[reads[k]] = i, uses[reads[k]]++;
     }
     uint32_t slots = 0;
@@ -63,10 +119,11 @@ Held busiest(const Program &p, const Section &section) {
         const Instruction &in = p.code[section.first + i];
         if (in.op == GI_OP_LOAD || in.op == GI_OP_STORE || is_gather(in.op))
             slots += type_size(in.type);
+        if (!needed[i]) continue;
         const bool uniform = in.op == GI_OP_CONST || in.op == GI_OP_PARAM || in.op == GI_OP_EXTENT;
         const bool in_place = in.op == GI_OP_LOAD && !is_storage_only(in.type);
         if (in.d != NO_REGISTER && !uniform && !in_place && !is_reduction(in.op)) {
-            const uint32_t size = type_size(p.register_types[in.d]);
+            const uint32_t size = bytes_of(p.register_types[in.d], varies[in.d], p);
             const bool passes_on = uses[in.d] == 1 && last[in.d] == i + 1;
             Held &end = dies[std::max(last[in.d], i)];
             live.all += size, end.all += size;
@@ -82,7 +139,8 @@ Held busiest(const Program &p, const Section &section) {
 } // namespace
 
 int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
-bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER3; }
+bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER_OR3; }
+bool fills_outside(uint16_t op) { return op >= GI_OP_GATHER_OR && op <= GI_OP_GATHER_OR3; }
 bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
@@ -137,13 +195,15 @@ void Program::finish() {
         if (i.op == GI_OP_INDEX) positions_read |= AxisSet(1) << i.n;
         require(!(positions_read & indexed));
     }
+    const std::vector<bool> windows = windows_of(*this);
+    const std::vector<AxisSet> varies = varies_of(*this);
     uint32_t first = 0;
     for (Section &section : sections) {
         section.first = first;
         first += section.count;
         require(first <= code.size());
         has_reduction |= section.kind == SectionKind::REDUCE;
-        const Held held = busiest(*this, section);
+        const Held held = busiest(*this, section, windows, varies);
         bytes_per_element = std::max(bytes_per_element, held.all);
         bytes_between = std::max(bytes_between, held.between);
     }

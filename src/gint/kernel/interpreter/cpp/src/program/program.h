@@ -68,6 +68,7 @@ uint8_t compute_type(uint8_t type);
 inline bool is_storage_only(uint8_t type) { return compute_type(type) != type; }
 int operand_count(const Instruction &i);
 bool is_gather(uint16_t op);
+bool fills_outside(uint16_t op); // a gather with a value for positions outside
 bool is_reduction(uint16_t op);
 bool is_index_reduction(uint16_t op);
 bool may_fail(const Instruction &i); // sets the error flag for some operands

@@ -257,6 +257,12 @@ void Worker::run_steps(const SectionSchedule &section) {
         case Step::LOOKUP:
             look_up(section.lookups[step.n], step);
             break;
+        case Step::WINDOW:
+            read_window(section.windows[step.n], step);
+            break;
+        case Step::STENCIL:
+            run_stencil(section.stencils[step.n], step);
+            break;
         case Step::IOTA:
             k.iota(n, reinterpret_cast<int64_t *>(d), position[step.n]);
             break;

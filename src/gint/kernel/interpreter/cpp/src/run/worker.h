@@ -65,6 +65,10 @@ class Worker {
     void run_steps(const SectionSchedule &section);
     void look_up(const Lookup &lookup, const Step &step);
     void join(Positions &known, const Positions &more, size_t rows, size_t cols, int64_t *sums);
+    WindowTile window_tile(const WindowRead &window, const char *from, int64_t row_stride,
+                           int64_t col_stride, uint8_t shape, bool &inside) const;
+    void run_stencil(const Stencil &stencil, const Step &step);
+    void read_window(const WindowRead &window, const Step &step);
     void look_up_inside(const Lookup &lookup, const Step &step);
     void mark_below(const Linear &linear, uint8_t shape, char *d) const;
     int64_t linear_at_tile(const Linear &linear) const;

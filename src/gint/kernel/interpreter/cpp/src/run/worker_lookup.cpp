@@ -1,4 +1,4 @@
-// Lookups: what a gather reads, at positions that are checked before anything is read.
+// Lookups and windows: what a gather reads, at positions that are checked before anything is read.
 #include <algorithm>
 #include <cstring>
 
@@ -58,9 +58,9 @@ void Worker::join(Positions &known, const Positions &p, size_t rows, size_t cols
     known = {sums, ptrdiff_t(cols), p.col_stride, 1, 0};
 }
 
-// The same where some position is outside its axis: 0 stands for what it would read.
+// The same where some position is outside its axis: an element stands for what it would read.
 void Worker::look_up_inside(const Lookup &l, const Step &step) {
-    error |= GI_INDEX_OUT_OF_RANGE;
+    if (!l.fills) error |= GI_INDEX_OUT_OF_RANGE;
     const auto [rows, cols] = lines_of(step.shape, count);
     const size_t size = size_t(1) << step.size_log2;
     for (size_t i = 0; i < rows; i++)
@@ -78,8 +78,62 @@ void Worker::look_up_inside(const Lookup &l, const Step &step) {
             if (inside)
                 std::memcpy(d, place[step.a] + at * int64_t(size), size);
             else
-                std::memset(d, 0, size);
+                std::memcpy(d, place[l.outside], size);
         }
+}
+
+// A tile of a window as its loop sees it. Is all of it `inside`?
+WindowTile Worker::window_tile(const WindowRead &w, const char *from, int64_t row_stride,
+                               int64_t col_stride, uint8_t shape, bool &inside) const {
+    const auto [rows, cols] = lines_of(shape, count);
+    const int row_axis = shape == FULL ? s.layout.axis_a : -1;
+    const int col_axis = shape & COLS ? s.layout.axis_b : shape ? s.layout.axis_a : -1;
+    WindowTile tile{nullptr, row_stride, col_stride, w.count, {}, place[w.outside]};
+    int64_t first = 0;
+    inside = true;
+    for (int k = 0; k < w.count; k++) {
+        const auto step_along = [&](int axis) { return axis < 0 ? 0 : w.along[k].per_axis[axis]; };
+        WindowTile::Along &a = tile.along[k];
+        a = {linear_at_tile(w.along[k]), step_along(row_axis), step_along(col_axis), w.extents[k]};
+        const int64_t down = a.per_row * int64_t(rows - 1), on = a.per_col * int64_t(cols - 1);
+        inside &= a.first + std::min<int64_t>(down, 0) + std::min<int64_t>(on, 0) >= 0 &&
+                  a.first + std::max<int64_t>(down, 0) + std::max<int64_t>(on, 0) < a.extent;
+        first += a.first * w.strides[k];
+        tile.row_stride += a.per_row * w.strides[k];
+        tile.col_stride += a.per_col * w.strides[k];
+    }
+    // Of an element outside the address is computed too, but not read.
+    const size_t size = size_t(1) << w.size_log2;
+    tile.from =
+        reinterpret_cast<const char *>(reinterpret_cast<uintptr_t>(from) + uintptr_t(first) * size);
+    return tile;
+}
+
+// Where all of the tile is inside and packed, nothing is copied.
+void Worker::read_window(const WindowRead &w, const Step &step) {
+    const auto [rows, cols] = lines_of(step.shape, count);
+    bool inside;
+    const WindowTile tile =
+        window_tile(w, place[step.a], step.row_stride, step.col_stride, step.shape, inside);
+    const bool packed =
+        (cols == 1 || tile.col_stride == 1) && (rows == 1 || tile.row_stride == ptrdiff_t(cols));
+    place[step.d] = place[step.b];
+    if (inside && packed && step.d != step.b)
+        place[step.d] = const_cast<char *>(static_cast<const char *>(tile.from));
+    else
+        w.run(rows, cols, place[step.d], tile, inside);
+}
+
+void Worker::run_stencil(const Stencil &stencil, const Step &step) {
+    WindowTile tiles[MOST_STENCIL_TILES];
+    size_t n = 0;
+    bool inside;
+    for (const Stencil::Tile &t : stencil.tiles)
+        tiles[n++] =
+            window_tile(t.window, place[t.place], t.row_stride, t.col_stride, step.shape, inside);
+    const auto [rows, cols] = lines_of(step.shape, count);
+    const ptrdiff_t lines_apart = stencil.row_stride ? stencil.row_stride : ptrdiff_t(cols);
+    stencil.run(rows, cols, place[step.d], lines_apart, tiles, n, place[stencil.spare]);
 }
 
 } // namespace gint

@@ -4,8 +4,6 @@
 
 namespace gint {
 
-namespace {
-
 uint64_t immediate(const Instruction &in) {
     if (in.type == GI_bool) return in.imm != 0;
     uint64_t bits = uint64_t(in.imm);
@@ -18,8 +16,6 @@ uint64_t immediate(const Instruction &in) {
     }
     return bits; // narrow integers are the first bytes
 }
-
-} // namespace
 
 Constants::Constants(const Inputs &i, Places &p, Registers &r)
     : inputs(i), places(p), registers(r) {}

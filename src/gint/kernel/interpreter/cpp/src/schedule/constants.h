@@ -6,6 +6,9 @@
 
 namespace gint {
 
+// The first bytes of its value, of the type of the instruction.
+uint64_t immediate(const Instruction &in);
+
 class Constants {
   public:
     Constants(const Inputs &inputs, Places &places, Registers &registers);

@@ -184,6 +184,14 @@ class Text {
         case Step::LOOKUP:
             from += " at " + positions_of(section->lookups[step.n]);
             break;
+        case Step::WINDOW:
+            from += " in a window";
+            break;
+        case Step::STENCIL:
+            what = operation(step);
+            from =
+                count_of(int64_t(section->stencils[step.n].tiles.size()), "tile") + " of " + from;
+            break;
         case Step::IOTA:
             from = "position along axis " + std::to_string(step.n);
             break;

@@ -1,5 +1,7 @@
 #include "schedule/lookups.h"
 
+#include "schedule/constants.h"
+
 namespace gint {
 
 Lookups::Lookups(const Inputs &i, const Liveness &l, Places &p, Registers &r, Steps &s, Chains &c,
@@ -7,6 +9,8 @@ Lookups::Lookups(const Inputs &i, const Liveness &l, Places &p, Registers &r, St
     : inputs(i), lives(l), places(p), registers(r), steps(s), chains(c), moves(m) {}
 
 void Lookups::add(const Instruction &in, uint32_t at) {
+    const auto window = inputs.facts.windows.find(lives.section().first + at);
+    if (window != inputs.facts.windows.end()) return add_window(in, at, window->second);
     chains.close();
     const Lookup lookup = make(in);
     if (!is_storage_only(in.type) && in.type != GI_bool)
@@ -21,7 +25,7 @@ void Lookups::add(const Instruction &in, uint32_t at) {
     places.give_back(found);
 }
 
-Lookup Lookups::make(const Instruction &in) const {
+Lookup Lookups::make(const Instruction &in) {
     const Slot &slot = inputs.program.slots[in.n];
     const uint16_t reads[] = {in.a, in.b, in.c};
     Lookup lookup{};
@@ -33,6 +37,8 @@ Lookup Lookups::make(const Instruction &in) const {
         lookup.extents[k] = inputs.binding.extents[slot.axes[dimension]];
         lookup.strides[k] = inputs.binding.slots[in.n].strides[dimension];
     }
+    lookup.fills = fills_outside(in.op);
+    lookup.outside = outside(in);
     lookup.run = inputs.loops.lookup[log2_size(type_size(in.type))];
     return lookup;
 }
@@ -48,6 +54,73 @@ void Lookups::read(const Instruction &in, Lookup lookup, uint16_t d) {
     step.col_stride = shape & COLS ? along(l.axis_b) : shape & ROWS ? along(l.axis_a) : 0;
     if (lookup.count > 1) places.give_back(lookup.sums);
     lookups.push_back(lookup);
+}
+
+// The value of positions outside, as memory has it.
+uint16_t Lookups::outside(const Instruction &in) {
+    Instruction value = in;
+    value.type = compute_type(in.type);
+    uint64_t bits = immediate(value);
+    if (is_storage_only(in.type)) {
+        const uint64_t wide = std::exchange(bits, 0);
+        inputs.loops.narrow[in.type](1, &bits, &wide, &wide, &wide, nullptr);
+    }
+    return places.constant(bits, in.type);
+}
+
+WindowRead Lookups::window_of(const Instruction &in, const WindowPositions &positions) {
+    const Slot &slot = inputs.program.slots[in.n];
+    WindowRead window{};
+    window.count = operand_count(in);
+    for (int k = 0; k < window.count; k++) {
+        const uint8_t dimension = slot.indexed[size_t(k)];
+        window.along[k] = positions.along[k];
+        window.extents[k] = inputs.binding.extents[slot.axes[dimension]];
+        window.strides[k] = inputs.binding.slots[in.n].strides[dimension];
+    }
+    window.outside = outside(in);
+    window.size_log2 = uint8_t(log2_size(type_size(in.type)));
+    window.run = inputs.loops.window[log2_size(type_size(in.type))];
+    return window;
+}
+
+int64_t Lookups::stride_of(uint16_t slot, const WindowRead &window, int axis) const {
+    if (axis < 0) return 0;
+    int64_t stride = inputs.layout.strides[slot][axis];
+    for (int k = 0; k < window.count; k++)
+        stride += window.along[k].per_axis[axis] * window.strides[k];
+    return stride;
+}
+
+void Lookups::add_window(const Instruction &in, uint32_t at, const WindowPositions &positions) {
+    const uint8_t shape = inputs.value(in.d).shape;
+    const size_t size = type_size(in.type);
+    const bool packed = !is_storage_only(in.type) && in.type != GI_bool;
+    const bool local = !inputs.value(in.d).outlives && !lives.role(at).writes_kept;
+    const bool chained = is_storage_only(in.type) && shape == inputs.tile && shape != UNIFORM;
+    const WindowRead window = window_of(in, positions);
+    // What has to be gathered is used at once, while it is in the cache.
+    if (!local || stride_of(in.n, window, inputs.layout.axis_b) != 1) chains.close();
+    const uint16_t own =
+        packed && !local ? registers.result(in, at) : places.temporary(shape, size);
+    const uint16_t d = packed && !local ? own : places.pointer(own);
+    Step &step = steps.add(Step::WINDOW, shape, size, d, places.slot(in.n));
+    step.b = own;
+    step.n = uint16_t(windows.size());
+    const auto along = [&](int axis) { return axis < 0 ? 0 : inputs.layout.strides[in.n][axis]; };
+    step.row_stride = shape == FULL ? along(inputs.layout.axis_a) : 0;
+    step.col_stride = shape & COLS   ? along(inputs.layout.axis_b)
+                      : shape & ROWS ? along(inputs.layout.axis_a)
+                                     : 0;
+    windows.push_back(window);
+    if (packed && !local) return;
+    if (local && (packed || chained))
+        return registers.read_at(in.d, d, own, packed ? CHAIN_PACKED : form_of(in.type));
+    chains.close();
+    const LoopTable &k = inputs.loops;
+    const ApplyFn loop = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
+    steps.apply({GI_OP_LOAD, in.type}, loop, shape, registers.result(in, at), d);
+    places.give_back(own);
 }
 
 // Halves that are only stored again go as bits.

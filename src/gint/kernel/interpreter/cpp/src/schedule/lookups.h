@@ -1,4 +1,5 @@
-// Gathers: loads at positions that registers give, which are checked as they run.
+// Gathers: loads at positions that registers give, which are checked as they run; those at linear
+// positions are windows.
 #pragma once
 
 #include "schedule/moves.h"
@@ -11,8 +12,12 @@ class Lookups {
             Steps &steps, Chains &chains, const Moves &moves);
 
     void add(const Instruction &in, uint32_t at);
+    // Between neighbours along an axis of the layout, in elements.
+    int64_t stride_of(uint16_t slot, const WindowRead &window, int axis) const;
+    WindowRead window_of(const Instruction &in, const WindowPositions &positions);
 
     std::vector<Lookup> take() { return std::exchange(lookups, {}); } // of the section
+    std::vector<WindowRead> take_windows() { return std::exchange(windows, {}); }
 
   private:
     const Inputs &inputs;
@@ -23,9 +28,12 @@ class Lookups {
     Chains &chains;
     const Moves &moves;
     std::vector<Lookup> lookups;
+    std::vector<WindowRead> windows;
 
-    Lookup make(const Instruction &in) const;
+    Lookup make(const Instruction &in);
     void read(const Instruction &in, Lookup lookup, uint16_t d);
+    void add_window(const Instruction &in, uint32_t at, const WindowPositions &positions);
+    uint16_t outside(const Instruction &in);
     bool pass_on(const Instruction &in, uint32_t at, const Lookup &lookup);
 };
 

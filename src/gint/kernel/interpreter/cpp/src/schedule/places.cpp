@@ -73,6 +73,10 @@ uint16_t Places::temporary(uint8_t shape, size_t size) {
 
 void Places::give_back(uint16_t temporary) { free_list.push_back(temporary); }
 
+uint16_t Places::pointer(uint16_t temporary) {
+    return add(Place::FRAME, size_t(1) << places[temporary].size_log2, places[temporary].at);
+}
+
 void Places::end_section(SectionSchedule &made) {
     made.slots = std::exchange(section_slots, {});
     made.kept = std::exchange(section_kept, {});

@@ -59,6 +59,11 @@ void Registers::read_in_place(uint16_t r, uint16_t slot_place, ChainForm form, i
     s.row_stride = row_stride;
 }
 
+void Registers::read_at(uint16_t r, uint16_t pointer, uint16_t temporary, ChainForm form) {
+    read_in_place(r, pointer, form, 0);
+    state[r].lent = temporary;
+}
+
 uint16_t Registers::kept_row(uint32_t at) {
     return places.kept_row(lives.role(at).number, inputs.register_size(lives.instruction(at).d));
 }
@@ -119,6 +124,7 @@ void Registers::release(uint16_t r) {
         places.give_back(s.place);
         s.owned = false;
     }
+    if (s.lent != NO_PLACE) places.give_back(std::exchange(s.lent, NO_PLACE));
     for (uint16_t &place : s.expanded) {
         if (place != NO_PLACE) places.give_back(place);
         place = NO_PLACE;

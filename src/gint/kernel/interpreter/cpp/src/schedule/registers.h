@@ -25,6 +25,8 @@ class Registers {
     // The value lies there already.
     void put(uint16_t r, uint16_t place) { state[r].place = place; }
     void read_in_place(uint16_t r, uint16_t slot_place, ChainForm form, int64_t row_stride);
+    // At `pointer`, which may point to memory that must not change, or to `temporary`.
+    void read_at(uint16_t r, uint16_t pointer, uint16_t temporary, ChainForm form);
     // Where the result of an instruction goes: a place that outlives the section, the kept row, the
     // output itself, or a temporary; the first of these that applies.
     uint16_t result(const Instruction &in, uint32_t at);
@@ -43,6 +45,7 @@ class Registers {
         uint16_t place = NO_PLACE;                                       // in its own shape
         uint16_t expanded[4] = {NO_PLACE, NO_PLACE, NO_PLACE, NO_PLACE}; // in larger ones
         bool owned = false;                                              // a temporary of its own
+        uint16_t lent = NO_PLACE;                                        // a temporary for `place`
         bool in_place = false;                                           // lies in a slot
         ChainForm form = CHAIN_PACKED;
         int64_t row_stride = 0;

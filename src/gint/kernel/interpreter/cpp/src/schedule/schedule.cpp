@@ -1,6 +1,7 @@
 // The making of a schedule, in one pass over the sections. Every part owns what it makes and uses
 // those below it:
 //
+//   stencils                 what combines loads and gathers without storing them
 //   accumulators, moves, lookups   reductions; loads and stores; gathers
 //   chains                   the open chain
 //   registers, constants     where values lie in this section
@@ -13,6 +14,7 @@
 #include "schedule/lookups.h"
 #include "schedule/moves.h"
 #include "schedule/prefetches.h"
+#include "schedule/stencils.h"
 
 namespace gint {
 
@@ -59,6 +61,7 @@ class Scheduler {
     Chains chains{inputs, lives, places, registers, steps};
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
+    Stencils stencils{inputs, lives, places, registers, steps, chains, moves, lookups};
     Accumulators accumulators{inputs, places, registers, steps, chains};
     std::vector<Linear> linears; // of the section
 
@@ -76,6 +79,7 @@ class Scheduler {
 
     SectionSchedule make_section(const Section &section) {
         lives.enter(section);
+        stencils.begin_section();
         accumulators.begin_section(section);
         places.begin_section();
         registers.begin_section();
@@ -91,6 +95,8 @@ class Scheduler {
         made.accumulators = accumulators.take();
         made.chains = chains.take_closed();
         made.lookups = lookups.take();
+        made.stencils = stencils.take();
+        made.windows = lookups.take_windows();
         made.linears = std::exchange(linears, {});
         registers.end_section();
         places.end_section(made);
@@ -99,6 +105,7 @@ class Scheduler {
     }
 
     void emit(const Instruction &in, uint32_t at) {
+        if (stencils.covers(at)) return stencils.add(in, at);
         if (is_reduction(in.op)) return accumulators.reduce(in);
         if (in.op == GI_OP_STORE) return moves.store(in, at);
         if (inputs.value(in.d).constant) return constants.add(in);

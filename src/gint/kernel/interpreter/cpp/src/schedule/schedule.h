@@ -34,6 +34,8 @@ struct Place {
     X(REPEAT_ROWS, "p[d] <- each value of p[a] along its row")                                     \
     X(REPEAT_COLS, "p[d] <- the line p[a] in every row")                                           \
     X(LOOKUP, "p[d] <- the elements of p[a] at the positions of lookup n")                         \
+    X(WINDOW, "p[d] is the tile at window n of p[a]: in p[b], or where it lies if it is packed")   \
+    X(STENCIL, "p[d] <- the tiles of stencil n, combined one after the other")                     \
     X(IOTA, "p[d] <- position along `axis` and following")                                         \
     X(BELOW, "p[d] <- is linear function n of the position negative?")                             \
     X(CHAIN, "p[d] <- chain n of p[a]")                                                            \
@@ -50,8 +52,8 @@ struct Step {
     uint8_t size_log2; // of an element moved
     uint8_t type;      // with `op` the instruction that APPLY, REDUCE or the end of CHAIN_FOLD is
     uint16_t d, a, b, c;
-    uint16_t n; // accumulator, chain or lookup; axis of IOTA; TRANSPOSE: do the lines of p[d] run
-                // along rows
+    uint16_t n; // accumulator, chain, lookup, window or stencil; axis of IOTA; TRANSPOSE: do the
+                // lines of p[d] run along rows
     uint16_t op;
     union {
         ApplyFn apply;
@@ -104,7 +106,34 @@ struct Lookup {
     int64_t extents[GI_MAX_INDICES];
     int64_t strides[GI_MAX_INDICES]; // in elements
     uint16_t sums;                   // place for several positions added up, of the step's shape
+    bool fills;                      // what is outside is no error
+    uint16_t outside;                // place of the element that stands for it
     LookupFn run;
+};
+
+// A tile of a slot whose elements lie at linear positions along its indexed axes, with one value
+// for those outside.
+struct WindowRead {
+    int count; // of indexed axes
+    Linear along[GI_MAX_INDICES];
+    int64_t extents[GI_MAX_INDICES];
+    int64_t strides[GI_MAX_INDICES]; // in elements
+    uint16_t outside;                // place
+    uint8_t size_log2;               // of an element
+    WindowFn run;
+};
+
+// Tiles of slots that one opcode combines.
+struct Stencil {
+    struct Tile {
+        uint16_t place;
+        int64_t row_stride, col_stride; // in elements, indexed axes left out
+        WindowRead window;              // of no indexed axis where it is a load
+    };
+    std::vector<Tile> tiles;
+    int64_t row_stride; // of the result
+    uint16_t spare;     // place of a line
+    StencilFn run;
 };
 
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a
@@ -132,6 +161,8 @@ struct SectionSchedule {
     std::vector<Accumulator> accumulators;
     std::vector<Chain> chains;
     std::vector<Lookup> lookups;
+    std::vector<WindowRead> windows;
+    std::vector<Stencil> stencils;
     std::vector<Linear> linears;
     std::vector<Prefetch> prefetches;
     uint32_t pauses = 0; // points within a tile at which some of them are issued
