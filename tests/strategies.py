@@ -71,7 +71,7 @@ def _table(draw: st.DrawFn, state: _State, name: str, axes: list[int], indexed: 
 
 def _step(draw: st.DrawFn, state: _State) -> None:
     """Record one value more."""
-    kinds = ("pointwise",) * 6 + ("cast", "axis", "reduce") + ("gather",) * 3
+    kinds = ("pointwise",) * 6 + ("cast", "axis", "reduce", "scan") + ("gather",) * 3
     b, kind = state.builder, draw(st.sampled_from(kinds))
     if kind == "axis":
         axis = draw(st.integers(0, len(b.axes) - 1))
@@ -83,6 +83,8 @@ def _step(draw: st.DrawFn, state: _State) -> None:
         state.values.append(b.cast(_any(draw, state), draw(st.sampled_from(_COMPUTE))))
     elif kind == "reduce" and any(a.kind is AxisKind.REDUCED for a in b.axes):
         state.values.append(_reduction(draw, state))
+    elif kind == "scan" and sum(a.kind is AxisKind.REDUCED for a in b.axes) == 1:
+        _scan(draw, state)
     else:
         _pointwise(draw, state)
 
@@ -135,12 +137,25 @@ def _reduction(draw: st.DrawFn, state: _State) -> Value:
         return b.emit(op.name, first, _linear_index(b))
     if first.type.kind.value != "float":
         return b.emit(op.name, first)
-    if op.name == "sum":
-        first = b.maximum(b.minimum(b.round(first), 64.0), -64.0)
-    if op.name == "prod":
-        first = b.sign(first)
+    first = _exactly(b, op.name, first)
     # Which of two zeros is the largest depends on the order: adding 0.0 makes both +0.0.
     return b.emit(op.name, first) + 0.0
+
+
+def _scan(draw: st.DrawFn, state: _State) -> None:
+    b, first = state.builder, _any(draw, state)
+    op = draw(st.sampled_from([o for o in OPCODES if _takes(o, Form.SCAN, first)]))
+    if first.type.kind.value == "float":
+        first = _exactly(b, op.name.removeprefix("cum"), first)
+    value = b.emit(op.name, first)
+    (state.finals if op.name in INEXACT else state.values).append(value)
+
+
+def _exactly(b: Builder, fold: str, value: Value) -> Value:
+    """Floats of which no order of a sum or product rounds."""
+    if fold == "sum":
+        return b.maximum(b.minimum(b.round(value), 64.0), -64.0)
+    return b.sign(value) if fold == "prod" else value
 
 
 def _linear_index(b: Builder) -> Value:

@@ -13,12 +13,13 @@ The rules, by subject:
     create.py      full, arange, casts, copies
     join.py        concatenations
     gather.py      indexing by tensor
+    scan.py        running sums, products, extremes
 
 A rule takes a Context and returns the value of the node at the context's map. Does not know which
 nodes belong together.
 """
 
 # Importing them registers their rules.
-from . import create, gather, join, pointwise, reduce
+from . import create, gather, join, pointwise, reduce, scan
 
-__all__ = ["create", "gather", "join", "pointwise", "reduce"]
+__all__ = ["create", "gather", "join", "pointwise", "reduce", "scan"]

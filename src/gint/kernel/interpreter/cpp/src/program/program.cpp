@@ -1,6 +1,7 @@
 #include "program/program.h"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 
 namespace gint {
@@ -31,13 +32,13 @@ namespace {
 
 struct OpcodeFacts {
     uint8_t operands, cost;
-    bool reduction, index_reduction;
+    bool reduction, index_reduction, scan;
     ChainOp links[3]; // whose accumulator is the first operand, the second, both
 };
 
 constexpr OpcodeFacts FACTS[] = {
-#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, FIRST, SECOND, BOTH)                         \
-    {OPERANDS, COST, REDUCTION, INDEX, {FIRST, SECOND, BOTH}},
+#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, SCAN, FIRST, SECOND, BOTH)                   \
+    {OPERANDS, COST, REDUCTION, INDEX, SCAN, {FIRST, SECOND, BOTH}},
     GI_OPCODES(X)
 #undef X
 };
@@ -84,6 +85,7 @@ Held busiest(const Program &p, const Section &section) {
 int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
 bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER3; }
 bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
+bool is_scan(uint16_t op) { return FACTS[op].scan; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
 unsigned op_cost(const Instruction &i) {
@@ -131,7 +133,9 @@ void Program::finish() {
         if (i.op == GI_OP_EXTENT || i.op == GI_OP_INDEX) require(i.n < reduced.size());
         if (i.op == GI_OP_INDEX) positions_read |= AxisSet(1) << i.n;
         require(!(positions_read & indexed));
+        has_scan |= is_scan(i.op);
     }
+    require(!has_scan || std::has_single_bit(reduced_set));
     uint32_t first = 0;
     for (Section &section : sections) {
         section.first = first;

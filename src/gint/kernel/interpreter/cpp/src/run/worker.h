@@ -66,6 +66,7 @@ class Worker {
     void look_up(const Lookup &lookup, const Step &step);
     void join(Positions &known, const Positions &more, size_t rows, size_t cols, int64_t *sums);
     void look_up_inside(const Lookup &lookup, const Step &step);
+    void scan(const Scan &scan, const Step &step);
     void mark_below(const Linear &linear, uint8_t shape, char *d) const;
     int64_t linear_at_tile(const Linear &linear) const;
     void run_chain(const Chain &chain, size_t n, char *d);

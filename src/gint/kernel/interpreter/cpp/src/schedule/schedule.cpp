@@ -1,7 +1,8 @@
 // The making of a schedule, in one pass over the sections. Every part owns what it makes and uses
 // those below it:
 //
-//   accumulators, moves, lookups   reductions; loads and stores; gathers
+//   accumulators, scans      reductions; running folds
+//   moves, lookups           loads and stores; gathers
 //   chains                   the open chain
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
@@ -11,6 +12,7 @@
 #include "schedule/lookups.h"
 #include "schedule/moves.h"
 #include "schedule/prefetches.h"
+#include "schedule/scans.h"
 
 namespace gint {
 
@@ -34,8 +36,8 @@ class Scheduler {
         const Grids &grids = inputs.grids;
         out->loops = &inputs.loops;
         out->streams = moves.uses_streams();
-        out->shares_rows =
-            !places.has_kept_rows() && grids.reduced.total >= 2 * grids.tiles_per_chunk;
+        out->shares_rows = !places.has_kept_rows() && !inputs.program.has_scan &&
+                           grids.reduced.total >= 2 * grids.tiles_per_chunk;
         out->parallel = grids.parallel;
         out->reduced = grids.reduced;
         out->tiles_per_group = grids.tiles_per_group;
@@ -58,6 +60,7 @@ class Scheduler {
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Accumulators accumulators{inputs, places, registers, steps, chains};
+    Scans scans{inputs, places, registers, steps, chains};
     std::vector<Linear> linears; // of the section
 
     // Results of reductions, and what else later sections read.
@@ -75,6 +78,7 @@ class Scheduler {
     SectionSchedule make_section(const Section &section) {
         lives.enter(section);
         accumulators.begin_section(section);
+        scans.begin_section(section);
         places.begin_section();
         registers.begin_section();
         for (uint32_t at = 0; at < section.count; at++) {
@@ -87,6 +91,7 @@ class Scheduler {
         made.kind = section.kind;
         made.steps = steps.take();
         made.accumulators = accumulators.take();
+        made.scans = scans.take();
         made.chains = chains.take_closed();
         made.lookups = lookups.take();
         made.linears = std::exchange(linears, {});
@@ -103,6 +108,7 @@ class Scheduler {
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
+        if (is_scan(in.op)) return scans.add(in, at);
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
         const auto sign = inputs.facts.signs.find(lives.section().first + at);
