@@ -56,10 +56,14 @@ TOGETHER = {
     "values and indices": lambda x: tuple(v + 1 for v in torch.cummax(x * 2, 1)),
     "counted": lambda x: (x > 0).cumsum(1) * x,
     "dtype": lambda x: x.round().cumsum(1, dtype=torch.int32),
-}
-APART = {
     "backwards": lambda x: x.flip(0).cumsum(0).flip(0) * 2,
     "backwards, and forwards": lambda x: (x.flip(1).cumsum(1).flip(1) - x) * x.sum(1, keepdim=True),
+    "backwards, with positions": lambda x: (
+        x.flip(1).cumsum(1).flip(1) + x.argmax(1, keepdim=True) + torch.arange(10)
+    ),
+    "backwards in the middle": lambda x: torch.cummax(x.view(3, 4, 5).flip(1), 1)[0].flip(1) + 1,
+}
+APART = {
     "along both": lambda x: x.cumsum(0) + x.cumsum(1),
     "shifted": lambda x: (x * 2).cumsum(0)[1:] - (x * 2).cumsum(0)[:-1],
     "cut in two": lambda x: (x + 1).cumsum(1).view(6, 5, 2) * x.view(6, 5, 2),
@@ -94,9 +98,34 @@ def test_gradients(name):
     torch.testing.assert_close(found, wanted)
 
 
+def test_a_gradient_is_one_program():
+    """The scan backwards, of what comes before it and into what comes after."""
+
+    def gradient(grad, w, y):
+        with torch.enable_grad():
+            x = y.clone().requires_grad_()
+            loss = (x * 2).exp().cumsum(1) * w
+        return torch.autograd.grad(loss, x, grad)[0]
+
+    call = Call.of(gradient, *torch.randn(3, 5, 7))
+    record = Traced(call).compile("cpp").record
+    assert record.programs == 1
+    assert not record.externs
+
+
+def test_a_reversed_scan_into_its_own_input():
+    def function(x):
+        x.copy_(x.flip(0).cumsum(0).flip(0))
+
+    x = torch.randn(6, 5)
+    wanted = x.flip(0).cumsum(0).flip(0)
+    torch.compile(function, backend="gint")(x)
+    torch.testing.assert_close(x, wanted)
+
+
 def test_dynamic_sizes():
     def function(x):
-        return x.cumsum(0) * 2, torch.cummin(x, -1)
+        return x.cumsum(0) * 2, torch.cummin(x, -1), x.flip(1).cumsum(1).flip(1) + 1
 
     compiled = torch.compile(function, backend="gint", dynamic=True)
     for shape in ((3, 4), (9, 300), (1, 1), (700, 2)):

@@ -8,6 +8,7 @@ from torch import fx
 from gint.host.frontend import Value
 from gint.isa.dtypes import Kind
 
+from ..graph.indexing import ReversalNeededError, along
 from ..graph.nodes import Graph, tensor_of
 from .emitter import BlockedError, Context
 from .rules import lowered_where, lowers
@@ -44,13 +45,20 @@ class _Line:
             return None
         kept = tuple(index for d, index in enumerate(c.map) if d != dim)
         m = c.emitter.reduction_map(c.node, shape, [dim], kept)
-        if m != c.map:
+        if m[dim].axes != c.map[dim].axes:
             c.block()
         if len(m[dim].axes) > 1:  # the source is split, unless it is what reads this scan
             base = c.emitter.graph.base(source)
             is_loaded = c.emitter.is_loaded(base)
             raise BlockedError(c.node if is_loaded or len(c.emitter.members) > 1 else base)
-        return m[dim].axes[0]
+        (axis,) = m[dim].axes
+        if c.map[dim] == along(axis):
+            return axis
+        forwards = along(axis)
+        if m[dim] == forwards and c.map[dim] == forwards.scaled(-1, shape[dim] - 1):
+            raise ReversalNeededError(axis)  # it goes from the end, and so may the program
+        c.block()
+        return None
 
     def scan(self, name: str, value: Value) -> Value:
         return value if self.axis is None else self.c.builder.emit(name, value)
