@@ -146,9 +146,9 @@ def _alone(op: Opcode, t: DType) -> Case:
     """An opcode as a program: operands from memory, the result to memory."""
     b = Builder(op.name)
     rows = b.parallel("rows")
-    cols = b.reduced("cols") if op.form is Form.REDUCE else b.parallel("cols")
+    cols = b.reduced("cols") if op.form in (Form.REDUCE, Form.SCAN) else b.parallel("cols")
     axes = (rows,) if op.form is Form.REDUCE else (rows, cols)
-    if op.form in (Form.POINTWISE, Form.REDUCE):
+    if op.form in (Form.POINTWISE, Form.REDUCE, Form.SCAN):
         types = op.operand_types(t)
         value = b.emit(op.name, *(b.input(f"x{i}", s, rows, cols) for i, s in enumerate(types)))
     elif op.form is Form.PARAM:

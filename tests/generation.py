@@ -23,7 +23,7 @@ from .memory import Layout
 INEXACT = frozenset(op.name for op in OPCODES if not op.exact)
 _COMPUTE = tuple(t.name for t in DTYPES if not t.is_storage_only)
 _STORAGE = tuple(t.name for t in DTYPES)
-_STEPS = ("pointwise",) * 6 + ("cast", "axis", "reduce") + ("gather",) * 3
+_STEPS = ("pointwise",) * 6 + ("cast", "axis", "reduce", "scan") + ("gather",) * 3
 _FLOATS = (0.0, -0.0, 0.5, 1.0, 2.0, -3.0, float("inf"), float("-inf"), float("nan"))
 _EXTENTS = (0, 1, 1, 2, 3, 5, 8, 17, 40)
 
@@ -87,6 +87,8 @@ def _step(random: Random, state: _State) -> None:
         state.values.append(b.cast(random.choice(state.values), random.choice(_COMPUTE)))
     elif kind == "reduce" and any(a.kind is AxisKind.REDUCED for a in b.axes):
         state.values.append(_reduction(random, state))
+    elif kind == "scan" and sum(a.kind is AxisKind.REDUCED for a in b.axes) == 1:
+        _scan(random, state)
     else:
         _pointwise(random, state)
 
@@ -145,12 +147,25 @@ def _reduction(random: Random, state: _State) -> Value:
         return b.emit(op.name, first, _linear_index(b))
     if first.type.kind.value != "float":
         return b.emit(op.name, first)
-    if op.name == "sum":
-        first = b.maximum(b.minimum(b.round(first), 64.0), -64.0)
-    if op.name == "prod":
-        first = b.sign(first)
+    first = _exactly(b, op.name, first)
     # Which of two zeros is the largest depends on the order: adding 0.0 makes both +0.0.
     return b.emit(op.name, first) + 0.0
+
+
+def _scan(random: Random, state: _State) -> None:
+    b, first = state.builder, random.choice(state.values)
+    op = random.choice([o for o in OPCODES if _takes(o, Form.SCAN, first)])
+    if first.type.kind.value == "float":
+        first = _exactly(b, op.name.removeprefix("cum"), first)
+    value = b.emit(op.name, first)
+    (state.finals if op.name in INEXACT else state.values).append(value)
+
+
+def _exactly(b: Builder, fold: str, value: Value) -> Value:
+    """Floats of which no order of a sum or product rounds."""
+    if fold == "sum":
+        return b.maximum(b.minimum(b.round(value), 64.0), -64.0)
+    return b.sign(value) if fold == "prod" else value
 
 
 def _linear_index(b: Builder) -> Value:

@@ -45,6 +45,7 @@ torch.ops.aten._safe_softmax.default
 native_layer_norm native_batch_norm native_group_norm
 clone contiguous repeat tile outer
 gather index_select take_along_dim
+cumsum cumprod cummax cummin logcumsumexp diff
 """
 LISTED_NN = """
 relu gelu silu mish elu celu selu softplus softmin hardtanh hardswish hardsigmoid leaky_relu relu6

@@ -11,6 +11,7 @@ from gint.isa.dtypes import Kind
 TEXT = "\n".join(header())
 POINTWISE = [op for op in OPCODES if op.form is Form.POINTWISE]
 REDUCTIONS = [op for op in OPCODES if op.form is Form.REDUCE]
+SCANS = [op for op in OPCODES if op.form is Form.SCAN]
 #: The types beyond words of 32 bits that each build computes in.
 WIDE = {"NARROW": set(), "I64": {"i64"}, "F64": {"i64", "f64"}}
 
@@ -57,6 +58,13 @@ def test_a_pointwise_opcode_has_a_code_for_each_type_and_place(op):
         places = {f"{name(op, t)}_{way}{s}" for s in SOURCES for way in ("", "FROM_")}
         has_them = op.direct and t.kind is Kind.FLOAT
         assert places & CODES.keys() == (places if has_them else set())
+
+
+@pytest.mark.parametrize("op", SCANS, ids=lambda o: o.name)
+def test_a_scan_has_a_code_for_each_type(op):
+    for t in map(dtype, op.types):
+        assert name(op, t) in CODES
+        assert any(row[0] == name(op, t) for row in rows(f"GI_DEVICE_SCAN_{group(t)}"))
 
 
 @pytest.mark.parametrize("op", REDUCTIONS, ids=lambda o: o.name)

@@ -8,7 +8,7 @@ import pytest
 from gint.isa import DTYPES, OPCODES, Form, SectionKind, dtype, errors, limits
 from gint.isa.generate import checksum, device_header, docs, header, main
 
-_COMPUTING = [op for op in OPCODES if op.form in (Form.POINTWISE, Form.REDUCE)]
+_COMPUTING = [op for op in OPCODES if op.form in (Form.POINTWISE, Form.REDUCE, Form.SCAN)]
 _CASES = [(op, t) for op in _COMPUTING for t in op.types]
 
 
@@ -22,7 +22,8 @@ def test_the_page_of_the_instruction_set_is_current():
 def test_every_opcode_has_a_meaning_in_numpy_and_c_for_every_type(op, type_name):
     t = dtype(type_name)
     compile(op.numpy_for(t), op.name, "eval")
-    expressions = [op.c_for(t)] + ([op.neutral_for(t)] if op.form is Form.REDUCE else [])
+    folds = op.form in (Form.REDUCE, Form.SCAN)
+    expressions = [op.c_for(t)] + ([op.neutral_for(t)] if folds else [])
     for text in expressions:
         assert text
         assert "{" not in text
@@ -54,10 +55,19 @@ def test_the_header_has_the_facts_of_every_opcode():
     for op, line in zip(OPCODES, lines[at : at + len(OPCODES)], strict=True):
         assert line.startswith(f'  X({op.name.upper()}, "{op.name}", {op.inputs}, {op.cost}, ')
     facts = {op.name: line.strip(" \\") for op, line in zip(OPCODES, lines[at:], strict=False)}
-    assert facts["add"] == 'X(ADD, "add", 2, 1, 0, 0, 0, CHAIN_ADD, CHAIN_ADD, CHAIN_ADD_SELF)'
-    assert facts["sub"] == 'X(SUB, "sub", 2, 1, 0, 0, 0, CHAIN_SUB, CHAIN_SUB_REVERSED, CHAIN_OPS)'
-    assert facts["exp"] == 'X(EXP, "exp", 1, 12, 0, 0, 0, CHAIN_EXP, CHAIN_OPS, CHAIN_OPS)'
-    assert facts["argmax"] == 'X(ARGMAX, "argmax", 2, 5, 1, 1, 0, CHAIN_OPS, CHAIN_OPS, CHAIN_OPS)'
+    none = "CHAIN_OPS"
+    assert facts["add"] == 'X(ADD, "add", 2, 1, 0, 0, 0, 0, CHAIN_ADD, CHAIN_ADD, CHAIN_ADD_SELF)'
+    assert facts["sub"] == f'X(SUB, "sub", 2, 1, 0, 0, 0, 0, CHAIN_SUB, CHAIN_SUB_REVERSED, {none})'
+    assert facts["exp"] == f'X(EXP, "exp", 1, 12, 0, 0, 0, 0, CHAIN_EXP, {none}, {none})'
+    assert facts["argmax"] == f'X(ARGMAX, "argmax", 2, 5, 1, 1, 0, 0, {none}, {none}, {none})'
+    assert facts["cummax"] == f'X(CUMMAX, "cummax", 1, 5, 0, 0, 1, 0, {none}, {none}, {none})'
+
+
+def test_scans_of_float32_that_round_are_carried_in_float64():
+    text = header()
+    assert "  X(CUMSUM, f32, float, double, (a + b), (0))" in text
+    assert "  X(CUMMAX, f32, float, float, (gi_maximum_f32(a, b)), (-gi_inf_f32()))" in text
+    assert "  X(CUMSUM, i8, int8_t, int8_t, " in text
 
 
 def test_links_that_exchange_operands_or_have_one_operand_twice():

@@ -18,6 +18,7 @@ def test_the_meaning_reads_the_registers_the_opcode_declares(op):
     right = op.meaning.split("<-", 1)[1]
     assert set(re.findall(r"r\[([abc])\]", right)) == set("abc"[: op.inputs])
     assert op.meaning.startswith("acc[d]") == (op.form is Form.REDUCE)
+    assert ("before[d]" in right) == (op.form is Form.SCAN)
     assert op.types
     assert all(dtype(t).name == t for t in op.types)
 

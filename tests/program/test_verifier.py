@@ -145,16 +145,53 @@ def test_the_frame_of_the_cases_is_accepted():
         (["reduce", LOADS, "sum.f32 acc[1] <- acc[1] + r[0]", "neg.f32 r[2] <- -r[1]"],
          "r[1] is local to an earlier section, or an accumulator of this one"),
         (["reduce", LOADS, "sum.f32 acc[0] <- acc[0] + r[0]"], "r[0] is defined a second time"),
-        (["scan"], "Sections of kind 'scan' are reserved"),
         (["scatter"], "Sections of kind 'scatter' are reserved"),
         ([], "The program has no section"),
         (["map", LOADS, "store.f32 s[y] <- r[0]"], "Slot 't' is declared 'out' but never stored"),
     ],
-    ids=range(25),
+    ids=range(24),
 )  # fmt: skip
 def test_instructions_that_are_refused(lines, message):
     with _refuses(message):
         _verify(*lines)
+
+
+SCANS = """
+axis rows parallel
+axis cols reduced
+slot x f32 in (cols)
+slot y f32 out (rows, cols)
+map
+  load.f32 r[0] <- s[x]
+  cumsum.f32 r[1] <- before[1] + r[0]
+"""
+
+
+def test_a_scan_varies_over_the_reduced_axis():
+    one = "const.f32 r[2] <- 1.0\ncumsum.f32 r[3] <- before[3] + r[2]\nstore.f32 s[y] <- r[1]"
+    verified = verify(assemble(SCANS + one))
+    assert verified.varies[1] == verified.varies[3] == {1}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("axis more reduced", "a scan in a program with 2 reduced axes; it needs one"),
+        ("scalar\nconst.f32 r[2] <- 1.0\ncumsum.f32 r[3] <- before[3] + r[2]",
+         "a scalar section reads what varies over a reduced axis"),
+        ("cumsum.f32 r[2] <- before[2] + r[2]", "r[2] is not defined before"),
+        ("cumsum.f32 r[1] <- before[1] + r[0]", "r[1] is defined a second time"),
+        ("map\nneg.f32 r[2] <- -r[1]", "r[1] is local to an earlier section"),
+    ],
+)  # fmt: skip
+def test_scans_that_are_refused(line, message):
+    with _refuses(message):
+        verify(assemble(SCANS + line))
+
+
+def test_a_scan_in_a_program_without_reduced_axes_is_refused():
+    with _refuses("a scan in a program with 0 reduced axes; it needs one"):
+        verify(assemble(SCANS.replace("cols reduced", "cols parallel")))
 
 
 @pytest.mark.parametrize(

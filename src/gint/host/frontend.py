@@ -38,6 +38,8 @@ from .schedule import Node, Store, most_instructions, schedule
 
 Scalar = int | float | bool
 
+_ON_VALUES = (Form.POINTWISE, Form.REDUCE, Form.SCAN)
+
 
 @dataclass(frozen=True, eq=False)
 class Value:
@@ -248,12 +250,12 @@ class Builder:
         return self._record(opcode("cast"), target, (value.node,), varies=value.axes)
 
     def emit(self, name: str, *operands: Value | Scalar) -> Value:
-        """Record the opcode `name`, pointwise or a reduction, on values and Python numbers.
+        """Record the opcode `name`, pointwise, a reduction or a scan, on values and numbers.
 
         Raises ValueError for operands of different types; nothing is promoted silently.
         """
         op = opcode(name)
-        if op.form not in (Form.POINTWISE, Form.REDUCE):
+        if op.form not in _ON_VALUES:
             raise ValueError(f"{name} is not an operation on values; use the builder's {name}().")
         if len(operands) != op.inputs:
             raise ValueError(f"{name} takes {op.inputs} operands, not {len(operands)}.")
@@ -261,11 +263,15 @@ class Builder:
         pairs = zip(operands, op.operand_types(t), strict=True)
         nodes = tuple([self._operand(op, o, wanted) for o, wanted in pairs])
         varies = frozenset().union(*[n.varies for n in nodes])
+        reduced = {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
         if op.form is Form.REDUCE:
-            reduced = {i for i, a in enumerate(self.axes) if a.kind is AxisKind.REDUCED}
             if not reduced:
                 raise ValueError(f"{name} folds over the reduced axes; declare one with reduced().")
             varies -= reduced
+        elif op.form is Form.SCAN:
+            if len(reduced) != 1:
+                raise ValueError(f"{name} runs along the reduced axis; declare one with reduced().")
+            varies |= reduced
         return self._record(op, t, nodes, varies=varies)
 
     def _type_of(self, op: Opcode, operands: tuple[Value | Scalar, ...]) -> DType:
@@ -354,7 +360,7 @@ def _builder_method(op: Opcode) -> Callable[..., Value]:
 
 
 for _op in OPCODES:
-    if _op.form in (Form.POINTWISE, Form.REDUCE):
+    if _op.form in _ON_VALUES:
         setattr(Builder, _op.name, _builder_method(_op))
 
 

@@ -133,6 +133,9 @@ def _count() -> dict[str, int]:
         for to, fr in _casts():
             if group(to, fr) == wanted:
                 codes.append(f"CAST_{to}_{fr}")
+        for op, t in _rows(Form.SCAN):
+            if group(t) == wanted:
+                codes.append(name(op, t))  # acc[*] <- fold(before, acc[*]); spill[n] has `before`
         for op, t in _rows(Form.REDUCE):
             if group(t, op.result_type(t)) == wanted:
                 codes += [f"{word}_{name(op, t)}" for word in ("NEUTRAL", "FOLD", "TREE")]
@@ -151,6 +154,7 @@ def header() -> list[str]:
     GI_DEVICE_REDUCE_GROUP(X)  X(code, C type, expression of a (accumulator) and b, neutral)
     GI_DEVICE_FOLD_GROUP(X)    the same for those that fold into registers too
     GI_DEVICE_INDEX_GROUP(X)   X(code, C type, is value a better than b, neutral)
+    GI_DEVICE_SCAN_GROUP(X)    X(code, C type, expression of a (before) and b, neutral)
     GI_DEVICE_CAST_GROUP(X)    X(code, to C type, from C type)
     GI_SLOT_NUMBERS(X)         X(number of a tensor slot)
     """
@@ -180,6 +184,7 @@ def _lists(wanted: str) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     folds = [(op, t) for op, t in _rows(Form.REDUCE) if group(t, op.result_type(t)) == wanted]
     yield "REDUCE", [_reduction(op, t) for op, t in folds if op.inputs == 1]
     yield "INDEX", [_reduction(op, t) for op, t in folds if op.inputs == 2]
+    yield "SCAN", [_reduction(op, t) for op, t in _rows(Form.SCAN) if group(t) == wanted]
     direct = [(op, t) for op, t in _direct(Form.REDUCE) if group(t) == wanted]
     yield "FOLD", [_reduction(op, t) for op, t in direct]
     casts = [(to, fr) for to, fr in _casts() if group(to, fr) == wanted]

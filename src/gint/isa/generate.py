@@ -43,12 +43,14 @@ def header() -> str:
     GI_POINTWISE_2(X)     X(opcode, type, result, a, b, expression), GI_POINTWISE_3 likewise
     GI_REDUCE(X)          X(opcode, type, C type, expression of a (accumulator) and b, neutral)
     GI_REDUCE_INDEX(X)    X(opcode, type, C type, is value a better than b, neutral)
+    GI_SCAN(X)            X(opcode, type, C type, C type carried, expression of a (before) and b,
+                          neutral)
     GI_CASTS(X)           X(to type, C type, from type, C type)
     GI_STORAGE(X)         X(type, C type in memory, compute type, C type in registers)
     GI_INSTRUCTION(X)     X(C type, field of an encoded instruction)
     GI_OPCODES(X)         X(opcode, "name", registers read, cost, is it a reduction, and of indices,
-                          may it set the error flag (of floats only a gather does), links of
-                          chains whose accumulator is operand a, operand b, both)
+                          is it a scan, may it set the error flag (of floats only a gather does),
+                          links of chains whose accumulator is operand a, operand b, both)
     GI_CHAIN_1(X)         X(link, type, C type, expression of the accumulator a)
     GI_CHAIN_2(X)         X(link, type, C type, accumulator and operand: a and b or b and a,
                           expression)
@@ -68,6 +70,7 @@ def header() -> str:
         lines += _list(f"GI_POINTWISE_{inputs}", _pointwise(inputs))
     lines += _list("GI_REDUCE", _reductions("T"))
     lines += _list("GI_REDUCE_INDEX", _reductions("i64"))
+    lines += _list("GI_SCAN", _scans())
     compute = [t for t in DTYPES if not t.is_storage_only]
     casts = [(to.name, to.c, fr.name, fr.c) for to in compute for fr in compute]
     lines += _list("GI_CASTS", casts)
@@ -116,8 +119,8 @@ def _pointwise(inputs: int) -> list[tuple[str, ...]]:
 def _facts(op: Opcode) -> tuple[str, ...]:
     reduces = op.form is Form.REDUCE
     links = (f"CHAIN_{link}" if link else "CHAIN_OPS" for link in op.links)
-    fails = op.sets_error or op.form is Form.GATHER
-    flags = tuple(str(int(f)) for f in (reduces, reduces and op.inputs == 2, fails))
+    scans, fails = op.form is Form.SCAN, op.sets_error or op.form is Form.GATHER
+    flags = tuple(str(int(f)) for f in (reduces, reduces and op.inputs == 2, scans, fails))
     name = (op.name.upper(), f'"{op.name}"')
     return (*name, str(op.inputs), str(op.cost), *flags, *links)
 
@@ -165,12 +168,23 @@ def _reductions(result: str) -> list[tuple[str, ...]]:
     return rows
 
 
+def _scans() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for op in (op for op in OPCODES if op.form is Form.SCAN):
+        for t in _types_of(op):
+            carried = op.carried_type(t)
+            code, neutral = f"({op.c_for(carried)})", f"({op.neutral_for(carried)})"
+            rows.append((op.name.upper(), t.name, t.c, carried.c, code, neutral))
+    return rows
+
+
 def docs() -> str:
     """docs/isa.md: the table as a page."""
     lines = [
         "# Instruction set", "", f"<!-- {_ORIGIN} -->", "",
         "`r[d]` is the register written, `r[a] r[b] r[c]` those read, `acc[d]` an accumulator,",
-        "`s[n]` a tensor slot, `s[n][i]` that slot at positions i along its indexed axes, `p[n]` a",
+        "`before[d]` register d at the position before along the reduced axis (a *scan*), `s[n]` a",
+        "tensor slot, `s[n][i]` that slot at positions i along its indexed axes, `p[n]` a",
         "parameter, `extent(n)` and `index(n)` axis n, `imm` the",
         "immediate, `T` the instruction's type. An instruction is "
         f"{SIZE} bytes wide.", "",

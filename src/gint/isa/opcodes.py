@@ -4,6 +4,7 @@ Notation, used here, in the text form, in the verifier's errors and in comments:
 
     r[d]    register d, written by the instruction      r[a] r[b] r[c]  registers read
     acc[d]  an accumulator: a register that a reduce section folds values into
+    before[d]  register d at the position before, along the reduced axis
     s[n]    tensor slot n        p[n]  parameter n       extent(n), index(n)  axis n
     s[n][i] ... at positions i along its indexed axes; `or imm` where one is outside
     imm     the immediate        T     the instruction's type
@@ -37,6 +38,7 @@ class Form(Enum):
     POINTWISE = "pointwise"  # r[d] <- f(r[a], r[b], r[c])
     CAST = "cast"  # r[d] <- T(r[a])
     REDUCE = "reduce"  # acc[d] <- fold(acc[d], r[a])
+    SCAN = "scan"  # r[d] <- fold(before[d], r[a])
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,7 @@ class Opcode:
     `fills`: a gather that has a value for positions outside, its immediate.
     `heavy`: they compute it for a few elements at a time, since it needs many temporaries; so they
     do what costs more than 1.
+    `carried`: the type in which a scan of f32 goes on from position to position.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Opcode:
     direct: bool = False
     heavy: bool = False
     fills: bool = False
+    carried: str = "f32"
     code: int = field(default=-1, compare=False)
 
     def __reduce__(self) -> tuple:
@@ -118,8 +122,12 @@ class Opcode:
     def c_for(self, t: DType) -> str:
         return _by_kind(self.c, t).format(T=t.c, U=t.unsigned, t=t.name)
 
+    def carried_type(self, t: DType) -> DType:
+        """What the C++ interpreter carries from one position to the next, for a scan of `t`."""
+        return dtype(self.carried) if t.name == "f32" else t
+
     def neutral_for(self, t: DType) -> str:
-        """The C expression an accumulator of this opcode starts from."""
+        """The C expression an accumulator of this opcode, or a scan, starts from."""
         return _by_kind(self.neutral, t).format(T=t.c, t=t.name)
 
 
@@ -172,6 +180,15 @@ def _reduce(
     meaning = f"acc[d] <- {expr}"
     return Opcode(name, Form.REDUCE, meaning, types, operands, result, numpy, c, neutral, note=note,
                   direct=len(operands) == 1, **columns)  # fmt: skip
+
+
+def _scan(
+    name: str, expr: str, types: tuple[str, ...], c, neutral, note="", **columns: Any
+) -> Opcode:
+    """A fold by an associative function whose value so far is wanted at every position."""
+    meaning = f"r[d] <- {expr}"
+    return Opcode(name, Form.SCAN, meaning, types, ("T",), "T", f"fn.{name}(a, axis)", c, neutral,
+                  note=note, **columns)  # fmt: skip
 
 
 def _gathers() -> tuple[Opcode, ...]:
@@ -314,6 +331,19 @@ _TABLE: tuple[Opcode, ...] = (
             "gi_argmin_better_{t}(a, b)", _HIGHEST, operands=("T", "i64"), result="i64", cost=5,
             note="acc[d] is the index r[b] of the smallest r[a]; NaN counts as smallest; of equal "
                  "values the smallest index; of nothing the largest i64."),
+    # Scans along the one reduced axis, inclusive
+    _scan("cumsum", "before[d] + r[a]", NUMBER, _wrap("+"), "0", _WRAPS, cost=5,
+          carried="f64"),
+    _scan("cumprod", "before[d] * r[a]", NUMBER, _wrap("*"), "1", _WRAPS, cost=5,
+          carried="f64"),
+    _scan("cummax", "max(before[d], r[a])", COMPUTE,
+          {"float": "gi_maximum_{t}(a, b)", "int": "a > b ? a : b", "bool": "a || b"}, _LOWEST,
+          "NaN from the first NaN on; of two zeros the later.", cost=5),
+    _scan("cummin", "min(before[d], r[a])", COMPUTE,
+          {"float": "gi_minimum_{t}(a, b)", "int": "a < b ? a : b", "bool": "a && b"}, _HIGHEST,
+          "NaN from the first NaN on; of two zeros the later.", cost=5),
+    _scan("logcumsumexp", "log(exp(before[d]) + exp(r[a]))", FLOAT, "gi_logaddexp_{t}(a, b)",
+          "-gi_inf_{t}()", "Without overflow on the way.", exact=False, cost=50, carried="f64"),
 )  # fmt: skip
 
 

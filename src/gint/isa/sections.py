@@ -8,13 +8,12 @@ from enum import Enum
 class SectionKind(Enum):
     """A kind's value is its word in the text form, `code` its number in native ones.
 
-    `scan` and `scatter` are reserved: the file form knows them, the verifier refuses them.
+    `scatter` is reserved: the file form knows it, the verifier refuses it.
     """
 
     MAP = "map"
     REDUCE = "reduce"
     SCALAR = "scalar"
-    SCAN = "scan"
     SCATTER = "scatter"
 
     @property

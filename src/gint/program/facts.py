@@ -20,6 +20,11 @@ def may_fail(program: Program) -> bool:
     )
 
 
+def has_scan(program: Program) -> bool:
+    """Whether points of a row have to be taken in their order."""
+    return any(i.op.form is Form.SCAN for i in _instructions(program))
+
+
 def positions_read(program: Program) -> frozenset[int]:
     """The axes along which some instruction reads where it stands."""
     return frozenset(

@@ -10,6 +10,9 @@
                   reduce  once per point of all axes: load, compute, fold over the reduced axes
                   scalar  once per point of the parallel axes alone
 
+A scan, in a map or reduce section of a program with one reduced axis, folds what it reads at the
+positions up to its own along that axis: there is a value at each.
+
 Registers are single assignment. What a scalar section defines, and what a reduce section
 accumulates, later sections may read; everything else is read in its own section only. So a section
 boundary is a place where every worker could stop: a backend may put a launch boundary there.

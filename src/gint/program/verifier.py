@@ -151,8 +151,13 @@ class _Checker:
             )
         if i.op.form is Form.REDUCE and kind is not SectionKind.REDUCE:
             raise VerificationError(f"a reduction in a {kind.value} section.")
+        if i.op.form is Form.SCAN and len(self.program.reduced_axes) != 1:
+            count = len(self.program.reduced_axes)
+            raise VerificationError(f"a scan in a program with {count} reduced axes; it needs one.")
         self._operands(i, local)
         varies = self._reads(i) | self._number(i, kind)
+        if i.op.form is Form.SCAN:
+            varies |= frozenset(self.program.reduced_axes)
         if kind is SectionKind.SCALAR and not varies <= self.parallel:
             raise VerificationError("a scalar section reads what varies over a reduced axis.")
         if i.writes is None:

@@ -21,7 +21,7 @@ aten = torch.ops.aten
 
 
 def is_dear(op: Opcode) -> bool:
-    return op.form is Form.REDUCE or op.cost > 5
+    return op.form in (Form.REDUCE, Form.SCAN) or op.cost > 5
 
 
 @pytest.fixture

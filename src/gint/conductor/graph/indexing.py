@@ -21,6 +21,14 @@ class SplitNeededError(Exception):
         self.axis, self.inner = axis, inner
 
 
+class ReversalNeededError(Exception):
+    """Positions along an axis must be counted from the end, for a scan that goes that way."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__(f"axis {axis} from its end")
+        self.axis = axis
+
+
 class NotAffineError(Exception):
     """A computed index where only an affine one is understood."""
 

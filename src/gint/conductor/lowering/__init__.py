@@ -14,12 +14,13 @@ The rules, by subject:
     join.py        concatenations
     gather.py      indexing by tensor
     windows.py     pooling
+    scan.py        running sums, products, extremes
 
 A rule takes a Context and returns the value of the node at the context's map. Does not know which
 nodes belong together.
 """
 
 # Importing them registers their rules.
-from . import create, gather, join, pointwise, reduce, windows
+from . import create, gather, join, pointwise, reduce, scan, windows
 
-__all__ = ["create", "gather", "join", "pointwise", "reduce", "windows"]
+__all__ = ["create", "gather", "join", "pointwise", "reduce", "scan", "windows"]

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from gint.host.frontend import Builder
 
-from ..graph.indexing import FIXED, Index, Map, SplitNeededError, axes_of
+from ..graph.indexing import (
+    FIXED,
+    Index,
+    Map,
+    ReversalNeededError,
+    SplitNeededError,
+    axes_of,
+)
 from ..graph.sizes import Key
 
 
@@ -28,11 +35,17 @@ class Domain:
     """The program's axes (their `extents`) and the dimensions they make up. `order` lists the
     dimensions as those of a value that varies over all of them come; `reduced` are reduced.
 
-    `splits` says which dimensions are made up of several axes, outermost first.
+    `splits` says which dimensions are made up of several axes, outermost first, `backwards` along
+    which ones positions are counted from the end.
     """
 
-    def __init__(self, builder: Builder, splits: dict[int, tuple[Key, ...]]) -> None:
-        self.builder, self.splits = builder, splits
+    def __init__(
+        self,
+        builder: Builder,
+        splits: dict[int, tuple[Key, ...]],
+        backwards: frozenset[int] = frozenset(),
+    ) -> None:
+        self.builder, self.splits, self.backwards = builder, splits, backwards
         self.extents: list[Key] = []
         self.dims: list[Dim] = []
         self.reduced: list[int] = []
@@ -42,7 +55,7 @@ class Domain:
 
     def copy(self, builder: Builder) -> Domain:
         """The same for a copy of the builder."""
-        made = Domain(builder, dict(self.splits))
+        made = Domain(builder, dict(self.splits), self.backwards)
         made.extents, made.dims = self.extents[:], self.dims[:]
         made.reduced, made.order = self.reduced[:], self.order[:]
         made.indexed = self.indexed.copy()
@@ -63,7 +76,10 @@ class Domain:
             axes.append(axis)
             terms.append((axis, weight))
             weight = weight * extent
-        self.dims.append(Dim(size, tuple(axes), Index(0, tuple(sorted(terms)))))
+        index = Index(0, tuple(sorted(terms)))
+        if len(self.dims) in self.backwards:
+            index = index.scaled(-1, size - 1)
+        self.dims.append(Dim(size, tuple(axes), index))
         return len(self.dims) - 1
 
     def indexed_axes(self, sizes: Sequence[Key]) -> list[int]:
@@ -87,6 +103,11 @@ class Domain:
                     is_wanted = axis == wanted.axis
                     extents += [extent // wanted.inner, wanted.inner] if is_wanted else [extent]
                 self.splits[number] = tuple(extents)
+
+    def reverse(self, wanted: ReversalNeededError) -> None:
+        """Note in `backwards` a dimension that has to be, for the next attempt."""
+        here = {number for number, dim in enumerate(self.dims) if wanted.axis in dim.axes}
+        self.backwards |= here
 
     def map_for(self, shape: tuple[Key, ...]) -> Map | None:
         """The map of a stored value of this shape: over all axes, or over the parallel ones."""

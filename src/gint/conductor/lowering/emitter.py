@@ -22,7 +22,15 @@ from gint.isa.limits import MAX_AXES, MAX_INDICES
 from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
-from ..graph.indexing import FIXED, Index, Map, NotAffineError, SplitNeededError, address
+from ..graph.indexing import (
+    FIXED,
+    Index,
+    Map,
+    NotAffineError,
+    ReversalNeededError,
+    SplitNeededError,
+    address,
+)
 from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
 from ..graph.sizes import Key, key, symbols
 from ..graph.views import map_through, viewed
@@ -129,11 +137,14 @@ def emit(
             return emitter.emit(outputs)
         except SplitNeededError as split:
             emitter.domain.split(split)
-            emitter = Emitter(graph, stored, members, max_slots, emitter.domain.splits)
+        except ReversalNeededError as reversal:
+            emitter.domain.reverse(reversal)
+        domain = emitter.domain
+        emitter = Emitter(graph, stored, members, max_slots, domain.splits, domain.backwards)
 
 
 class Emitter:
-    """Emits one program. `splits` are those of its Domain."""
+    """Emits one program. `splits` and `backwards` are those of its Domain."""
 
     def __init__(
         self,
@@ -142,11 +153,12 @@ class Emitter:
         members: list[fx.Node],
         max_slots: int,
         splits: dict[int, tuple[Key, ...]] | None = None,
+        backwards: frozenset[int] = frozenset(),
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
         self.members = members
         self.builder = Builder()
-        self.domain = Domain(self.builder, splits or {})
+        self.domain = Domain(self.builder, splits or {}, backwards)
         self.sources: list[SlotSource] = []
         self.params: list[Key] = []
         self._values: dict[tuple[fx.Node, Map], Value] = {}
@@ -210,8 +222,8 @@ class Emitter:
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
         tensor = tensor_of(node)
-        _, steps = address(m, tensor.strides)
-        self.sources.append(SlotSource(node, node, tuple(steps.values()), 0))
+        offset, steps = address(m, tensor.strides)
+        self.sources.append(SlotSource(node, node, tuple(steps.values()), offset))
         name = f"out{len(self.sources)}"
         self.builder.output(name, dtype_of(tensor.dtype), tuple(steps), value)
 

@@ -56,9 +56,11 @@ class Reduction:
         """The row-major position within the reduced dimensions, i64."""
         b, position = self.c.builder, None
         for d in self.dims:
-            for axis in self.map[d].axes:
-                step = b.index(axis)
-                position = step if position is None else position * b.extent(axis) + step
+            at = self.c.position(self.map[d])
+            for axis in self.map[d].axes if position is not None else ():
+                position = position * b.extent(axis)
+            if self.map[d].axes:
+                position = at if position is None else position + at
         return b.const(0, "i64") if position is None else position
 
 

@@ -12,7 +12,7 @@ from ..graph.nodes import Graph, NodeKind, value_of
 from ..graph.sizes import numel_hint
 from ..lowering.rules import opcodes_of
 
-#: An opcode of this cost costs far more than loading an element, and so does a reduction.
+#: An opcode of this cost costs far more than loading an element, and so do reductions and scans.
 _HEAVY_COST = 12
 #: Loads per element that the work of an operator is worth.
 _HEAVY_WEIGHT = 4.0
@@ -33,7 +33,7 @@ def worth_storing(graph: Graph, required: set[fx.Node]) -> set[fx.Node]:
 def weight_of(target: Any) -> float:
     """The work of an operator per element, in loads: what its rule uses decides."""
     is_heavy = any(
-        op.form is Form.REDUCE or op.cost >= _HEAVY_COST for op in opcodes_of(target)
+        op.form in (Form.REDUCE, Form.SCAN) or op.cost >= _HEAVY_COST for op in opcodes_of(target)
     )  # fmt: skip
     return _HEAVY_WEIGHT if is_heavy else _LIGHT_WEIGHT
 

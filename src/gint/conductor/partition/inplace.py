@@ -67,10 +67,10 @@ def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Nod
     """Whether the program reads the input only where it writes the value."""
     emitted = maker.program
     slots = list(zip(emitted.emitter.builder.slots, emitted.slots, strict=True))
-    out = next(((s.axes, x.strides) for s, x in slots if x.node is value), None)
+    out = next(((s.axes, x.strides, x.offset) for s, x in slots if x.node is value), None)
     if out is None:
         return False
-    reads = [(s.axes, x.strides) for s, x in slots if x.anchor is target and x.offset == 0]
+    reads = [(s.axes, x.strides, x.offset) for s, x in slots if x.anchor is target]
     touching = sum(graph.memory(x.node) is target for _, x in slots)
     return all(r == out for r in reads) and len(reads) == touching
 

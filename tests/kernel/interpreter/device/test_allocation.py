@@ -34,7 +34,7 @@ def cases(form: Form) -> dict[str, int]:
     return {name(op, t): op.inputs for op in OPCODES if op.form is form for t in DTYPES}
 
 
-POINTWISE, FOLDS = cases(Form.POINTWISE), cases(Form.REDUCE)
+POINTWISE, FOLDS, SCANS = cases(Form.POINTWISE), cases(Form.REDUCE), cases(Form.SCAN)
 EACH = range(MAX_REGISTERS)
 #: code -> (to, from), in the words of isa/device.py.
 MOVES = {
@@ -117,6 +117,9 @@ class Machine:
         elif code in POINTWISE:
             operands = (acc, self.held.pop("r0", None), self.held.pop("r1", None))
             self.held["acc"] = (code, *operands[: POINTWISE[code]])
+        elif code in SCANS:
+            before = self.held.get(("spill", n)) if self.tile else "nothing"
+            self.held["acc"] = self.held["spill", n] = (code, before, acc)
         elif code in DIRECT:
             operator, source, is_first = DIRECT[code]
             other = self.read(source, n, imm)
@@ -194,6 +197,8 @@ class Meaning:
         if form is Form.CAST:
             source = self.verified.types[i.a].name
             return operands[0] if source == i.type.name else (f"CAST_{i.type}_{source}", *operands)
+        if form is Form.SCAN:
+            return (name(i.op, i.type), self.r[i.d] if tile else "nothing", *operands)
         if form is Form.REDUCE and i.op.inputs == 2:
             pair = (name(i.op, i.type), self.r[i.d], tuple(operands))
             return (("value", pair), ("index", pair))

@@ -140,6 +140,10 @@ class Allocator:
         elif form is Form.REDUCE:
             self._fold(at, i)
             return
+        elif form is Form.SCAN:
+            self._bring(i.a, at, ())
+            self._save(at)
+            self.stream.emit(name(i.op, i.type), self._new_spills(1))
         elif form is Form.CAST:
             self._cast(at, i)
         elif i.op.direct and i.type.kind is Kind.FLOAT:

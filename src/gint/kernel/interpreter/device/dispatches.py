@@ -29,7 +29,7 @@ from gint.isa.device import RECORD
 from gint.isa.limits import MAX_INDICES
 from gint.program import SectionKind
 from gint.program.axes import StridedAxis
-from gint.program.facts import may_fail, positions_read
+from gint.program.facts import has_scan, may_fail, positions_read
 from gint.program.regions import Region, touched_regions
 
 from .build import Build
@@ -132,6 +132,7 @@ class _Lister:
         sizes = [slot.dtype.itemsize for slot in p.slots]
         self.layout = arrange(
             self._axes(sizes), frozenset(p.reduced_axes), positions_read(p), sizes, build,
+            has_scan(p),
         )  # fmt: skip
         self.slot_words = 1 + len(self.layout.axes) + (2 * MAX_INDICES if p.indexed_axes else 0)
         self.parts: list[np.ndarray] = []
@@ -208,7 +209,7 @@ class _Lister:
 
     def _is_dealt(self) -> bool:
         tiles = self.layout.tiles(self.build)
-        if not self._is_reduction():
+        if not self._is_reduction() or has_scan(self.program.verified.program):
             return False
         few = self.layout.groups < ENOUGH_GROUPS
         return tiles > CHUNK_TILES**2 or (

@@ -5,6 +5,8 @@
     lane axis    the one along which neighbouring threads have neighbouring points: the fastest of
                  most bytes, so that their accesses fall into the same cache lines
 
+Where the program has a scan a row has one thread, whose elements then follow one another.
+
 A program without reduced axes may take any split: its lane axis is the inner one if it is long
 enough for a thread's elements, else the outer one. Axes that every slot steps through in one
 stride are merged first; those of length 1 are left out.
@@ -68,11 +70,12 @@ def arrange(
     fixed: frozenset[int],
     sizes: Sequence[int],
     build: Build,
+    has_scan: bool = False,
 ) -> Layout:
     """The layout of a launch over `axes`, one per axis of the program, steps in bytes.
 
     `reduced` are the numbers of the reduced axes, `fixed` of those whose position is read, `sizes`
-    the bytes of an element of each slot.
+    the bytes of an element of each slot, `has_scan` whether the program has one.
     """
     has_reduced = bool(reduced)
     parallel = merge_axes([a for a in axes if a.sources[0] not in reduced], fixed)
@@ -88,7 +91,7 @@ def arrange(
     rows_fastest = lane is not None and any(a is lane for a in parallel)
     outer, inner = _lane_first(parallel, lane), _lane_first(inner, lane)
     inner = inner or [StridedAxis(1, (0,) * len(sizes), ())]
-    lanes = _lanes(outer, inner, rows_fastest, has_reduced, build)
+    lanes = 1 if has_scan else _lanes(outer, inner, rows_fastest, has_reduced, build)
     source = lane.sources[-1] if lane is not None else None
     log_lanes = lanes.bit_length() - 1
     log_rows = (build.block // lanes).bit_length() - 1

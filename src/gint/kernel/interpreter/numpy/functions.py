@@ -151,6 +151,35 @@ class Functions:
     def argmin(self, a, b, axes):
         return _first_index(a, b, axes, self.amin(a, axes))
 
+    # Scans along an axis. Those of float32 that round go through float64.
+
+    @staticmethod
+    def cumsum(a, axis):
+        return _scan(np.add, _wide(a), axis, 0).astype(a.dtype)
+
+    @staticmethod
+    def cumprod(a, axis):
+        return _scan(np.multiply, _wide(a), axis, 1).astype(a.dtype)
+
+    def cummax(self, a, axis):
+        return _scan(self.maximum, a, axis, lowest(a.dtype))
+
+    def cummin(self, a, axis):
+        return _scan(self.minimum, a, axis, highest(a.dtype))
+
+    @staticmethod
+    def logcumsumexp(a, axis):
+        return _scan(np.logaddexp, _wide(a), axis, -np.inf).astype(a.dtype)
+
+
+def _scan(f, a, axis, neutral):
+    """At each position what f makes of its own value at the one before, and the element."""
+    out, before = np.empty(a.shape, a.dtype), a.dtype.type(neutral)
+    elements, results = np.moveaxis(a, axis, 0), np.moveaxis(out, axis, 0)
+    for k in range(len(elements)):
+        before = results[k] = f(before, elements[k])
+    return out
+
 
 def _fma_of_numbers(a, b, c, t):
     """a * b + c rounded once to type t, through exact rational arithmetic."""

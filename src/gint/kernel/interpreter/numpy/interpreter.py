@@ -86,6 +86,7 @@ class _Launch:
             Form.CAST: lambda i: cast(self.registers[i.a], i.type),
             Form.POINTWISE: self.pointwise,
             Form.REDUCE: self.reduce,
+            Form.SCAN: self.scan,
         }
 
     def has_no_point(self, section: Section) -> bool:
@@ -167,6 +168,14 @@ class _Launch:
         value = _compiled(i.op, i.type)(*operands, self.fn, axes)
         return np.asarray(value, dtype=i.op.result_type(i.type).numpy)
 
+    def scan(self, i: Instruction) -> np.ndarray:
+        (axis,) = self.program.reduced_axes
+        a = self.registers[i.a]
+        whole = list(a.shape)
+        whole[axis] = self.binding.extents[axis]
+        value = _compiled(i.op, i.type)(np.broadcast_to(a, whole), self.fn, axis)
+        return np.asarray(value, dtype=i.type.numpy)
+
 
 def cast(a: np.ndarray, t: DType) -> np.ndarray:
     """`a` in another compute type. Float to a narrow integer goes through int64, then wraps."""
@@ -179,6 +188,6 @@ def cast(a: np.ndarray, t: DType) -> np.ndarray:
 def _compiled(op: Opcode, t: DType) -> Callable:
     """The opcode's meaning in NumPy, from the table, as a function of its operands."""
     names = ", ".join(("a", "b", "c")[: op.inputs])
-    axes = ", axes" if op.form is Form.REDUCE else ""
+    axes = {Form.REDUCE: ", axes", Form.SCAN: ", axis"}.get(op.form, "")
     source = f"lambda {names}, fn{axes}: {op.numpy_for(t)}"
     return eval(source, {"np": np, "T": np.dtype(t.numpy).type})

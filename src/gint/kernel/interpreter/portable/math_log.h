@@ -93,4 +93,13 @@ GI_FN float gi_atanh_f32(float x) {
     return gi_mulsign_f32(0.5f * gi_log1p_f32((a + a) / (1.0f - a)), x);
 }
 
+/* log(exp(a) + exp(b)): the larger one, and log1p of what the smaller one is times it. Infinities
+ * are what they are, NaN comes out of either. */
+GI_FN float gi_logaddexp_f32(float a, float b) {
+    float high = a < b ? b : a, low = a < b ? a : b;
+    float y = high + gi_log1p_f32(gi_exp_f32(low - high));
+    int is_whole = (gi_abs_f32(high) == GI_INF_F32) & (low == low);
+    return is_whole ? high : y;
+}
+
 #endif

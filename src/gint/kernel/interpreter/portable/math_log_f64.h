@@ -98,5 +98,13 @@ GI_FN double gi_acosh_f64(double x) {
 /* log1p(2a / (1 - a)) / 2 is off by 2 units: the quotient is rounded before the logarithm. */
 GI_FN double gi_atanh_f64(double x) { return atanh(x); }
 
+/* See gi_logaddexp_f32. */
+GI_FN double gi_logaddexp_f64(double a, double b) {
+    double high = a < b ? b : a, low = a < b ? a : b;
+    double y = high + gi_log1p_f64(gi_exp_f64(low - high));
+    gi_i64 is_whole = (gi_abs_f64(high) == GI_INF_F64) & (low == low);
+    return is_whole ? high : y;
+}
+
 #endif
 #endif

@@ -503,6 +503,20 @@ GI_SECTION gi_i32 gi_run_section(gi_record record, gi_scratch scratch, gi_u32 pc
         break;
             GI_LIST(REDUCE, X)
 #undef X
+/* A row has one thread, whose elements follow one another; spill[n] is where it goes on. */
+#define X(NAME, T, EXPR, NEUTRAL)                                                                  \
+    case GI_C_##NAME: {                                                                            \
+        T before = tile == 0 ? (T)NEUTRAL : GI_UNPACK_##T(GI_SPILL_WORD(0));                       \
+        GI_ROLL for (gi_i32 e = 0; e < GI_ELEMENTS; e++) {                                         \
+            const T a = before, b = GI_UNPACK_##T(acc[0]);                                         \
+            if (e < active) before = (T)EXPR;                                                      \
+            GI_ROTATE_ONE(acc, GI_PACK_##T(before))                                                \
+        }                                                                                          \
+        GI_SPILL_WORD(0) = GI_PACK_##T(before);                                                    \
+        break;                                                                                     \
+    }
+            GI_LIST(SCAN, X)
+#undef X
 #if GI_WORD_BITS == 64
 /* Value and index: acc and r0, spill[n] and spill[n + 1]; imm is the code of the TREE instruction.
  */

@@ -62,7 +62,8 @@ class Analyser {
         note_reads(i, section);
         const uint16_t reads[] = {i.a, i.b, i.c};
         const int count = operand_count(i);
-        v.constant = i.op != GI_OP_LOAD && !is_gather(i.op) && !is_reduction(i.op);
+        v.constant =
+            i.op != GI_OP_LOAD && !is_gather(i.op) && !is_reduction(i.op) && !is_scan(i.op);
         for (int k = 0; k < count; k++) {
             v.varies |= out.values[reads[k]].varies;
             v.constant &= out.values[reads[k]].constant;
@@ -72,9 +73,11 @@ class Analyser {
             v.varies = AxisSet(1) << layout.from_program[i.n];
             v.constant = false;
         }
-        if (is_reduction(i.op))
-            for (int a = 0; a < layout.rank; a++)
-                if (layout.reduced[a]) v.varies &= ~(AxisSet(1) << a);
+        for (int a = 0; a < layout.rank; a++) {
+            if (!layout.reduced[a]) continue;
+            if (is_reduction(i.op)) v.varies &= ~(AxisSet(1) << a);
+            if (is_scan(i.op)) v.varies |= AxisSet(1) << a;
+        }
         v.shape = shape_of(layout, v.varies);
         out.roles[at].number = number_of_register[i.d] = number(i, count);
     }

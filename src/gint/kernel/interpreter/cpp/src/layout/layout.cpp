@@ -156,9 +156,10 @@ class LayoutMaker {
         layout.cols = even_piece(layout.extent[b], elements);
         if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
             choose_rows(elements);
-        else if (!layout.reduced[b] && p.has_reduction)
+        else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
             choose_columns();
-        else if (layout.reduced[b] && layout.cols == layout.extent[b] && folds_what_it_loads())
+        else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b] &&
+                 folds_what_it_loads())
             take_rows_together();
     }
 
@@ -209,8 +210,8 @@ class LayoutMaker {
     }
 
     // Columns reduced side by side. Memory is read best in whole lines, so workers rather share the
-    // lines than the columns; where lines are few, or are gone through more than once, each takes
-    // its columns.
+    // lines than the columns; where lines are few, are gone through more than once, or go on from
+    // one another, each takes its columns.
     void choose_columns() {
         double parallel = 1, lines = 1;
         for (int a = 0; a < layout.rank; a++)
@@ -218,7 +219,7 @@ class LayoutMaker {
                 lines *= double(layout.extent[a]);
             else if (a != layout.axis_b)
                 parallel *= double(layout.extent[a]);
-        const bool once = passes() == 1;
+        const bool once = passes() == 1 && !p.has_scan;
         if (once && folds_what_it_loads()) take_lines_together();
         if (parallel >= 8 || (once && lines >= 2 * CHUNK_LINES)) return;
         const int64_t piece =

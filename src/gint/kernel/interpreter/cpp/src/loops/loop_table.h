@@ -81,6 +81,15 @@ struct Reduction {
     FillFn neutral;
 };
 
+// Running folds of a packed tile, which goes on where `carry` says (one element each of the type
+// carried) or, if fresh, begins; `carry` is then what the next tile goes on from. d may be s.
+struct ScanLoops {
+    // d[i, j] <- fold of carry[i], s[i, 0..j]
+    void (*rows)(size_t rows, size_t cols, void *d, const void *s, void *carry, bool fresh);
+    // d[i, j] <- fold of carry[j], s[0..i, j]
+    void (*cols)(size_t rows, size_t cols, void *d, const void *s, void *carry, bool fresh);
+};
+
 // Indices that need not be computed: that of element j of what is folded is first + j / width *
 // per_line + j % width * per_element. They increase with j.
 struct Indices {
@@ -160,6 +169,7 @@ struct LoopTable {
     ChainLoops chain[GI_TYPE_COUNT];                  // f32 and f64; elsewhere empty
     Reduction reduce[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     IndexReduction reduce_index[GI_OPCODE_COUNT][GI_TYPE_COUNT];
+    ScanLoops scan[GI_OPCODE_COUNT][GI_TYPE_COUNT];
     // By log2 of the element size:
     GatherFn gather[4];
     ScatterFn scatter[4];

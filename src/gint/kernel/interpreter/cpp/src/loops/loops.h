@@ -14,6 +14,7 @@ void fill_casts(LoopTable &table);
 void fill_chains(LoopTable &table);
 void fill_reductions(LoopTable &table);
 void fill_index_reductions(LoopTable &table);
+void fill_scans(LoopTable &table);
 void fill_moves(LoopTable &table);
 void fill_stencils(LoopTable &table);
 const LoopTable *table();

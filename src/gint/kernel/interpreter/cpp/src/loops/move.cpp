@@ -402,6 +402,7 @@ static const LoopTable *fill_table() {
     fill_chains(t);
     fill_reductions(t);
     fill_index_reductions(t);
+    fill_scans(t);
     fill_moves(t);
     fill_stencils(t);
     return &t;

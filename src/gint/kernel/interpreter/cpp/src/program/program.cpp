@@ -1,6 +1,7 @@
 #include "program/program.h"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 
 namespace gint {
@@ -33,13 +34,13 @@ constexpr size_t MANY_AXES = 3;
 
 struct OpcodeFacts {
     uint8_t operands, cost;
-    bool reduction, index_reduction, fails;
+    bool reduction, index_reduction, scan, fails;
     ChainOp links[3]; // whose accumulator is the first operand, the second, both
 };
 
 constexpr OpcodeFacts FACTS[] = {
-#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, FAILS, FIRST, SECOND, BOTH)                  \
-    {OPERANDS, COST, REDUCTION, INDEX, FAILS, {FIRST, SECOND, BOTH}},
+#define X(OP, NAME, OPERANDS, COST, REDUCTION, INDEX, SCAN, FAILS, FIRST, SECOND, BOTH)            \
+    {OPERANDS, COST, REDUCTION, INDEX, SCAN, FAILS, {FIRST, SECOND, BOTH}},
     GI_OPCODES(X)
 #undef X
 };
@@ -142,6 +143,7 @@ int operand_count(const Instruction &i) { return FACTS[i.op].operands; }
 bool is_gather(uint16_t op) { return op >= GI_OP_GATHER && op <= GI_OP_GATHER_OR3; }
 bool fills_outside(uint16_t op) { return op >= GI_OP_GATHER_OR && op <= GI_OP_GATHER_OR3; }
 bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
+bool is_scan(uint16_t op) { return FACTS[op].scan; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
 bool may_fail(const Instruction &i) {
@@ -194,9 +196,11 @@ void Program::finish() {
         if (i.op == GI_OP_EXTENT || i.op == GI_OP_INDEX) require(i.n < reduced.size());
         if (i.op == GI_OP_INDEX) positions_read |= AxisSet(1) << i.n;
         require(!(positions_read & indexed));
+        has_scan |= is_scan(i.op);
     }
     const std::vector<bool> windows = windows_of(*this);
     const std::vector<AxisSet> varies = varies_of(*this);
+    require(!has_scan || std::has_single_bit(reduced_set));
     uint32_t first = 0;
     for (Section &section : sections) {
         section.first = first;

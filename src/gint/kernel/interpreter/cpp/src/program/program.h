@@ -54,6 +54,7 @@ struct Program {
     AxisSet positions_read = 0;
     AxisSet reduced_set = 0;
     bool has_reduction = false; // any reduce section
+    bool has_scan = false;
     // Of the busiest section, for tile sizes: what it moves or holds at once, and what of it lies
     // in memory from one step to a later one.
     uint32_t bytes_per_element = 4, bytes_between = 4;
@@ -70,6 +71,7 @@ int operand_count(const Instruction &i);
 bool is_gather(uint16_t op);
 bool fills_outside(uint16_t op); // a gather with a value for positions outside
 bool is_reduction(uint16_t op);
+bool is_scan(uint16_t op);
 bool is_index_reduction(uint16_t op);
 bool may_fail(const Instruction &i); // sets the error flag for some operands
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).

@@ -269,6 +269,9 @@ void Worker::run_steps(const SectionSchedule &section) {
         case Step::BELOW:
             mark_below(section.linears[step.n], step.shape, d);
             break;
+        case Step::SCAN:
+            scan(section.scans[step.n], step);
+            break;
         case Step::CHAIN:
             run_chain(section.chains[step.n], n, d);
             break;
@@ -280,6 +283,20 @@ void Worker::run_steps(const SectionSchedule &section) {
             break;
         }
     }
+}
+
+// Tiles along the axis come one after the other.
+void Worker::scan(const Scan &scan, const Step &step) {
+    const size_t n = count[step.shape], cols = step.shape & COLS ? count[COLS] : n;
+    const bool fresh = scan.axis < 0 || position[scan.axis] == 0;
+    char *d = place[step.d], *carry = frame + scan.carry_at;
+    const char *s = place[step.a];
+    if (scan.along == Scan::ROW)
+        scan.loops.rows(n / cols, cols, d, s, carry, fresh);
+    else if (scan.along == Scan::COLUMNS)
+        scan.loops.cols(n / cols, cols, d, s, carry, fresh);
+    else
+        scan.loops.cols(1, n, d, s, carry, fresh);
 }
 
 // Of every line a beginning or an end is true.

@@ -70,6 +70,7 @@ class Worker {
     void run_stencil(const Stencil &stencil, const Step &step);
     void read_window(const WindowRead &window, const Step &step);
     void look_up_inside(const Lookup &lookup, const Step &step);
+    void scan(const Scan &scan, const Step &step);
     void mark_below(const Linear &linear, uint8_t shape, char *d) const;
     int64_t linear_at_tile(const Linear &linear) const;
     void run_chain(const Chain &chain, size_t n, char *d);

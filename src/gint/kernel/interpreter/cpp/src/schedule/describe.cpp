@@ -198,6 +198,9 @@ class Text {
         case Step::BELOW:
             from = "a comparison of positions";
             break;
+        case Step::SCAN:
+            what = operation(step);
+            break;
         case Step::CHAIN:
             what = links_of(section->chains[step.n]);
             from = operands_of(section->chains[step.n]);

@@ -2,7 +2,8 @@
 // those below it:
 //
 //   stencils                 what combines loads and gathers without storing them
-//   accumulators, moves, lookups   reductions; loads and stores; gathers
+//   accumulators, scans      reductions; running folds
+//   moves, lookups           loads and stores; gathers
 //   chains                   the open chain
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
@@ -14,6 +15,7 @@
 #include "schedule/lookups.h"
 #include "schedule/moves.h"
 #include "schedule/prefetches.h"
+#include "schedule/scans.h"
 #include "schedule/stencils.h"
 
 namespace gint {
@@ -38,8 +40,8 @@ class Scheduler {
         const Grids &grids = inputs.grids;
         out->loops = &inputs.loops;
         out->streams = moves.uses_streams();
-        out->shares_rows =
-            !places.has_kept_rows() && grids.reduced.total >= 2 * grids.tiles_per_chunk;
+        out->shares_rows = !places.has_kept_rows() && !inputs.program.has_scan &&
+                           grids.reduced.total >= 2 * grids.tiles_per_chunk;
         out->parallel = grids.parallel;
         out->reduced = grids.reduced;
         out->tiles_per_group = grids.tiles_per_group;
@@ -63,6 +65,7 @@ class Scheduler {
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Stencils stencils{inputs, lives, places, registers, steps, chains, moves, lookups};
     Accumulators accumulators{inputs, places, registers, steps, chains};
+    Scans scans{inputs, places, registers, steps, chains};
     std::vector<Linear> linears; // of the section
 
     // Results of reductions, and what else later sections read.
@@ -81,6 +84,7 @@ class Scheduler {
         lives.enter(section);
         stencils.begin_section();
         accumulators.begin_section(section);
+        scans.begin_section(section);
         places.begin_section();
         registers.begin_section();
         for (uint32_t at = 0; at < section.count; at++) {
@@ -93,6 +97,7 @@ class Scheduler {
         made.kind = section.kind;
         made.steps = steps.take();
         made.accumulators = accumulators.take();
+        made.scans = scans.take();
         made.chains = chains.take_closed();
         made.lookups = lookups.take();
         made.stencils = stencils.take();
@@ -112,6 +117,7 @@ class Scheduler {
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
+        if (is_scan(in.op)) return scans.add(in, at);
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
         const auto sign = inputs.facts.signs.find(lives.section().first + at);

@@ -38,6 +38,7 @@ struct Place {
     X(STENCIL, "p[d] <- the tiles of stencil n, combined one after the other")                     \
     X(IOTA, "p[d] <- position along `axis` and following")                                         \
     X(BELOW, "p[d] <- is linear function n of the position negative?")                             \
+    X(SCAN, "p[d] <- p[a] folded so far, by scan n")                                               \
     X(CHAIN, "p[d] <- chain n of p[a]")                                                            \
     X(CHAIN_FOLD, "accumulator d folds chain n of p[a], a row")                                    \
     X(REDUCE, "accumulator n folds p[a] (and the indices p[b])")
@@ -136,6 +137,19 @@ struct Stencil {
     StencilFn run;
 };
 
+// A running fold, along the one reduced axis.
+struct Scan {
+    ScanLoops loops;
+    enum : uint8_t {
+        ROW,
+        COLUMNS,
+        TILES
+    } along;         // where the next element lies: in the same line,
+                     // the next line, the next tile
+    int axis;        // of the layout, or -1 where there is one position
+    size_t carry_at; // in the frame
+};
+
 // An accumulator of a reduce section. Tiles are folded in groups, groups pairwise: level n of a
 // binary counter holds the fold of 2^n groups, `shape` elements each.
 struct Accumulator {
@@ -159,6 +173,7 @@ struct SectionSchedule {
     std::vector<uint16_t> slots; // places of slots that steps touch
     std::vector<uint16_t> kept;  // places that move on by a tile
     std::vector<Accumulator> accumulators;
+    std::vector<Scan> scans;
     std::vector<Chain> chains;
     std::vector<Lookup> lookups;
     std::vector<WindowRead> windows;

@@ -1,0 +1,77 @@
+"""The order of scans: the same bits for any number of threads and instruction set."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gint.host.executor import load
+from gint.host.frontend import Builder
+from gint.native.loader import load_native
+from tests.kernel.interpreter.cpp.test_interpreter import launch
+
+pytestmark = pytest.mark.cpp
+ROOT = Path(__file__).resolve().parents[4]
+
+SHAPES = [(1, 100_000), (3, 70_001), (700, 300), (300, 1000), (2, 4097), (40, 9)]
+NAMES = ("cumsum", "cumprod", "cummax", "logcumsumexp")
+
+
+def program(name, t, is_row):
+    b = Builder(name)
+    i, j = (b.parallel("i"), b.reduced("j")) if is_row else (b.reduced("i"), b.parallel("j"))
+    b.output("y", t, (i, j), b.emit(name, b.input("x", t, i, j)))
+    return b.build()
+
+
+def inputs(name, t, shape):
+    x = np.random.default_rng(1).standard_normal(shape)
+    return {"x": (1 + 1e-3 * x if name == "cumprod" else x).astype(np.dtype(t))}
+
+
+def bits() -> bytes:
+    """Of all programs that are exact without a fused multiply-add, with one thread."""
+    found = b""
+    for name in NAMES[:3]:
+        for t in ("f4", "f8"):
+            for shape in SHAPES[2:]:
+                for is_row in (True, False):
+                    kernel = load(program(name, {"f4": "f32", "f8": "f64"}[t], is_row), "cpp")
+                    found += launch(kernel, inputs(name, t, shape), shape, 1)[0][0].tobytes()
+    return found
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_row", [True, False])
+def test_bits_do_not_depend_on_threads(name, shape, is_row):
+    kernel, given = load(program(name, "f32", is_row), "cpp"), inputs(name, "f4", shape)
+    found = [launch(kernel, given, shape, threads)[0][0] for threads in (1, 2, 3)]
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("is_row", [True, False])
+def test_float32_is_rounded_once(shape, is_row):
+    """What is carried is float64: n additions of 2**-53 are far below half a unit of float32."""
+    given = inputs("cumsum", "f4", shape)
+    (found,), _ = launch(load(program("cumsum", "f32", is_row), "cpp"), given, shape)
+    exact = given["x"].astype(np.longdouble).cumsum(int(is_row))
+    assert np.all(np.abs(found - exact) <= 0.5001 * np.spacing(np.abs(found)) + 1e-10)
+
+
+def test_bits_do_not_depend_on_the_instruction_set():
+    names = [name for name, supported in load_native().instruction_sets() if supported]
+    code = "from tests.kernel.interpreter.cpp.test_scans import bits; import zlib;"
+    code += "print(zlib.crc32(bits()))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "GINT_CPP_ISA": name}, cwd=ROOT,
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for name in names
+    }  # fmt: skip
+    assert len(found) == 1
