@@ -135,8 +135,8 @@ void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t la
 
 // Positions
 
-// The first tile may be asked for where there is none: a scalar section has no reduced axis, and one
-// of extent 0 cannot be divided by.
+// The first tile may be asked for where there is none: a scalar section has no reduced axis, and
+// one of extent 0 cannot be divided by.
 void Worker::set_position(const Grid &grid, int64_t index) {
     for (int k = grid.rank - 1; k >= 0; k--) {
         if (index == 0) {
