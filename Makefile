@@ -5,12 +5,13 @@ ARGS ?=
 VENV := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help env demo test test-source test-wheel fuzz bench gpu arm wheel lint format clean
+.PHONY: help env demo test test-source test-wheel fuzz sanitize bench gpu arm wheel lint format clean
 
 help:
 	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
 	@echo "make test    the test suite: in the checkout, then from the wheel in an environment without torch"
 	@echo "make fuzz    random programs, files and listings (tests/fuzz); MINUTES=5, or HOURS=n"
+	@echo "make sanitize  native tests under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer"
 	@echo "make bench   the benchmarks"
 	@echo "make gpu     on a machine with an NVIDIA GPU: build, GPU suite, sweep (docs/gpu.md); installs nothing"
 	@echo "make arm     cross-build for aarch64, and its tests under qemu (needs Debian's cross compiler)"
@@ -53,6 +54,9 @@ test-wheel: wheel
 
 fuzz: env
 	@$(VENV)/python -m tests.fuzz $(if $(HOURS),--hours $(HOURS),--minutes $(or $(MINUTES),5)) $(ARGS)
+
+sanitize: env
+	@$(VENV)/python scripts/sanitize.py $(ARGS)
 
 # For this machine's glibc. For publishing: auditwheel repair --exclude libgomp.so.1 (torch's own is
 # shared by that soname; a vendored copy would be a second OpenMP runtime in the process).

@@ -14,5 +14,5 @@ A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one 
 A case follows from a seed and a number alone. Cases run in child processes (child.py), so a
 crash or a hang is a finding like any other: the parent (campaign.py) makes the case smaller
 (shrinking.py) and leaves it in a file under out/fuzz, with the line that runs it again. A slice of
-each kind runs with the suite (test_slices.py).
+each kind runs with the suite (test_slices.py), and so does what is in corpus/ (corpus.py).
 """

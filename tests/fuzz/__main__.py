@@ -8,6 +8,8 @@ import random
 import sys
 from pathlib import Path
 
+from gint.program import disassemble
+
 from .campaign import Campaign
 from .kinds import KINDS, kind
 
@@ -41,7 +43,10 @@ def _options() -> argparse.Namespace:
 def _again(path: Path) -> int:
     written = json.loads(path.read_text())
     tried = kind(written["kind"])
-    for who, what in tried.run(tried.load(written["case"])):
+    case = tried.load(written["case"])
+    if program := getattr(case, "program", None):
+        print(disassemble(program))
+    for who, what in tried.run(case):
         print(f"{who}: {what}")
     return 0
 

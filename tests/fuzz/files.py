@@ -17,6 +17,7 @@ from gint.program import VerificationError, verify
 from gint.program.file import from_bytes, to_bytes
 from tests.generation import random_program
 
+from . import kinds
 from .kinds import Kind, Outcome
 from .words import refused
 
@@ -70,10 +71,10 @@ class Files:
         yield from ()
 
     def dump(self, case: FileCase) -> dict:
-        return {"data": case.data.hex(), "original": case.original.hex()}
+        return {"data": kinds.written(case.data), "original": kinds.written(case.original)}
 
     def load(self, written: dict) -> FileCase:
-        return FileCase(bytes.fromhex(written["data"]), bytes.fromhex(written["original"]))
+        return FileCase(kinds.read(written["data"]), kinds.read(written["original"]))
 
 
 def _damaged(random: Random, data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
@@ -38,6 +40,16 @@ class Kind(Protocol):
 
     def load(self, written: dict) -> Any:
         """The case that `dump` wrote down."""
+
+
+def written(data: bytes) -> str:
+    """Bytes as JSON can have them, short."""
+    return base64.b85encode(zlib.compress(data, 9)).decode()
+
+
+def read(text: str) -> bytes:
+    """What `written` wrote down."""
+    return zlib.decompress(base64.b85decode(text))
 
 
 def kind(name: str) -> Kind:

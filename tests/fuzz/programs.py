@@ -24,7 +24,6 @@ from gint.program import (
     SlotBinding,
     VerificationError,
     VerifiedProgram,
-    disassemble,
     verify,
     verify_binding,
 )
@@ -34,7 +33,7 @@ from tests.fences import Fence
 from tests.generation import random_launch, random_program
 from tests.memory import PATTERN, launch_once, values
 
-from . import bindings, mutations
+from . import bindings, kinds, mutations
 from .bindings import MOST_BYTES, BindingCase, SlotCase, StorageCase
 from .exactness import exact_slots
 from .kinds import Kind, Outcome
@@ -118,15 +117,14 @@ class Programs:
 
     def dump(self, case: ProgramCase) -> dict:
         return {
-            "text": disassemble(case.program).splitlines(),
-            "program": to_bytes(case.program).hex(),
+            "program": kinds.written(to_bytes(case.program)),
             "binding": asdict(case.binding) if case.binding else None,
             "seed": case.seed,
             "threads": case.threads,
         }
 
     def load(self, written: dict) -> ProgramCase:
-        program, binding = from_bytes(bytes.fromhex(written["program"])), written["binding"]
+        program, binding = from_bytes(kinds.read(written["program"])), written["binding"]
         return ProgramCase(
             program,
             _read_binding(binding) if binding else None,

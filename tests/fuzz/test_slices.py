@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.fuzz.corpus import stored
 from tests.fuzz.kinds import KINDS, kind
 
 _SEED = 1
@@ -17,6 +18,14 @@ def test_the_first_cases_of_a_campaign(name):
     outcomes = {o for n in range(1500) for o in tried.run(tried.case(_SEED, n))}
     assert any(what.startswith("refused: ") for _, what in outcomes)
     assert any(not what.startswith("refused: ") for _, what in outcomes)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_cases_that_are_checked_in(name):
+    tried, cases = kind(name), list(stored(name))
+    assert cases
+    for case in cases:
+        list(tried.run(case))
 
 
 @pytest.mark.parametrize("name", KINDS)

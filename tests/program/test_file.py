@@ -16,6 +16,13 @@ from tests.program.test_text import RMS_NORM
 from tests.strategies import programs
 
 PROGRAM = assemble(RMS_NORM)
+SMALL = """
+axis n parallel
+slot y i64 out (n)
+map
+  const.i64 r[0] <- 7
+  store.i64 s[y] <- r[0]
+"""
 
 
 @given(programs())
@@ -73,6 +80,17 @@ def test_damage_is_named_with_the_path(tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [SMALL, RMS_NORM], ids=("small", "norm"))
+def test_every_bit_flip_is_noticed(text):
+    data = bytearray(to_bytes(assemble(text)))
+    for bit in range(8 * len(data)):
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError, match=r"not a \.gint file|version|checksum|header"):
+            from_bytes(bytes(data))
+        data[bit // 8] ^= 1 << bit % 8
+    assert from_bytes(bytes(data)) == assemble(text)
 
 
 def _forged(**changes) -> bytes:

@@ -1,4 +1,5 @@
-"""Random and mutated bytecode and bindings: refused, or run inside the memory they were given.
+"""Random and mutated bytecode and bindings: refused, or run inside the memory they were given, on
+every backend, those with memory of their own among them. tests/fuzz goes further on the host's.
 
 A crash ends the whole run with a traceback of pytest's faulthandler, so it cannot go unseen.
 """
@@ -11,8 +12,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gint.isa import DTYPES, OPCODES, Instruction
-from gint.isa.instruction import NONE, SIZE, decode
+from gint.isa import DTYPES, Instruction
+from gint.isa.instruction import SIZE, decode
 from gint.program import (
     Access,
     Axis,
@@ -26,96 +27,22 @@ from gint.program import (
     VerifiedProgram,
     verify,
 )
+from tests.fuzz.mutations import mutated, random_instruction
+from tests.generation import random_program
 from tests.memory import Storage, bind, launch_once, load
-from tests.strategies import constants, launches, programs
+from tests.strategies import RANDOMS, launches, programs
 
-_NUMBERS = st.integers(0, 5) | st.sampled_from((NONE, NONE - 1, 64, 4096))
 _FAR = (-(2**63), -(2**31), -9, -1, 0, 1, 2, 3, 31, 2**31, 2**62, 2**63 - 1, 2**63)
 
 
-@st.composite
-def random_instructions(draw: st.DrawFn) -> Instruction:
-    """An instruction whose fields are mostly those its opcode has."""
-    op, t = draw(st.sampled_from(OPCODES)), draw(st.sampled_from(DTYPES))
-    wanted = [op.name != "store"] + [op.inputs > k for k in range(3)]
-    fields = [draw(_NUMBERS) if w or draw(st.integers(0, 30)) == 0 else NONE for w in wanted]
-    imm = draw(constants(t.compute.name)) if op.name == "const" else 0
-    return Instruction(op, t, *fields, draw(st.integers(0, 3)), imm)
+def mutated_programs() -> st.SearchStrategy[Program]:
+    """Valid programs with a few random changes."""
+    return RANDOMS.map(lambda random: mutated(random, random_program(random, 6).program))
 
 
-@st.composite
-def mutated_programs(draw: st.DrawFn) -> Program:
-    """A valid program with a few random changes to its sections, instructions, slots and axes."""
-    p = draw(programs(max_steps=6)).program
-    for _ in range(draw(st.integers(1, 3))):
-        change = draw(st.sampled_from((_change_code, _change_sections, _change_slot, _change_axis)))
-        p = change(draw, p) if p.sections else p
-    return p
-
-
-def _change_code(draw: st.DrawFn, p: Program) -> Program:
-    number = draw(st.integers(0, len(p.sections) - 1))
-    code = list(p.sections[number].instructions)
-    at = draw(st.integers(0, len(code)))
-    how = draw(st.sampled_from(("insert", "remove", "repeat", "field", "bytes")))
-    if how == "insert" or at == len(code):
-        code.insert(at, draw(random_instructions()))
-    elif how == "remove":
-        del code[at]
-    elif how == "repeat":
-        code.insert(draw(st.integers(0, len(code))), code[at])
-    elif how == "field":
-        name = draw(st.sampled_from(("d", "a", "b", "c", "n")))
-        code[at] = replace(code[at], **{name: draw(_NUMBERS)})
-    else:
-        code[at] = _flip(draw, code[at])
-    section = replace(p.sections[number], instructions=tuple(code))
-    return replace(p, sections=(*p.sections[:number], section, *p.sections[number + 1 :]))
-
-
-def _flip(draw: st.DrawFn, instruction: Instruction) -> Instruction:
-    data = bytearray(instruction.encode())
-    data[draw(st.integers(0, SIZE - 1))] ^= 1 << draw(st.integers(0, 7))
-    try:
-        return decode(bytes(data))[0]
-    except ValueError:
-        return instruction
-
-
-def _change_sections(draw: st.DrawFn, p: Program) -> Program:
-    sections = list(p.sections)
-    at = draw(st.integers(0, len(sections) - 1))
-    kind = draw(st.sampled_from(SectionKind))
-    how = draw(st.sampled_from(("kind", "remove", "move", "split")))
-    if how == "kind":
-        sections[at] = replace(sections[at], kind=kind)
-    elif how == "split":
-        code = sections[at].instructions
-        sections[at : at + 1] = [Section(sections[at].kind, code[:1]), Section(kind, code[1:])]
-    else:
-        section = sections.pop(at)
-        if how == "move":
-            sections.insert(draw(st.integers(0, len(sections))), section)
-    return replace(p, sections=tuple(sections))
-
-
-def _change_slot(draw: st.DrawFn, p: Program) -> Program:
-    at = draw(st.integers(0, len(p.slots) - 1))
-    axes = tuple(draw(st.lists(st.integers(-1, len(p.axes)), max_size=3)))
-    access, t = draw(st.sampled_from(Access)), draw(st.sampled_from(DTYPES))
-    slot = p.slots[at]
-    changed = draw(
-        st.sampled_from(
-            (replace(slot, axes=axes), replace(slot, access=access), replace(slot, dtype=t))
-        )
-    )
-    return replace(p, slots=(*p.slots[:at], changed, *p.slots[at + 1 :]))
-
-
-def _change_axis(draw: st.DrawFn, p: Program) -> Program:
-    at = draw(st.integers(0, len(p.axes) - 1))
-    changed = replace(p.axes[at], kind=draw(st.sampled_from(AxisKind)))
-    return replace(p, axes=(*p.axes[:at], changed, *p.axes[at + 1 :]))
+def random_instructions() -> st.SearchStrategy[Instruction]:
+    """Instructions whose fields are mostly those their opcodes have."""
+    return RANDOMS.map(random_instruction)
 
 
 def _run_inside_bounds(backend: str, verified: VerifiedProgram, data: st.DataObject) -> None:

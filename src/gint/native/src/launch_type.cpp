@@ -36,12 +36,22 @@ bool read_pointers(PyObject *const *arguments, size_t count, uint64_t *pointers)
     return true;
 }
 
+// Taken back however the scope is left: a launch that finds no memory throws.
+class ReleasedGil {
+  public:
+    ReleasedGil() : state(PyEval_SaveThread()) {}
+    ~ReleasedGil() { PyEval_RestoreThread(state); }
+    ReleasedGil(const ReleasedGil &) = delete;
+    ReleasedGil &operator=(const ReleasedGil &) = delete;
+
+  private:
+    PyThreadState *state;
+};
+
 std::optional<int32_t> run_released(const BoundLaunch &launch, const uint64_t *pointers) {
     if (launch.is_short()) return launch(pointers);
-    PyThreadState *state = PyEval_SaveThread();
-    auto result = launch(pointers);
-    PyEval_RestoreThread(state);
-    return result;
+    const ReleasedGil released;
+    return launch(pointers);
 }
 
 PyObject *refuse(LaunchObject *self, const uint64_t *pointers, size_t count) {
@@ -72,10 +82,10 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
         if (!read_pointers(arguments, count, pointers)) return nullptr;
         const std::optional<int32_t> flag = run_released(*self->launch, pointers);
         if (!flag) return refuse(self, pointers, count);
-        if (*flag & OUT_OF_MEMORY) return PyErr_NoMemory();
+        if (*flag & OUT_OF_MEMORY) return no_memory();
         return PyLong_FromLong(*flag);
     } catch (const std::bad_alloc &) {
-        return PyErr_NoMemory();
+        return no_memory();
     }
 }
 
@@ -106,6 +116,11 @@ PyType_Spec spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 } // namespace
+
+PyObject *no_memory() {
+    PyErr_SetString(PyExc_MemoryError, "The C++ interpreter found no memory for its own use.");
+    return nullptr;
+}
 
 bool add_launch_type(PyObject *module) {
     launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));

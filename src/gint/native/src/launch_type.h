@@ -16,4 +16,7 @@ bool add_launch_type(PyObject *module);
 // where the launch must not run.
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain);
 
+// Sets MemoryError, with a sentence; null.
+PyObject *no_memory();
+
 } // namespace gint

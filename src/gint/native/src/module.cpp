@@ -24,26 +24,30 @@ using namespace gint;
 
 namespace {
 
-// (type, reads, writes, axes)
-using SlotFacts = std::tuple<int, bool, bool, std::vector<int>>;
-// (kind, number of instructions)
-using SectionFacts = std::pair<int, int>;
+// Lists are read here, not by nanobind's casters, which may not throw: a std::bad_alloc in one ends
+// the process.
+int entry(nb::handle list, size_t n) { return nb::cast<int>(list[n]); }
 
-Program make_program(const std::vector<bool> &reduced, const std::vector<int> &indexed,
-                     const std::vector<SlotFacts> &slots, const std::vector<int> &params,
-                     const std::vector<SectionFacts> &sections, nb::bytes code,
-                     nb::bytes register_types) {
+// Slots are (type, reads, writes, axes), sections (kind, number of instructions).
+Program make_program(nb::list reduced, nb::list indexed, nb::list slots, nb::list params,
+                     nb::list sections, nb::bytes code, nb::bytes register_types) {
     Program p;
-    p.reduced = reduced;
-    for (int axis : indexed) p.indexed |= AxisSet(1) << axis;
-    for (const auto &[type, reads, writes, axes] : slots) {
-        Slot slot{uint8_t(type), reads, writes, false, false, {}, {}};
-        for (int axis : axes) slot.axes.push_back(uint8_t(axis));
+    for (nb::handle is_reduced : reduced) p.reduced.push_back(nb::cast<bool>(is_reduced));
+    for (nb::handle axis : indexed) p.indexed |= AxisSet(1) << nb::cast<int>(axis);
+    for (nb::handle facts : slots) {
+        Slot slot{uint8_t(entry(facts, 0)),
+                  nb::cast<bool>(facts[1]),
+                  nb::cast<bool>(facts[2]),
+                  false,
+                  false,
+                  {},
+                  {}};
+        for (nb::handle axis : facts[3]) slot.axes.push_back(uint8_t(nb::cast<int>(axis)));
         p.slots.push_back(std::move(slot));
     }
-    for (int type : params) p.params.push_back(uint8_t(type));
-    for (auto [kind, count] : sections)
-        p.sections.push_back({SectionKind(kind), 0, uint32_t(count)});
+    for (nb::handle type : params) p.params.push_back(uint8_t(nb::cast<int>(type)));
+    for (nb::handle section : sections)
+        p.sections.push_back({SectionKind(entry(section, 0)), 0, uint32_t(entry(section, 1))});
     if (code.size() % sizeof(Instruction))
         throw std::invalid_argument("The program was not verified.");
     p.code.resize(code.size() / sizeof(Instruction));
@@ -120,14 +124,18 @@ nb::object prepare(const Kernel &kernel, nb::tuple extents, nb::tuple params, nb
     }
 }
 
+std::vector<std::string> texts(nb::list names) {
+    std::vector<std::string> found;
+    for (nb::handle name : names) found.emplace_back(nb::str(name).c_str());
+    return found;
+}
+
 std::optional<std::string> describe_launch(const Kernel &kernel, nb::tuple extents,
-                                           nb::tuple params, nb::tuple slots,
-                                           std::vector<std::string> axis_names,
-                                           std::vector<std::string> slot_names,
-                                           std::vector<std::string> param_names) {
+                                           nb::tuple params, nb::tuple slots, nb::list axis_names,
+                                           nb::list slot_names, nb::list param_names) {
     try {
         return kernel.describe(read_binding(kernel.get(), extents, params, slots),
-                               {axis_names, slot_names, param_names});
+                               {texts(axis_names), texts(slot_names), texts(param_names)});
     } catch (const Refused &) {
         return std::nullopt;
     }
@@ -144,6 +152,13 @@ uintptr_t first_element(nb::handle array) {
 NB_MODULE(_native, m) {
     // Kernels cached for the life of the process outlive the interpreter on purpose.
     nb::set_leak_warnings(false);
+    nb::register_exception_translator([](const std::exception_ptr &thrown, void *) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const std::bad_alloc &) {
+            no_memory();
+        }
+    });
     m.doc() = "The C++ interpreter. See gint.kernel.interpreter.cpp.backend.";
     m.def("instruction_sets", [] {
         size_t count;
@@ -164,10 +179,8 @@ NB_MODULE(_native, m) {
     if (!load_arrays() || !add_launch_type(m.ptr())) throw nb::python_error();
     nb::class_<Kernel>(m, "Kernel")
         .def("__init__",
-             [](Kernel *self, const std::vector<bool> &reduced, const std::vector<int> &indexed,
-                const std::vector<SlotFacts> &slots, const std::vector<int> &params,
-                const std::vector<SectionFacts> &sections, nb::bytes code,
-                nb::bytes register_types) {
+             [](Kernel *self, nb::list reduced, nb::list indexed, nb::list slots, nb::list params,
+                nb::list sections, nb::bytes code, nb::bytes register_types) {
                  new (self) Kernel(
                      make_program(reduced, indexed, slots, params, sections, code, register_types));
              })

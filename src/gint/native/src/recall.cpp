@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "arrays.h"
+#include "launch_type.h"
 #include "program/regions.h"
 
 namespace nb = nanobind;
@@ -233,7 +234,7 @@ PyObject *Recall::call(PyObject *self, PyObject *args, PyObject *kwargs) {
     } catch (nb::python_error &error) {
         error.restore();
     } catch (const std::bad_alloc &) {
-        PyErr_NoMemory();
+        no_memory();
     } catch (const std::exception &error) {
         PyErr_SetString(PyExc_RuntimeError, error.what());
     }
@@ -267,12 +268,14 @@ void add_recall(nb::module_ &m) {
         .def("__reduce__", [](nb::handle self) { return self.attr("__qualname__"); })
         .def(
             "remember",
-            [](Recall &self, nb::bytes key, nb::object launch, std::vector<int> sources,
-               std::vector<nb::object> makers, std::vector<int> returns, bool returns_tuple,
-               bool check_overlap) {
-                self.remember(std::move(key),
-                              {std::move(launch), std::move(sources), std::move(makers),
-                               std::move(returns), returns_tuple, check_overlap});
+            [](Recall &self, nb::bytes key, nb::object launch, nb::list sources, nb::list makers,
+               nb::list returns, bool returns_tuple, bool check_overlap) {
+                RecalledCall call{std::move(launch), {}, {}, {}, returns_tuple, check_overlap};
+                // Not by nanobind's casters, in which std::bad_alloc ends the process.
+                for (nb::handle n : sources) call.sources.push_back(nb::cast<int>(n));
+                for (nb::handle n : returns) call.returns.push_back(nb::cast<int>(n));
+                for (nb::handle maker : makers) call.makers.push_back(nb::borrow(maker));
+                self.remember(std::move(key), std::move(call));
             },
             "key"_a, "launch"_a, "sources"_a, "makers"_a, "returns"_a, "returns_tuple"_a,
             "check_overlap"_a);

@@ -31,7 +31,8 @@ def build(folder: Path) -> Path:
     sources = [file for room in ROOMS for file in sorted(SOURCES.glob(f"{room}/*.cpp"))]
     everything = folder / "scheduler.cpp"
     everything.write_text("".join(f'#include "{file}"\n' for file in sources))
-    command = [str(compiler()), "-std=c++20", "-O0", f"-I{SOURCES}", f"-I{folder}"]
+    flags = os.environ.get("CXXFLAGS", "").split()  # sanitizers: scripts/sanitize.py
+    command = [str(compiler()), "-std=c++20", "-O0", *flags, f"-I{SOURCES}", f"-I{folder}"]
 
     def compile(unit: Path) -> str:
         made = folder / f"{unit.stem}.o"
@@ -41,7 +42,7 @@ def build(folder: Path) -> Path:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compile, [everything, *sorted(HERE.glob("*.cpp"))]))
     program = folder / "cases"
-    subprocess.run([str(compiler()), *objects, "-o", str(program)], check=True)
+    subprocess.run([str(compiler()), *flags, *objects, "-o", str(program)], check=True)
     return program
 
 

@@ -15,9 +15,9 @@ constexpr int64_t CHUNK_LINES = 64;
 // are merged, and both kinds are ordered by memory: outermost first.
 struct Layout {
     int rank = 0;
-    int64_t extent[MAX_AXES];
-    bool reduced[MAX_AXES];
-    int from_program[MAX_AXES]; // axis of the program -> axis here, or -1 where the extent is 1
+    int64_t extent[MAX_AXES] = {};
+    bool reduced[MAX_AXES] = {};
+    int from_program[MAX_AXES] = {}; // axis of the program -> axis here; -1: of extent 1
     std::vector<std::array<int64_t, MAX_AXES>> strides; // per slot, in elements; 0: does not vary
 
     // A tile is `rows` x `cols` along these axes, or a line where axis_a is -1.

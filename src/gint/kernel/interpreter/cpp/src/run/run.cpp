@@ -9,6 +9,7 @@
 #include <omp.h>
 #endif
 
+#include "cpu/annotations.h"
 #include "cpu/threads.h"
 #include "run/worker.h"
 
@@ -22,13 +23,15 @@ constexpr double WORK_PER_THREAD = 400e3;
 #ifdef _OPENMP
 int thread_count() { return omp_get_num_threads(); }
 int thread_number() { return omp_get_thread_num(); }
-void barrier() {
+void barrier(MeetingPoint &all) {
+    all.release();
 #pragma omp barrier
+    all.acquire();
 }
 #else
 int thread_count() { return 1; }
 int thread_number() { return 0; }
-void barrier() {}
+void barrier(MeetingPoint &) {}
 #endif
 
 struct Addresses {
@@ -49,8 +52,11 @@ int32_t run_alone(const Addresses &at) {
 int32_t run_side_by_side(const Addresses &at, int threads) {
     std::atomic<int32_t> error = 0;
     const int64_t total = at.s.parallel.total;
+    MeetingPoint all;
+    all.release();
 #pragma omp parallel num_threads(threads)
     {
+        all.acquire();
         Worker worker(at.s, at.base, at.pool);
         const int64_t count = thread_count(), number = thread_number();
         if (worker.ready()) {
@@ -61,7 +67,9 @@ int32_t run_side_by_side(const Addresses &at, int threads) {
         } else {
             error |= OUT_OF_MEMORY;
         }
+        all.release();
     }
+    all.acquire();
     return error;
 }
 
@@ -81,20 +89,25 @@ class SharedRun {
         if (!memory) return OUT_OF_MEMORY;
         std::vector<Worker *> workers(size_t(threads), nullptr);
         std::atomic<int32_t> error = 0;
+        all.release();
 #pragma omp parallel num_threads(threads)
         {
+            all.acquire();
             Worker worker(s, at.base, at.pool);
             if (!worker.ready()) error |= OUT_OF_MEMORY;
             workers[size_t(thread_number())] = &worker;
-            barrier();
+            barrier(all);
             if (!(error & OUT_OF_MEMORY)) take_part(worker, *workers[0]);
-            barrier(); // frames are read by others until here
+            barrier(all); // frames are read by others until here
             error |= worker.error;
+            all.release();
         }
+        all.acquire();
         return error;
     }
 
   private:
+    MeetingPoint all;
     const Addresses &at;
     const Schedule &s;
     int64_t chunks;
@@ -109,11 +122,11 @@ class SharedRun {
                 if (section.kind != SectionKind::SCALAR) {
                     run_chunks(worker, section, chunks * number / count,
                                chunks * (number + 1) / count);
-                    barrier();
+                    barrier(all);
                 }
                 if (section.kind == SectionKind::MAP) continue;
                 if (number == 0) finish(worker, section);
-                barrier();
+                barrier(all);
                 if (number != 0) worker.copy_shared(first);
             }
         }

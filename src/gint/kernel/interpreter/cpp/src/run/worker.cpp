@@ -135,8 +135,14 @@ void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t la
 
 // Positions
 
+// The first tile may be asked for where there is none: a scalar section has no reduced axis, and
+// one of extent 0 cannot be divided by.
 void Worker::set_position(const Grid &grid, int64_t index) {
     for (int k = grid.rank - 1; k >= 0; k--) {
+        if (index == 0) {
+            position[grid.axis[k]] = 0;
+            continue;
+        }
         position[grid.axis[k]] = index % grid.count[k] * grid.step[k];
         index /= grid.count[k];
     }
