@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @dataclass(frozen=True)
 class LoadCase:
-    """What every thread calls, in order: a function's name, and rows; then that many small calls."""
+    """What every thread calls, in order: functions by name, and rows; then so many small calls."""
 
     calls: tuple[tuple[tuple[str, int], ...], ...]
     repeats: int
