@@ -1,5 +1,7 @@
 """Probes in a process of their own: answers are kept, crashes and hangs are words."""
 
+import os
+import subprocess
 import sys
 import time
 
@@ -123,3 +125,27 @@ def test_a_broken_file_of_answers_is_asked_anew(module):
 def test_without_a_python_to_start_there_is_no_answer(module, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert "no process could be started" in probe_in_subprocess(module(ANSWER), "1").reason
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_keeps_no_answer_and_leaves_nothing(module, tmp_path):
+    name = module(ANSWER)
+    text = (
+        "import resource, sys; from gint.backend.probing import probe_in_subprocess\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))\n"
+        f"print(probe_in_subprocess({name!r}, 'key').usable)"
+    )
+    path = os.pathsep.join(p for p in sys.path if p)
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert list((tmp_path / "cache" / "gint").iterdir()) == []
+    assert probe_in_subprocess(name, "key").usable
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(module, monkeypatch, tmp_path):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    assert probe_in_subprocess(module(ANSWER), "key").usable

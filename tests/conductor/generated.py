@@ -25,6 +25,7 @@ from .generated_steps import (
     MIXED,
     REDUCTIONS,
     ROWS,
+    SELECTING,
     SURROUNDINGS,
     TYPES,
     UNARY,
@@ -142,6 +143,9 @@ class Generator:
             self._try(self.random.choice(UNARY), (i,), exact=False)
         elif kind == "binary":
             text = self.random.choice(BINARY)
+            # Which of two a gradient goes to, or to both, is a jump as well.
+            if self.wide and not both and text in SELECTING:
+                return
             self._try(text, (i, j), exact=both and not _is_float(x, y) and "/" not in text)
         elif kind == "jump" and both:
             self._try(self.random.choice(JUMPS), (i, j), exact=True)
@@ -172,6 +176,8 @@ class Generator:
         elif name == "any":
             if self.exact[i]:
                 self._try(f"torch.any(x, {dims}, {keepdim})", (i,), exact=True)
+        elif self.wide and name in ("amax", "amin") and not self.exact[i]:
+            return
         elif x.dtype.is_floating_point or name in ("sum", "amax", "amin"):
             whole = self.exact[i] and not x.dtype.is_floating_point and x.dtype is not torch.bool
             if x.dtype is not torch.bool or name == "sum":

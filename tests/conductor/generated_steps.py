@@ -22,6 +22,7 @@ BINARY = (
     "torch.minimum(x, y)", "x / (y.abs() + 1)", "torch.add(x, y, alpha=3)",
     "torch.atan2(x, y.abs() + 9)", "x + (y - x) * 0.25",
 )  # fmt: skip
+SELECTING = ("torch.maximum(x, y)", "torch.minimum(x, y)")
 JUMPS = (
     "torch.lt(x, y)", "torch.eq(x, y)", "torch.ge(x, y)", "torch.ne(x, y)",
     "torch.remainder(x, y.abs().clamp(max=20) + 2)",

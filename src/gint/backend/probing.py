@@ -19,12 +19,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from gint.program.whole import write_whole
 
 from .protocol import Listing, Platform, Probe
 
@@ -130,13 +131,10 @@ def _kept(module: str, key: str) -> Probe | None:
 
 def _keep(module: str, key: str, answer: Probe, until: float) -> None:
     """Without a cache directory that can be written, every process asks."""
-    path = _file(module)
+    kept = {"key": key, "until": until, "probe": asdict(answer)}
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"key": key, "until": until, "probe": asdict(answer)}, file)
-        os.replace(name, path)
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        write_whole(_file(module), json.dumps(kept).encode())
 
 
 def main(argv: list[str]) -> int:

@@ -8,12 +8,10 @@ Reads and writes such files; does not know which backends are usable. Standard l
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gint.backend import registry
+from gint.program.whole import write_whole
 
 #: Names a file with the configuration for one run.
 FILE_VARIABLE = "GINT_BACKEND_CONFIG"
@@ -148,27 +147,12 @@ def write(location: Location, configuration: Configuration) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text, mode)
+        write_whole(path, text.encode(), mode)
     except OSError as error:
         raise ConfigurationError(
             f"{location.path} cannot be written: {error.strerror}. Name another file in "
             f"{FILE_VARIABLE}."
         ) from error
-
-
-def _replace(path: Path, text: str, mode: int) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _parse(location: Location) -> tuple[Configuration, list[str]]:

@@ -219,6 +219,13 @@ def _default_limit() -> int:
 
 
 POOL = Pool(_default_limit())
+if hasattr(os, "register_at_fork"):
+    # A child has no thread that would release what another thread holds now.
+    os.register_at_fork(
+        before=POOL.lock.acquire,
+        after_in_parent=POOL.lock.release,
+        after_in_child=POOL.lock.release,
+    )
 
 
 def shelf(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray] | None:

@@ -26,6 +26,7 @@ from gint.isa import SectionKind, dtype, opcode
 from gint.isa.instruction import SIZE, decode
 
 from .model import Access, Axis, AxisKind, Param, Program, Section, Slot
+from .whole import write_whole
 
 MAGIC = b"GINT"
 VERSION = 1
@@ -34,14 +35,7 @@ _HEAD = struct.Struct("<4sIII")
 
 def save(program: Program, path: str | os.PathLike) -> None:
     """Write `program` to `path`; an existing file is replaced only by a whole new one."""
-    path, data = Path(path), to_bytes(program)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(Path(path), to_bytes(program))
 
 
 def load(path: str | os.PathLike) -> Program:

@@ -1,7 +1,6 @@
 """Building the device code, without a GPU: by nvcc for one architecture, by NVRTC; what it uses."""
 
 import functools
-import os
 import re
 
 import pytest
@@ -116,15 +115,6 @@ def test_an_old_nvcc_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     with pytest.raises(build.BuildError, match=r"version 12\.4; 12\.8 or newer"):
         build.find_nvcc()
-
-
-def test_an_older_build_stays_until_the_new_one_is_whole(tmp_path):
-    path = tmp_path / "interpreter.fatbin"
-    build._put(b"old", path)
-    with pytest.raises(TypeError):
-        build._put(None, path)
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["interpreter.fatbin"]
 
 
 LOG = """

@@ -29,6 +29,7 @@ from typing import Any
 
 from gint.backend.probing import cache_directory
 from gint.kernel.interpreter.device.quantized import ProductsBuild
+from gint.program.whole import write_whole
 
 from ..device.build import Build, source
 
@@ -115,8 +116,9 @@ def build_fatbin(
                 pool.map(lambda b: compile_nvcc(nvcc, b, architectures, Path(place)), BINARIES)
             )
         paths = tuple(fatbin_path(build, folder) for build in BINARIES)
+        folder.mkdir(parents=True, exist_ok=True)
         for path, (fatbin, _) in zip(paths, made, strict=True):
-            _put(fatbin, path)
+            write_whole(path, fatbin)
     for stale in set(folder.glob("*.fatbin")) - set(paths):
         stale.unlink()
     return paths, tuple(r for _, used in made for r in used)
@@ -176,7 +178,8 @@ def build_for(build: Binary, capability: tuple[int, int]) -> bytes:
     except OSError:
         code = compile_nvrtc(text_of(build), architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
-        _put(code, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, code)
     return code
 
 
@@ -290,20 +293,6 @@ def key(build: Binary) -> str:
     """The digest of the source, which holds the instruction table's checksum, and the options."""
     made_of = f"{OPTIONS}{JUMP_TABLES}{text_of(build)}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:16]
-
-
-def _put(data: bytes, path: Path) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gint-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def find_nvcc() -> Path:
