@@ -5,10 +5,6 @@
 #include <cstring>
 #include <memory>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "cpu/threads.h"
 #include "run/worker.h"
 
@@ -18,18 +14,6 @@ namespace {
 
 // Work a thread must have to be worth waking, in units of op_cost: about 10 us.
 constexpr double WORK_PER_THREAD = 400e3;
-
-#ifdef _OPENMP
-int thread_count() { return omp_get_num_threads(); }
-int thread_number() { return omp_get_thread_num(); }
-void barrier() {
-#pragma omp barrier
-}
-#else
-int thread_count() { return 1; }
-int thread_number() { return 0; }
-void barrier() {}
-#endif
 
 struct Addresses {
     const Schedule &s;
@@ -49,10 +33,9 @@ int32_t run_alone(const Addresses &at) {
 int32_t run_side_by_side(const Addresses &at, int threads) {
     std::atomic<int32_t> error = 0;
     const int64_t total = at.s.parallel.total;
-#pragma omp parallel num_threads(threads)
-    {
+    in_team(threads, [&] {
         Worker worker(at.s, at.base, at.pool);
-        const int64_t count = thread_count(), number = thread_number();
+        const int64_t count = team_size(), number = thread_number();
         if (worker.ready()) {
             const Int128 all = total; // total * count may leave 64 bits
             worker.run_blocks(int64_t(all * number / count), int64_t(all * (number + 1) / count));
@@ -61,7 +44,7 @@ int32_t run_side_by_side(const Addresses &at, int threads) {
         } else {
             error |= OUT_OF_MEMORY;
         }
-    }
+    });
     return error;
 }
 
@@ -81,8 +64,7 @@ class SharedRun {
         if (!memory) return OUT_OF_MEMORY;
         std::vector<Worker *> workers(size_t(threads), nullptr);
         std::atomic<int32_t> error = 0;
-#pragma omp parallel num_threads(threads)
-        {
+        in_team(threads, [&] {
             Worker worker(s, at.base, at.pool);
             if (!worker.ready()) error |= OUT_OF_MEMORY;
             workers[size_t(thread_number())] = &worker;
@@ -90,7 +72,7 @@ class SharedRun {
             if (!(error & OUT_OF_MEMORY)) take_part(worker, *workers[0]);
             barrier(); // frames are read by others until here
             error |= worker.error;
-        }
+        });
         return error;
     }
 
@@ -102,7 +84,7 @@ class SharedRun {
     std::unique_ptr<char[]> memory;
 
     void take_part(Worker &worker, const Worker &first) {
-        const int64_t count = thread_count(), number = thread_number();
+        const int64_t count = team_size(), number = thread_number();
         for (int64_t block = 0; block < s.parallel.total; block++) {
             worker.enter_block(block);
             for (const SectionSchedule &section : s.sections) {
