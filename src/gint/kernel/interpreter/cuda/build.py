@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gint.backend.probing import cache_directory
+from gint.backend.probing import cache_directory, is_our_own, make_folder
 from gint.kernel.interpreter.device.quantized import ProductsBuild
 
 from ..device.build import Build, source
@@ -171,10 +171,9 @@ def build_for(build: Binary, capability: tuple[int, int]) -> bytes:
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
     path = cached_path(build, architecture)
-    try:
+    if is_our_own(path):
         return path.read_bytes()
-    except OSError:
-        code = compile_nvrtc(text_of(build), architecture)
+    code = compile_nvrtc(text_of(build), architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
         _put(code, path)
     return code
@@ -272,8 +271,10 @@ def fatbin_path(build: Binary, folder: Path = HERE) -> Path:
 
 def find_fatbin(build: Binary) -> Path | None:
     """nvcc's build, beside this file or in the user's cache; None where there is none."""
-    paths = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
-    return next((path for path in paths if path.exists()), None)
+    installed, cached = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
+    if installed.exists():
+        return installed
+    return cached if is_our_own(cached) else None
 
 
 def is_built() -> bool:
@@ -294,7 +295,10 @@ def key(build: Binary) -> str:
 
 def _put(data: bytes, path: Path) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent == cache_folder():
+        make_folder(path.parent)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gint-")
     try:
         with os.fdopen(handle, "wb") as file:
