@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help env demo test test-source test-wheel fuzz sanitize bench gpu arm wheel lint format clean
+.PHONY: help env demo test test-source test-wheel fuzz sanitize bench gpu arm clang windows matrix bare wheel lint format clean
 
 help:
 	@echo "make demo    compile a small transformer with gint and with its competitors; a table and a picture"
@@ -15,6 +15,10 @@ help:
 	@echo "make bench   the benchmarks"
 	@echo "make gpu     on a machine with an NVIDIA GPU: build, GPU suite, sweep (docs/gpu.md); installs nothing"
 	@echo "make arm     cross-build for aarch64, and its tests under qemu (needs Debian's cross compiler)"
+	@echo "make clang   the native module built by clang, and its tests"
+	@echo "make windows the interpreter's sources read by mingw-w64; nothing is run"
+	@echo "make matrix  the wheel under Python 3.11 to 3.13 and torch 2.11 and 2.13"
+	@echo "make bare    the wheel in a bare Debian without a compiler (as root)"
 	@echo "make wheel   a wheel in dist/"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make clean   remove everything that make created"
@@ -40,6 +44,19 @@ gpu:
 arm: env
 	@$(VENV)/python scripts/arm.py $(ARGS)
 
+clang: env
+	@$(VENV)/python scripts/clang.py $(ARGS)
+
+windows: env
+	@$(VENV)/python scripts/windows.py
+
+# Environments of its own: only the standard library is needed here.
+matrix:
+	@$(PYTHON) scripts/matrix.py $(ARGS)
+
+bare: wheel
+	@$(VENV)/python scripts/bare.py
+
 test: test-source
 	@$(MAKE) test-wheel
 
@@ -58,8 +75,8 @@ fuzz: env
 sanitize: env
 	@$(VENV)/python scripts/sanitize.py $(ARGS)
 
-# For this machine's glibc. For publishing: auditwheel repair --exclude libgomp.so.1 (torch's own is
-# shared by that soname; a vendored copy would be a second OpenMP runtime in the process).
+# For this machine's glibc. For publishing, as `make bare` has it: auditwheel repair --exclude
+# libgomp.so.1 (torch's is shared by that soname; a copy would be a second runtime in the process).
 wheel: env
 	@rm -f dist/gint-*.whl
 	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

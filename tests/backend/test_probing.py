@@ -47,6 +47,24 @@ def test_an_answer_is_kept_until_the_key_changes(module, monkeypatch):
     assert not probe_in_subprocess(name, "2").usable
 
 
+@pytest.mark.skipif(os.name != "posix", reason="looks at modes and owners")
+@pytest.mark.parametrize("shared", ["file", "folder", "owner"])
+def test_what_somebody_else_may_have_written_is_asked_again(module, monkeypatch, tmp_path, shared):
+    name = module(ANSWER)
+    assert probe_in_subprocess(name, "1").usable
+    folder = tmp_path / "cache/gint"
+    (kept,) = folder.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    if shared == "owner":
+        monkeypatch.setattr(os, "geteuid", lambda: kept.stat().st_uid + 1)
+        monkeypatch.setattr(probing, "_ROOT", -1)
+    else:
+        (kept if shared == "file" else folder).chmod(0o777)
+    module(REFUSE)
+    assert not probe_in_subprocess(name, "1").usable
+    assert not folder.stat().st_mode & 0o022 or shared == "owner"  # kept apart from now on
+
+
 @pytest.mark.parametrize("text", [CRASH, REFUSE])
 def test_what_is_not_usable_is_asked_again_later(module, monkeypatch, text):
     name = module(text)

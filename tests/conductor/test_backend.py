@@ -87,6 +87,10 @@ assert not failed, failed
 """
 
 
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),
+    reason="torch 2.11 crashes where threads compile at once, with its own backend `eager` too",
+)
 def test_eight_threads_may_use_the_backend_first() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _FIRST_USES],

@@ -35,6 +35,7 @@ _SECONDS = 1.0
 _BACKGROUND_SECONDS = 60
 #: For how long a refusal or a crash is believed: it may have been the machine's load, a full disk.
 _DOUBTFUL_SECONDS = 600
+_ROOT = 0
 _unfinished: list[subprocess.Popen] = []
 
 
@@ -42,6 +43,28 @@ def cache_directory() -> Path:
     """Where answers are kept: gint/ in the user's cache directory."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "gint"
+
+
+def is_our_own(path: Path) -> bool:
+    """Whether nobody but this user and root can have written `path`, a file of the cache.
+
+    The cache may lie where others write: XDG_CACHE_HOME may be a folder of all.
+    """
+    if not hasattr(os, "geteuid"):
+        return path.exists()
+    try:
+        found = [path.stat(), path.parent.stat()]
+    except OSError:
+        return False
+    return all(f.st_uid in (_ROOT, os.geteuid()) and not f.st_mode & 0o022 for f in found)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache, which nobody else may write to. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = folder.stat().st_mode
+    if os.name == "posix" and mode & 0o022:
+        folder.chmod(mode & ~0o022)
 
 
 class NoAnswerError(RuntimeError):
@@ -120,8 +143,11 @@ def _file(module: str) -> Path:
 
 
 def _kept(module: str, key: str) -> Probe | None:
+    path = _file(module)
+    if not is_our_own(path):
+        return None
     try:
-        kept = json.loads(_file(module).read_text())
+        kept = json.loads(path.read_text())
         if kept["key"] != key or (kept["until"] and kept["until"] < time.time()):
             return None
         return Probe(**{f.name: kept["probe"][f.name] for f in fields(Probe)})
@@ -133,7 +159,7 @@ def _keep(module: str, key: str, answer: Probe, until: float) -> None:
     """Without a cache directory that can be written, every process asks."""
     kept = {"key": key, "until": until, "probe": asdict(answer)}
     with contextlib.suppress(OSError):
-        cache_directory().mkdir(parents=True, exist_ok=True)
+        make_folder(cache_directory())
         write_whole(_file(module), json.dumps(kept).encode())
 
 

@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gint.backend.probing import cache_directory
+from gint.backend.probing import cache_directory, is_our_own, make_folder
 from gint.kernel.interpreter.device.quantized import ProductsBuild
 from gint.program.whole import write_whole
 
@@ -173,12 +173,11 @@ def build_for(build: Binary, capability: tuple[int, int]) -> bytes:
     built before. Raises BuildError."""
     architecture = f"sm_{capability[0]}{capability[1]}"
     path = cached_path(build, architecture)
-    try:
+    if is_our_own(path):
         return path.read_bytes()
-    except OSError:
-        code = compile_nvrtc(text_of(build), architecture)
+    code = compile_nvrtc(text_of(build), architecture)
     with contextlib.suppress(OSError):  # a home that cannot be written costs the time, no more
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_whole(path, code)
     return code
 
@@ -275,8 +274,10 @@ def fatbin_path(build: Binary, folder: Path = HERE) -> Path:
 
 def find_fatbin(build: Binary) -> Path | None:
     """nvcc's build, beside this file or in the user's cache; None where there is none."""
-    paths = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
-    return next((path for path in paths if path.exists()), None)
+    installed, cached = (fatbin_path(build, folder) for folder in (HERE, cache_folder()))
+    if installed.exists():
+        return installed
+    return cached if is_our_own(cached) else None
 
 
 def is_built() -> bool:

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstring>
-#include <source_location>
 #include <string>
 
 #include "schedule/accumulators.h"
@@ -15,16 +14,18 @@ struct Failure {
     std::string text;
 };
 
-inline void check(bool holds, std::source_location at = std::source_location::current()) {
+// (clang 14 has no std::source_location.)
+inline void check(bool holds, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
     if (holds) return;
-    throw Failure{std::string(at.file_name()) + ":" + std::to_string(at.line()) + " does not hold"};
+    throw Failure{std::string(file) + ":" + std::to_string(line) + " does not hold"};
 }
 
 struct Case {
-    static inline std::vector<Case> all;
+    static std::vector<Case> all;
     std::string name;
     void (*run)();
 };
+inline std::vector<Case> Case::all;
 
 // A case is a function; test_*.py runs each by its name.
 #define CASE(name)                                                                                 \

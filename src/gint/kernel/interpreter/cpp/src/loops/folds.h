@@ -40,9 +40,8 @@ template <class F, size_t LANES> inline typename F::T fold_tree(typename F::T *l
     }
 }
 
-template <class T, size_t... I> inline V<T> rotate(V<T> x, size_t by, std::index_sequence<I...>) {
-    using Bits = typename Types<T>::Bits;
-    return __builtin_shuffle(x, Bits{decltype(Bits{}[0])((I + by) % sizeof...(I))...});
+template <class T, size_t BY, size_t... I> inline V<T> rotate(V<T> x, std::index_sequence<I...>) {
+    return __builtin_shufflevector(x, x, int((I + BY) % sizeof...(I))...);
 }
 
 // The same tree with the lanes in registers: first over registers, then within one. By recursion,
@@ -66,7 +65,7 @@ template <class F, size_t WIDTH>
         return x[0];
     } else {
         constexpr auto LANES = std::make_index_sequence<REGISTER / sizeof(T)>();
-        return fold_lanes<F, WIDTH / 2>(combine<F, T>(x, rotate<T>(x, WIDTH / 2, LANES)));
+        return fold_lanes<F, WIDTH / 2>(combine<F, T>(x, rotate<T, WIDTH / 2>(x, LANES)));
     }
 }
 template <class F, int REGISTERS>

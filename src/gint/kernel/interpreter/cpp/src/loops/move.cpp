@@ -25,8 +25,8 @@ template <class T> struct Square {
     template <size_t S, size_t... I>
     static inline void exchange(Row &x, Row &y, std::index_sequence<I...>) {
         // Where the bit S of the position is set take from the other row, S positions away.
-        const Row low = __builtin_shuffle(x, y, Row{T(I & S ? I - S + SIDE : I)...});
-        const Row high = __builtin_shuffle(x, y, Row{T(I & S ? I + SIDE : I + S)...});
+        const Row low = __builtin_shufflevector(x, y, int(I & S ? I - S + SIDE : I)...);
+        const Row high = __builtin_shufflevector(x, y, int(I & S ? I + SIDE : I + S)...);
         x = low, y = high;
     }
 
@@ -35,7 +35,7 @@ template <class T> struct Square {
     }
 
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
-        x = __builtin_shuffle(x, Row{T(SIDE - 1 - I)...});
+        x = __builtin_shufflevector(x, x, int(SIDE - 1 - I)...);
     }
 
     template <size_t S> static inline void round(Row *row) {

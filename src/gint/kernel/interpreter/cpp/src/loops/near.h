@@ -18,11 +18,9 @@ concept IsGuess = requires(T x) { x.is_far; };
 
 #define GI_NEAR(NAME) [[maybe_unused, gnu::always_inline]] friend inline auto gi_##NAME
 #define GI_NEAR_1(NAME)                                                                            \
-    GI_NEAR(NAME)(Near a)->Guess<decltype(a.x)> {                                                  \
-        return {gi_##NAME##_fast(a.x), gi_##NAME##_is_far(a.x)};                                   \
-    }
+    GI_NEAR(NAME)(Near a)->Guess<X> { return {gi_##NAME##_fast(a.x), gi_##NAME##_is_far(a.x)}; }
 #define GI_NEAR_2(NAME)                                                                            \
-    GI_NEAR(NAME)(Near a, Near b)->Guess<decltype(a.x)> {                                          \
+    GI_NEAR(NAME)(Near a, Near b)->Guess<X> {                                                      \
         return {gi_##NAME##_fast(a.x, b.x), gi_##NAME##_is_far(a.x, b.x)};                         \
     }
 #define GI_NEAR_DIVISION(NAME)                                                                     \
@@ -32,7 +30,8 @@ concept IsGuess = requires(T x) { x.is_far; };
     }
 template <class T> struct Near;
 template <> struct Near<float> {
-    float x;
+    using X = float;
+    X x;
     GI_NEAR_1(sin_f32)
     GI_NEAR_1(cos_f32)
     GI_NEAR_1(tan_f32)
@@ -41,7 +40,8 @@ template <> struct Near<float> {
     GI_NEAR_2(floor_div_f32)
 };
 template <> struct Near<double> {
-    double x;
+    using X = double;
+    X x;
     GI_NEAR_1(sin_f64)
     GI_NEAR_1(cos_f64)
     GI_NEAR_1(tan_f64)

@@ -146,8 +146,8 @@ void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_
 template <class F, unsigned S>
 void binary(size_t n, void *d, const void *pa, const void *pb, const void *, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
-    const Operand<typename F::First, S & SCALAR_A> a(pa);
-    const Operand<typename F::Second, S & SCALAR_B> b(pb);
+    const Operand<typename F::First, (S & SCALAR_A) != 0> a(pa);
+    const Operand<typename F::Second, (S & SCALAR_B) != 0> b(pb);
     int flag = 0;
     if constexpr (HasNear<F, typename F::First, typename F::Second>) {
         guess<F>(n, r, flag, a, b);
@@ -190,9 +190,9 @@ template <class F, unsigned S> constexpr ApplyFn binary_with_scalar() {
 template <class F, unsigned S>
 void ternary(size_t n, void *d, const void *pa, const void *pb, const void *pc, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
-    const Operand<typename F::First, S & SCALAR_A> a(pa);
-    const Operand<typename F::Second, S & SCALAR_B> b(pb);
-    const Operand<typename F::Third, S & SCALAR_C> c(pc);
+    const Operand<typename F::First, (S & SCALAR_A) != 0> a(pa);
+    const Operand<typename F::Second, (S & SCALAR_B) != 0> b(pb);
+    const Operand<typename F::Third, (S & SCALAR_C) != 0> c(pc);
     int flag = 0;
 #pragma GCC ivdep
     for (size_t i = 0; i < n; i++) r[i] = F::apply(a[i], b[i], c[i], flag);

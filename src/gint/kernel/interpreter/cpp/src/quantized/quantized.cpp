@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -11,6 +10,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "cpu/aligned.h"
 #include "cpu/simd_unit.h"
 #include "cpu/team.h"
 #include "cpu/threads.h"
@@ -187,13 +187,13 @@ void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
 
 } // namespace
 
-void Memory::Free::operator()(uint8_t *p) const { std::free(p); }
+void Memory::Free::operator()(uint8_t *p) const { free_aligned(p); }
 
 Memory::Memory(size_t bytes) {
     const size_t alignment = bytes < 2 * LARGE_PAGE ? LINE : LARGE_PAGE;
     if (bytes == 0) return;
     bytes = (bytes + alignment - 1) / alignment * alignment;
-    at.reset(static_cast<uint8_t *>(std::aligned_alloc(alignment, bytes)));
+    at.reset(static_cast<uint8_t *>(allocate_aligned(alignment, bytes)));
     if (!at) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (alignment == LARGE_PAGE) madvise(at.get(), bytes, MADV_HUGEPAGE);

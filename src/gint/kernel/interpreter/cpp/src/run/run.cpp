@@ -5,11 +5,6 @@
 #include <cstring>
 #include <memory>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-#include "cpu/annotations.h"
 #include "cpu/threads.h"
 #include "run/worker.h"
 
@@ -19,20 +14,6 @@ namespace {
 
 // Work a thread must have to be worth waking, in units of op_cost: about 10 us.
 constexpr double WORK_PER_THREAD = 400e3;
-
-#ifdef _OPENMP
-int thread_count() { return omp_get_num_threads(); }
-int thread_number() { return omp_get_thread_num(); }
-void barrier(MeetingPoint &all) {
-    all.release();
-#pragma omp barrier
-    all.acquire();
-}
-#else
-int thread_count() { return 1; }
-int thread_number() { return 0; }
-void barrier(MeetingPoint &) {}
-#endif
 
 struct Addresses {
     const Schedule &s;
@@ -52,13 +33,9 @@ int32_t run_alone(const Addresses &at) {
 int32_t run_side_by_side(const Addresses &at, int threads) {
     std::atomic<int32_t> error = 0;
     const int64_t total = at.s.parallel.total;
-    MeetingPoint all;
-    all.release();
-#pragma omp parallel num_threads(threads)
-    {
-        all.acquire();
+    in_team(threads, [&] {
         Worker worker(at.s, at.base, at.pool);
-        const int64_t count = thread_count(), number = thread_number();
+        const int64_t count = team_size(), number = thread_number();
         if (worker.ready()) {
             const Int128 all = total; // total * count may leave 64 bits
             worker.run_blocks(int64_t(all * number / count), int64_t(all * (number + 1) / count));
@@ -67,9 +44,7 @@ int32_t run_side_by_side(const Addresses &at, int threads) {
         } else {
             error |= OUT_OF_MEMORY;
         }
-        all.release();
-    }
-    all.acquire();
+    });
     return error;
 }
 
@@ -89,25 +64,19 @@ class SharedRun {
         if (!memory) return OUT_OF_MEMORY;
         std::vector<Worker *> workers(size_t(threads), nullptr);
         std::atomic<int32_t> error = 0;
-        all.release();
-#pragma omp parallel num_threads(threads)
-        {
-            all.acquire();
+        in_team(threads, [&] {
             Worker worker(s, at.base, at.pool);
             if (!worker.ready()) error |= OUT_OF_MEMORY;
             workers[size_t(thread_number())] = &worker;
-            barrier(all);
+            barrier();
             if (!(error & OUT_OF_MEMORY)) take_part(worker, *workers[0]);
-            barrier(all); // frames are read by others until here
+            barrier(); // frames are read by others until here
             error |= worker.error;
-            all.release();
-        }
-        all.acquire();
+        });
         return error;
     }
 
   private:
-    MeetingPoint all;
     const Addresses &at;
     const Schedule &s;
     int64_t chunks;
@@ -115,18 +84,18 @@ class SharedRun {
     std::unique_ptr<char[]> memory;
 
     void take_part(Worker &worker, const Worker &first) {
-        const int64_t count = thread_count(), number = thread_number();
+        const int64_t count = team_size(), number = thread_number();
         for (int64_t block = 0; block < s.parallel.total; block++) {
             worker.enter_block(block);
             for (const SectionSchedule &section : s.sections) {
                 if (section.kind != SectionKind::SCALAR) {
                     run_chunks(worker, section, chunks * number / count,
                                chunks * (number + 1) / count);
-                    barrier(all);
+                    barrier();
                 }
                 if (section.kind == SectionKind::MAP) continue;
                 if (number == 0) finish(worker, section);
-                barrier(all);
+                barrier();
                 if (number != 0) worker.copy_shared(first);
             }
         }

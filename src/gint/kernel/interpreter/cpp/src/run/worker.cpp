@@ -1,8 +1,9 @@
 #include "run/worker.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+
+#include "cpu/aligned.h"
 
 namespace gint {
 
@@ -12,13 +13,13 @@ namespace {
 struct Arena {
     char *memory = nullptr;
     size_t size = 0;
-    ~Arena() { std::free(memory); }
+    ~Arena() { free_aligned(memory); }
 
     char *at_least(size_t bytes) {
         if (bytes <= size) return memory;
-        std::free(memory);
+        free_aligned(memory);
         size = (bytes + 4095) / 4096 * 4096;
-        memory = static_cast<char *>(std::aligned_alloc(4096, size));
+        memory = static_cast<char *>(allocate_aligned(4096, size));
         if (!memory) size = 0;
         return memory;
     }
