@@ -43,8 +43,8 @@ def test_lines_are_the_same_in_all_tiles(shape, step, threads, monkeypatch):
     given = {
         "x": RANDOM.standard_normal(shape, np.float32), "variance": line(np.float32),
         "half": line(np.uint16) + np.uint16(0x3F80), "shift": line(np.float64),
-        "table": RANDOM.standard_normal(9, np.float32), "at": line(np.int64), "mask": line(np.bool_),
-        "line": RANDOM.standard_normal(9, np.float32),
+        "table": RANDOM.standard_normal(9, np.float32), "at": line(np.int64),
+        "mask": line(np.bool_), "line": RANDOM.standard_normal(9, np.float32),
     }  # fmt: skip
     found, expected = (load(normalised, name)(**given) for name in ("cpp", "python"))
     for a, b in zip(found, expected, strict=True):
