@@ -80,6 +80,8 @@ CALLS = {
     "of volumes, where": lambda x: F.max_pool3d(x[:, None], 2, return_indices=True),
     "average of lines": lambda x: F.avg_pool1d(x[0], 4, 3, 2, count_include_pad=False),
     "average of volumes": lambda x: F.avg_pool3d(x[:, None], (2, 3, 2), (1, 2, 2), 1),
+    "columns": lambda x: F.unfold(x, (2, 3), 1, 1, 2),
+    "columns without padding": lambda x: F.unfold(x * 2, 3, 2, 0, (1, 3)) + 1,
     "no batch": lambda x: F.max_pool2d(x[0], 2),
     "powers": lambda x: F.lp_pool2d(x.abs(), 2, 3),
     "of what is computed": lambda x: F.avg_pool2d((x * 2).relu(), 2) + 1,

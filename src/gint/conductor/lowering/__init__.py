@@ -13,7 +13,7 @@ The rules, by subject:
     create.py      full, arange, casts, copies
     join.py        concatenations
     gather.py      indexing by tensor
-    windows.py     pooling
+    windows.py     pooling, windows as columns
     scan.py        running sums, products, extremes
 
 A rule takes a Context and returns the value of the node at the context's map. Does not know which

@@ -1,4 +1,4 @@
-"""Pooling: each element of the result is made of a window of the source.
+"""Pooling, and windows as columns: each element of the result is made of a window of the source.
 
 A window of few elements is unrolled: its elements are loads of the source at shifted positions,
 which are combined one after the other. Where a window may leave the source, its positions are
@@ -23,7 +23,7 @@ from gint.host.frontend import Scalar, Value
 from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 
-from ..graph.indexing import Index
+from ..graph.indexing import Index, separate
 from ..graph.nodes import Graph, tensor_of
 from ..graph.sizes import Key, key
 from .emitter import Context
@@ -223,3 +223,29 @@ def _counting_type(c: Context, w: Window) -> DType:
     """Floats where they have the numbers of all positions: they stay in vector registers."""
     is_small = isinstance(w.size, int) and w.size < _FLOAT_INTEGERS
     return c.dtype if c.dtype.kind is Kind.FLOAT and is_small else dtype("i64")
+
+
+@lowers(aten.im2col.default)
+def _im2col(c: Context) -> Value:
+    """Windows as columns: (batch, channels * taps, windows)."""
+    source, *numbers = c.op_node.args
+    shape = tensor_of(source).shape
+    kernel, dilation, padding, stride = numbers
+    extents, counts = c.emitter.domain.extents, []
+    for d in range(2):
+        reach = shape[d - 2] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1
+        counts.append(reach // stride[d] + 1)
+    rows = separate(c.map[-2], (shape[-3], *kernel), extents)
+    columns = separate(c.map[-1], tuple(counts), extents)
+    if rows is None or columns is None:
+        c.block()
+    at = []
+    for d in range(2):
+        w = Window(shape[d - 2], counts[d], kernel[d], stride[d], padding[d], dilation[d])
+        of_tap, of_window = rows[1 + d].scaled(w.dilation, 0), w.at(columns[d], 0)
+        terms = tuple(sorted((*of_tap.terms, *of_window.terms)))
+        position = Index(of_tap.offset + of_window.offset, terms)
+        at.append(position if w.is_inside else c.computed(c.position(position), 0))
+    is_inside = all(i.computed is None for i in at)
+    read = c.value if is_inside else c.memory
+    return read(source, (*c.map[:-2], rows[0], *at))

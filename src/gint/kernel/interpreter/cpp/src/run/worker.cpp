@@ -90,6 +90,7 @@ void Worker::run_rows(int64_t rows) {
     for (int64_t row = 0; row < rows; row++) {
         point_at_block();
         for (size_t k = 0; k < s.touched.size(); k++) place[s.touched[k].place] = block_base[k];
+        if (row == 0) run_once();
         if (row == 0 || edges) {
             measure_tile(true);
             std::copy(count, count + 4, one);
@@ -101,10 +102,21 @@ void Worker::run_rows(int64_t rows) {
             std::copy(scalar ? one : tile, (scalar ? one : tile) + 4, count);
             prefetch_count = 0;
             if (!section.prefetches.empty()) begin_prefetches(section);
-            run_steps(section);
+            run_steps(section, section.steps);
         }
         advance(s.parallel);
     }
+}
+
+// For whole tiles: smaller ones use the first lines.
+void Worker::run_once() {
+    const SectionSchedule &section = s.sections[0];
+    if (section.once.empty()) return;
+    prefetch_count = 0;
+    count[UNIFORM] = 1;
+    count[ROWS] = size_t(s.layout.rows), count[COLS] = size_t(s.layout.cols);
+    count[FULL] = count[ROWS] * count[COLS];
+    run_steps(section, section.once);
 }
 
 void Worker::enter_block(int64_t block) {
@@ -117,7 +129,7 @@ void Worker::run_scalar(const SectionSchedule &section) {
     set_position(s.reduced, 0);
     measure_tile(true);
     point_at_tile(section);
-    run_steps(section);
+    run_steps(section, section.steps);
 }
 
 void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t last) {
@@ -128,7 +140,7 @@ void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t la
         measure_tile(false);
         point_at_tile(section);
         begin_prefetches(section);
-        run_steps(section);
+        run_steps(section, section.steps);
         kept_elements += int64_t(count[FULL]);
         advance(s.reduced);
     }
@@ -217,9 +229,9 @@ void Worker::prefetch_some() {
 
 // Steps
 
-void Worker::run_steps(const SectionSchedule &section) {
+void Worker::run_steps(const SectionSchedule &section, const std::vector<Step> &steps) {
     const LoopTable &k = *s.loops;
-    for (const Step &step : section.steps) {
+    for (const Step &step : steps) {
         if (prefetch_count) prefetch_some();
         const size_t n = count[step.shape];
         char *d = place[step.d], *a = place[step.a];

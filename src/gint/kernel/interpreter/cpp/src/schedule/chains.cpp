@@ -112,6 +112,12 @@ void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
 }
 
 void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
+    const bool before = steps.set_once(false);
+    emit(d, streamed, form);
+    steps.set_once(before);
+}
+
+void Chains::emit(uint16_t d, bool streamed, ChainForm form) {
     chain.streamed = streamed;
     chain.result_form = form;
     if (!is_one_loop()) return add_step(Step::CHAIN, d);

@@ -54,6 +54,7 @@ class Chains {
     void add_keep();
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);
+    void emit(uint16_t d, bool streamed, ChainForm form);
     bool is_one_loop() const;
     void add_step(Step::Kind kind, uint16_t d, Operation what = {}); // `what` a chain ends in
     ChainRun choose_run() const;

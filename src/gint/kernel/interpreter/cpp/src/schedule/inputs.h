@@ -33,6 +33,8 @@ struct Inputs {
            const LoopTable &loops);
 
     const Value &value(uint16_t r) const { return facts.values[r]; }
+    // Is a value the same in all tiles, and smaller than they are?
+    bool is_once(uint16_t r) const;
     size_t register_size(uint16_t r) const { return type_size(program.register_types[r]); }
     size_t slot_size(uint16_t slot) const { return type_size(program.slots[slot].type); }
     int64_t elements(uint8_t shape) const;

@@ -101,8 +101,10 @@ void Lookups::add_window(const Instruction &in, uint32_t at, const WindowPositio
     const WindowRead window = window_of(in, positions);
     // What has to be gathered is used at once, while it is in the cache.
     if (!local || stride_of(in.n, window, inputs.layout.axis_b) != 1) chains.close();
-    const uint16_t own =
-        packed && !local ? registers.result(in, at) : places.temporary(shape, size);
+    const bool once = inputs.is_once(in.d);
+    const uint16_t own = packed && !local ? registers.result(in, at)
+                         : once           ? places.fixed(shape, size)
+                                          : places.temporary(shape, size);
     const uint16_t d = packed && !local ? own : places.pointer(own);
     Step &step = steps.add(Step::WINDOW, shape, size, d, places.slot(in.n));
     step.b = own;
@@ -115,12 +117,13 @@ void Lookups::add_window(const Instruction &in, uint32_t at, const WindowPositio
     windows.push_back(window);
     if (packed && !local) return;
     if (local && (packed || chained))
-        return registers.read_at(in.d, d, own, packed ? CHAIN_PACKED : form_of(in.type));
+        return registers.read_at(in.d, d, once ? NO_PLACE : own,
+                                 packed ? CHAIN_PACKED : form_of(in.type));
     chains.close();
     const LoopTable &k = inputs.loops;
     const ApplyFn loop = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
     steps.apply({GI_OP_LOAD, in.type}, loop, shape, registers.result(in, at), d);
-    places.give_back(own);
+    if (!once) places.give_back(own);
 }
 
 // Halves that are only stored again go as bits.

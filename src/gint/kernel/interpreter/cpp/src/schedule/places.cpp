@@ -71,6 +71,12 @@ uint16_t Places::temporary(uint8_t shape, size_t size) {
     return place;
 }
 
+uint16_t Places::fixed(uint8_t shape, size_t size) {
+    const uint16_t place = add(Place::FRAME, size, temporaries_end);
+    temporaries_end += whole_lines(inputs.elements(shape) * size);
+    return place;
+}
+
 void Places::give_back(uint16_t temporary) { free_list.push_back(temporary); }
 
 uint16_t Places::pointer(uint16_t temporary) {

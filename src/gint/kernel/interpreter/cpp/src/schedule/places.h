@@ -31,7 +31,8 @@ class Places {
     void begin_section();
     uint16_t temporary(uint8_t shape, size_t size);
     void give_back(uint16_t temporary);
-    uint16_t pointer(uint16_t temporary); // which a step may let point elsewhere
+    uint16_t fixed(uint8_t shape, size_t size); // memory that nothing else of the section uses
+    uint16_t pointer(uint16_t temporary);       // which a step may let point elsewhere
     void end_section(SectionSchedule &made);
 
     // The same in all sections, and listed in each that asks: a slot, and the row of equal values

@@ -26,8 +26,12 @@ uint16_t Registers::operand(uint16_t r, uint8_t shape) {
     if (s.form != CHAIN_PACKED) widen(r);
     if (inputs.value(r).shape == shape) return s.place;
     if (s.expanded[shape] != NO_PLACE) return s.expanded[shape];
-    const uint16_t place = places.temporary(shape, inputs.register_size(r));
+    const bool once = inputs.is_once(r);
+    const size_t size = inputs.register_size(r);
+    const uint16_t place = once ? places.fixed(shape, size) : places.temporary(shape, size);
+    const bool before = steps.set_once(once);
     expand(r, shape, place);
+    steps.set_once(before);
     return s.expanded[shape] = place;
 }
 
@@ -79,6 +83,7 @@ uint16_t Registers::result(const Instruction &in, uint32_t at) {
         return s.place = places.slot(lives.instruction(uint32_t(store)).n);
     }
     if (in.op != GI_OP_LOAD && in.op != GI_OP_INDEX && !is_gather(in.op)) lend_operands(in, at);
+    if (inputs.is_once(in.d)) return s.place = places.fixed(v.shape, inputs.register_size(in.d));
     s.owned = true;
     return s.place = places.temporary(v.shape, inputs.register_size(in.d));
 }
@@ -126,7 +131,7 @@ void Registers::release(uint16_t r) {
     }
     if (s.lent != NO_PLACE) places.give_back(std::exchange(s.lent, NO_PLACE));
     for (uint16_t &place : s.expanded) {
-        if (place != NO_PLACE) places.give_back(place);
+        if (place != NO_PLACE && !inputs.is_once(r)) places.give_back(place);
         place = NO_PLACE;
     }
 }

@@ -95,6 +95,7 @@ class Scheduler {
         chains.close();
         SectionSchedule made;
         made.kind = section.kind;
+        made.once = steps.take_once();
         made.steps = steps.take();
         made.accumulators = accumulators.take();
         made.scans = scans.take();
@@ -115,6 +116,7 @@ class Scheduler {
         if (in.op == GI_OP_STORE) return moves.store(in, at);
         if (inputs.value(in.d).constant) return constants.add(in);
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
+        if (inputs.is_once(in.d)) return emit_once(in, at);
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
         if (is_scan(in.op)) return scans.add(in, at);
@@ -124,6 +126,22 @@ class Scheduler {
         if (sign != inputs.facts.signs.end()) return emit_sign(in, at, sign->second);
         if (in.op == GI_OP_INDEX) return emit_index(in, at);
         emit_apply(in, at);
+    }
+
+    void emit_once(const Instruction &in, uint32_t at) {
+        steps.set_once(true);
+        const auto sign = inputs.facts.signs.find(lives.section().first + at);
+        if (in.op == GI_OP_LOAD)
+            moves.load(in, at);
+        else if (is_gather(in.op))
+            lookups.add(in, at);
+        else if (sign != inputs.facts.signs.end())
+            emit_sign(in, at, sign->second);
+        else if (in.op == GI_OP_INDEX)
+            emit_index(in, at);
+        else
+            emit_apply(in, at);
+        steps.set_once(false);
     }
 
     void emit_index(const Instruction &in, uint32_t at) {

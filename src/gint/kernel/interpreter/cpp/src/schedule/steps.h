@@ -38,21 +38,27 @@ class Steps {
         step.size_log2 = uint8_t(log2_size(size));
         step.d = d;
         step.a = step.b = step.c = a;
-        return steps.emplace_back(step);
+        return list().emplace_back(step);
     }
 
     void apply(Operation what, ApplyFn fn, uint8_t shape, uint16_t d, uint16_t a, uint16_t b,
                uint16_t c) {
-        steps.push_back(apply_step(what, fn, shape, d, a, b, c));
+        list().push_back(apply_step(what, fn, shape, d, a, b, c));
     }
     void apply(Operation what, ApplyFn fn, uint8_t shape, uint16_t d, uint16_t a) {
         apply(what, fn, shape, d, a, a, a);
     }
 
     std::vector<Step> take() { return std::exchange(steps, {}); }
+    std::vector<Step> take_once() { return std::exchange(once, {}); }
+    // Do steps from here on run once, or in each tile? What was so before.
+    bool set_once(bool value) { return std::exchange(is_once, value); }
 
   private:
-    std::vector<Step> steps;
+    std::vector<Step> steps, once;
+    bool is_once = false;
+
+    std::vector<Step> &list() { return is_once ? once : steps; }
 };
 
 } // namespace gint

@@ -1,0 +1,51 @@
+"""Values that vary along short lines alone: computed once per thread, whatever tiles follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gint.host.executor import load
+from gint.host.frontend import Builder, bytecode
+
+pytestmark = pytest.mark.cpp
+RANDOM = np.random.default_rng(0)
+
+
+@bytecode
+def normalised(b: Builder) -> None:
+    """As a normalisation by channel, with everything that a line may hold."""
+    n, i, c, k = b.parallel("n"), b.parallel("i"), b.parallel("c"), b.indexed("k")
+    x = b.input("x", "f32", n, i, c)
+    scale = b.rsqrt(b.input("variance", "f32", c) + 1e-5)
+    half = b.input("half", "bf16", c)
+    shift = b.input("shift", "f64", c)
+    chosen = b.gather(b.table("table", "f32", k), b.input("at", "i64", c))
+    shifted = b.gather(b.table("line", "f32", k), b.index(c) - 2, outside=7.0)
+    mask = b.input("mask", "bool", c)
+    y = (x - chosen) * scale * half + b.cast(shift, "f32")
+    y = b.where(mask, y, shifted)
+    y = b.where(b.index(c) < 3, y + b.cast(b.index(i), "f32"), y * shifted)
+    b.output("y", "f32", (n, i, c), y)
+    b.output("z", "f32", (n, i, c), b.maximum(x * half, shifted * 2.0))
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+@pytest.mark.parametrize("shape", [(1, 1, 5), (2, 7, 3), (3, 100, 17), (2, 300, 64), (5, 40, 255)])
+@pytest.mark.parametrize("step", [1, 2])
+def test_lines_are_the_same_in_all_tiles(shape, step, threads, monkeypatch):
+    monkeypatch.setenv("GINT_THREADS", threads)
+    channels = shape[-1]
+
+    def line(dtype):
+        return RANDOM.integers(0, 9, channels * step).astype(dtype)[::step]
+
+    given = {
+        "x": RANDOM.standard_normal(shape, np.float32), "variance": line(np.float32),
+        "half": line(np.uint16) + np.uint16(0x3F80), "shift": line(np.float64),
+        "table": RANDOM.standard_normal(9, np.float32), "at": line(np.int64),
+        "mask": line(np.bool_), "line": RANDOM.standard_normal(9, np.float32),
+    }  # fmt: skip
+    found, expected = (load(normalised, name)(**given) for name in ("cpp", "python"))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
