@@ -82,9 +82,11 @@ def samples(op, dtype: torch.dtype, count: int):
 
 
 def _stays_whole(op, sample) -> bool:
-    """Indexing a single element; embeddings that write into their table."""
+    """Indexing a single element; embeddings that write into their table; joined pieces."""
     if op.name in ("gather", "index_select", "take_along_dim"):
         return sample.input.dim() == 0
+    if op.name == "diff":
+        return any(map(torch.is_tensor, (*sample.args, *sample.kwargs.values())))
     return op.name == "nn.functional.embedding" and "max_norm" in sample.kwargs
 
 

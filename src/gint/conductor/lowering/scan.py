@@ -90,7 +90,7 @@ def _cummax(c: Context) -> Value:
     return _extreme(c, "cummax")
 
 
-@lowers(aten.cummin.default, uses=("cummin",))
+@lowers(aten.cummin.default, uses=("cummin", "cummax"))
 def _cummin(c: Context) -> Value:
     return _extreme(c, "cummin")
 

@@ -64,6 +64,29 @@ template <class F, class C> [[gnu::always_inline]] inline L<C> both(L<C> a, L<C>
         return F::wide(a, b);
 }
 
+// Are all lanes of a comparison true?
+template <class Bits> [[gnu::always_inline]] inline bool all(Bits found) {
+#if defined(__AVX512F__)
+    return _mm512_cmpeq_epi64_mask((__m512i)found, _mm512_set1_epi64(-1)) == 0xff;
+#elif defined(__AVX__)
+    return _mm256_movemask_ps((__m256)found) == 0xff;
+#elif defined(__x86_64__)
+    return _mm_movemask_ps((__m128)found) == 0xf;
+#else
+    bool result = true;
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) result &= found[i] != 0;
+    return result;
+#endif
+}
+
+// Do no elements change an extreme? Of floats, equal ones might: of two zeros the later counts.
+template <class F, class C> [[gnu::always_inline]] inline bool keep(L<C> before, L<C> x) {
+    if constexpr (F::CODE == GI_OP_CUMMAX)
+        return all(OfFloats<F> ? x < before : x <= before);
+    else
+        return all(OfFloats<F> ? x > before : x >= before);
+}
+
 // Elements of T as registers of C.
 template <class C, class T> inline L<C> load_as(const T *s, int n) {
     if constexpr (std::is_same_v<C, T>) {
@@ -122,6 +145,14 @@ template <class F> struct Block {
         for (int r = 0; r < REGISTERS; r++) x[r] = load_as<C, T>(s, r);
     }
     [[gnu::always_inline]] L<C> scan(L<C> before) {
+        if constexpr (F::CODE == GI_OP_CUMMAX || F::CODE == GI_OP_CUMMIN) {
+            bool kept = true; // as most blocks of most rows do
+            for (int r = 0; r < REGISTERS; r++) kept &= keep<F, C>(before, x[r]);
+            if (kept) {
+                for (int r = 0; r < REGISTERS; r++) x[r] = before;
+                return before;
+            }
+        }
         for (int r = 0; r < REGISTERS; r++) x[r] = scan_pairs<F, 1>(x[r], LANES);
         for (int half = 1; half < REGISTERS; half *= 2)
             for (int r = 0; r < REGISTERS; r++)
