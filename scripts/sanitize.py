@@ -106,7 +106,10 @@ def build(sanitizer: Sanitizer) -> Path:
 
 def test(sanitizer: Sanitizer, sources: Path) -> int:
     """The exit status of the tests in one process, without OpenCL: drivers have their own leaks."""
-    runtime = _printed(os.environ.get("CXX", "g++"), f"-print-file-name={sanitizer.runtime}")
+    # With the C++ library, or AddressSanitizer does not find what throws.
+    compiler = os.environ.get("CXX", "g++")
+    names = (sanitizer.runtime, "libstdc++.so.6")
+    runtime = " ".join(_printed(compiler, f"-print-file-name={name}") for name in names)
     environment = os.environ | sanitizer.settings
     environment |= {"PYTHONPATH": str(sources), "GINT_REQUIRE": "cpp", "OCL_ICD_VENDORS": "none"}
     environment |= {"LD_PRELOAD": runtime, "PYTHONDONTWRITEBYTECODE": "1"}

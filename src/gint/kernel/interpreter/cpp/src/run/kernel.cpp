@@ -19,6 +19,16 @@ bool is_finite(const Program &program, const Binding &binding) {
     return points < MOST_POINTS;
 }
 
+// Numbers that reach no element may be any: they become 0, so that nothing overflows in bytes.
+void clear_unreached(const Program &program, const Regions &regions, Binding &binding) {
+    for (size_t n = 0; n < program.slots.size(); n++) {
+        SlotBinding &bound = binding.slots[n];
+        if (!regions.touched[n]) bound.offset = 0;
+        for (int k = 0; k < regions.of[n].rank; k++)
+            if (!regions.touched[n] || regions.of[n].extents[k] <= 1) bound.strides[k] = 0;
+    }
+}
+
 const LoopTable &loops() {
     const SimdUnit *unit = simd_unit();
     if (!unit) throw std::runtime_error("No instruction set that was built in runs on this CPU.");
@@ -88,6 +98,7 @@ std::shared_ptr<BoundLaunch> Kernel::prepare(Binding binding, int threads) const
     Regions regions;
     if (!is_finite(*program, binding) || !verify_regions(*program, binding, regions))
         return nullptr;
+    clear_unreached(*program, regions, binding);
     return std::make_shared<BoundLaunch>(program, std::move(binding), std::move(regions), threads);
 }
 
