@@ -48,7 +48,7 @@ def test_generated_graphs(part: int, interpreters) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_generated_calls() -> None:
     """A slice of the campaign `tests.fuzz.graphs`."""
-    for n in range(16):
+    for n in range(10):
         campaign = random_campaign(Random(f"graph 1 {n}"))
         assert not (why := campaign.why_unlike_eager()), f"{why}\n{campaign.source()}"
 
