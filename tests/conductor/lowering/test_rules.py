@@ -68,6 +68,7 @@ def test_rules_name_the_dear_opcodes_they_emit(emitted):
 
 #: Packets whose operators are dear, other than those an opcode is named after.
 DEAR = """
+    max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d
 gelu gelu_backward silu silu_backward mean max min any all var var_mean linalg_vector_norm nansum
 _softmax _safe_softmax _log_softmax _softmax_backward_data _log_softmax_backward_data
 native_layer_norm _fused_rms_norm floor_divide special_entr

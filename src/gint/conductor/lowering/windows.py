@@ -23,7 +23,7 @@ from gint.host.frontend import Scalar, Value
 from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 
-from ..graph.indexing import Index, separate
+from ..graph.indexing import Index, NotAffineError, separate
 from ..graph.nodes import Graph, tensor_of
 from ..graph.sizes import Key, key
 from .emitter import Context
@@ -238,7 +238,7 @@ def _im2col(c: Context) -> Value:
     rows = separate(c.map[-2], (shape[-3], *kernel), extents)
     columns = separate(c.map[-1], tuple(counts), extents)
     if rows is None or columns is None:
-        c.block()
+        raise NotAffineError
     at = []
     for d in range(2):
         w = Window(shape[d - 2], counts[d], kernel[d], stride[d], padding[d], dilation[d])
