@@ -56,11 +56,15 @@ class Reduction:
         """The row-major position within the reduced dimensions, i64."""
         b, position = self.c.builder, None
         for d in self.dims:
+            axes = self.map[d].axes
+            if not axes:
+                continue
             at = self.c.position(self.map[d])
-            for axis in self.map[d].axes if position is not None else ():
-                position = position * b.extent(axis)
-            if self.map[d].axes:
-                position = at if position is None else position + at
+            if position is not None:
+                for axis in axes:
+                    position = position * b.extent(axis)
+                at = position + at
+            position = at
         return b.const(0, "i64") if position is None else position
 
 
