@@ -13,6 +13,8 @@ KINDS = {
     "programs": "tests.fuzz.programs",
     "files": "tests.fuzz.files",
     "texts": "tests.fuzz.texts",
+    "graphs": "tests.fuzz.graphs",
+    "load": "tests.fuzz.load",
 }
 
 

@@ -54,14 +54,16 @@ GI_INT T gi_plain_quotient(T a, T b) {
 }
 
 // The same for integers of at most 51 bits, by a division of doubles, which vectorises. Adding 1.5
-// * 2^52 is the conversion: few sets have an instruction for it.
+// * 2^52 is the conversion: few sets have an instruction for it. Longer ones wrap, and are not
+// used.
 GI_INT T gi_is_long(T a) { return (a < -(T(1) << 51)) | (a >= (T(1) << 51)); }
 GI_INT double gi_double_of_short(T a) {
-    return std::bit_cast<double>(a + std::bit_cast<T>(0x1.8p52)) - 0x1.8p52;
+    const uint64_t sum = uint64_t(a) + std::bit_cast<uint64_t>(0x1.8p52);
+    return std::bit_cast<double>(sum) - 0x1.8p52;
 }
 GI_INT T gi_short_quotient(T a, T b) {
     const double quotient = __builtin_trunc(gi_double_of_short(a) / gi_double_of_short(b));
-    return std::bit_cast<T>(quotient + 0x1.8p52) - std::bit_cast<T>(0x1.8p52);
+    return T(std::bit_cast<uint64_t>(quotient + 0x1.8p52) - std::bit_cast<uint64_t>(0x1.8p52));
 }
 
 #define GI_INT_BY_QUOTIENT                                                                         \

@@ -57,7 +57,7 @@ template <class T, class OP> struct StencilLoop {
     ptrdiff_t d_stride;
     const WindowTile *tiles;
     T *spare; // a line of what stands for the elements outside
-    int64_t left = 0, right, top = 0, bottom;
+    int64_t left = 0, right = 0, top = 0, bottom = 0;
 
     void run() {
         right = int64_t(cols), bottom = int64_t(rows);
