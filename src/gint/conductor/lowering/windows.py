@@ -2,8 +2,7 @@
 
 A window of few elements is unrolled: its elements are loads of the source at shifted positions,
 which are combined one after the other. Where a window may leave the source, its positions are
-computed, and a value that changes nothing stands for what is outside. A larger window that stays
-inside is folded over axes of its own.
+computed, and a value that changes nothing stands for what is outside. Larger windows are left whole.
 """
 
 from __future__ import annotations
