@@ -5,6 +5,7 @@
 #include <structmember.h>
 
 #include "arrays.h"
+#include "released_gil.h"
 
 namespace gint {
 
@@ -35,18 +36,6 @@ bool read_pointers(PyObject *const *arguments, size_t count, uint64_t *pointers)
     }
     return true;
 }
-
-// Taken back however the scope is left: a launch that finds no memory throws.
-class ReleasedGil {
-  public:
-    ReleasedGil() : state(PyEval_SaveThread()) {}
-    ~ReleasedGil() { PyEval_RestoreThread(state); }
-    ReleasedGil(const ReleasedGil &) = delete;
-    ReleasedGil &operator=(const ReleasedGil &) = delete;
-
-  private:
-    PyThreadState *state;
-};
 
 std::optional<int32_t> run_released(const BoundLaunch &launch, const uint64_t *pointers) {
     if (launch.is_short()) return launch(pointers);

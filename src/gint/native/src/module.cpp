@@ -51,7 +51,7 @@ Program make_program(nb::list reduced, nb::list indexed, nb::list slots, nb::lis
     if (code.size() % sizeof(Instruction))
         throw std::invalid_argument("The program was not verified.");
     p.code.resize(code.size() / sizeof(Instruction));
-    std::memcpy(p.code.data(), code.c_str(), code.size());
+    std::copy_n(code.c_str(), code.size(), reinterpret_cast<char *>(p.code.data()));
     const auto *types = reinterpret_cast<const uint8_t *>(register_types.c_str());
     p.register_types.assign(types, types + register_types.size());
     return p;

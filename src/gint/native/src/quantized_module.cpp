@@ -10,6 +10,7 @@
 #include "arrays.h"
 #include "quantized/quantized.h"
 #include "quantized_module.h"
+#include "released_gil.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -79,7 +80,7 @@ bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x_array,
         p.packed = packed;
     else
         p.rows = array(weights).as<const uint8_t>();
-    nb::gil_scoped_release released;
+    const ReleasedGil released;
     multiply(p, kind.threads);
     return true;
 }
@@ -96,13 +97,13 @@ void add_quantized(nb::module_ &m) {
         .def("__init__",
              [](PackedWeights *self, int format, Shape shape, nb::handle rows, int threads) {
                  const auto *bytes = array(rows).as<const uint8_t>();
-                 nb::gil_scoped_release released;
+                 const ReleasedGil released;
                  new (self) PackedWeights(matrix(format, shape), bytes, threads);
              })
         .def("unpack_into",
              [](const PackedWeights &self, nb::handle rows) {
                  auto *bytes = array(rows, true).as<uint8_t>();
-                 nb::gil_scoped_release released;
+                 const ReleasedGil released;
                  self.unpack(bytes);
              })
         .def_ro("nbytes", &PackedWeights::bytes);
@@ -121,7 +122,7 @@ void add_quantized(nb::module_ &m) {
         const Array all = array(memory);
         size_t bytes = all.plain_size();
         for (int d = 0; d < all.rank(); d++) bytes *= size_t(all.length(d));
-        nb::gil_scoped_release released;
+        const ReleasedGil released;
         return read_all(all.as<const uint8_t>(), bytes, threads);
     });
 }

@@ -49,3 +49,25 @@ def test_lines_are_the_same_in_all_tiles(shape, step, threads, monkeypatch):
     found, expected = (load(normalised, name)(**given) for name in ("cpp", "python"))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@bytecode
+def scaled(b: Builder) -> None:
+    """A line times what is one number for all of them, loaded and computed."""
+    n, c = b.parallel("n"), b.parallel("c")
+    half, single, whole = (b.input(t, t) for t in ("bf16", "f32", "i64"))
+    line = b.cast(b.input("line", "i8", c), "f32") * 3.0 + half
+    factor = b.cast(whole, "f32") / single
+    b.output("y", "f32", (n, c), line * factor + b.cast(b.index(n), "f32") * half)
+
+
+@pytest.mark.parametrize("shape", [(4, 15), (1, 1), (3, 1), (100, 40), (0, 5)])
+def test_single_values_are_there_before_the_lines_that_need_them(shape):
+    given = {
+        "bf16": np.uint16(0x4040), "f32": np.float32(7), "i64": np.int64(-3),
+        "line": np.arange(shape[1]).astype(np.int8),
+    }  # fmt: skip
+    given = {name: np.asarray(value) for name, value in given.items()}
+    extents = dict(zip(("n", "c"), shape, strict=True))
+    found, expected = (load(scaled, name)(extents=extents, **given) for name in ("cpp", "python"))
+    np.testing.assert_array_equal(found, expected)

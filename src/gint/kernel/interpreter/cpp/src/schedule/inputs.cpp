@@ -42,7 +42,7 @@ int64_t Inputs::elements(uint8_t shape) const {
 bool Inputs::is_once(uint16_t r) const {
     const bool alone = program.sections.size() == 1 && !program.has_reduction;
     return alone && tile == FULL && layout.cols == layout.extent[layout.axis_b] &&
-           facts.values[r].varies == AxisSet(1) << layout.axis_b && !facts.values[r].constant;
+           !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b)) && !facts.values[r].constant;
 }
 
 uint8_t Inputs::slot_shape(uint16_t slot) const {

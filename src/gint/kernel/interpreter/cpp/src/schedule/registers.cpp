@@ -47,10 +47,13 @@ void Registers::expand(uint16_t r, uint8_t shape, uint16_t place) {
 void Registers::widen(uint16_t r) {
     State &s = state[r];
     const uint8_t type = s.form == CHAIN_F16 ? GI_f16 : GI_bf16, shape = inputs.value(r).shape;
-    const uint16_t place = places.temporary(shape, sizeof(float));
+    const bool once = inputs.is_once(r), before = steps.set_once(once);
+    const uint16_t place =
+        once ? places.fixed(shape, sizeof(float)) : places.temporary(shape, sizeof(float));
     steps.apply({GI_OP_LOAD, type}, inputs.loops.widen[type], shape, place, s.place);
+    steps.set_once(before);
     s.place = place;
-    s.owned = true;
+    s.owned = !once;
     s.in_place = false;
     s.form = CHAIN_PACKED;
 }
