@@ -2,7 +2,8 @@
 
 A window of few elements is unrolled: its elements are loads of the source at shifted positions,
 which are combined one after the other. Where a window may leave the source, its positions are
-computed, and a value that changes nothing stands for what is outside. Larger windows are left whole.
+computed, and a value that changes nothing stands for what is outside. Larger windows are left
+whole.
 """
 
 from __future__ import annotations
