@@ -71,3 +71,15 @@ def test_single_values_are_there_before_the_lines_that_need_them(shape):
     extents = dict(zip(("n", "c"), shape, strict=True))
     found, expected = (load(scaled, name)(extents=extents, **given) for name in ("cpp", "python"))
     np.testing.assert_array_equal(found, expected)
+
+
+@bytecode
+def over_reduced_axes(b: Builder) -> None:
+    n, i, c = b.parallel("n"), b.reduced("i"), b.reduced("c")
+    b.output("y", "f16", (i, n, c), b.input("x", "f32", c))
+
+
+def test_lines_along_a_reduced_axis():
+    x = np.array([0.25, -8.0], np.float32)
+    (y,) = load(over_reduced_axes, "cpp")(extents={"n": 2, "i": 2, "c": 2}, x=x)
+    np.testing.assert_array_equal(y, np.broadcast_to(x.astype(np.float16), (2, 2, 2)))

@@ -1,5 +1,7 @@
 #include "schedule/inputs.h"
 
+#include <algorithm>
+
 namespace gint {
 
 namespace {
@@ -40,7 +42,9 @@ int64_t Inputs::elements(uint8_t shape) const {
 }
 
 bool Inputs::is_once(uint16_t r) const {
-    const bool alone = program.sections.size() == 1 && !program.has_reduction;
+    const bool alone = program.sections.size() == 1 && !program.has_reduction &&
+                       std::none_of(layout.reduced, layout.reduced + layout.rank,
+                                    [](bool reduced) { return reduced; }); // tiles in one row
     return alone && tile == FULL && layout.cols == layout.extent[layout.axis_b] &&
            !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b)) && !facts.values[r].constant;
 }
