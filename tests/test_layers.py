@@ -38,6 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.operators": _HOST,
     "gint.conductor.graph": _HOST,
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
@@ -53,7 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
-    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
 
@@ -65,8 +66,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.conductor", "gint.measuring",
-        "gint.demo", "airllm",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.conductor",
+        "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip
 
