@@ -45,9 +45,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.conductor.plan": (
         *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", f"{_INTERPRETER}.device",
     ),
+    "gint.conductor.weights": ("gint.conductor.plan", "gint.conductor.trace", "gint.quantized"),
     "gint.conductor": (
         *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", "gint.conductor.plan",
-        "gint.conductor.trace",
+        "gint.conductor.trace", "gint.conductor.weights",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),

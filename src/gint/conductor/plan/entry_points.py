@@ -13,12 +13,17 @@ from typing import Any
 
 import torch
 
+#: Operators of ours -> the function behind each, which needs no dispatcher.
+DIRECT: dict[Any, Callable[..., Any]] = {}
+
 
 @lru_cache(maxsize=4096)
 def entry_point(target: Any) -> Callable[..., Any]:
     """What to call for a node's target: the same operator with the same arguments."""
     if not isinstance(target, torch._ops.OpOverload):
         return target
+    if target in DIRECT:
+        return DIRECT[target]
     return _binding(target) or target._op
 
 

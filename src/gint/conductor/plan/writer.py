@@ -66,7 +66,7 @@ from .symbols import Symbols
 
 _NO_NAMES: Mapping[fx.Node, str] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims")
+_KNOWN = ("aten", "prims", "gint")
 #: Operators left whole -> the overload that writes into memory it is given.
 _INTO = {
     torch.ops.aten.mm.default: torch.ops.aten.mm.out,
