@@ -57,7 +57,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "airllm.checkpoint": (),
     "airllm.generation": (),
     "airllm.model": (
-        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized", "gint.host",
+        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
+        "gint.host",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
