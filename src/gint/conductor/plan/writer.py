@@ -184,7 +184,9 @@ class PlanWriter:
 
     def _fresh(self, step: Allocate) -> str:
         """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
-        size, stride, dtype = step.type.size, step.type.strides, self._dtype(step.type)
+        size: Any = step.type.size
+        stride: Any = step.type.strides
+        dtype = self._dtype(step.type)
         arguments = f"{_tuple(size)}, {_tuple(stride)}, {self._constant(dtype, 'dtype')}"
         device = torch.device(step.device)
         if device.type != "cpu":
