@@ -27,3 +27,8 @@ def test_what_is_returned_is_kept():
         Item(3, 2, 0),
         Release((2, 3)),
     )
+
+
+def test_constants_are_held():
+    blocks = [[call(2, 0, 1)], [call(3, 2)]]
+    assert with_releases(blocks, (Use(3),), held=(1,))[1] == Release((0,))

@@ -113,7 +113,8 @@ class _Builder:
         self.steps = []
         bare = {n: self._bare_value(view) for n, view in self._returned_bare().items()}
         result = self._argument(tuple(self.output.args[0]), bare)
-        steps = (*head, *with_releases([*blocks, self.steps], result))
+        held = [self.values[n] for n in attributes]
+        steps = (*head, *with_releases([*blocks, self.steps], result, held))
         self.symbols.refuse_unknown(steps, result)
         inputs = tuple([self._input(n) for n in placeholders])
         constants = tuple([

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gint.plan import Release, Step
 from gint.plan.contents import uses, values_of
 
 
-def with_releases(blocks: list[list[Step]], result: Any) -> tuple[Step, ...]:
+def with_releases(
+    blocks: list[list[Step]], result: Any, held: Iterable[int] = ()
+) -> tuple[Step, ...]:
     """The steps of all blocks; after the block that uses a value last it is released, unless it is
-    the result's. The last block releases nothing: there the plan ends."""
+    the result's or one of those `held`, the constants. The last block releases nothing: there the
+    plan ends."""
     last: dict[int, int] = {}
     for n, block in enumerate(blocks):
         for step in block:
             last.update(dict.fromkeys(values_of(step), n))
-    kept = set(uses(result))
+    kept = {*uses(result), *held}
     dead: list[list[int]] = [[] for _ in blocks]
     for value, n in last.items():
         if value not in kept:
