@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.native": (),
     f"{_INTERPRETER}.numpy": _BACKEND,
     f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
-    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native", f"{_INTERPRETER}.numpy"),
     f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
     f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
     _INTERPRETER: (),
@@ -59,6 +59,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
+    "airllm.checkpoint": (),
+    "airllm.generation": (),
+    "airllm.model": (
+        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized", "gint.host",
+    ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
 
@@ -70,6 +75,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
+    "safetensors": ("airllm.checkpoint",),
+    "ml_dtypes": ("airllm.checkpoint",),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
         "gint.measuring", "gint.demo", "airllm",
