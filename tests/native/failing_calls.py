@@ -46,7 +46,9 @@ def fail_each(
         assert failed == (said is not None), f"{what}: allocation {n} failed, and nothing was said"
         assert said is None or said.endswith("."), f"{what}: allocation {n}: {said!r}"
         gc.collect()
-        assert remembers or _NEW.failing_new_live() <= before, f"{what}: allocation {n} left blocks behind"
+        assert remembers or _NEW.failing_new_live() <= before, (
+            f"{what}: allocation {n} left blocks behind"
+        )
         check(call())
     print(f"{what}: {n - 1} allocations failed")
 

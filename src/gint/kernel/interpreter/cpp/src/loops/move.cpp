@@ -31,7 +31,7 @@ template <class T> struct Square {
     }
 
     template <size_t... I> static inline Row even(Row x, Row y, std::index_sequence<I...>) {
-        return __builtin_shuffle(x, y, Row{T(2 * I)...});
+        return __builtin_shufflevector(x, y, int(2 * I)...);
     }
 
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
@@ -187,11 +187,20 @@ inline bool choose(const int64_t *at, int64_t extent, int64_t *first, uint32_t *
 }
 
 #if defined(__AVX2__)
+typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
+
+inline Lanes choose_lanes(Lanes x, Lanes lanes) {
+#if defined(__AVX512F__)
+    return (Lanes)_mm512_permutexvar_epi32((__m512i)lanes, (__m512i)x);
+#else
+    return (Lanes)_mm256_permutevar8x32_epi32((__m256i)x, (__m256i)lanes);
+#endif
+}
+
 // Elements j to j + CHOSEN of all lines; `line(i)` is the source of line i.
 template <class Line>
 inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const int64_t *at,
                          int64_t extent, const Line &line) {
-    typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
     alignas(REGISTER) uint32_t numbers[CHOSEN];
     int64_t first;
     if (!choose(at + j, extent, &first, numbers)) {
@@ -204,7 +213,7 @@ inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const 
     for (size_t i = 0; i < rows; i++) {
         Lanes x;
         memcpy(&x, line(i) + first, sizeof x);
-        x = __builtin_shuffle(x, lanes);
+        x = choose_lanes(x, lanes);
         memcpy(d + i * cols + j, &x, sizeof x);
     }
 }
