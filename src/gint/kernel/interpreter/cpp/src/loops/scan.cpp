@@ -29,7 +29,7 @@ constexpr size_t FEW_LINES = 8; // side by side: so few are no vector
     struct OP##_##TYPE {                                                                           \
         using T = T_;                                                                              \
         using C = C_;                                                                              \
-        static constexpr int CODE = GI_OP_##OP;                                                    \
+        [[maybe_unused]] static constexpr int CODE = GI_OP_##OP;                                   \
         static inline C apply(C a, C b) { return static_cast<C>(EXPR); }                           \
         static inline C neutral() { return static_cast<C>(NEUTRAL); }                              \
         template <class W>                                                                         \
