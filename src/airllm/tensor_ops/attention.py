@@ -86,10 +86,12 @@ def _to_weights(
     params = (1 / math.sqrt(d), diagonal) if kind == CAUSAL else (1 / math.sqrt(d),)
     # The rows of a head stay an axis of their own: a causal mask asks for the position in it.
     own = 2 if kind == CAUSAL else 1
-    run(_weights, (*operands, operands[0]), own, params, (kind,))
+    run(record_weights, (*operands, operands[0]), own, params, (kind,))
 
 
-def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None) -> None:
+def record_weights(
+    b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None
+) -> None:
     queries = (b.parallel("query"),) if kind == CAUSAL else ()
     axes = (*lead, *queries, b.reduced("key"))
     scores = b.input("scores", "f32", *axes) * b.cast(b.param("scale", "f64"), "f32")
