@@ -13,9 +13,10 @@ import numpy as np
 
 from airllm.checkpoint import Architecture, Checkpoint, open_checkpoint
 from airllm.generation import generate, stream
+from gint.host import memory
 
 from .cache import Cache
-from .decoder import Buffers, Decoder
+from .decoder import Decoder
 from .parts import KEEP, Formats
 from .resident import Resident
 from .weights import Progress
@@ -39,13 +40,19 @@ class Model:
         return Cache(self.architecture, self.architecture.context if capacity is None else capacity)
 
     def __call__(
-        self, tokens: Any, cache: Cache | None = None, *, every: bool = False
+        self,
+        tokens: Any,
+        cache: Cache | None = None,
+        *,
+        every: bool = False,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """The logits after the tokens: what the model expects to come next.
 
         tokens  integers (rows,), at least one; they follow on what the cache holds
         cache   filled with the tokens' keys and values; None: they are the whole text
         every   logits after each of the tokens, not after the last one only
+        out     float32 of the result's shape, without gaps, for the result
 
         Returns float32 (rows or 1, vocabulary). Raises ValueError for tokens that the vocabulary
         has not, or for which the cache has no room. The cache's length changes when all is done.
@@ -57,11 +64,14 @@ class Model:
                 f"{len(ids)} tokens do not fit: the cache holds {cache.length} of "
                 f"{cache.capacity} positions."
             )
-        buffers = Buffers(self.architecture, len(ids), len(ids) if every else 1)
-        self._decoder.embed(ids, buffers.x)
-        self._decoder.run(buffers, cache, every)
+        shape = (len(ids) if every else 1, self.architecture.vocabulary)
+        if out is None:
+            out = memory.empty(shape, np.dtype("f4"))
+        elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+            raise ValueError(f"out must be float32 of the shape {shape}, without gaps.")
+        self._decoder(ids, cache, out)
         cache.length += len(ids)
-        return buffers.logits
+        return out
 
     def stream(self, tokens: Any, max_new_tokens: int = 128, **options: Any) -> Iterator[int]:
         """See airllm.generation.stream."""

@@ -16,7 +16,6 @@ from airllm.checkpoint.tensors import FLOATS
 from airllm.tensor_ops.arrays import take
 from airllm.tensor_ops.steps import Part
 from gint.quantized import QuantizedFormat, QuantizedWeights, format_of, quantize
-from gint.quantized.formats import BLOCK
 
 from .matrices import Matrix
 
@@ -40,10 +39,10 @@ def format_for(formats: Formats, matrix: Matrix) -> QuantizedFormat | None:
                 f"{tensor.file}: tensor {tensor.name!r} holds blocks, {tensor.kind}, already; "
                 f"they are not quantised again. Pass weights='{KEEP}'."
             )
-    if matrix.inputs % BLOCK:
+    if matrix.inputs % found.block:
         raise ValueError(
             f"{matrix.tensors[0].file}: tensor {matrix.tensors[0].name!r} has rows of "
-            f"{matrix.inputs} values; {name} takes multiples of {BLOCK}."
+            f"{matrix.inputs} values; {name} takes multiples of {found.block}."
         )
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from airllm.checkpoint import Checkpoint
 from airllm.tensor_ops.backend import active
-from airllm.tensor_ops.steps import Part
+from airllm.tensor_ops.steps import Part, is_recordable
 from gint.host.selection import products_for
 from gint.quantized import QuantizedWeights
 
@@ -21,16 +21,18 @@ from .weights import Progress
 class Resident:
     """See Weights."""
 
-    is_fixed = True
-
     def __init__(self, checkpoint: Checkpoint, formats: Formats, progress: Progress) -> None:
         wanted = list(matrices(checkpoint))
         total = sum(t.shape[0] * t.row_bytes for m in wanted for t in m.tensors)
-        done, self._parts = 0, {}
+        done = 0
+        self._parts: dict[str, list[tuple[int, Part]]] = {}
         for matrix in wanted:
             self._parts[matrix.key] = list(_parts(matrix, formats))
             done += sum(t.shape[0] * t.row_bytes for t in matrix.tensors)
             progress(done, total)
+
+        found = (part for parts in self._parts.values() for _, part in parts)
+        self.is_recordable = all(map(is_recordable, found))
 
     def parts(self, key: str) -> Iterable[tuple[int, Part]]:
         return self._parts[key]

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import fx
 
-from ..plan.entry_points import DIRECT
-from ..plan.memory import allocate
+from gint.runtime.tensors.entry_points import DIRECT
+from gint.runtime.tensors.memory import allocate
+
 from .matrix import QuantizedMatrix, matrix
 
 _TYPES = (torch.float32, torch.bfloat16, torch.float16)
