@@ -18,6 +18,7 @@ from gint.measuring.backends import NAMES, parse
 BENCHMARKS: dict[str, str] = {
     "import_cost": "seconds that `import gint.conductor` takes",
     "call_cost": "microseconds of a call of a one-program graph",
+    "plan_cost": "microseconds of a plan per launch, extern and view, of 100 each",
     "compile": "gint's own share of compiling a 48-layer Llama's graph",
     "shapes": "compiles for 50 shapes through one function",
     "kernels": "twelve kernels, three sizes, three ways to treat the result",
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of four small transformers",
+    "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "first_call": "seconds to the first answer of four small transformers",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
@@ -38,6 +40,7 @@ NEEDED = {
     "compile": ("torch", "transformers"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),
     "quantized": (),
 }
@@ -134,7 +137,7 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
     )
-    few = parser.add_argument_group("operators only")
+    few = parser.add_argument_group("operators only (--only: small_graphs too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

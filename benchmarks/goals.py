@@ -60,6 +60,10 @@ OPERATORS = {
 OPERATORS_WORST = Goal(
     "operators, the better of eager and Inductor over gint, worst", 0.9, least=True
 )
+SMALL_GRAPHS = Goal("graphs of many small steps, eager over gint, geomean", 1.2, least=True)
+SMALL_GRAPHS_WORST = Goal("graphs of many small steps, the worst of them", 0.95, least=True)
+PLAN_LAUNCH = Goal("a launch in a plan, beyond its own work", 0.5, least=False, unit="us")
+PLAN_EXTERN = Goal("an extern in a plan, beyond its own work", 0.3, least=False, unit="us")
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
 QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
 QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)

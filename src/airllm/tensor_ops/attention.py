@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gint.host.tensors import name_of_type
-from gint.operators.attention import CAUSAL, weights
+from gint.operators.attention import CAUSAL, record_weights
 
 from .arrays import Operand, beside, check_rank, check_shape, integer_of, take, take_out, view
 from .launches import run
@@ -84,7 +84,7 @@ def _to_weights(
     params = (1 / math.sqrt(d), diagonal) if kind == CAUSAL else (1 / math.sqrt(d),)
     # The rows of a head stay an axis of their own: a causal mask asks for the position in it.
     own = 2 if kind == CAUSAL else 1
-    run(weights, (*operands, operands[0]), own, params, (kind,))
+    run(record_weights, (*operands, operands[0]), own, params, (kind,))
 
 
 def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int) -> int:

@@ -25,7 +25,9 @@ _SCORES = 1 << 18
 CAUSAL = "causal"
 
 
-def weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None) -> None:
+def record_weights(
+    b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None
+) -> None:
     """Record softmax(scores * scale + mask) over the last of the program's own axes.
 
     `kind` says what masks: "float" adds the second operand to the scores, "bool" keeps the scores
@@ -173,16 +175,16 @@ def _grouped(
 def to_weights(
     scores: np.ndarray, mask: np.ndarray | None, diagonal: int | None, scale: float
 ) -> None:
-    """scores (heads, rows, length) <- softmax(scores * scale + mask), as `weights` says."""
+    """scores (heads, rows, length) <- softmax(scores * scale + mask), as `record_weights` says."""
     if diagonal is not None:
         params = (scale, diagonal)
-        compute(weights, scores, scores, own=2, params=params, choices=(CAUSAL,))
+        compute(record_weights, scores, scores, own=2, params=params, choices=(CAUSAL,))
     elif mask is None:
-        compute(weights, scores, scores, own=1, params=(scale,), choices=(None,))
+        compute(record_weights, scores, scores, own=1, params=(scale,), choices=(None,))
     else:
         kind = "bool" if mask.dtype == np.bool_ else "float"
         mask = mask if kind == "bool" else mask.astype(scores.dtype, copy=False)
-        compute(weights, scores, mask, scores, own=1, params=(scale,), choices=(kind,))
+        compute(record_weights, scores, mask, scores, own=1, params=(scale,), choices=(kind,))
 
 
 def _no_dropout(dropout_p: float) -> None:

@@ -45,6 +45,7 @@ bool Inputs::is_once(uint16_t r) const {
     for (const Slot &slot : program.slots) // a gather's parts are not all known to be once
         if (!slot.indexed.empty()) return false;
     const bool alone = program.sections.size() == 1 && !program.has_reduction &&
+                       !program.has_scan &&
                        std::none_of(layout.reduced, layout.reduced + layout.rank,
                                     [](bool reduced) { return reduced; }); // tiles in one row
     return alone && tile == FULL && layout.cols == layout.extent[layout.axis_b] &&
