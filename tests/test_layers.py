@@ -50,9 +50,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
         f"{_INTERPRETER}.device",
     ),
+    "gint.conductor.weights": (
+        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+    ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
-        "gint.conductor.plan", "gint.conductor.trace",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
