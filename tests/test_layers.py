@@ -63,11 +63,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
-    "airllm.checkpoint": (),
+    "airllm.checkpoint": ("gint.quantized",),
     "airllm.generation": (),
     "airllm.model": (
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
-        "gint.host",
+        "gint.host", "gint.program",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
@@ -80,8 +80,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
-    "safetensors": ("airllm.checkpoint",),
-    "ml_dtypes": ("airllm.checkpoint",),
+    "gguf": ("airllm.checkpoint", "airllm.model"),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
         "gint.conductor",
