@@ -50,20 +50,23 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
         f"{_INTERPRETER}.device",
     ),
+    "gint.conductor.weights": (
+        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+    ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
-        "gint.conductor.plan", "gint.conductor.trace",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
-    "airllm.checkpoint": (),
+    "airllm.checkpoint": ("gint.quantized",),
     "airllm.generation": (),
     "airllm.model": (
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
-        "gint.host",
+        "gint.host", "gint.program",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
@@ -76,8 +79,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
-    "safetensors": ("airllm.checkpoint",),
-    "ml_dtypes": ("airllm.checkpoint",),
+    "gguf": ("airllm.checkpoint", "airllm.model"),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
         "gint.measuring", "gint.demo", "airllm",
