@@ -9,6 +9,8 @@
 The backend is known to torch by installation alone; `register_backend()` does the same by hand.
 """
 
+from typing import Any
+
 from .backend import gint_backend, register_backend
 from .compiler import GintCompiledSubgraph, GintCompiler
 from .explain import explain
@@ -16,13 +18,15 @@ from .partitioner import GraphPartitioner
 from .records import statistics
 
 __all__ = [
-    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "gint_backend",
-    "register_backend", "statistics",
+    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
+    "gint_backend", "register_backend", "statistics",
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> None:
-    """`registered` is the entry point: reading it registers the backend, and gives None.
+def __getattr__(name: str) -> Any:
+    """`export` is imported when it is wanted: torch.export takes its time.
+
+    `registered` is the entry point: reading it registers the backend, and gives None.
 
     What an entry point gives, torch registers without asking again whether another thread has done
     so, and raises if one has. None it takes for a decorator's call, and looks the name up.
@@ -30,6 +34,10 @@ def __getattr__(name: str) -> None:
     It is an attribute of the package, not of a module in it: of two threads that import the one and
     the other, each would wait for what the other has begun.
     """
+    if name == "export":
+        from .exporting import export
+
+        return export
     if name != "registered":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    register_backend()
+    return register_backend()
