@@ -22,7 +22,7 @@ _BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
 _HOST = (*_BACKEND, "gint.native", "gint.host")
 _INTERPRETER = "gint.kernel.interpreter"
 _GRAPHS = (*_HOST, "gint.conductor.graph")
-_PLANS = ("gint.plan", "gint.runtime", "gint.runtime.tensors")
+_PLANS = ("gint.operators", "gint.plan", "gint.runtime", "gint.runtime.tensors")
 
 #: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -39,8 +39,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
-    "gint.runtime": (*_HOST, "gint.plan", "gint.runtime.tensors"),
+    "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
     "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
     "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),
@@ -50,19 +51,23 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
         f"{_INTERPRETER}.device",
     ),
+    "gint.conductor.weights": (
+        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+    ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
-        "gint.conductor.plan", "gint.conductor.trace",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host", "gint.runtime"),
     "airllm": ("gint.backend", "gint.host"),
-    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
-    "airllm.checkpoint": (),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
+    "airllm.checkpoint": ("gint.quantized",),
     "airllm.generation": (),
     "airllm.model": (
-        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized", "gint.host",
+        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
+        "gint.host", "gint.program",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
@@ -75,10 +80,11 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
-    "safetensors": ("airllm.checkpoint",),
-    "ml_dtypes": ("airllm.checkpoint", "gint.runtime"),
+    "gguf": ("airllm.checkpoint", "airllm.model"),
+    "ml_dtypes": ("gint.runtime",),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
+        "gint.conductor",
         "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip

@@ -64,6 +64,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     ),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
+#: Operators of our own that no program computes: products with quantised matrices, their rows.
+OWN = ("quantized_linear", "quantized_embedding")
 
 #: Views that ATen takes where somebody may keep them.
 VIEWS = (
@@ -73,7 +75,7 @@ VIEWS = (
 )  # fmt: skip
 
 _SAVED = {f"aten.{name}" for names in EXTERNS.values() for name in names}
-_SAVED |= {f"aten.{name}" for name in VIEWS}
+_SAVED |= {f"aten.{name}" for name in VIEWS} | {f"gint.{name}" for name in OWN}
 
 
 def is_saved_operator(name: str) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from gint.plan.operators import EXTERNS
+from gint.plan.operators import EXTERNS, OWN
 
-_NAMES = {f"aten::{name}": reason for reason, names in EXTERNS.items() for name in names}
+_NAMES = {f"aten::{name}" for names in EXTERNS.values() for name in names}
+_NAMES |= {f"gint::{name}" for name in OWN}
 
 
 @lru_cache(maxsize=4096)

@@ -27,7 +27,7 @@ class BareView(NamedTuple):
 
 def takes_bare_views(target: Any) -> bool:
     """Whether an operator only reads its arguments, and returns nothing that shows them."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
         return False
     schema = target._schema
     values = [*schema.arguments, *schema.returns]
