@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         f"{_INTERPRETER}.device",
     ),
     "gint.conductor.weights": (
-        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+        "gint.conductor.trace", "gint.host", "gint.quantized", "gint.runtime.tensors",
     ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
