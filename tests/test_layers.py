@@ -68,6 +68,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
         "gint.host", "gint.program",
     ),
+    "airllm.cli": (
+        "airllm.checkpoint", "airllm.generation", "airllm.model", "airllm.tensor_ops", "gint",
+        "gint.host", "gint.native",
+    ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
 
@@ -79,6 +83,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
+    "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
+    "tokenizers": ("airllm.cli",),
     "gguf": ("airllm.checkpoint", "airllm.model"),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
