@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
     "gint.runtime": (*_HOST, "gint.plan"),
     "gint.runtime.tensors": (*_HOST, "gint.plan"),
@@ -61,7 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
-    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
     "airllm.checkpoint": ("gint.quantized",),
     "airllm.generation": (),
     "airllm.model": (
@@ -87,7 +88,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "tokenizers": ("airllm.cli",),
     "gguf": ("airllm.checkpoint", "airllm.model"),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
+        "gint.conductor",
         "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip
