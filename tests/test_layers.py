@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
     "gint.runtime": (*_HOST, "gint.plan"),
     "gint.runtime.tensors": (*_HOST, "gint.plan"),
@@ -61,12 +62,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host",),
     "airllm": ("gint.backend", "gint.host"),
-    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
-    "airllm.checkpoint": (),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
+    "airllm.checkpoint": ("gint.quantized",),
     "airllm.generation": (),
     "airllm.model": (
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
-        "gint.host",
+        "gint.host", "gint.program",
+    ),
+    "airllm.cli": (
+        "airllm.checkpoint", "airllm.generation", "airllm.model", "airllm.tensor_ops", "gint",
+        "gint.host", "gint.native",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
@@ -79,10 +84,12 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
-    "safetensors": ("airllm.checkpoint",),
-    "ml_dtypes": ("airllm.checkpoint",),
+    "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
+    "tokenizers": ("airllm.cli",),
+    "gguf": ("airllm.checkpoint", "airllm.model"),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
+        "gint.conductor",
         "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from gint.host import memory
 
 from .cache import Cache
 from .decoder import Decoder
-from .parts import KEEP, Formats
+from .matrices import matrices
+from .parts import KEEP, Formats, format_for
+from .quantized_file import default_directory, quantized_matrices
 from .resident import Resident
-from .weights import Progress
+from .streamed import Streamed
+from .weights import Progress, Weights
 
 
 class Model:
@@ -34,6 +37,11 @@ class Model:
     def end_tokens(self) -> tuple[int, ...]:
         """The tokens with which a text ends."""
         return self.architecture.end_tokens
+
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of matrices, which every token is multiplied with."""
+        return self._decoder.weights.nbytes
 
     def new_cache(self, capacity: int | None = None) -> Cache:
         """Room for keys and values of `capacity` positions, by default all that the model knows."""
@@ -97,23 +105,53 @@ class AutoModel:
 
     @staticmethod
     def from_pretrained(
-        path: str | Path, *, weights: Formats = KEEP, dtype: str = "config",
+        path: str | Path, *, weights: Formats = KEEP, memory_budget: int | None = None,
+        cache_dir: str | Path | Literal[False] | None = None, dtype: str = "config",
         progress: Progress | None = None,
     ) -> Model:  # fmt: skip
         """The model whose checkpoint lies at `path`.
 
-        path      a folder with config.json and *.safetensors, as Hugging Face has it
-        weights   "keep": matrices stay as they are stored; or a block format ("q4_0", "q8_0") that
-                  they are quantised to; or {pattern: format}, by keys such as "3.qkv", "*.down",
-                  "output"
-        dtype     as of `open_checkpoint`
-        progress  called with the bytes read and their number
+        path           a folder with config.json and *.safetensors, as Hugging Face has it, or a
+                       GGUF file
+        weights        "keep": matrices stay as they are stored; or a block format ("q4_0", "q8_0"
+                       ...) that they are quantised to; or {pattern: format}, by keys such as
+                       "3.qkv", "*.down", "output"
+        memory_budget  bytes that matrices may take; None: any. Those that do not fit are read
+                       while the model computes, ahead of it. Besides them there are the vectors,
+                       the cache of keys and values, and what lies between two steps
+        cache_dir      where quantised matrices are kept for the next time; None: in the user's
+                       cache directory; False: nowhere
+        dtype          as of `open_checkpoint`
+        progress       called with the bytes read and their number; several times up to it where
+                       matrices are quantised first
 
-        Raises CheckpointError, naming file and tensor, for what cannot be used.
+        Embeddings are read from the files by row, always: they must stay where they are. Raises
+        CheckpointError, naming file and tensor, for what cannot be used; ValueError for values
+        without meaning.
         """
         checkpoint = open_checkpoint(path, dtype=dtype)
-        resident = Resident(checkpoint, weights, progress or _silent)
-        return Model(checkpoint, Decoder(checkpoint, resident))
+        kept = _weights(checkpoint, weights, memory_budget, cache_dir, progress or _silent)
+        return Model(checkpoint, Decoder(checkpoint, kept))
+
+
+def _weights(
+    checkpoint: Checkpoint, formats: Formats, budget: int | None,
+    cache_dir: str | Path | Literal[False] | None, progress: Progress,
+) -> Weights:  # fmt: skip
+    wanted = list(matrices(checkpoint))
+    named = {m.key: f for m in wanted if (f := format_for(formats, m)) is not None}
+    if named and cache_dir is not False:
+        where = default_directory() if cache_dir is None else Path(cache_dir)
+        step = None if budget is None else budget // 4
+        wanted = quantized_matrices(checkpoint, wanted, named, where, progress, step)
+        named = {}
+    if budget is None or sum(m.nbytes for m in wanted) <= budget:
+        return Resident(wanted, named, progress)
+    if named:
+        raise ValueError(
+            "Matrices that are quantised and do not fit into memory_budget need a cache_dir."
+        )
+    return Streamed(wanted, budget, progress)
 
 
 def _silent(done: int, total: int) -> None:

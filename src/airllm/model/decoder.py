@@ -66,7 +66,7 @@ class Decoder:
         """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
         for token, row in zip(tokens, out, strict=True):
             stored = self._embedding.read(int(token), int(token) + 1)
-            part = as_part(stored, self._embedding.kind, len(row), None)
+            part = as_part(stored, self._embedding.kind, len(row))
             row[...] = steps.float_rows(part)[0]
         if self.architecture.embedding_scale != 1.0:
             out *= np.float32(self.architecture.embedding_scale)
