@@ -62,7 +62,7 @@ class Plans:
         try:
             loaded = gint.load(self.path, backend="cpp")
         except _REFUSALS as error:
-            yield Outcome("open", refused(error))
+            yield Outcome("open", refused(ValueError(str(error).partition(": ")[2])))
             return
         weights = len(header_of(self.original)[1][1])
         assert not case.original or case.data[:-weights] == case.original[:-weights]
@@ -147,7 +147,9 @@ def _change(random: Random, header: dict) -> None:
     key: Any = random.choice(list(header))
     while isinstance(place[key], (list, dict)) and place[key] and random.randrange(6):
         place = place[key]
-        key = random.choice(list(place)) if isinstance(place, dict) else random.randrange(len(place))
+        key = (
+            random.choice(list(place)) if isinstance(place, dict) else random.randrange(len(place))
+        )
     place[key] = random.choice(_VALUES)
 
 

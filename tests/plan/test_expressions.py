@@ -22,7 +22,9 @@ def test_an_operation_is_what_python_writes(name):
     operands = (0.5,) if count == 1 and name not in ("not", "abs") else (7, 2, 3)[:count]
     e = Operation(name, operands)
     assert evaluate(e, {}) == eval(source(e), {"math": math})
-    inner = Operation(name, (Operation("add", (N, 0.25)) if operands == (0.5,) else N, *operands[1:]))
+    inner = Operation(
+        name, (Operation("add", (N, 0.25)) if operands == (0.5,) else N, *operands[1:])
+    )
     known = {"n": 0.25 if operands == (0.5,) else 7}
     assert evaluate(inner, known) == eval(source(inner), {"math": math}, known)
 

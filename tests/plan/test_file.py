@@ -32,7 +32,7 @@ def test_weights_beside_the_file(tmp_path):
     with pytest.raises(ValueError, match=r"a\.safetensors have \d+ bytes; \d+ were saved"):
         open_saved(path)
     (tmp_path / "a.safetensors").unlink()
-    with pytest.raises(ValueError, match="weights are missing: they lie in a.safetensors"):
+    with pytest.raises(ValueError, match=r"weights are missing: they lie in a\.safetensors"):
         open_saved(path)
 
 

@@ -50,7 +50,7 @@ def test_arguments_that_do_not_fit_are_refused_in_words(path):
         loaded(rows(2), rows(2))
     with pytest.raises(TypeError, match="The argument 'x' is missing"):
         loaded()
-    with pytest.raises(TypeError, match="no argument 'z'. It takes: x"):
+    with pytest.raises(TypeError, match=r"no argument 'z'\. It takes: x"):
         loaded(rows(2), z=3)
 
 
