@@ -64,10 +64,10 @@ class Decoder:
 
     def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
         """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
-        for token, row in zip(tokens, out, strict=True):
-            stored = self._embedding.read(int(token), int(token) + 1)
-            part = as_part(stored, self._embedding.kind, len(row))
-            row[...] = steps.float_rows(part)[0]
+        stored, hidden = self._embedding, self.architecture.hidden
+        for n, token in enumerate(tokens.tolist()):
+            part = as_part(stored.read(token, token + 1), stored.kind, hidden)
+            out[n] = steps.float_rows(part)
         if self.architecture.embedding_scale != 1.0:
             out *= np.float32(self.architecture.embedding_scale)
 

@@ -31,6 +31,12 @@ class RecordedRow:
 
     def __init__(self, launches: Sequence[WatchedLaunch], cache: Cache, logits: np.ndarray) -> None:
         self._cache, self._count = cache, cache.attended()
+        # Addresses of position 0, and how far the next position's are: a token finds little of what
+        # Python knows in the processor's caches, so little is asked for.
+        kept = cache.keep(0, 1)
+        arrays = (cache.cos, cache.sin, kept, cache.heads[0, 0, 0])
+        steps = (cache.cos.strides[0], cache.sin.strides[0], -kept.itemsize, arrays[3].strides[0])
+        self._places = tuple(zip(map(address, arrays), steps, strict=True))
         layer_bytes = cache.heads[0].nbytes
         cos, sin, keep, row = self._addresses()
         moving = {cos: (0, 0), sin: (1, 0), keep: (2, 0), address(logits): (4, 0)}
@@ -45,7 +51,7 @@ class RecordedRow:
         """The steps of the cache's next position. Raises KeyboardInterrupt, between two of them."""
         self._sequence(*self._addresses(), address(logits))
 
-    def _addresses(self) -> tuple[int, int, int, int]:
-        cache, at = self._cache, self._cache.length
-        arrays = (cache.cos[at], cache.sin[at], cache.keep(at, 1), cache.heads[0, 0, 0, at])
-        return tuple(map(address, arrays))  # type: ignore[return-value]
+    def _addresses(self) -> list[int]:
+        """Of the rotation's cosines and sines, the mask, the first head's row in the cache."""
+        at = self._cache.length
+        return [first + at * step for first, step in self._places]

@@ -24,7 +24,7 @@ from .arrays import Operand
 from .attention import record_weights
 from .backend import active
 from .launches import run
-from .linear import product
+from .linear import product, record_conversion
 from .norms import length, record_rms_norm
 from .rope import record_rotation
 
@@ -158,7 +158,16 @@ def multiply(x: np.ndarray, part: Part, out: np.ndarray) -> None:
     elif len(x) == 1 and products.bind is not None:  # bound launches are native: no BLAS is faster
         run(_row_product, (Operand(x[0], "f32"), part, Operand(out[0], "f32")))
     else:
-        product(x, part.float32().T, out=out)
+        product(x, _widened(part).T, out=out)
+
+
+def _widened(part: Operand) -> np.ndarray:
+    """The values in float32, by a program where they are converted: it uses all threads."""
+    if part.type == "f32":
+        return part.array
+    wide = np.empty(part.shape, np.float32)
+    run(record_conversion, (part, Operand(wide, "f32")))
+    return wide
 
 
 def _multiply_prepared(x: np.ndarray, part: PreparedWeights, out: np.ndarray) -> None:
