@@ -34,7 +34,7 @@ ROOMS = {
         "quantized",
         "attention",
         "portable",
-    },  # fmt: skip
+    },
 }
 #: Made by the build, below all rooms.
 GENERATED = {"isa.inc", "isa_device.inc", "simd_units.inc"}
