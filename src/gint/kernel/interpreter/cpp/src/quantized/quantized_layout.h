@@ -46,14 +46,14 @@ inline void from_bits_of_quads(const Lanes &word, Lanes &made) {
 
 // Two float16 in every lane's word <-> all of the first, then all of the second.
 inline void split(const Lanes &word, Lanes &made) {
-    made = (Lanes)__builtin_shufflevector(
-        (LaneHalves)word, (LaneHalves)word, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
-        30, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    made = (Lanes)__builtin_shufflevector((LaneHalves)word, (LaneHalves)word, 0, 2, 4, 6, 8, 10, 12,
+                                          14, 16, 18, 20, 22, 24, 26, 28, 30, 1, 3, 5, 7, 9, 11, 13,
+                                          15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 inline void join(const Lanes &halves, Lanes &made) {
-    made = (Lanes)__builtin_shufflevector(
-        (LaneHalves)halves, (LaneHalves)halves, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
-        23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    made = (Lanes)__builtin_shufflevector((LaneHalves)halves, (LaneHalves)halves, 0, 16, 1, 17, 2,
+                                          18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10,
+                                          26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 // What a layout says, done in one direction: `rows` are GGUF's words, `packed` ours.

@@ -157,21 +157,20 @@ void product_f32(size_t blocks, const uint8_t *group, const uint8_t *tile, float
                 constexpr int HALF = decltype(half)::value;
                 constexpr int N = Format::PARTS_OF_32 == 2 ? HALF : 0;
                 const Floats of_part = scale[N][part];
-                const Floats less = Format::HAS_MINIMA ? minimum[N][part]
-                                                       : of_part * all(float(Format::EXCESS));
+                const Floats less =
+                    Format::HAS_MINIMA ? minimum[N][part] : of_part * all(float(Format::EXCESS));
 #pragma GCC unroll UNROLL
                 for (int quad = 0; quad < 4; quad++) {
 #pragma GCC unroll 4
                     for (int n = 0; n < 4; n++) {
                         const Floats value = Values::template real<HALF>(words, quad, n);
-                        const Floats weight = Values::SIGNED ? value * of_part
-                                                             : multiply_add(value, of_part, -less);
+                        const Floats weight =
+                            Values::SIGNED ? value * of_part : multiply_add(value, of_part, -less);
                         const uint8_t *x = tile + (HALF * 16 + quad * 4 + n) * sizeof(float);
 #pragma GCC unroll 8
                         for (int row = 0; row < ROWS; row++)
-                            sum[row][n % 2] =
-                                multiply_add(weight, all(read<float>(x + row * BLOCK_FLOATS)),
-                                             sum[row][n % 2]);
+                            sum[row][n % 2] = multiply_add(
+                                weight, all(read<float>(x + row * BLOCK_FLOATS)), sum[row][n % 2]);
                     }
                 }
             };

@@ -64,12 +64,14 @@ struct QuantizedFacts {
     constexpr size_t words_at(size_t n) const {
         return n * words() * LINE + (has_apart() ? (n / 2 + 1) * SCALES : 0);
     }
-    constexpr size_t scales_at(size_t n) const { return group_bytes(n / 2 * 2) + n % 2 * LANES * 2; }
+    constexpr size_t scales_at(size_t n) const {
+        return group_bytes(n / 2 * 2) + n % 2 * LANES * 2;
+    }
 };
 constexpr QuantizedFacts QUANTIZED_FACTS[QUANTIZED_FORMATS] = {
-    {"Q4_0", 32, 18, 0},         {"Q4_1", 32, 20, NOWHERE},   {"Q5_0", 32, 22, 0},
-    {"Q5_1", 32, 24, NOWHERE},   {"Q8_0", 32, 34, 0},         {"IQ4_NL", 32, 18, 0},
-    {"Q2_K", 256, 84, NOWHERE},  {"Q3_K", 256, 110, 108},     {"Q4_K", 256, 144, NOWHERE},
+    {"Q4_0", 32, 18, 0},         {"Q4_1", 32, 20, NOWHERE}, {"Q5_0", 32, 22, 0},
+    {"Q5_1", 32, 24, NOWHERE},   {"Q8_0", 32, 34, 0},       {"IQ4_NL", 32, 18, 0},
+    {"Q2_K", 256, 84, NOWHERE},  {"Q3_K", 256, 110, 108},   {"Q4_K", 256, 144, NOWHERE},
     {"Q5_K", 256, 176, NOWHERE}, {"Q6_K", 256, 210, 208},
 };
 
