@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.native": (),
     f"{_INTERPRETER}.numpy": _BACKEND,
     f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
-    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native", f"{_INTERPRETER}.numpy"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
     f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
     f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
     _INTERPRETER: (),
