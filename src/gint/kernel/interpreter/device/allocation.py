@@ -16,6 +16,7 @@ import numpy as np
 from gint.isa import DType, Form, Instruction
 from gint.isa.device import CODES, name
 from gint.isa.dtypes import Kind
+from gint.kernel.interpreter.numpy.interpreter import value_outside
 
 from .uniforms import bits
 
@@ -182,7 +183,7 @@ class Allocator:
         code = "GATHER_OR" if i.op.fills else "GATHER"
         self.stream.emit(code, i.n, i.type.code | i.op.inputs << 32)
         if i.op.fills:
-            self.stream.emit("OUTSIDE", imm=bits(np.asarray(i.imm, i.type.compute.numpy)))
+            self.stream.emit("OUTSIDE", imm=bits(value_outside(i)))
 
     def _operands(self, at: int, i: Instruction) -> None:
         """The first to acc, which the result replaces, the others to r0 and r1."""
