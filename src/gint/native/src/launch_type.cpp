@@ -120,6 +120,11 @@ bool add_launch_type(PyObject *module) {
                                  reinterpret_cast<PyObject *>(launch_type)) == 0;
 }
 
+std::shared_ptr<const BoundLaunch> launch_of(PyObject *object) {
+    if (Py_TYPE(object) != launch_type) return nullptr;
+    return reinterpret_cast<LaunchObject *>(object)->launch;
+}
+
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain) {
     auto *self = PyObject_New(LaunchObject, launch_type);
     if (!self) return nullptr;

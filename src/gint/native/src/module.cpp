@@ -17,6 +17,7 @@
 #include "quantized_module.h"
 #include "recall.h"
 #include "run/kernel.h"
+#include "sequence_type.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -190,4 +191,5 @@ NB_MODULE(_native, m) {
              "slot_names"_a, "param_names"_a);
     add_quantized(m);
     add_recall(m);
+    add_sequences(m);
 }

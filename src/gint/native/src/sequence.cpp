@@ -1,0 +1,81 @@
+#include "sequence.h"
+
+namespace gint {
+
+namespace {
+
+// A result with its address; nothing is kept of one that failed.
+Outcome keep(ShimError error, TensorHandle made, SequenceValue *value) {
+    if (error) return Outcome::failed;
+    value->handle = made;
+    void *address = nullptr;
+    if (torch_shim()->data_ptr(made, &address)) return Outcome::failed;
+    value->address = reinterpret_cast<uint64_t>(address);
+    return Outcome::done;
+}
+
+Outcome done_or_failed(ShimError error) { return error ? Outcome::failed : Outcome::done; }
+
+} // namespace
+
+Outcome LaunchStep::run(SequenceValue *values, int32_t *flag) const {
+    constexpr size_t FEW = 24;
+    uint64_t few[FEW];
+    std::vector<uint64_t> many(slots.size() > FEW ? slots.size() : 0);
+    uint64_t *pointers = slots.size() > FEW ? many.data() : few;
+    for (size_t n = 0; n < slots.size(); n++) pointers[n] = values[slots[n]].address;
+    const std::optional<int32_t> result = (*launch)(pointers);
+    if (!result) return Outcome::refused;
+    *flag = *result;
+    if (*flag & OUT_OF_MEMORY) return Outcome::no_memory;
+    return *flag ? Outcome::flagged : Outcome::done;
+}
+
+Outcome ViewStep::run(SequenceValue *values, int32_t *) const {
+    TensorHandle made = nullptr;
+    const ShimError error = torch_shim()->reinterpret(values[of].handle, int64_t(size.size()),
+                                                      size.data(), strides.data(), offset, &made);
+    return keep(error, made, &values[value]);
+}
+
+Outcome ReleaseStep::run(SequenceValue *values, int32_t *) const {
+    for (Number n : released) {
+        if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
+        values[n] = SequenceValue();
+    }
+    return Outcome::done;
+}
+
+Outcome ProductStep::run(SequenceValue *values, int32_t *) const {
+    const TorchShim &torch = *torch_shim();
+    TensorHandle into = values[out].handle, left = values[a].handle, right = values[b].handle;
+    if (c == NONE) {
+        const auto product = is_batched ? torch.bmm_out : torch.mm_out;
+        return done_or_failed(product(into, left, right));
+    }
+    const auto product = is_batched ? torch.baddbmm_out : torch.addmm_out;
+    return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
+}
+
+Outcome AttentionStep::run(SequenceValue *values, int32_t *) const {
+    TensorHandle made = nullptr, logsumexp = nullptr;
+    TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;
+    double factor = scale;
+    const ShimError error = torch_shim()->attention(
+        values[query].handle, values[key].handle, values[vectors].handle, 0.0, is_causal,
+        mask == NONE ? nullptr : &masked, is_scaled ? &factor : nullptr, &made, &logsumexp);
+    if (!error) torch_shim()->free_tensor(logsumexp);
+    return keep(error, made, &values[value]);
+}
+
+Outcome ConvolutionStep::run(SequenceValue *values, int32_t *) const {
+    TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
+    const ShimError error = torch_shim()->convolution(
+        values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),
+        int64_t(stride.size()), padding.data(), int64_t(padding.size()), dilation.data(),
+        int64_t(dilation.size()), is_transposed, output_padding.data(),
+        int64_t(output_padding.size()), groups, &made);
+    return keep(error, made, &values[value]);
+}
+
+} // namespace gint

@@ -1,0 +1,332 @@
+#include "sequence_type.h"
+
+#include <structmember.h>
+
+#include "arrays.h"
+#include "launch_type.h"
+#include "released_gil.h"
+#include "sequence.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gint {
+
+namespace {
+
+struct Sequence {
+    size_t inputs = 0, made = 0;
+    std::vector<nb::object> fixed; // tensors and arrays that are the same at every call
+    std::vector<SequenceValue> fixed_values;
+    std::vector<std::unique_ptr<SequenceStep>> steps;
+    std::vector<nb::object> again; // per step: a launch on copies, or None
+    nb::object raise_for;
+    bool is_short = true;
+
+    size_t value_count() const { return inputs + fixed.size() + made; }
+};
+
+struct SequenceObject {
+    PyObject_HEAD vectorcallfunc call;
+    Sequence *sequence;
+};
+
+PyTypeObject *sequence_type = nullptr;
+
+// False with a Python error set.
+bool read(PyObject *object, SequenceValue *value) {
+    if (is_array(object)) {
+        value->address = Array(object).address();
+        return true;
+    }
+    value->handle = handle_of(object);
+    if (!value->handle) {
+        PyErr_Format(PyExc_TypeError, "A sequence takes tensors and arrays, not %s.",
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    void *address = nullptr;
+    if (torch_shim()->data_ptr(value->handle, &address)) {
+        PyErr_SetString(PyExc_RuntimeError, "A tensor without memory came to a sequence.");
+        return false;
+    }
+    value->address = reinterpret_cast<uint64_t>(address);
+    return true;
+}
+
+// The values of one call. What steps made and nothing released is freed.
+class Values {
+  public:
+    explicit Values(const Sequence &s) : first_made(s.inputs + s.fixed.size()) {
+        count = s.value_count();
+        if (count > FEW) many.resize(count);
+        values = count > FEW ? many.data() : few;
+        std::copy(s.fixed_values.begin(), s.fixed_values.end(), values + s.inputs);
+    }
+    ~Values() {
+        for (size_t n = first_made; n < count; n++)
+            if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
+    }
+    Values(const Values &) = delete;
+    Values &operator=(const Values &) = delete;
+    SequenceValue *get() { return values; }
+
+  private:
+    static constexpr size_t FEW = 48;
+    size_t first_made, count;
+    SequenceValue few[FEW], *values;
+    std::vector<SequenceValue> many;
+};
+
+// The steps from `next` on, as far as they are done; `next` is the one that is not.
+Outcome run(const Sequence &s, SequenceValue *values, size_t *next, int32_t *flag) {
+    for (; *next < s.steps.size(); ++*next) {
+        const Outcome outcome = s.steps[*next]->run(values, flag);
+        if (outcome != Outcome::done) return outcome;
+    }
+    return Outcome::done;
+}
+
+Outcome run_released(const Sequence &s, SequenceValue *values, size_t *next, int32_t *flag) {
+    if (s.is_short) return run(s, values, next, flag);
+    const ReleasedGil released;
+    return run(s, values, next, flag);
+}
+
+bool raise_for(const Sequence &s, long flag) {
+    PyObject *nothing = PyObject_CallFunction(s.raise_for.ptr(), "l", flag);
+    Py_XDECREF(nothing);
+    return nothing != nullptr;
+}
+
+// Runs a refused launch on copies of its memory; false with a Python error set.
+bool run_again(const Sequence &s, size_t n, PyObject *const *arguments) {
+    const auto &slots = static_cast<const LaunchStep &>(*s.steps[n]).memory();
+    PyObject *tensors = PyTuple_New(Py_ssize_t(slots.size()));
+    if (!tensors) return false;
+    for (size_t k = 0; k < slots.size(); k++) {
+        const bool is_input = slots[k] < s.inputs;
+        PyObject *tensor = is_input ? arguments[slots[k]] : s.fixed[slots[k] - s.inputs].ptr();
+        PyTuple_SET_ITEM(tensors, Py_ssize_t(k), Py_NewRef(tensor));
+    }
+    PyObject *result = PyObject_CallOneArg(s.again[n].ptr(), tensors);
+    Py_DECREF(tensors);
+    if (!result) return false;
+    const long flag = PyLong_AsLong(result);
+    Py_DECREF(result);
+    if (flag == -1 && PyErr_Occurred()) return false;
+    return flag == 0 || raise_for(s, flag);
+}
+
+bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag,
+            PyObject *const *arguments) {
+    switch (outcome) {
+    case Outcome::refused:
+        return run_again(s, n, arguments);
+    case Outcome::flagged:
+        return raise_for(s, flag);
+    case Outcome::no_memory:
+        no_memory();
+        return false;
+    case Outcome::failed:
+        PyErr_Format(PyExc_RuntimeError, "An operator of torch's failed in a plan: %s",
+                     torch_shim()->what());
+        return false;
+    case Outcome::done:
+        break;
+    }
+    return true;
+}
+
+PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
+    const Sequence &s = *reinterpret_cast<SequenceObject *>(object)->sequence;
+    const size_t count = size_t(PyVectorcall_NARGS(flags));
+    if (count != s.inputs || (names && PyTuple_GET_SIZE(names))) {
+        PyErr_Format(PyExc_TypeError, "This sequence takes %zu tensors or arrays, not %zu.",
+                     s.inputs, count);
+        return nullptr;
+    }
+    try {
+        Values values(s);
+        for (size_t n = 0; n < count; n++)
+            if (!read(arguments[n], values.get() + n)) return nullptr;
+        int32_t flag = 0;
+        for (size_t next = 0;; next++) {
+            const Outcome outcome = run_released(s, values.get(), &next, &flag);
+            if (outcome == Outcome::done) Py_RETURN_NONE;
+            if (!settle(s, next, outcome, flag, arguments)) return nullptr;
+        }
+    } catch (const std::bad_alloc &) {
+        return no_memory();
+    }
+}
+
+void destroy(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    delete reinterpret_cast<SequenceObject *>(object)->sequence;
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(SequenceObject, call), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+PyType_Slot type_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
+    {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char *>("sequence(tensor or array, ...)\n\nSteps in one call.")},
+    {0, nullptr},
+};
+PyType_Spec spec = {"gint.native._native.Sequence", sizeof(SequenceObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                        Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    type_slots};
+
+// Collects steps. Numbers of values are checked as steps are added, so that none is ever beyond.
+class SequenceSteps {
+  public:
+    SequenceSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for)
+        : made(std::make_unique<Sequence>()) {
+        this->made->inputs = inputs, this->made->made = made;
+        this->made->raise_for = std::move(raise_for);
+        for (nb::handle object : fixed) {
+            SequenceValue value;
+            if (!read(object.ptr(), &value)) throw nb::python_error();
+            this->made->fixed.push_back(nb::borrow(object));
+            this->made->fixed_values.push_back(value);
+        }
+    }
+
+    void launch(nb::object bound, nb::list slots, nb::object again) {
+        auto launch = launch_of(bound.ptr());
+        if (!launch) throw nb::type_error("A sequence takes launches of the C++ interpreter.");
+        std::vector<Number> numbers;
+        for (nb::handle slot : slots) numbers.push_back(number(slot));
+        if (numbers.size() != launch->slot_count())
+            throw nb::value_error("A launch takes one value per slot.");
+        for (Number n : numbers)
+            if (!again.is_none() && n >= sequence().inputs + sequence().fixed.size())
+                throw nb::value_error("A launch on copies takes no value that a step makes.");
+        add(std::make_unique<LaunchStep>(std::move(launch), std::move(numbers)), again);
+    }
+
+    void view(nb::object value, nb::object of, nb::tuple size, nb::tuple strides, int64_t offset) {
+        auto step = std::make_unique<ViewStep>();
+        step->value = made_number(value), step->of = number(of);
+        step->size = integers(size), step->strides = integers(strides), step->offset = offset;
+        add(std::move(step));
+    }
+
+    void release(nb::list values) {
+        auto step = std::make_unique<ReleaseStep>();
+        for (nb::handle value : values) step->released.push_back(made_number(value));
+        add(std::move(step));
+    }
+
+    void product(bool is_batched, nb::object out, nb::object c, nb::object a, nb::object b,
+                 double beta, double alpha) {
+        auto step = std::make_unique<ProductStep>();
+        step->is_batched = is_batched, step->beta = beta, step->alpha = alpha;
+        step->out = number(out), step->c = optional(c), step->a = number(a), step->b = number(b);
+        add(std::move(step));
+    }
+
+    void attention(nb::object value, nb::object query, nb::object key, nb::object vectors,
+                   nb::object mask, bool is_causal, nb::object scale) {
+        auto step = std::make_unique<AttentionStep>();
+        step->value = made_number(value), step->query = number(query), step->key = number(key);
+        step->vectors = number(vectors), step->mask = optional(mask);
+        step->is_causal = is_causal, step->is_scaled = !scale.is_none();
+        step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
+        add(std::move(step));
+    }
+
+    void convolution(nb::object value, nb::object input, nb::object weight, nb::object bias,
+                     nb::list stride, nb::list padding, nb::list dilation, bool is_transposed,
+                     nb::list output_padding, int64_t groups) {
+        auto step = std::make_unique<ConvolutionStep>();
+        step->value = made_number(value), step->input = number(input);
+        step->weight = number(weight), step->bias = optional(bias);
+        step->stride = integers(stride), step->padding = integers(padding);
+        step->dilation = integers(dilation), step->is_transposed = is_transposed;
+        step->output_padding = integers(output_padding), step->groups = groups;
+        add(std::move(step));
+    }
+
+    nb::object finish() {
+        auto *object = PyObject_New(SequenceObject, sequence_type);
+        if (!object) throw nb::python_error();
+        sequence();
+        object->call = call;
+        object->sequence = made.release();
+        return nb::steal(reinterpret_cast<PyObject *>(object));
+    }
+
+  private:
+    std::unique_ptr<Sequence> made;
+
+    Sequence &sequence() {
+        if (!made) throw nb::value_error("This sequence is finished.");
+        return *made;
+    }
+
+    void add(std::unique_ptr<SequenceStep> step, nb::object again = nb::none()) {
+        sequence().is_short &= step->is_short();
+        sequence().steps.push_back(std::move(step));
+        sequence().again.push_back(std::move(again));
+    }
+
+    Number number(nb::handle value) {
+        const auto n = nb::cast<int64_t>(value);
+        if (n < 0 || uint64_t(n) >= sequence().value_count())
+            throw nb::index_error("A step uses a value that the sequence does not have.");
+        return Number(n);
+    }
+
+    Number made_number(nb::handle value) {
+        const Number n = number(value);
+        if (n < sequence().inputs + sequence().fixed.size())
+            throw nb::index_error("A step makes a value that is given.");
+        return n;
+    }
+
+    Number optional(nb::handle value) { return value.is_none() ? NONE : number(value); }
+
+    static std::vector<int64_t> integers(nb::handle list) {
+        std::vector<int64_t> found;
+        for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
+        return found;
+    }
+};
+
+} // namespace
+
+void add_sequences(nb::module_ &m) {
+    sequence_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
+    if (!sequence_type) throw nb::python_error();
+    m.attr("Sequence") = nb::borrow(reinterpret_cast<PyObject *>(sequence_type));
+    m.def(
+        "use_torch",
+        [](nb::object type, ptrdiff_t offset, nb::dict functions) {
+            if (!set_torch_shim(type.ptr(), offset, functions.ptr())) throw nb::python_error();
+        },
+        "tensor_type"_a, "offset"_a, "functions"_a);
+    nb::class_<SequenceSteps>(m, "SequenceSteps")
+        .def(nb::init<size_t, nb::list, size_t, nb::object>(), "inputs"_a, "fixed"_a, "made"_a,
+             "raise_for"_a)
+        .def("launch", &SequenceSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
+        .def("view", &SequenceSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
+        .def("release", &SequenceSteps::release, "values"_a)
+        .def("product", &SequenceSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a,
+             "b"_a, "beta"_a, "alpha"_a)
+        .def("attention", &SequenceSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
+             "mask"_a.none(), "is_causal"_a, "scale"_a.none())
+        .def("convolution", &SequenceSteps::convolution, "value"_a, "input"_a, "weight"_a,
+             "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
+             "output_padding"_a, "groups"_a)
+        .def("finish", &SequenceSteps::finish);
+}
+
+} // namespace gint
