@@ -22,6 +22,7 @@ _BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
 _HOST = (*_BACKEND, "gint.native", "gint.host")
 _INTERPRETER = "gint.kernel.interpreter"
 _GRAPHS = (*_HOST, "gint.conductor.graph")
+_PLANS = ("gint.plan", "gint.runtime", "gint.runtime.tensors")
 
 #: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -32,22 +33,26 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.native": (),
     f"{_INTERPRETER}.numpy": _BACKEND,
     f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
-    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native", f"{_INTERPRETER}.numpy"),
     f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
     f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
+    "gint.plan": _PROGRAMS,
+    "gint.runtime": (*_HOST, "gint.plan"),
+    "gint.runtime.tensors": (*_HOST, "gint.plan"),
     "gint.conductor.graph": _HOST,
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
     "gint.conductor.partition": (*_GRAPHS, "gint.conductor.lowering"),
     "gint.conductor.plan": (
-        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", f"{_INTERPRETER}.device",
+        *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
+        f"{_INTERPRETER}.device",
     ),
     "gint.conductor": (
-        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", "gint.conductor.plan",
-        "gint.conductor.trace",
+        *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
+        "gint.conductor.plan", "gint.conductor.trace",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
@@ -65,15 +70,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
 #: Libraries that only some rooms may import. Standard library and NumPy are for all but the lowest.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": (
-        "gint.conductor", "gint.measuring", "gint.demo", "airllm.tensor_ops", "airllm.cpp_ext",
+        "gint.conductor", "gint.runtime.tensors", "gint.measuring", "gint.demo",
+        "airllm.tensor_ops", "airllm.cpp_ext",
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
     "safetensors": ("airllm.checkpoint",),
     "ml_dtypes": ("airllm.checkpoint",),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.conductor", "gint.measuring",
-        "gint.demo", "airllm",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.runtime", "gint.conductor",
+        "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip
 

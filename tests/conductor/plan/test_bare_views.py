@@ -5,7 +5,8 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 import gint.conductor
-from gint.conductor.plan.bare_views import reinterpret, takes_bare_views
+from gint.conductor.plan.bare_views import takes_bare_views
+from gint.runtime.tensors.layouts import reinterpret
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten

@@ -54,11 +54,3 @@ def _alike(a: torch.Tensor, b: torch.Tensor) -> bool:
         and a.layout is b.layout is torch.strided
         and (a.is_conj(), a.is_neg()) == (b.is_conj(), b.is_neg())
     )
-
-
-def _as_strided(t: torch.Tensor, size: tuple, stride: tuple, offset: int) -> torch.Tensor:
-    return t.as_strided(size, stride, t.storage_offset() + offset)
-
-
-#: torch's own way to such a view, where this torch has it; `offset` counts from the tensor's own.
-reinterpret = getattr(torch._C._dynamo.guards, "_reinterpret_tensor", _as_strided)

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from gint.kernel.interpreter.numpy.quantized import NumpyProducts
 from gint.native.loader import load_native
-from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
+from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights, format_of
 
 _native: Any = load_native()
+#: The formats that have loops, and their numbers there.
+_CODES = {format_of(name): code for code, (name, _) in enumerate(_native.quantized_formats())}
 
 
 class PackedWeights(_native.PackedWeights):
@@ -23,11 +26,15 @@ class PackedWeights(_native.PackedWeights):
     def __init__(
         self, products: CppProducts, weights: QuantizedWeights, threads: int | None
     ) -> None:
-        super().__init__(weights.format.code, weights.shape, weights.data, threads or 0)
+        super().__init__(_CODES[weights.format], weights.shape, weights.data, threads or 0)
         self.products: QuantizedProducts = products
         self.shape, self.format = weights.shape, weights.format
         #: Products with weights of the same key are made in the same way (host/recall.py).
         self.recall_key = f"{self.format.name} {self.shape}".encode()
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """See PreparedWeights."""
+        return self.unpack().rows(ids)
 
     def unpack(self) -> QuantizedWeights:
         """The bytes they were made from."""
@@ -46,15 +53,17 @@ class PackedWeights(_native.PackedWeights):
 class CppProducts:
     """Products in native code, on several threads where there is enough to do."""
 
-    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PackedWeights:
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
         """Pack the weights: copied once, as fast as they can be read and written."""
+        if weights.format not in _CODES:
+            return NumpyProducts().prepare(weights)
         return PackedWeights(self, weights, threads)
 
     def bind(
         self, weights: PackedWeights, quantize_activations: bool
     ) -> Callable[[np.ndarray, PackedWeights, np.ndarray], None]:
         """See QuantizedProducts."""
-        return _native.Product(weights.format.code, weights.shape, quantize_activations, 0)
+        return _native.Product(_CODES[weights.format], weights.shape, quantize_activations, 0)
 
     def multiply(
         self,
@@ -69,9 +78,12 @@ class CppProducts:
         The bits of a row's result depend on that row and the weights alone: not on threads, other
         rows, or whether the weights are packed.
         """
+        if weights.format not in _CODES:
+            NumpyProducts().multiply(x, weights, out)
+            return
         held = weights if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
         product = _native.Product(
-            weights.format.code, weights.shape, quantize_activations, threads or 0
+            _CODES[weights.format], weights.shape, quantize_activations, threads or 0
         )
         if product.try_multiply(held, x, out):
             return

@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.plan.memory import TensorEntry, allocate, empty_strided, shelf, span
 from gint.host.memory import POOL, POOLED_BYTES, Pool
+from gint.runtime.tensors.memory import TensorEntry, allocate, empty_strided, shelf, span
 
 pytestmark = pytest.mark.torch
 SIZE, STRIDE, F32 = (512, 1024), (1, 512), torch.float32

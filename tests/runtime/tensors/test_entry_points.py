@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from gint.conductor.graph.externs import EXTERNS
-from gint.conductor.plan.entry_points import entry_point
+from gint.runtime.tensors.entry_points import entry_point
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 aten = torch.ops.aten

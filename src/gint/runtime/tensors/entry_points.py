@@ -13,6 +13,34 @@ from typing import Any
 
 import torch
 
+from gint.plan import Named
+
+
+def overload(name: str) -> torch._ops.OpOverload:
+    """The operator called "aten.mm.default". Raises LookupError where this torch has none."""
+    namespace, _, rest = name.partition(".")
+    packet, _, last = rest.rpartition(".")
+    try:
+        return getattr(getattr(getattr(torch.ops, namespace), packet), last)
+    except (AttributeError, RuntimeError):
+        raise LookupError(f"torch {torch.__version__} has no operator {name}.") from None
+
+
+def writing_into(name: str) -> torch._ops.OpOverload:
+    """The overload of an operator that writes into memory it is given, as `out`."""
+    return overload(f"{name.rpartition('.')[0]}.out")
+
+
+@lru_cache(maxsize=64)
+def named_object(named: Named) -> Any:
+    """torch's object for what a plan names. Raises LookupError for what it has not."""
+    if named.kind == "device":
+        return torch.device(named.name)
+    found = getattr(torch, named.name, None)
+    if not isinstance(found, getattr(torch, named.kind)):
+        raise LookupError(f"torch {torch.__version__} has no {named.kind} {named.name!r}.")
+    return found
+
 
 @lru_cache(maxsize=4096)
 def entry_point(target: Any) -> Callable[..., Any]:
