@@ -1,5 +1,7 @@
 #include "sequence.h"
 
+#include <algorithm>
+
 namespace gint {
 
 namespace {
@@ -36,6 +38,25 @@ Outcome ViewStep::run(SequenceValue *values, int32_t *) const {
     const ShimError error = torch_shim()->reinterpret(values[of].handle, int64_t(size.size()),
                                                       size.data(), strides.data(), offset, &made);
     return keep(error, made, &values[value]);
+}
+
+Outcome ExpectStep::run(SequenceValue *values, int32_t *) const {
+    constexpr int32_t CPU = 0;
+    const TorchShim &torch = *torch_shim();
+    TensorHandle given = values[value].handle, made = nullptr;
+    int64_t *found = nullptr;
+    if (torch.strides(given, &found)) return Outcome::failed;
+    if (std::equal(strides.begin(), strides.end(), found)) return Outcome::done;
+    int32_t dtype = 0;
+    if (torch.dtype(given, &dtype)) return Outcome::failed;
+    const ShimError error = torch.empty_strided(int64_t(size.size()), size.data(), strides.data(),
+                                                dtype, CPU, 0, &made);
+    if (error || torch.copy(made, given, 0)) {
+        if (made) torch.free_tensor(made);
+        return Outcome::failed;
+    }
+    torch.free_tensor(given);
+    return keep(0, made, &values[value]);
 }
 
 Outcome ReleaseStep::run(SequenceValue *values, int32_t *) const {

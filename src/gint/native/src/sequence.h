@@ -58,6 +58,13 @@ struct ViewStep final : SequenceStep {
     bool is_short() const override { return true; }
 };
 
+// A value that a step made gets the strides that others rely on.
+struct ExpectStep final : SequenceStep {
+    Number value;
+    std::vector<int64_t> size, strides;
+    Outcome run(SequenceValue *values, int32_t *flag) const override;
+};
+
 struct ReleaseStep final : SequenceStep {
     std::vector<Number> released; // values that steps made
     Outcome run(SequenceValue *values, int32_t *flag) const override;

@@ -1,6 +1,8 @@
 #include "sequence_type.h"
 
+#include <algorithm>
 #include <structmember.h>
+#include <utility>
 
 #include "arrays.h"
 #include "launch_type.h"
@@ -20,6 +22,7 @@ struct Sequence {
     std::vector<SequenceValue> fixed_values;
     std::vector<std::unique_ptr<SequenceStep>> steps;
     std::vector<nb::object> again; // per step: a launch on copies, or None
+    std::vector<Number> outputs;
     nb::object raise_for;
     bool is_short = true;
 
@@ -99,16 +102,30 @@ bool raise_for(const Sequence &s, long flag) {
     return nothing != nullptr;
 }
 
+// A value as Python has it; null with a Python error set.
+PyObject *object_of(const Sequence &s, Number n, const SequenceValue &value,
+                    PyObject *const *arguments) {
+    if (n < s.inputs) return Py_NewRef(arguments[n]);
+    if (n < s.inputs + s.fixed.size()) return Py_NewRef(s.fixed[n - s.inputs].ptr());
+    TensorHandle copy = nullptr;
+    if (!torch_shim()->copy_handle(value.handle, &copy)) return tensor_of(copy);
+    PyErr_SetString(PyExc_RuntimeError, "A value of a sequence has no tensor.");
+    return nullptr;
+}
+
 // Runs a refused launch on copies of its memory; false with a Python error set.
-bool run_again(const Sequence &s, size_t n, PyObject *const *arguments) {
+bool run_again(const Sequence &s, size_t n, const SequenceValue *values,
+               PyObject *const *arguments) {
     const auto &slots = static_cast<const LaunchStep &>(*s.steps[n]).memory();
     PyObject *tensors = PyTuple_New(Py_ssize_t(slots.size()));
-    if (!tensors) return false;
-    for (size_t k = 0; k < slots.size(); k++) {
-        const bool is_input = slots[k] < s.inputs;
-        PyObject *tensor = is_input ? arguments[slots[k]] : s.fixed[slots[k] - s.inputs].ptr();
-        PyTuple_SET_ITEM(tensors, Py_ssize_t(k), Py_NewRef(tensor));
+    for (size_t k = 0; tensors && k < slots.size(); k++) {
+        PyObject *tensor = object_of(s, slots[k], values[slots[k]], arguments);
+        if (!tensor)
+            Py_CLEAR(tensors);
+        else
+            PyTuple_SET_ITEM(tensors, Py_ssize_t(k), tensor);
     }
+    if (!tensors) return false;
     PyObject *result = PyObject_CallOneArg(s.again[n].ptr(), tensors);
     Py_DECREF(tensors);
     if (!result) return false;
@@ -118,11 +135,11 @@ bool run_again(const Sequence &s, size_t n, PyObject *const *arguments) {
     return flag == 0 || raise_for(s, flag);
 }
 
-bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag,
+bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag, const SequenceValue *values,
             PyObject *const *arguments) {
     switch (outcome) {
     case Outcome::refused:
-        return run_again(s, n, arguments);
+        return run_again(s, n, values, arguments);
     case Outcome::flagged:
         return raise_for(s, flag);
     case Outcome::no_memory:
@@ -136,6 +153,22 @@ bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag,
         break;
     }
     return true;
+}
+
+// None, a tensor or a tuple of them; null with a Python error set.
+PyObject *results(const Sequence &s, SequenceValue *values) {
+    const auto take = [&](Number n) { return tensor_of(std::exchange(values[n].handle, nullptr)); };
+    if (s.outputs.empty()) Py_RETURN_NONE;
+    if (s.outputs.size() == 1) return take(s.outputs[0]);
+    PyObject *tuple = PyTuple_New(Py_ssize_t(s.outputs.size()));
+    for (size_t k = 0; tuple && k < s.outputs.size(); k++) {
+        PyObject *tensor = take(s.outputs[k]);
+        if (!tensor)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, Py_ssize_t(k), tensor);
+    }
+    return tuple;
 }
 
 PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
@@ -153,8 +186,8 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
         int32_t flag = 0;
         for (size_t next = 0;; next++) {
             const Outcome outcome = run_released(s, values.get(), &next, &flag);
-            if (outcome == Outcome::done) Py_RETURN_NONE;
-            if (!settle(s, next, outcome, flag, arguments)) return nullptr;
+            if (outcome == Outcome::done) return results(s, values.get());
+            if (!settle(s, next, outcome, flag, values.get(), arguments)) return nullptr;
         }
     } catch (const std::bad_alloc &) {
         return no_memory();
@@ -197,6 +230,8 @@ class SequenceSteps {
             this->made->fixed.push_back(nb::borrow(object));
             this->made->fixed_values.push_back(value);
         }
+        is_there.resize(this->made->value_count());
+        std::fill_n(is_there.begin(), first_made(), true);
     }
 
     void launch(nb::object bound, nb::list slots, nb::object again) {
@@ -206,22 +241,27 @@ class SequenceSteps {
         for (nb::handle slot : slots) numbers.push_back(number(slot));
         if (numbers.size() != launch->slot_count())
             throw nb::value_error("A launch takes one value per slot.");
-        for (Number n : numbers)
-            if (!again.is_none() && n >= sequence().inputs + sequence().fixed.size())
-                throw nb::value_error("A launch on copies takes no value that a step makes.");
         add(std::make_unique<LaunchStep>(std::move(launch), std::move(numbers)), again);
     }
 
     void view(nb::object value, nb::object of, nb::tuple size, nb::tuple strides, int64_t offset) {
         auto step = std::make_unique<ViewStep>();
-        step->value = made_number(value), step->of = number(of);
-        step->size = integers(size), step->strides = integers(strides), step->offset = offset;
+        step->of = number(of), step->size = integers(size), step->strides = integers(strides);
+        step->offset = offset, step->value = made_number(value);
+        add(std::move(step));
+    }
+
+    void expect(nb::object value, nb::tuple size, nb::tuple strides) {
+        auto step = std::make_unique<ExpectStep>();
+        step->value = number(value);
+        if (step->value < first_made()) throw nb::index_error("Only what steps made is expected.");
+        step->size = integers(size), step->strides = integers(strides);
         add(std::move(step));
     }
 
     void release(nb::list values) {
         auto step = std::make_unique<ReleaseStep>();
-        for (nb::handle value : values) step->released.push_back(made_number(value));
+        for (nb::handle value : values) step->released.push_back(gone_number(value));
         add(std::move(step));
     }
 
@@ -236,10 +276,11 @@ class SequenceSteps {
     void attention(nb::object value, nb::object query, nb::object key, nb::object vectors,
                    nb::object mask, bool is_causal, nb::object scale) {
         auto step = std::make_unique<AttentionStep>();
-        step->value = made_number(value), step->query = number(query), step->key = number(key);
-        step->vectors = number(vectors), step->mask = optional(mask);
-        step->is_causal = is_causal, step->is_scaled = !scale.is_none();
+        step->query = number(query), step->key = number(key), step->vectors = number(vectors);
+        step->mask = optional(mask), step->is_causal = is_causal;
+        step->is_scaled = !scale.is_none();
         step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
+        step->value = made_number(value);
         add(std::move(step));
     }
 
@@ -247,18 +288,18 @@ class SequenceSteps {
                      nb::list stride, nb::list padding, nb::list dilation, bool is_transposed,
                      nb::list output_padding, int64_t groups) {
         auto step = std::make_unique<ConvolutionStep>();
-        step->value = made_number(value), step->input = number(input);
-        step->weight = number(weight), step->bias = optional(bias);
+        step->input = number(input), step->weight = number(weight), step->bias = optional(bias);
         step->stride = integers(stride), step->padding = integers(padding);
         step->dilation = integers(dilation), step->is_transposed = is_transposed;
         step->output_padding = integers(output_padding), step->groups = groups;
+        step->value = made_number(value);
         add(std::move(step));
     }
 
-    nb::object finish() {
+    nb::object finish(nb::list outputs) {
+        for (nb::handle value : outputs) sequence().outputs.push_back(gone_number(value));
         auto *object = PyObject_New(SequenceObject, sequence_type);
         if (!object) throw nb::python_error();
-        sequence();
         object->call = call;
         object->sequence = made.release();
         return nb::steal(reinterpret_cast<PyObject *>(object));
@@ -266,6 +307,7 @@ class SequenceSteps {
 
   private:
     std::unique_ptr<Sequence> made;
+    std::vector<bool> is_there; // per value, after the steps so far
 
     Sequence &sequence() {
         if (!made) throw nb::value_error("This sequence is finished.");
@@ -278,17 +320,33 @@ class SequenceSteps {
         sequence().again.push_back(std::move(again));
     }
 
-    Number number(nb::handle value) {
+    size_t first_made() { return sequence().inputs + sequence().fixed.size(); }
+
+    Number in_range(nb::handle value) {
         const auto n = nb::cast<int64_t>(value);
         if (n < 0 || uint64_t(n) >= sequence().value_count())
             throw nb::index_error("A step uses a value that the sequence does not have.");
         return Number(n);
     }
 
+    Number number(nb::handle value) {
+        const Number n = in_range(value);
+        if (!is_there[n]) throw nb::index_error("A step uses a value that is not made, or gone.");
+        return n;
+    }
+
+    // Once only: a value that a step makes would take the place of another.
     Number made_number(nb::handle value) {
+        const Number n = in_range(value);
+        if (is_there[n]) throw nb::index_error("A step makes a value that is there already.");
+        is_there[n] = true;
+        return n;
+    }
+
+    Number gone_number(nb::handle value) {
         const Number n = number(value);
-        if (n < sequence().inputs + sequence().fixed.size())
-            throw nb::index_error("A step makes a value that is given.");
+        if (n < first_made()) throw nb::index_error("Only what steps made is released.");
+        is_there[n] = false;
         return n;
     }
 
@@ -309,15 +367,17 @@ void add_sequences(nb::module_ &m) {
     m.attr("Sequence") = nb::borrow(reinterpret_cast<PyObject *>(sequence_type));
     m.def(
         "use_torch",
-        [](nb::object type, ptrdiff_t offset, nb::dict functions) {
-            if (!set_torch_shim(type.ptr(), offset, functions.ptr())) throw nb::python_error();
+        [](nb::object type, ptrdiff_t offset, nb::object wrap, nb::dict functions) {
+            if (!set_torch_shim(type.ptr(), offset, wrap.ptr(), functions.ptr()))
+                throw nb::python_error();
         },
-        "tensor_type"_a, "offset"_a, "functions"_a);
+        "tensor_type"_a, "offset"_a, "wrap"_a, "functions"_a);
     nb::class_<SequenceSteps>(m, "SequenceSteps")
         .def(nb::init<size_t, nb::list, size_t, nb::object>(), "inputs"_a, "fixed"_a, "made"_a,
              "raise_for"_a)
         .def("launch", &SequenceSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
         .def("view", &SequenceSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
+        .def("expect", &SequenceSteps::expect, "value"_a, "size"_a, "strides"_a)
         .def("release", &SequenceSteps::release, "values"_a)
         .def("product", &SequenceSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a,
              "b"_a, "beta"_a, "alpha"_a)
@@ -326,7 +386,7 @@ void add_sequences(nb::module_ &m) {
         .def("convolution", &SequenceSteps::convolution, "value"_a, "input"_a, "weight"_a,
              "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
              "output_padding"_a, "groups"_a)
-        .def("finish", &SequenceSteps::finish);
+        .def("finish", &SequenceSteps::finish, "outputs"_a);
 }
 
 } // namespace gint
