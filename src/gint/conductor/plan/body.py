@@ -122,7 +122,8 @@ def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) 
     before, writer.lines = writer.lines, []
     _write_items(writer, items, names)
     writer.lines = [
-        *before, *_contents(writer, make.placement), f"frame = {frames}.take()", f"{', '.join(unpacked)}, = frame", "try:",
+        *before, *_contents(writer, make.placement),
+        f"frame = {frames}.take()", f"{', '.join(unpacked)}, = frame", "try:",
         *(f"    {line}" for line in writer.lines), "finally:", f"    {frames}.give(frame)",
     ]  # fmt: skip
 
