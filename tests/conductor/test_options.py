@@ -10,17 +10,20 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor.options import Options
+from gint.conductor.weights.choice import Choice
 
 pytestmark = pytest.mark.torch
 
 
 def test_nothing_given_is_the_defaults():
-    assert Options.of(None) == Options.of({}) == Options(None, False, None, False)
+    assert Options.of(None) == Options.of({}) == Options(None, False, None, False, None, True)
 
 
 def test_what_is_given_is_kept():
     given = {"backend": "python", "check": True, "max_tensors": 2, "cuda_graphs": True}
-    assert {f.name: getattr(Options.of(given), f.name) for f in fields(Options)} == given
+    given |= {"weights": {"*": "q8_0"}, "quantize_activations": False}
+    kept = given | {"weights": Choice.of("q8_0")}
+    assert {f.name: getattr(Options.of(given), f.name) for f in fields(Options)} == kept
     with pytest.raises(FrozenInstanceError):
         Options.of(given).check = False
 

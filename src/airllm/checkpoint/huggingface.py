@@ -1,6 +1,5 @@
 """A folder with config.json and safetensors shards, as Hugging Face's `save_pretrained` writes it.
 
-Shards are read by the package `safetensors`, which reads the rows asked for and maps nothing.
 Knows the folder's layout and the names in config.json. Does not know what weights are used for.
 """
 
@@ -8,22 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .architecture import FAMILIES, Architecture, Rope
 from .errors import CheckpointError
+from .files import FileTensor, check_end
+from .safetensors_file import read_tensors
 from .tensors import FLOATS, StoredTensor, check_tensor, shapes, stored_name
 
 _CONFIG = "config.json"
 _GENERATION = "generation_config.json"
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
-#: safetensors' names of types -> ours, and the bytes of an element
-_TYPES = {"F32": ("f32", 4), "F16": ("f16", 2), "BF16": ("bf16", 2)}
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu"}
 
@@ -48,6 +44,7 @@ class HuggingFaceCheckpoint:
         for tensor, shape in found.values():
             check_tensor(tensor, shape, _CONFIG)
             _check_type(tensor, wanted)
+        check_end([tensor for tensor, _ in found.values()])
         self.tensors: Mapping[str, StoredTensor] = {role: t for role, (t, _) in found.items()}
         self._files = [config, *sorted({t.file for t in self.tensors.values()})]
 
@@ -71,94 +68,40 @@ def read_json(file: Path) -> dict[str, Any]:
     return found
 
 
-class Shard:
-    """One safetensors file, open."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        try:
-            import ml_dtypes  # noqa: F401  # NumPy knows bfloat16 by it
-            from safetensors import SafetensorError, safe_open
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                f"Reading {file.name} needs the package {error.name}: pip install 'gint[llm]'."
-            ) from error
-        try:
-            self._open = safe_open(str(file), framework="np", backend="pread")
-        except FileNotFoundError:
-            raise CheckpointError(f"{file} is missing, which {_INDEX} names.") from None
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file} is broken: {_damage(file) or error}.") from error
-        self._errors = (OSError, SafetensorError)
-        self.names = frozenset(self._open.keys())
-
-    def slice(self, name: str) -> Any:
-        return self._open.get_slice(name)
-
-    def read(self, name: str, first: int, stop: int) -> np.ndarray:
-        try:
-            return self._open.get_slice(name)[first:stop]
-        except self._errors as error:
-            why = _damage(self.file) or error
-            raise CheckpointError(f"{self.file}: tensor {name!r} cannot be read: {why}.") from error
-
-
-class ShardTensor:
-    """A tensor of a shard. See StoredTensor."""
-
-    def __init__(self, shard: Shard, name: str) -> None:
-        self.shard, self.name, self.file = shard, name, shard.file
-        self._slice = shard.slice(name)
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self._slice.get_shape())
-
-    @cached_property
-    def kind(self) -> str:
-        stored = self._slice.get_dtype()
-        return _TYPES[stored][0] if stored in _TYPES else stored
-
-    @property
-    def row_bytes(self) -> int:
-        return int(np.prod(self.shape[1:])) * _TYPES[self._slice.get_dtype()][1]
-
-    def read(self, first: int, stop: int) -> np.ndarray:
-        return self.shard.read(self.name, first, stop)
-
-
-def _shards(path: Path) -> dict[str, Shard]:
-    """Tensor's name -> the shard that holds it."""
+def _shards(path: Path) -> dict[str, dict[str, FileTensor]]:
+    """Tensor's name -> the tensors of the file that is said to hold it."""
     index = path / _INDEX
     if index.exists():
         named = read_json(index).get("weight_map")
         if not isinstance(named, dict):
             raise CheckpointError(f"{index} has no 'weight_map', from tensors to files.")
-        opened = {name: _open_shard(path / name, named) for name in sorted(set(named.values()))}
+        opened = {name: _read_shard(path / name, named) for name in sorted(set(named.values()))}
         return {tensor: opened[file] for tensor, file in named.items()}
     if not (path / _SINGLE).exists():
         raise CheckpointError(f"{path} holds neither {_SINGLE} nor {_INDEX}.")
-    shard = Shard(path / _SINGLE)
-    return dict.fromkeys(shard.names, shard)
+    tensors = read_tensors(path / _SINGLE)
+    return dict.fromkeys(tensors, tensors)
 
 
-def _open_shard(file: Path, named: Mapping[str, str]) -> Shard:
-    first = min(tensor for tensor, name in named.items() if name == file.name)
+def _read_shard(file: Path, named: Mapping[str, str]) -> dict[str, FileTensor]:
     if not file.exists():
+        first = min(tensor for tensor, name in named.items() if name == file.name)
         raise CheckpointError(
             f"{file} is missing; {_INDEX} says that it holds tensor {first!r} and others."
         )
-    return Shard(file)
+    return read_tensors(file)
 
 
-def _find(shards: Mapping[str, Shard], path: Path, name: str) -> ShardTensor:
+def _find(shards: Mapping[str, dict[str, FileTensor]], path: Path, name: str) -> FileTensor:
+    index = path / _INDEX
     shard = shards.get(name)
     if shard is None:
-        where = path / (_INDEX if (path / _INDEX).exists() else _SINGLE)
+        where = index if index.exists() else path / _SINGLE
         raise CheckpointError(f"{where} has no tensor {name!r}, which {_CONFIG} asks for.")
-    if name not in shard.names:
-        raise CheckpointError(f"{shard.file} has no tensor {name!r}, which {_INDEX} says it has.")
-    return ShardTensor(shard, name)
+    if name not in shard:
+        file = next(iter(shard.values())).file if shard else path
+        raise CheckpointError(f"{file} has no tensor {name!r}, which {_INDEX} says it has.")
+    return shard[name]
 
 
 def _check_type(tensor: StoredTensor, wanted: str | None) -> None:
@@ -172,30 +115,6 @@ def _check_type(tensor: StoredTensor, wanted: str | None) -> None:
             f"{tensor.file}: tensor {tensor.name!r} holds {tensor.kind}; {_CONFIG} says {wanted}. "
             f"Where that is meant, pass dtype='stored'."
         )
-
-
-def _damage(file: Path) -> str:
-    """Which tensor a truncated file breaks off in, by the format's header: 8 bytes of its length,
-    and JSON with the place of every tensor behind it. "" where that is not what is wrong."""
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as f:
-            length = int.from_bytes(f.read(8), "little")
-            entries = json.loads(f.read(length)) if length < size else None
-        if entries is None:
-            return f"its header of {length} bytes does not fit into {size}"
-        ends = sorted(
-            (entry["data_offsets"][1], name)
-            for name, entry in entries.items()
-            if name != "__metadata__"
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    for end, name in ends:
-        if 8 + length + end > size:
-            missing = 8 + length + ends[-1][0] - size
-            return f"it ends within tensor {name!r}, {missing} bytes too early"
-    return ""
 
 
 def architecture_of(config: Mapping[str, Any], file: Path) -> Architecture:

@@ -9,9 +9,10 @@ from .tensors import Checkpoint
 
 
 def open_checkpoint(path: str | Path, *, dtype: str = "config") -> Checkpoint:
-    """The checkpoint at `path`: a folder with config.json and safetensors shards.
+    """The checkpoint at `path`: a folder with config.json and safetensors shards, or a GGUF file.
 
-    dtype  "config": matrices must have the type that config.json says; "stored": they may have any
+    dtype  "config": matrices must have the type that a config.json says; "stored": they may have
+           any
 
     Its headers are read and every tensor's name, shape and type is checked; no tensor is read.
     Raises CheckpointError, which names the file and the tensor.
@@ -25,6 +26,11 @@ def open_checkpoint(path: str | Path, *, dtype: str = "config") -> Checkpoint:
         from .huggingface import HuggingFaceCheckpoint
 
         return HuggingFaceCheckpoint(path, dtype)
-    raise CheckpointError(
-        f"{path} is no checkpoint: a folder with config.json and *.safetensors is."
-    )
+    if path.suffix != ".gguf":
+        raise CheckpointError(
+            f"{path} is no checkpoint: a folder with config.json and *.safetensors is, or a file "
+            f"*.gguf."
+        )
+    from .gguf_file import GGUFCheckpoint
+
+    return GGUFCheckpoint(path)

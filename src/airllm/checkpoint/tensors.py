@@ -38,8 +38,8 @@ class StoredTensor(Protocol):
 
     def read(self, first: int, stop: int) -> np.ndarray:
         """Entries `first` to `stop` of the first dimension, in memory of their own: float32,
-        float16, bfloat16 (of ml_dtypes), or (rows, bytes of a row) uint8. Raises CheckpointError.
-        """
+        float16, the bits of bfloat16 in uint16, or (rows, bytes of a row) uint8. Raises
+        CheckpointError."""
 
 
 class Checkpoint(Protocol):

@@ -19,7 +19,7 @@ class Generator(Protocol):
     @property
     def end_tokens(self) -> Collection[int]: ...
     def new_cache(self, capacity: int) -> Any: ...
-    def __call__(self, tokens: Any, cache: Any) -> np.ndarray: ...
+    def __call__(self, tokens: Any, cache: Any, *, out: np.ndarray | None = None) -> np.ndarray: ...
 
 
 def stream(
@@ -63,4 +63,4 @@ def _stream(
         yield token
         if not left or token in ends:
             return
-        logits = model([token], cache)
+        logits = model([token], cache, out=logits)

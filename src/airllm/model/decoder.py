@@ -10,17 +10,19 @@ import numpy as np
 
 from airllm.checkpoint import Architecture, Checkpoint
 from airllm.tensor_ops import multi_head_attention, steps
+from gint.host.recall import watched
 
-from .cache import BUCKET, Cache
+from .cache import Cache
 from .matrices import Vectors, last_norm, vectors
 from .parts import as_part
+from .row import RecordedRow
 from .weights import Weights
 
 
 class Buffers:
     """What lies between two steps, for a number of rows. `x` is the residual."""
 
-    def __init__(self, a: Architecture, rows: int, outputs: int) -> None:
+    def __init__(self, a: Architecture, rows: int) -> None:
         def empty(*shape: int) -> np.ndarray:
             return np.empty(shape, np.float32)
 
@@ -30,7 +32,6 @@ class Buffers:
         self.gate_up = empty(rows, 2 * a.intermediate)
         # In memory of their own: products want rows without gaps.
         self.gated = empty(rows, a.intermediate)
-        self.logits = empty(outputs, a.vocabulary)
 
 
 class Decoder:
@@ -42,22 +43,37 @@ class Decoder:
         self._embedding = checkpoint.tensors["embedding"]
         self._vectors = [vectors(checkpoint, n) for n in range(a.layers)]
         self._last_norm = last_norm(checkpoint)
+        self._row = Buffers(self.architecture, 1)
+        self._recorded: RecordedRow | None = None
 
-    def embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
+    def __call__(self, tokens: np.ndarray, cache: Cache, logits: np.ndarray) -> None:
+        """logits <- what is expected after the last of the tokens, as many as it has rows.
+
+        Fills the cache's rows from its length on; the length stays.
+        """
+        b = self._row if len(tokens) == 1 else Buffers(self.architecture, len(tokens))
+        self._embed(tokens, b.x)
+        if len(tokens) > 1 or not (self.weights.is_recordable and cache.length):
+            self._run(b, cache, logits)
+        elif self._recorded is not None and self._recorded.fits(cache):
+            self._recorded(logits)
+        else:
+            with watched() as launches:
+                self._run(b, cache, logits)
+            self._recorded = RecordedRow(launches, cache, logits)
+
+    def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
         """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
         for token, row in zip(tokens, out, strict=True):
             stored = self._embedding.read(int(token), int(token) + 1)
-            part = as_part(stored, self._embedding.kind, len(row), None)
+            part = as_part(stored, self._embedding.kind, len(row))
             row[...] = steps.float_rows(part)[0]
         if self.architecture.embedding_scale != 1.0:
             out *= np.float32(self.architecture.embedding_scale)
 
-    def run(self, buffers: Buffers, cache: Cache, every: bool) -> None:
-        """From embeddings in `buffers.x`, of the positions from `cache.length` on, to logits: of
-        every row, or of the last one. Fills the cache's rows; its length stays."""
-        a, b = self.architecture, buffers
-        rows = len(b.x)
-        more = None
+    def _run(self, b: Buffers, cache: Cache, logits: np.ndarray) -> None:
+        """From embeddings in `b.x` to logits, step by step."""
+        a, more = self.architecture, None
         for layer, v in enumerate(self._vectors):
             self._norm(b, more, v.attention_norm)
             self._project(b, cache, layer, v)
@@ -70,8 +86,7 @@ class Decoder:
             self._multiply(f"{layer}.down", b.gated, b.more, v.down_bias)
             more = b.more
         self._norm(b, more, self._last_norm)
-        first = 0 if every else rows - 1
-        self._multiply("output", b.normed[first:], b.logits, None)
+        self._multiply("output", b.normed[-len(logits) :], logits, None)
 
     def _norm(self, b: Buffers, more: np.ndarray | None, weight: np.ndarray) -> None:
         """The residual, to which a layer's result is added first, normed."""
@@ -99,27 +114,23 @@ class Decoder:
                 steps.norm(part, weight, a.norm_eps, part)
         at = np.s_[cache.length : cache.length + rows]
         steps.rotate(heads, cache.cos[at], cache.sin[at], a.rope.interleaved)
-        steps.copy(b.qkv[:, q:], cache.rows[layer, at])
+        kv = b.qkv[:, q:].reshape(rows, 2, a.kv_heads, a.head_dim)
+        steps.copy(kv.transpose(1, 2, 0, 3), cache.heads[layer, :, :, at])
 
     def _attend(self, b: Buffers, cache: Cache, layer: int) -> None:
-        a, rows = self.architecture, len(b.x)
+        a, rows, q = self.architecture, len(b.x), self.architecture.query_size
         if rows == 1:
-            count = min(-(-(cache.length + 1) // BUCKET) * BUCKET, cache.capacity)
-            k, v = self._heads(cache.rows[layer, :count])
+            count = cache.attended()
+            k, v = cache.heads[layer, :, :, :count]
             steps.attend(
-                b.qkv[0, : a.query_size].reshape(a.heads, a.head_dim), k, v,
-                cache.keep(cache.length, count), cache.scores(count),
-                b.mixed.reshape(a.heads, a.head_dim),
+                b.qkv[0, :q].reshape(a.heads, a.head_dim), k, v, cache.keep(cache.length, count),
+                cache.scores(count), b.mixed.reshape(a.heads, a.head_dim),
             )  # fmt: skip
             return
-        seen = cache.rows[layer, : cache.length + rows]
-        multi_head_attention(
-            b.qkv[:, : a.query_size], seen[:, : a.kv_size], seen[:, a.kv_size :],
-            a.heads, a.kv_heads, cache.mask(rows), out=b.mixed,
-        )  # fmt: skip
-
-    def _heads(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A layer's cache as keys and values, (kv_seq, n_kv_heads, d) each."""
-        a = self.architecture
-        split = rows.reshape(len(rows), 2, a.kv_heads, a.head_dim)
-        return split[:, 0], split[:, 1]
+        if cache.length:
+            seen = cache.heads[layer, :, :, : cache.length + rows].transpose(0, 2, 1, 3)
+            k, v = seen.reshape(2, cache.length + rows, a.kv_size)
+        else:
+            k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
+        mask = cache.mask(rows)
+        multi_head_attention(b.qkv[:, :q], k, v, a.heads, a.kv_heads, mask, out=b.mixed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airllm.checkpoint import Checkpoint, StoredTensor
+from airllm.tensor_ops.arrays import Operand
 
 #: What a layer multiplies with, in order, and the roles of the tensors each is made of.
 _SEPARATE = {"qkv": ("q", "k", "v"), "o": ("o",), "gate_up": ("gate", "up"), "down": ("down",)}
@@ -32,6 +33,10 @@ class Matrix:
     @property
     def inputs(self) -> int:
         return self.tensors[0].shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.shape[0] * t.row_bytes for t in self.tensors)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def last_norm(checkpoint: Checkpoint) -> np.ndarray:
 
 def values(tensor: StoredTensor) -> np.ndarray:
     """A stored vector as float32."""
-    return tensor.read(0, tensor.shape[0]).astype(np.float32)
+    return Operand(tensor.read(0, tensor.shape[0]), tensor.kind).float32()
 
 
 def _needed(found: np.ndarray | None) -> np.ndarray:

@@ -13,10 +13,9 @@ import numpy as np
 
 from airllm.checkpoint import CheckpointError, StoredTensor
 from airllm.checkpoint.tensors import FLOATS
-from airllm.tensor_ops.arrays import take
+from airllm.tensor_ops.arrays import Operand
 from airllm.tensor_ops.steps import Part
 from gint.quantized import QuantizedFormat, QuantizedWeights, format_of, quantize
-from gint.quantized.formats import BLOCK
 
 from .matrices import Matrix
 
@@ -40,10 +39,10 @@ def format_for(formats: Formats, matrix: Matrix) -> QuantizedFormat | None:
                 f"{tensor.file}: tensor {tensor.name!r} holds blocks, {tensor.kind}, already; "
                 f"they are not quantised again. Pass weights='{KEEP}'."
             )
-    if matrix.inputs % BLOCK:
+    if matrix.inputs % found.block:
         raise ValueError(
             f"{matrix.tensors[0].file}: tensor {matrix.tensors[0].name!r} has rows of "
-            f"{matrix.inputs} values; {name} takes multiples of {BLOCK}."
+            f"{matrix.inputs} values; {name} takes multiples of {found.block}."
         )
     return found
 
@@ -57,7 +56,12 @@ class Piece:
     first: int
     stop: int
 
+    @property
+    def nbytes(self) -> int:
+        return (self.stop - self.first) * self.tensor.row_bytes
+
     def read(self) -> np.ndarray:
+        """The rows, in memory of their own. Raises CheckpointError."""
         rows = self.tensor.read(self.first, self.stop)
         wanted = self.stop - self.first
         if len(rows) != wanted:
@@ -67,21 +71,26 @@ class Piece:
             )
         return rows
 
-
-def pieces(matrix: Matrix) -> list[Piece]:
-    """A matrix by its tensors."""
-    ends = np.cumsum([t.shape[0] for t in matrix.tensors])
-    return [
-        Piece(t, int(end) - t.shape[0], 0, t.shape[0])
-        for t, end in zip(matrix.tensors, ends, strict=True)
-    ]
+    def read_as(self, to: QuantizedFormat) -> np.ndarray:
+        """The rows, which are floats, as the bytes of blocks, (rows, bytes of a row) uint8."""
+        return quantize(Operand(self.read(), self.tensor.kind).float32(), to)
 
 
-def as_part(rows: np.ndarray, kind: str, inputs: int, to: QuantizedFormat | None) -> Part:
+def pieces(matrix: Matrix, most: int | None = None) -> list[Piece]:
+    """A matrix by its tensors, and those by rows of `most` bytes together, but at least one."""
+    found, at = [], 0
+    for tensor in matrix.tensors:
+        rows = tensor.shape[0]
+        step = rows if most is None else min(rows, max(1, most // tensor.row_bytes))
+        for first in range(0, rows, step):
+            stop = min(first + step, rows)
+            found.append(Piece(tensor, at + first, first, stop))
+        at += rows
+    return found
+
+
+def as_part(rows: np.ndarray, kind: str, inputs: int) -> Part:
     """Rows that hold `kind`, floats (rows, inputs) or blocks, as products take them."""
     if kind not in FLOATS:
         return QuantizedWeights(rows, (len(rows), inputs), format_of(kind))
-    values = take("the checkpoint's tensor", rows)
-    if to is None:
-        return values
-    return QuantizedWeights(quantize(values.float32(), to), (len(rows), inputs), to)
+    return Operand(rows, kind)

@@ -22,5 +22,5 @@ class Weights(Protocol):
         """
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether parts are the same objects each time."""
+    def is_recordable(self) -> bool:
+        """Whether parts are the same objects each time, and their products with one row native."""

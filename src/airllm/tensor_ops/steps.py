@@ -106,17 +106,15 @@ def attend(
 ) -> None:  # fmt: skip
     """One row's attention over the keys and values of a cache.
 
-    q       (n_heads, d); k, v  (kv_seq, n_kv_heads, d); keep  (kv_seq,) bool, not all False
+    q       (n_heads, d); k, v  (n_kv_heads, kv_seq, d); keep  (kv_seq,) bool, not all False
     scores  (n_heads, kv_seq), overwritten; out  (n_heads, d)
     """
-    kv_heads = k.shape[1]
     own = Operand(scores, "f32")
-    keys, values = k.transpose(1, 0, 2), v.transpose(1, 0, 2)
-    queries, shares, mixed = (a.reshape(kv_heads, -1, a.shape[-1]) for a in (q, scores, out))
-    run(_scores, _f32(queries, keys, shares))
+    queries, shares, mixed = (a.reshape(len(k), -1, a.shape[-1]) for a in (q, scores, out))
+    run(_scores, _f32(queries, k, shares))
     mask = Operand(np.broadcast_to(keep, scores.shape), "bool")
     run(record_weights, (own, mask, own), 1, (1 / math.sqrt(k.shape[2]),), ("bool",))
-    run(_mix, _f32(shares, values, mixed))
+    run(_mix, _f32(shares, v, mixed))
 
 
 def _scores(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
@@ -131,6 +129,16 @@ def _mix(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     key = b.reduced("key")
     share, v = b.input("share", types[0], group, head, key), b.input("v", types[1], group, key, d)
     b.output("mixed", types[2], lead, b.sum(share * v))
+
+
+def is_recordable(part: Part) -> bool:
+    """Whether `multiply` of one row is a native launch, as the other steps of one row are where
+    this is: what is watched is then all that is done (gint.host.sequence)."""
+    if active().memory is not None or products_for(active()).bind is None:
+        return False
+    return isinstance(part, Operand) or (
+        not isinstance(part, QuantizedWeights) and part.products.bind is not None
+    )
 
 
 def multiply(x: np.ndarray, part: Part, out: np.ndarray) -> None:

@@ -197,7 +197,7 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         node = unit.nodes[0]
         is_extern = not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN
         if is_extern and isinstance(node.target, torch._ops.OpOverload):
-            externs[name_of(node.target)] += 1
+            externs[_extern_name(node)] += 1
     return GraphRecord(
         programs=len(programs),
         instructions=sum(p.program.instruction_count for p in programs),
@@ -208,6 +208,17 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         backend=backend,
         covers=_covered(graph, launches),
     )
+
+
+def _extern_name(node: fx.Node) -> str:
+    """An operator's name; of one of ours that of the matrix's format too."""
+    if node.target.namespace != "gint":
+        return name_of(node.target)
+    from .weights.operators import matrix_of  # whoever made the node has imported it
+
+    found = matrix_of(node)
+    assert found is not None
+    return f"{name_of(node.target)}[{found.format.name}]"
 
 
 def _covered(graph: Graph, launches: list[Unit]) -> tuple[tuple[str, ...], ...]:

@@ -113,8 +113,8 @@ def test_quantised_on_the_way(name, tmp_path):
 
     with tensor_ops.use_backend("python"):  # which does not round activations
         np.testing.assert_allclose(found(), wanted, **CLOSE)
-    # Activations in 8 bits are off by 0.5 % of their size (2.1 / 254 / sqrt(3) of normal ones, whose
-    # largest of 32 is 2.1); nine products deep, with gates that double what is off: 4 %.
+    # Activations in 8 bits are off by 0.5 % of their size (2.1 / 254 / sqrt(3) of normal ones,
+    # whose largest of 32 is 2.1); nine products deep, with gates that double what is off: 4 %.
     assert np.linalg.norm(found() - wanted) < 0.04 * np.linalg.norm(wanted)
 
 

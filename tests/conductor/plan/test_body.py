@@ -47,7 +47,7 @@ def test_products_views_and_programs_are_one_call():
     compiled = compiled_of(chain)
     torch.testing.assert_close(compiled(x, w), chain(x, w))
     lines = calls_in(plan())
-    assert sum(line.startswith("sequence_0(") for line in lines) == 1
+    assert sum(line.startswith("run_0(") for line in lines) == 1
     assert not any("mm" in line or "launch" in line or "reinterpret" in line for line in lines)
 
 
@@ -169,4 +169,4 @@ def test_symbolic_sizes_do_without():
     for rows in (3, 7):
         x = torch.randn(rows, 5)
         torch.testing.assert_close(compiled(x, w), chain(x, w))
-    assert "sequence_" not in plan()
+    assert "run_" not in plan()

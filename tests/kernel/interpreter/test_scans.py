@@ -99,3 +99,15 @@ def test_half_precision_strides_and_in_place(backend):
         wanted[view] = (2 * memory[view]).cumsum(0, dtype=np.float64)
         kernel(x=memory[view])
         np.testing.assert_array_equal(memory, wanted)
+
+
+def test_a_scan_along_an_axis_of_length_1_is_its_argument(backend):
+    b = Builder("one")
+    n, c, j = b.parallel("n"), b.parallel("c"), b.reduced("j")
+    x = b.input("x", "f32", n, c, j)
+    once = b.cumsum(b.input("w", "f32", c, j))
+    b.output("y", "f32", (n, c, j), x * once + b.cummax(b.input("v", "f32", j)))
+    x, w = RANDOM.standard_normal((300, 7, 1)), RANDOM.standard_normal((7, 1))
+    x, w, v = (a.astype(np.float32) for a in (x, w, RANDOM.standard_normal(1)))
+    (found,) = load(b.build(), backend)(x=x, w=w, v=v)
+    np.testing.assert_allclose(found, x * w + v, rtol=1e-6, atol=1e-6)

@@ -70,8 +70,11 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     ),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
+#: Operators of our own that no program computes: products with quantised matrices, their rows.
+OWN = ("quantized_linear", "quantized_embedding")
 
-_NAMES = {f"aten::{name}": reason for reason, names in EXTERNS.items() for name in names}
+_NAMES = {f"aten::{name}" for names in EXTERNS.values() for name in names}
+_NAMES |= {f"gint::{name}" for name in OWN}
 
 
 @lru_cache(maxsize=4096)

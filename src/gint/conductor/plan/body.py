@@ -3,11 +3,11 @@
     # f3: float32(8, 64) at byte 0
     # f4: float32(8, 32) at byte 2048
     frame = frames_1.take()
-    _, sequence_2, f4, = frame
+    _, run_2, f4, = frame
     try:
         # launch_0(a0, f3)
         # mm_out(f3, a1, out=f4)
-        sequence_2(a0, a1)
+        run_2(a0, a1)
         v5 = cumsum(f4, 0)
         return (v5,)
     finally:
@@ -27,9 +27,9 @@ from gint.plan import Launch, Plan, Step
 from gint.plan.contents import values_of
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
+from gint.runtime.tensors.native_runs import Bound, native_run
 from gint.runtime.tensors.placement import Placement, place
 from gint.runtime.tensors.runs import Run, split
-from gint.runtime.tensors.sequences import Bound, sequence
 from gint.runtime.tensors.torch_shim import native_with_torch
 
 
@@ -59,11 +59,11 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     placement = writer.placement = place(writer.plan)
     items = split(writer.plan, placement, bound, steps)
     runs = [item for item in items if isinstance(item, Run)]
-    make = _Making(native.SequenceSteps, runs, bound, placement, _shown(items, placement))
+    make = _Making(native.PlanSteps, runs, bound, placement, _shown(items, placement))
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
-        names = {id(r): writer.constant(make.sequence(r, {}), "sequence") for r in runs}
+        names = {id(r): writer.constant(make.run(r, {}), "run") for r in runs}
         _write_items(writer, items, names)
 
 
@@ -86,7 +86,7 @@ def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
 
 
 class _Making:
-    """Makes what belongs to a frame: sequences, then the tensors that are shown."""
+    """Makes what belongs to a frame: runs, then the tensors that are shown."""
 
     def __init__(
         self,
@@ -108,16 +108,16 @@ class _Making:
         for value, view in self.placement.views.items():
             layout: Any = (view.size, view.strides, view.offset)
             tensors[value] = reinterpret(tensors[view.of], *layout)
-        sequences = [self.sequence(run, tensors) for run in self.runs]
-        return (*sequences, *[tensors[value] for value in self.shown])
+        runs = [self.run(run, tensors) for run in self.runs]
+        return (*runs, *[tensors[value] for value in self.shown])
 
-    def sequence(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return sequence(self.steps, run, self.bound, fixed)
+    def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
+        return native_run(self.steps, run, self.bound, fixed)
 
 
 def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:
     frames = writer.constant(Frames(make.placement.nbytes, make), "frames")
-    names = {id(run): f"sequence_{n}" for n, run in enumerate(make.runs)}
+    names = {id(run): f"run_{n}" for n, run in enumerate(make.runs)}
     unpacked = ["_", *names.values(), *map(writer.name, make.shown)]
     before, writer.lines = writer.lines, []
     _write_items(writer, items, names)

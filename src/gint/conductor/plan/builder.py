@@ -52,7 +52,7 @@ from .symbols import Symbols, path_steps
 
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims")
+_KNOWN = ("aten", "prims", "gint")
 #: Operators that can write into memory they are given, by their overload `out`.
 _INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 
@@ -304,7 +304,8 @@ def _named(a: Any) -> Named | Foreign:
 
 
 def _operator(target: Any) -> str | Foreign:
-    if isinstance(target, torch._ops.OpOverload):
+    # Ours name matrices of this process by number.
+    if isinstance(target, torch._ops.OpOverload) and target.namespace != "gint":
         return str(target)
     name = getattr(target, "__name__", "function").replace(".", "_")
     return Foreign(target, name if name.isidentifier() else "function")

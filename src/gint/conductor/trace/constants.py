@@ -19,7 +19,7 @@ from torch import fx
 
 #: A step from a module to what it holds, in the expression by which Dynamo finds a tensor.
 _STEP = re.compile(r"\._(modules|parameters|buffers)\['([^']*)'\]")
-_version = torch.Tensor._version.__get__  # type: ignore[attr-defined]
+_version = torch.Tensor._version.__get__
 _address = torch.Tensor.data_ptr
 
 

@@ -111,6 +111,11 @@ PyObject *no_memory() {
     return nullptr;
 }
 
+std::shared_ptr<BoundLaunch> launch_of(PyObject *object) {
+    if (Py_TYPE(object) != launch_type) return nullptr;
+    return reinterpret_cast<LaunchObject *>(object)->launch;
+}
+
 bool add_launch_type(PyObject *module) {
     launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
     return launch_type &&
@@ -118,11 +123,6 @@ bool add_launch_type(PyObject *module) {
                                   Py_True) == 0 &&
            PyModule_AddObjectRef(module, "BoundLaunch",
                                  reinterpret_cast<PyObject *>(launch_type)) == 0;
-}
-
-std::shared_ptr<const BoundLaunch> launch_of(PyObject *object) {
-    if (Py_TYPE(object) != launch_type) return nullptr;
-    return reinterpret_cast<LaunchObject *>(object)->launch;
 }
 
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain) {

@@ -16,8 +16,8 @@ bool add_launch_type(PyObject *module);
 // where the launch must not run.
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain);
 
-// What a Python launch runs; null for any other object.
-std::shared_ptr<const BoundLaunch> launch_of(PyObject *object);
+// What a bound launch runs; null for other objects.
+std::shared_ptr<BoundLaunch> launch_of(PyObject *object);
 
 // Sets MemoryError, with a sentence; null.
 PyObject *no_memory();

@@ -1,102 +1,148 @@
 #include "sequence.h"
 
 #include <algorithm>
+#include <chrono>
+
+#include "arrays.h"
+#include "launch_type.h"
+#include "quantized_module.h"
+#include "released_gil.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace gint {
 
 namespace {
 
-// A result with its address; nothing is kept of one that failed.
-Outcome keep(ShimError error, TensorHandle made, SequenceValue *value) {
-    if (error) return Outcome::failed;
-    value->handle = made;
-    void *address = nullptr;
-    if (torch_shim()->data_ptr(made, &address)) return Outcome::failed;
-    value->address = reinterpret_cast<uint64_t>(address);
-    return Outcome::done;
+using Clock = std::chrono::steady_clock;
+// How long Python hears of no signal; the clock is read once for so many steps.
+constexpr std::chrono::milliseconds DEAF{10};
+constexpr size_t STEPS_PER_LOOK = 16;
+constexpr size_t MOST_OPERANDS = 64; // as many as a program has slots
+
+uint64_t address_of(nb::handle operand) {
+    if (is_array(operand.ptr())) return Array(operand.ptr()).address();
+    return nb::cast<uint64_t>(operand);
 }
 
-Outcome done_or_failed(ShimError error) { return error ? Outcome::failed : Outcome::done; }
+StepFunction make_step(nb::handle launch, nb::handle operands) {
+    if (auto bound = launch_of(launch.ptr())) {
+        if (nb::len(operands) != bound->slot_count())
+            throw nb::value_error("A launch takes one operand per slot.");
+        return [bound = std::move(bound)](const uint64_t *pointers) { return (*bound)(pointers); };
+    }
+    if (StepFunction product = product_step(launch, operands)) return product;
+    throw nb::type_error("Only bound launches and products are steps of a sequence.");
+}
+
+OperandPlace place_of(nb::handle place, nb::handle operand, int arguments) {
+    if (place.is_none()) {
+        // Weights have a place of their own.
+        return {-1, is_array(operand.ptr()) ? Array(operand.ptr()).address() : 0};
+    }
+    const int argument = nb::cast<int>(place[0]);
+    if (argument < 0 || argument >= arguments)
+        throw nb::value_error("An operand's place names an argument that there is not.");
+    return {argument, nb::cast<uint64_t>(place[1])};
+}
 
 } // namespace
 
-Outcome LaunchStep::run(SequenceValue *values, int32_t *flag) const {
-    constexpr size_t FEW = 24;
-    uint64_t few[FEW];
-    std::vector<uint64_t> many(slots.size() > FEW ? slots.size() : 0);
-    uint64_t *pointers = slots.size() > FEW ? many.data() : few;
-    for (size_t n = 0; n < slots.size(); n++) pointers[n] = values[slots[n]].address;
-    const std::optional<int32_t> result = (*launch)(pointers);
-    if (!result) return Outcome::refused;
-    *flag = *result;
-    if (*flag & OUT_OF_MEMORY) return Outcome::no_memory;
-    return *flag ? Outcome::flagged : Outcome::done;
-}
-
-Outcome ViewStep::run(SequenceValue *values, int32_t *) const {
-    TensorHandle made = nullptr;
-    const ShimError error = torch_shim()->reinterpret(values[of].handle, int64_t(size.size()),
-                                                      size.data(), strides.data(), offset, &made);
-    return keep(error, made, &values[value]);
-}
-
-Outcome ExpectStep::run(SequenceValue *values, int32_t *) const {
-    constexpr int32_t CPU = 0;
-    const TorchShim &torch = *torch_shim();
-    TensorHandle given = values[value].handle, made = nullptr;
-    int64_t *found = nullptr;
-    if (torch.strides(given, &found)) return Outcome::failed;
-    if (std::equal(strides.begin(), strides.end(), found)) return Outcome::done;
-    int32_t dtype = 0;
-    if (torch.dtype(given, &dtype)) return Outcome::failed;
-    const ShimError error = torch.empty_strided(int64_t(size.size()), size.data(), strides.data(),
-                                                dtype, CPU, 0, &made);
-    if (error || torch.copy(made, given, 0)) {
-        if (made) torch.free_tensor(made);
-        return Outcome::failed;
+Sequence::Sequence(nb::list made_of, int count) : arguments(count), kept(made_of) {
+    for (nb::handle entry : made_of) {
+        const nb::object operands = entry[1], places = entry[2];
+        Step step{make_step(entry[0], operands), {}, nb::borrow(entry[0])};
+        const size_t size = nb::len(operands);
+        if (size > MOST_OPERANDS || nb::len(places) != size)
+            throw nb::value_error("A step needs a place for each of its operands.");
+        for (size_t n = 0; n < size; n++)
+            step.places.push_back(place_of(places[n], operands[n], arguments));
+        steps.push_back(std::move(step));
     }
-    torch.free_tensor(given);
-    return keep(0, made, &values[value]);
 }
 
-Outcome ReleaseStep::run(SequenceValue *values, int32_t *) const {
-    for (Number n : released) {
-        if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
-        values[n] = SequenceValue();
+// A sequence at some step.
+class Sequence::Run {
+  public:
+    Run(const Sequence &sequence, std::vector<uint64_t> arguments)
+        : steps(sequence.steps), arguments(std::move(arguments)) {}
+
+    bool is_done() const { return next == steps.size() || flag != 0; }
+    int32_t error() const { return flag; }
+
+    // Steps for some milliseconds. False where the next one must not run.
+    bool go_on() {
+        const Clock::time_point end = Clock::now() + DEAF;
+        for (; !is_done(); next++) {
+            const Step &step = steps[next];
+            resolve(step);
+            const std::optional<int32_t> found = step.run(pointers);
+            if (!found) return false;
+            flag |= *found;
+            if (next % STEPS_PER_LOOK == 0 && Clock::now() > end) {
+                next++;
+                break;
+            }
+        }
+        return true;
     }
-    return Outcome::done;
-}
 
-Outcome ProductStep::run(SequenceValue *values, int32_t *) const {
-    const TorchShim &torch = *torch_shim();
-    TensorHandle into = values[out].handle, left = values[a].handle, right = values[b].handle;
-    if (c == NONE) {
-        const auto product = is_batched ? torch.bmm_out : torch.mm_out;
-        return done_or_failed(product(into, left, right));
+    // Raises what the step that must not run would alone.
+    void explain() {
+        const Step &step = steps[next];
+        resolve(step);
+        nb::list addresses;
+        for (size_t n = 0; n < step.places.size(); n++) addresses.append(pointers[n]);
+        step.launch(*addresses);
+        throw nb::value_error("A step was refused without a reason.");
     }
-    const auto product = is_batched ? torch.baddbmm_out : torch.addmm_out;
-    return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
+
+  private:
+    const std::vector<Step> &steps;
+    const std::vector<uint64_t> arguments;
+    uint64_t pointers[MOST_OPERANDS];
+    size_t next = 0;
+    int32_t flag = 0;
+
+    void resolve(const Step &step) {
+        for (size_t n = 0; n < step.places.size(); n++) {
+            const OperandPlace &place = step.places[n];
+            pointers[n] = place.offset + (place.argument < 0 ? 0 : arguments[place.argument]);
+        }
+    }
+};
+
+int32_t Sequence::operator()(nb::args given) const {
+    if (nb::len(given) != size_t(arguments)) {
+        PyErr_Format(PyExc_TypeError, "The sequence takes %d addresses or arrays, not %zu.",
+                     arguments, nb::len(given));
+        throw nb::python_error();
+    }
+    std::vector<uint64_t> addresses;
+    for (nb::handle argument : given) addresses.push_back(address_of(argument));
+    Run run(*this, std::move(addresses));
+    while (!run.is_done()) {
+        bool fits;
+        {
+            const ReleasedGil released;
+            fits = run.go_on();
+        }
+        if (!fits) run.explain();
+        if (PyErr_CheckSignals()) throw nb::python_error();
+    }
+    if (run.error() & OUT_OF_MEMORY) {
+        no_memory();
+        throw nb::python_error();
+    }
+    return run.error();
 }
 
-Outcome AttentionStep::run(SequenceValue *values, int32_t *) const {
-    TensorHandle made = nullptr, logsumexp = nullptr;
-    TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;
-    double factor = scale;
-    const ShimError error = torch_shim()->attention(
-        values[query].handle, values[key].handle, values[vectors].handle, 0.0, is_causal,
-        mask == NONE ? nullptr : &masked, is_scaled ? &factor : nullptr, &made, &logsumexp);
-    if (!error) torch_shim()->free_tensor(logsumexp);
-    return keep(error, made, &values[value]);
-}
-
-Outcome ConvolutionStep::run(SequenceValue *values, int32_t *) const {
-    TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
-    const ShimError error = torch_shim()->convolution(
-        values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),
-        int64_t(stride.size()), padding.data(), int64_t(padding.size()), dilation.data(),
-        int64_t(dilation.size()), is_transposed, output_padding.data(),
-        int64_t(output_padding.size()), groups, &made);
-    return keep(error, made, &values[value]);
+void add_sequence(nb::module_ &m) {
+    nb::class_<Sequence>(m, "Sequence")
+        .def(nb::init<nb::list, int>(), "steps"_a, "arguments"_a)
+        .def("__call__", &Sequence::operator())
+        .def("__len__", &Sequence::size);
 }
 
 } // namespace gint

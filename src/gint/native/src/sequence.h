@@ -1,98 +1,52 @@
-// Steps one after the other, in one call: bound launches, and a few operators of torch's.
-//
-// Steps refer to numbered values: first the call's arguments, then what is the same at every call,
-// then what steps make. A value is where its first element lies and, of a tensor of torch's, its
-// handle.
+// Launches and products one after the other in one call, without Python between them.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <vector>
+#include <nanobind/nanobind.h>
 
-#include "run/kernel.h"
-#include "torch_shim.h"
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
 
 namespace gint {
 
-struct SequenceValue {
-    TensorHandle handle = nullptr;
-    uint64_t address = 0;
+// Runs on the operands' addresses; the error flag, or nothing where it must not run with them.
+using StepFunction = std::function<std::optional<int32_t>(const uint64_t *pointers)>;
+
+// Where an operand lies: `offset` bytes behind the call's argument of this number, or at the
+// address `offset` where there is none.
+struct OperandPlace {
+    int argument; // -1: none
+    uint64_t offset;
 };
 
-enum class Outcome {
-    done,
-    refused,  // a launch must not run on this memory
-    flagged,  // a launch set its error flag
-    failed,   // torch's operator did not
-    no_memory // a launch found none for its own use
-};
-
-class SequenceStep {
+// Knows launches and products, not what they are steps of. Whoever makes one keeps the memory of
+// the operands that have a fixed address, and runs it on one thread at a time.
+class Sequence {
   public:
-    virtual ~SequenceStep() = default;
-    virtual Outcome run(SequenceValue *values, int32_t *flag) const = 0;
-    virtual bool is_short() const { return false; } // not worth releasing the GIL
-};
+    // `steps` are (launch, operands, places): a bound launch or a product, the operands it was
+    // run on, and of each None or (argument, offset). Throws nb::type_error for other launches.
+    explicit Sequence(nanobind::list steps, int arguments);
 
-using Number = uint32_t; // of a value
-constexpr Number NONE = ~Number(0);
+    // An address or array per argument. The error flag of the step that stopped it, or 0. Signals
+    // are handled between steps: what a handler raises is raised here.
+    int32_t operator()(nanobind::args arguments) const;
 
-class LaunchStep final : public SequenceStep {
-  public:
-    LaunchStep(std::shared_ptr<const BoundLaunch> launch, std::vector<Number> slots)
-        : launch(std::move(launch)), slots(std::move(slots)) {}
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-    bool is_short() const override { return launch->is_short(); }
-    const std::vector<Number> &memory() const { return slots; }
+    size_t size() const { return steps.size(); }
 
   private:
-    std::shared_ptr<const BoundLaunch> launch;
-    std::vector<Number> slots;
+    struct Step {
+        StepFunction run;
+        std::vector<OperandPlace> places;
+        nanobind::object launch; // for the sentence that says why it is refused
+    };
+    std::vector<Step> steps;
+    int arguments;
+    nanobind::list kept; // what the steps were made of
+
+    class Run;
 };
 
-struct ViewStep final : SequenceStep {
-    Number value, of;
-    std::vector<int64_t> size, strides;
-    int64_t offset;
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-    bool is_short() const override { return true; }
-};
-
-// A value that a step made gets the strides that others rely on.
-struct ExpectStep final : SequenceStep {
-    Number value;
-    std::vector<int64_t> size, strides;
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-};
-
-struct ReleaseStep final : SequenceStep {
-    std::vector<Number> released; // values that steps made
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-    bool is_short() const override { return true; }
-};
-
-// out = a b, or beta c + alpha a b where there is a c; of matrices, or batches of them.
-struct ProductStep final : SequenceStep {
-    bool is_batched;
-    Number out, c, a, b;
-    double beta, alpha;
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-};
-
-// Attention by torch's kernel for CPUs; what it saves for a backward pass is dropped.
-struct AttentionStep final : SequenceStep {
-    Number value, query, key, vectors, mask;
-    bool is_causal, is_scaled;
-    double scale;
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-};
-
-struct ConvolutionStep final : SequenceStep {
-    Number value, input, weight, bias;
-    std::vector<int64_t> stride, padding, dilation, output_padding;
-    bool is_transposed;
-    int64_t groups;
-    Outcome run(SequenceValue *values, int32_t *flag) const override;
-};
+void add_sequence(nanobind::module_ &m);
 
 } // namespace gint

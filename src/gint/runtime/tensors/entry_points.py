@@ -15,6 +15,9 @@ import torch
 
 from gint.plan import Named
 
+#: Operators of ours -> the function behind each, which needs no dispatcher.
+DIRECT: dict[Any, Callable[..., Any]] = {}
+
 
 def overload(name: str) -> torch._ops.OpOverload:
     """The operator called "aten.mm.default". Raises LookupError where this torch has none."""
@@ -34,7 +37,7 @@ def writing_into(name: str) -> torch._ops.OpOverload:
 @lru_cache(maxsize=4096)
 def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments, and returns nothing that shows them."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
         return False
     schema = target._schema
     values = [*schema.arguments, *schema.returns]
@@ -57,6 +60,8 @@ def entry_point(target: Any) -> Callable[..., Any]:
     """What to call for a node's target: the same operator with the same arguments."""
     if not isinstance(target, torch._ops.OpOverload):
         return target
+    if target in DIRECT:
+        return DIRECT[target]
     return _binding(target) or target._op
 
 

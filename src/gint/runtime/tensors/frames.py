@@ -1,7 +1,7 @@
 """Memory for what a plan needs only while it runs, and what is made once for it.
 
 A *frame* is all that a call of a plan finds ready: its small intermediate tensors, at offsets that
-their lifetimes allow, views of them, and sequences of steps on them. It lies in a *block*. Blocks
+their lifetimes allow, views of them, and runs of steps on them. It lies in a *block*. Blocks
 are shared by all plans: a call takes one and gives it back, so there are as many as there are calls
 at a time, and what one plan has just used is in the cache for the next.
 

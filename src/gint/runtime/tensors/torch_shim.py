@@ -40,7 +40,7 @@ FUNCTIONS = {
 
 @lru_cache(maxsize=1)
 def native_with_torch() -> Any | None:
-    """The native module, whose sequences take torch's tensors and call its operators; None where
+    """The native module, whose runs take torch's tensors and call its operators; None where
     this torch has no shim, or the module is not there."""
     try:
         native = load_native()

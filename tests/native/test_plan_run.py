@@ -1,4 +1,4 @@
-"""Sequences of the native module: steps in one call, what they refuse, and what they give back."""
+"""Runs of a plan in the native module: steps in one call, what is refused, what is given back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def steps(inputs: int, fixed: list, made: int = 0):
-    return native.SequenceSteps(inputs, fixed, made, raise_for)
+    return native.PlanSteps(inputs, fixed, made, raise_for)
 
 
 def test_products_and_views_are_torchs_own():
@@ -115,7 +115,7 @@ def test_steps_use_what_is_there_and_make_what_is_not():
         s.release([2])
 
 
-def test_what_is_fixed_lives_as_long_as_the_sequence():
+def test_what_is_fixed_lives_as_long_as_the_run():
     fixed = torch.zeros(2, 2)
     gone = weakref.ref(fixed)
     s = steps(1, [fixed])
@@ -129,7 +129,7 @@ def test_what_is_fixed_lives_as_long_as_the_sequence():
     assert gone() is None
 
 
-def test_threads_run_one_sequence_at_a_time_each_on_its_own_memory():
+def test_threads_run_one_run_at_a_time_each_on_its_own_memory():
     s = steps(2, [])
     s.product(False, 1, None, 0, 0, 1.0, 1.0)
     call = s.finish([])

@@ -1,6 +1,6 @@
-"""Runs of a plan's steps as the native module carries them out: `Sequence`.
+"""Runs of a plan's steps as the native module carries them out: `PlanRun`.
 
-Knows runs, tensors and `SequenceSteps`. Does not know the rest of a plan.
+Knows runs, tensors and `PlanSteps`. Does not know the rest of a plan.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .runs import ATTENTION, CONVOLUTION, Run
 Bound = tuple[BoundLaunch, Program]
 
 
-def sequence(
+def native_run(
     steps: Callable[..., Any],
     run: Run,
     bound: Mapping[int, Bound],
     fixed: Mapping[int, torch.Tensor],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
-    tuple. `steps` is the native module's `SequenceSteps`, `bound` has the launches by `id`, `fixed`
+    tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
     what lies in a frame."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}

@@ -1,4 +1,4 @@
-#include "sequence_type.h"
+#include "plan_run_type.h"
 
 #include <algorithm>
 #include <structmember.h>
@@ -6,8 +6,8 @@
 
 #include "arrays.h"
 #include "launch_type.h"
+#include "plan_run.h"
 #include "released_gil.h"
-#include "sequence.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -16,11 +16,11 @@ namespace gint {
 
 namespace {
 
-struct Sequence {
+struct PlanRun {
     size_t inputs = 0, made = 0;
     std::vector<nb::object> fixed; // tensors and arrays that are the same at every call
-    std::vector<SequenceValue> fixed_values;
-    std::vector<std::unique_ptr<SequenceStep>> steps;
+    std::vector<PlanValue> fixed_values;
+    std::vector<std::unique_ptr<PlanStep>> steps;
     std::vector<nb::object> again; // per step: a launch on copies, or None
     std::vector<Number> outputs;
     nb::object raise_for;
@@ -29,28 +29,28 @@ struct Sequence {
     size_t value_count() const { return inputs + fixed.size() + made; }
 };
 
-struct SequenceObject {
+struct PlanRunObject {
     PyObject_HEAD vectorcallfunc call;
-    Sequence *sequence;
+    PlanRun *run;
 };
 
-PyTypeObject *sequence_type = nullptr;
+PyTypeObject *plan_run_type = nullptr;
 
 // False with a Python error set.
-bool read(PyObject *object, SequenceValue *value) {
+bool read(PyObject *object, PlanValue *value) {
     if (is_array(object)) {
         value->address = Array(object).address();
         return true;
     }
     value->handle = handle_of(object);
     if (!value->handle) {
-        PyErr_Format(PyExc_TypeError, "A sequence takes tensors and arrays, not %s.",
+        PyErr_Format(PyExc_TypeError, "A run takes tensors and arrays, not %s.",
                      Py_TYPE(object)->tp_name);
         return false;
     }
     void *address = nullptr;
     if (torch_shim()->data_ptr(value->handle, &address)) {
-        PyErr_SetString(PyExc_RuntimeError, "A tensor without memory came to a sequence.");
+        PyErr_SetString(PyExc_RuntimeError, "A tensor without memory came to a run.");
         return false;
     }
     value->address = reinterpret_cast<uint64_t>(address);
@@ -60,7 +60,7 @@ bool read(PyObject *object, SequenceValue *value) {
 // The values of one call. What steps made and nothing released is freed.
 class Values {
   public:
-    explicit Values(const Sequence &s) : first_made(s.inputs + s.fixed.size()) {
+    explicit Values(const PlanRun &s) : first_made(s.inputs + s.fixed.size()) {
         count = s.value_count();
         if (count > FEW) many.resize(count);
         values = count > FEW ? many.data() : few;
@@ -72,17 +72,17 @@ class Values {
     }
     Values(const Values &) = delete;
     Values &operator=(const Values &) = delete;
-    SequenceValue *get() { return values; }
+    PlanValue *get() { return values; }
 
   private:
     static constexpr size_t FEW = 48;
     size_t first_made, count;
-    SequenceValue few[FEW], *values;
-    std::vector<SequenceValue> many;
+    PlanValue few[FEW], *values;
+    std::vector<PlanValue> many;
 };
 
 // The steps from `next` on, as far as they are done; `next` is the one that is not.
-Outcome run(const Sequence &s, SequenceValue *values, size_t *next, int32_t *flag) {
+Outcome run(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
     for (; *next < s.steps.size(); ++*next) {
         const Outcome outcome = s.steps[*next]->run(values, flag);
         if (outcome != Outcome::done) return outcome;
@@ -90,32 +90,31 @@ Outcome run(const Sequence &s, SequenceValue *values, size_t *next, int32_t *fla
     return Outcome::done;
 }
 
-Outcome run_released(const Sequence &s, SequenceValue *values, size_t *next, int32_t *flag) {
+Outcome run_released(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
     if (s.is_short) return run(s, values, next, flag);
     const ReleasedGil released;
     return run(s, values, next, flag);
 }
 
-bool raise_for(const Sequence &s, long flag) {
+bool raise_for(const PlanRun &s, long flag) {
     PyObject *nothing = PyObject_CallFunction(s.raise_for.ptr(), "l", flag);
     Py_XDECREF(nothing);
     return nothing != nullptr;
 }
 
 // A value as Python has it; null with a Python error set.
-PyObject *object_of(const Sequence &s, Number n, const SequenceValue &value,
+PyObject *object_of(const PlanRun &s, Number n, const PlanValue &value,
                     PyObject *const *arguments) {
     if (n < s.inputs) return Py_NewRef(arguments[n]);
     if (n < s.inputs + s.fixed.size()) return Py_NewRef(s.fixed[n - s.inputs].ptr());
     TensorHandle copy = nullptr;
     if (!torch_shim()->copy_handle(value.handle, &copy)) return tensor_of(copy);
-    PyErr_SetString(PyExc_RuntimeError, "A value of a sequence has no tensor.");
+    PyErr_SetString(PyExc_RuntimeError, "A value of a run has no tensor.");
     return nullptr;
 }
 
 // Runs a refused launch on copies of its memory; false with a Python error set.
-bool run_again(const Sequence &s, size_t n, const SequenceValue *values,
-               PyObject *const *arguments) {
+bool run_again(const PlanRun &s, size_t n, const PlanValue *values, PyObject *const *arguments) {
     const auto &slots = static_cast<const LaunchStep &>(*s.steps[n]).memory();
     PyObject *tensors = PyTuple_New(Py_ssize_t(slots.size()));
     for (size_t k = 0; tensors && k < slots.size(); k++) {
@@ -135,7 +134,7 @@ bool run_again(const Sequence &s, size_t n, const SequenceValue *values,
     return flag == 0 || raise_for(s, flag);
 }
 
-bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag, const SequenceValue *values,
+bool settle(const PlanRun &s, size_t n, Outcome outcome, int32_t flag, const PlanValue *values,
             PyObject *const *arguments) {
     switch (outcome) {
     case Outcome::refused:
@@ -156,7 +155,7 @@ bool settle(const Sequence &s, size_t n, Outcome outcome, int32_t flag, const Se
 }
 
 // None, a tensor or a tuple of them; null with a Python error set.
-PyObject *results(const Sequence &s, SequenceValue *values) {
+PyObject *results(const PlanRun &s, PlanValue *values) {
     const auto take = [&](Number n) { return tensor_of(std::exchange(values[n].handle, nullptr)); };
     if (s.outputs.empty()) Py_RETURN_NONE;
     if (s.outputs.size() == 1) return take(s.outputs[0]);
@@ -172,11 +171,11 @@ PyObject *results(const Sequence &s, SequenceValue *values) {
 }
 
 PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
-    const Sequence &s = *reinterpret_cast<SequenceObject *>(object)->sequence;
+    const PlanRun &s = *reinterpret_cast<PlanRunObject *>(object)->run;
     const size_t count = size_t(PyVectorcall_NARGS(flags));
     if (count != s.inputs || (names && PyTuple_GET_SIZE(names))) {
-        PyErr_Format(PyExc_TypeError, "This sequence takes %zu tensors or arrays, not %zu.",
-                     s.inputs, count);
+        PyErr_Format(PyExc_TypeError, "This run takes %zu tensors or arrays, not %zu.", s.inputs,
+                     count);
         return nullptr;
     }
     try {
@@ -196,36 +195,36 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
 
 void destroy(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
-    delete reinterpret_cast<SequenceObject *>(object)->sequence;
+    delete reinterpret_cast<PlanRunObject *>(object)->run;
     type->tp_free(object);
     Py_DECREF(type);
 }
 
 PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(SequenceObject, call), READONLY, nullptr},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PlanRunObject, call), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
 PyType_Slot type_slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
     {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char *>("sequence(tensor or array, ...)\n\nSteps in one call.")},
+    {Py_tp_doc, const_cast<char *>("run(tensor or array, ...)\n\nSteps in one call.")},
     {0, nullptr},
 };
-PyType_Spec spec = {"gint.native._native.Sequence", sizeof(SequenceObject), 0,
+PyType_Spec spec = {"gint.native._native.PlanRun", sizeof(PlanRunObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
                         Py_TPFLAGS_DISALLOW_INSTANTIATION,
                     type_slots};
 
 // Collects steps. Numbers of values are checked as steps are added, so that none is ever beyond.
-class SequenceSteps {
+class PlanSteps {
   public:
-    SequenceSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for)
-        : made(std::make_unique<Sequence>()) {
+    PlanSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for)
+        : made(std::make_unique<PlanRun>()) {
         this->made->inputs = inputs, this->made->made = made;
         this->made->raise_for = std::move(raise_for);
         for (nb::handle object : fixed) {
-            SequenceValue value;
+            PlanValue value;
             if (!read(object.ptr(), &value)) throw nb::python_error();
             this->made->fixed.push_back(nb::borrow(object));
             this->made->fixed_values.push_back(value);
@@ -236,7 +235,7 @@ class SequenceSteps {
 
     void launch(nb::object bound, nb::list slots, nb::object again) {
         auto launch = launch_of(bound.ptr());
-        if (!launch) throw nb::type_error("A sequence takes launches of the C++ interpreter.");
+        if (!launch) throw nb::type_error("A run takes launches of the C++ interpreter.");
         std::vector<Number> numbers;
         for (nb::handle slot : slots) numbers.push_back(number(slot));
         if (numbers.size() != launch->slot_count())
@@ -297,35 +296,35 @@ class SequenceSteps {
     }
 
     nb::object finish(nb::list outputs) {
-        for (nb::handle value : outputs) sequence().outputs.push_back(gone_number(value));
-        auto *object = PyObject_New(SequenceObject, sequence_type);
+        for (nb::handle value : outputs) run_made().outputs.push_back(gone_number(value));
+        auto *object = PyObject_New(PlanRunObject, plan_run_type);
         if (!object) throw nb::python_error();
         object->call = call;
-        object->sequence = made.release();
+        object->run = made.release();
         return nb::steal(reinterpret_cast<PyObject *>(object));
     }
 
   private:
-    std::unique_ptr<Sequence> made;
+    std::unique_ptr<PlanRun> made;
     std::vector<bool> is_there; // per value, after the steps so far
 
-    Sequence &sequence() {
-        if (!made) throw nb::value_error("This sequence is finished.");
+    PlanRun &run_made() {
+        if (!made) throw nb::value_error("This run is finished.");
         return *made;
     }
 
-    void add(std::unique_ptr<SequenceStep> step, nb::object again = nb::none()) {
-        sequence().is_short &= step->is_short();
-        sequence().steps.push_back(std::move(step));
-        sequence().again.push_back(std::move(again));
+    void add(std::unique_ptr<PlanStep> step, nb::object again = nb::none()) {
+        run_made().is_short &= step->is_short();
+        run_made().steps.push_back(std::move(step));
+        run_made().again.push_back(std::move(again));
     }
 
-    size_t first_made() { return sequence().inputs + sequence().fixed.size(); }
+    size_t first_made() { return run_made().inputs + run_made().fixed.size(); }
 
     Number in_range(nb::handle value) {
         const auto n = nb::cast<int64_t>(value);
-        if (n < 0 || uint64_t(n) >= sequence().value_count())
-            throw nb::index_error("A step uses a value that the sequence does not have.");
+        if (n < 0 || uint64_t(n) >= run_made().value_count())
+            throw nb::index_error("A step uses a value that the run does not have.");
         return Number(n);
     }
 
@@ -361,10 +360,10 @@ class SequenceSteps {
 
 } // namespace
 
-void add_sequences(nb::module_ &m) {
-    sequence_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
-    if (!sequence_type) throw nb::python_error();
-    m.attr("Sequence") = nb::borrow(reinterpret_cast<PyObject *>(sequence_type));
+void add_plan_runs(nb::module_ &m) {
+    plan_run_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
+    if (!plan_run_type) throw nb::python_error();
+    m.attr("PlanRun") = nb::borrow(reinterpret_cast<PyObject *>(plan_run_type));
     m.def(
         "use_torch",
         [](nb::object type, ptrdiff_t offset, nb::object wrap, nb::dict functions) {
@@ -372,21 +371,21 @@ void add_sequences(nb::module_ &m) {
                 throw nb::python_error();
         },
         "tensor_type"_a, "offset"_a, "wrap"_a, "functions"_a);
-    nb::class_<SequenceSteps>(m, "SequenceSteps")
+    nb::class_<PlanSteps>(m, "PlanSteps")
         .def(nb::init<size_t, nb::list, size_t, nb::object>(), "inputs"_a, "fixed"_a, "made"_a,
              "raise_for"_a)
-        .def("launch", &SequenceSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
-        .def("view", &SequenceSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
-        .def("expect", &SequenceSteps::expect, "value"_a, "size"_a, "strides"_a)
-        .def("release", &SequenceSteps::release, "values"_a)
-        .def("product", &SequenceSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a,
-             "b"_a, "beta"_a, "alpha"_a)
-        .def("attention", &SequenceSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
+        .def("launch", &PlanSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
+        .def("view", &PlanSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
+        .def("expect", &PlanSteps::expect, "value"_a, "size"_a, "strides"_a)
+        .def("release", &PlanSteps::release, "values"_a)
+        .def("product", &PlanSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
+             "beta"_a, "alpha"_a)
+        .def("attention", &PlanSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
-        .def("convolution", &SequenceSteps::convolution, "value"_a, "input"_a, "weight"_a,
+        .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,
              "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
              "output_padding"_a, "groups"_a)
-        .def("finish", &SequenceSteps::finish, "outputs"_a);
+        .def("finish", &PlanSteps::finish, "outputs"_a);
 }
 
 } // namespace gint
