@@ -22,7 +22,7 @@ _BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
 _HOST = (*_BACKEND, "gint.native", "gint.host")
 _INTERPRETER = "gint.kernel.interpreter"
 _GRAPHS = (*_HOST, "gint.conductor.graph")
-_PLANS = ("gint.plan", "gint.runtime", "gint.runtime.tensors")
+_PLANS = ("gint.operators", "gint.plan", "gint.runtime", "gint.runtime.tensors")
 
 #: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -41,9 +41,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.host": (*_BACKEND, "gint.native", "gint"),
     "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
-    "gint.runtime": (*_HOST, "gint.plan"),
-    "gint.runtime.tensors": (*_HOST, "gint.plan"),
-    "gint.conductor.graph": _HOST,
+    "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
+    "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
+    "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
     "gint.conductor.partition": (*_GRAPHS, "gint.conductor.lowering"),
@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         f"{_INTERPRETER}.device",
     ),
     "gint.conductor.weights": (
-        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+        "gint.conductor.trace", "gint.host", "gint.quantized", "gint.runtime.tensors",
     ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
@@ -60,7 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
-    "gint": ("gint.host",),
+    "gint": ("gint.host", "gint.runtime"),
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
     "airllm.checkpoint": ("gint.quantized",),
@@ -68,6 +68,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "airllm.model": (
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
         "gint.host", "gint.program",
+    ),
+    "airllm.cli": (
+        "airllm.checkpoint", "airllm.generation", "airllm.model", "airllm.tensor_ops", "gint",
+        "gint.host", "gint.native",
     ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
@@ -80,7 +84,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
+    "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
+    "tokenizers": ("airllm.cli",),
     "gguf": ("airllm.checkpoint", "airllm.model"),
+    "ml_dtypes": ("gint.runtime",),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
         "gint.conductor",

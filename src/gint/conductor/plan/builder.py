@@ -16,6 +16,7 @@ from torch import fx
 from gint.plan import (
     Allocate,
     Call,
+    Check,
     Constant,
     Expect,
     Foreign,
@@ -53,6 +54,7 @@ from .symbols import Symbols, path_steps
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
 _KNOWN = ("aten", "prims", "gint")
+_ASSERT = torch.ops.aten._assert_scalar.default
 #: Operators that can write into memory they are given, by their overload `out`.
 _INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 
@@ -161,7 +163,7 @@ class _Builder:
             self._allocate(node)
         slots = tuple([
             SlotUse(
-                self._tensor(s.anchor), expression(memory_bytes(s.anchor)), expression(s.offset),
+                self._anchor(s.anchor), expression(memory_bytes(s.anchor)), expression(s.offset),
                 expressions(s.strides),
             )
             for s in e.slots
@@ -171,6 +173,15 @@ class _Builder:
         is_foreign = any(self._is_foreign(s.node) for s in e.slots)
         extents, params = expressions(e.extents), expressions(e.params)
         self.steps.append(Launch(program, extents, params, slots, device, is_foreign))
+
+    def _anchor(self, node: fx.Node) -> int:
+        """The value of what a slot is addressed from; a view of ATen's is compared, since it may
+        lie anywhere in its storage."""
+        is_made = node in self.values
+        value = self._tensor(node)
+        if not is_made:
+            self.steps.append(self._expect(node, False))
+        return value
 
     def _is_foreign(self, node: fx.Node) -> bool:
         """Whether a value's memory is neither ours nor ATen's."""
@@ -195,6 +206,10 @@ class _Builder:
             args, kwargs = self._arguments(node)
             self._allocate(node)
             self.steps.append(Call(self.values[node], str(node.target), args, kwargs, into=True))
+            return
+        if node.target is _ASSERT and not isinstance(node.args[0], bool):
+            message = str(node.args[1])
+            self.steps.append(Check(self._argument(node.args[0]), message))
             return
         if mutates(node):
             self.written.update(self.graph.memory(n) for n in node.all_input_nodes)
