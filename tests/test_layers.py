@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.native": (),
     f"{_INTERPRETER}.numpy": _BACKEND,
     f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
-    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native", f"{_INTERPRETER}.numpy"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
     f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
     f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
     _INTERPRETER: (),
@@ -86,7 +86,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cuda": (f"{_INTERPRETER}.cuda",),
     "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
     "tokenizers": ("airllm.cli",),
-    "gguf": ("airllm.checkpoint", "airllm.model"),
+    "gguf": ("airllm.checkpoint", "airllm.model", "gint.conductor"),
     "ml_dtypes": ("gint.runtime",),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
