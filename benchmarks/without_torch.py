@@ -44,6 +44,7 @@ def measure(model: Workload, settings: Settings) -> Samples:
     built = model.build("cpu")
     arrays = {k: v.numpy() if torch.is_tensor(v) else v for k, v in built.kwargs.items()}
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        built.call(built.function)  # transformers' models change themselves at their first call
         path = Path(folder, "model.gint")
         export(built.function, built.args, built.kwargs, path=path)
         saved = gint.load(path)

@@ -16,11 +16,11 @@ _HEAD = """\
 
 # Operators without torch
 
-A saved function that runs on NumPy arrays calls these for ATen's operators that no program computes.
-They take the arguments of ATen's schemas, and give its results within rounding; half types are
-computed in float32 and rounded once. bfloat16 needs the package `ml_dtypes`. Random numbers have
-torch's distributions, and are not torch's numbers: `gint.operators.use_generator` names the NumPy
-generator that they come from.
+A saved function that runs on NumPy arrays calls these for ATen's operators that no program
+computes. They take the arguments of ATen's schemas, and give its results within rounding; half
+types are computed in float32 and rounded once. bfloat16 needs the package `ml_dtypes`. Random
+numbers have torch's distributions, and are not torch's numbers: `gint.operators.use_generator`
+names the NumPy generator that they come from.
 """
 
 
