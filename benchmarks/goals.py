@@ -66,5 +66,9 @@ SMALL_GRAPHS_WORST = Goal("graphs of many small steps, the worst of them", 0.95,
 PLAN_LAUNCH = Goal("a launch in a plan, beyond its own work", 0.5, least=False, unit="us")
 PLAN_EXTERN = Goal("an extern in a plan, beyond its own work", 0.3, least=False, unit="us")
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
-QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
-QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)
+QUANTIZED_READ = Goal(
+    "1 row of Q4_0, Q8_0, Q4_K, Q6_K: weight bytes per second over read bandwidth, worst",
+    0.9,
+    least=True,
+)
+QUANTIZED_ROWS = Goal("32 rows of Q4_0, NumPy's float32 product over gint, worst", 2.0, least=True)
