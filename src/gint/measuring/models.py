@@ -1,4 +1,4 @@
-"""What is compiled and measured: the README's example and four small transformers.
+"""What is compiled and measured: the README's example and small models of transformers'.
 
 Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and
 transformers are imported inside the builders, so that the names can be listed without them.
@@ -112,6 +112,57 @@ def build_vit(device: str) -> Built:
     return Built(ViTModel(config).eval().to(device), (), {"pixel_values": image})
 
 
+def build_qwen3(device: str) -> Built:
+    """Build a causal LM with normalised heads: 6 layers, hidden size 384, 128 tokens."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    config = Qwen3Config(
+        vocab_size=VOCABULARY,
+        hidden_size=384,
+        intermediate_size=1152,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=64,
+        max_position_embeddings=256,
+    )
+    return _of_tokens(Qwen3ForCausalLM(config), device, {"use_cache": False})
+
+
+def build_t5(device: str) -> Built:
+    """Build an encoder with relative positions: 6 layers, hidden size 384, 128 tokens."""
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(
+        vocab_size=VOCABULARY, d_model=384, d_kv=64, d_ff=1536, num_layers=6, num_heads=6
+    )
+    return _of_tokens(T5EncoderModel(config), device, {})
+
+
+def build_convnext(device: str) -> Built:
+    """Build a convolution net: 9 blocks of up to 384 channels, one 128 x 128 image."""
+    from transformers import ConvNextConfig, ConvNextModel
+
+    config = ConvNextConfig(hidden_sizes=[48, 96, 192, 384], depths=[2, 2, 3, 2])
+    return _of_image(ConvNextModel(config), device)
+
+
+def build_resnet(device: str) -> Built:
+    """Build a residual net: 8 bottleneck layers of up to 512 channels, one 128 x 128 image."""
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], embedding_size=32)
+    return _of_image(ResNetModel(config), device)
+
+
+def _of_image(model: Any, device: str) -> Built:
+    """Pair an image model with one image."""
+    import torch
+
+    image = torch.randn(1, 3, 128, 128, device=device)
+    return Built(model.eval().to(device), (), {"pixel_values": image})
+
+
 def _of_tokens(model: Any, device: str, options: dict[str, Any]) -> Built:
     """Pair a language model with one row of random token ids."""
     import torch
@@ -133,4 +184,12 @@ MODELS: tuple[Workload, ...] = (
     Workload("gpt2", "GPT-2", "GPT-2, 6 layers, hidden size 384, 128 tokens", build_gpt2),
     Workload("vit", "ViT", "ViT, 6 layers, hidden size 384, 197 tokens", build_vit),
 )
-BY_NAME: dict[str, Workload] = {w.name: w for w in (EXAMPLE, *MODELS)}
+#: Those whose steady state is measured.
+STEADY: tuple[Workload, ...] = (
+    *MODELS,
+    Workload("qwen3", "Qwen3", "Qwen3, 6 layers, hidden size 384, 128 tokens", build_qwen3),
+    Workload("t5", "T5", "T5's encoder, 6 layers, hidden size 384, 128 tokens", build_t5),
+    Workload("convnext", "ConvNeXt", "ConvNeXt, 9 blocks, 128 x 128 pixels", build_convnext),
+    Workload("resnet", "ResNet", "ResNet, 8 bottleneck layers, 128 x 128 pixels", build_resnet),
+)
+BY_NAME: dict[str, Workload] = {w.name: w for w in (EXAMPLE, *STEADY)}
