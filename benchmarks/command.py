@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, str] = {
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of eight small models",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
+    "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
@@ -40,6 +41,7 @@ NEEDED = {
     "compile": ("torch", "transformers"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),
     "quantized": (),

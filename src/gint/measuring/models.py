@@ -1,4 +1,4 @@
-"""What is compiled and measured: the README's example and small models of transformers'.
+"""What is compiled and measured: the README's example and four small transformers.
 
 Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and
 transformers are imported inside the builders, so that the names can be listed without them.
@@ -113,16 +113,16 @@ def build_vit(device: str) -> Built:
 
 
 def build_qwen3(device: str) -> Built:
-    """Build a causal LM with normalised heads: 6 layers, hidden size 384, 128 tokens."""
+    """Build a causal LM with normalised queries and keys: as `build_llama`'s."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     config = Qwen3Config(
         vocab_size=VOCABULARY,
-        hidden_size=384,
-        intermediate_size=1152,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        num_key_value_heads=2,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
         head_dim=64,
         max_position_embeddings=256,
     )
@@ -140,27 +140,26 @@ def build_t5(device: str) -> Built:
 
 
 def build_convnext(device: str) -> Built:
-    """Build a convolution net: 9 blocks of up to 384 channels, one 128 x 128 image."""
+    """Build a convolutional encoder: 12 blocks, 64 to 512 channels, one 224 x 224 image."""
+    import torch
     from transformers import ConvNextConfig, ConvNextModel
 
-    config = ConvNextConfig(hidden_sizes=[48, 96, 192, 384], depths=[2, 2, 3, 2])
-    return _of_image(ConvNextModel(config), device)
+    model = ConvNextModel(ConvNextConfig(depths=[2, 2, 6, 2], hidden_sizes=[64, 128, 256, 512]))
+    image = torch.randn(1, 3, 224, 224, device=device)
+    return Built(model.eval().to(device), (), {"pixel_values": image})
 
 
 def build_resnet(device: str) -> Built:
-    """Build a residual net: 8 bottleneck layers of up to 512 channels, one 128 x 128 image."""
+    """Build a residual net of 18 layers, one 224 x 224 image."""
+    import torch
     from transformers import ResNetConfig, ResNetModel
 
-    config = ResNetConfig(hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], embedding_size=32)
-    return _of_image(ResNetModel(config), device)
-
-
-def _of_image(model: Any, device: str) -> Built:
-    """Pair an image model with one image."""
-    import torch
-
-    image = torch.randn(1, 3, 128, 128, device=device)
-    return Built(model.eval().to(device), (), {"pixel_values": image})
+    config = ResNetConfig(
+        embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2],
+        layer_type="basic",
+    )  # fmt: skip
+    image = torch.randn(1, 3, 224, 224, device=device)
+    return Built(ResNetModel(config).eval().to(device), (), {"pixel_values": image})
 
 
 def _of_tokens(model: Any, device: str, options: dict[str, Any]) -> Built:
@@ -184,12 +183,12 @@ MODELS: tuple[Workload, ...] = (
     Workload("gpt2", "GPT-2", "GPT-2, 6 layers, hidden size 384, 128 tokens", build_gpt2),
     Workload("vit", "ViT", "ViT, 6 layers, hidden size 384, 197 tokens", build_vit),
 )
-#: Those whose steady state is measured.
-STEADY: tuple[Workload, ...] = (
+#: Whose steady state is measured, and what runs without torch, too: those and four more.
+EIGHT: tuple[Workload, ...] = (
     *MODELS,
-    Workload("qwen3", "Qwen3", "Qwen3, 6 layers, hidden size 384, 128 tokens", build_qwen3),
-    Workload("t5", "T5", "T5's encoder, 6 layers, hidden size 384, 128 tokens", build_t5),
-    Workload("convnext", "ConvNeXt", "ConvNeXt, 9 blocks, 128 x 128 pixels", build_convnext),
-    Workload("resnet", "ResNet", "ResNet, 8 bottleneck layers, 128 x 128 pixels", build_resnet),
+    Workload("qwen3", "Qwen3", "Qwen3, 8 layers, hidden size 512, 128 tokens", build_qwen3),
+    Workload("t5", "T5", "T5 encoder, 6 layers, hidden size 384, 128 tokens", build_t5),
+    Workload("convnext", "ConvNeXt", "ConvNeXt, 12 blocks, 224 x 224 pixels", build_convnext),
+    Workload("resnet", "ResNet", "ResNet-18, 224 x 224 pixels", build_resnet),
 )
-BY_NAME: dict[str, Workload] = {w.name: w for w in (EXAMPLE, *STEADY)}
+BY_NAME: dict[str, Workload] = {w.name: w for w in (EXAMPLE, *EIGHT)}

@@ -94,10 +94,13 @@ def test_a_cache_forgets(mine):
         cache.truncate(9)
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q8_0"])
+@pytest.mark.parametrize("name", ["q4_0", "q8_0", "q4_k", "q6_k"])
 def test_quantised_on_the_way(name, tmp_path):
-    """As a model whose matrices were rounded to blocks."""
-    model, ids, to = deepcopy(model_of("llama")), tokens(7), format_of(name)
+    """As a model whose matrices were rounded to blocks. Its last token is one native call."""
+    ids, to = tokens(8), format_of(name)
+    wide = {"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.1}
+    wide = wide if to.block == 256 else {}
+    model = deepcopy(model_of("llama", **wide))
     write(model, tmp_path)
     for key, values in model.state_dict().items():
         if values.ndim == 2 and "embed" not in key:
@@ -108,8 +111,9 @@ def test_quantised_on_the_way(name, tmp_path):
 
     def found():
         mine = AutoModel.from_pretrained(tmp_path, weights=name)
-        cache = mine.new_cache(7)
-        return np.concatenate([mine(ids[:6], cache, every=True), mine(ids[6:], cache)])
+        cache = mine.new_cache(8)
+        first, *rest = ids[:6], ids[6:7], ids[7:]
+        return np.concatenate([mine(first, cache, every=True), *(mine(i, cache) for i in rest)])
 
     with tensor_ops.use_backend("python"):  # which does not round activations
         np.testing.assert_allclose(found(), wanted, **CLOSE)

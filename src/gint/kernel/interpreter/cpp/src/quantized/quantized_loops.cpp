@@ -216,10 +216,13 @@ bool quantize(size_t blocks, size_t rows, size_t row, const ActivationForm &give
             whole[i] -= 0x4b400000;
             bytes[i] = int8_t(whole[i]);
         }
-        uint32_t sums[2] = {};
-        for (size_t i = 0; i < BLOCK / 2; i++) sums[0] += whole[i];
-        for (size_t i = BLOCK / 2; i < BLOCK; i++) sums[1] += whole[i];
-        if (form.parts == 1) sums[0] += sums[1];
+        uint32_t sums[2] = {}; // of all, or of each half: adding up a register is what costs
+        if (form.parts == 1) {
+            for (size_t i = 0; i < BLOCK; i++) sums[0] += whole[i];
+        } else {
+            for (size_t i = 0; i < BLOCK / 2; i++) sums[0] += whole[i];
+            for (size_t i = BLOCK / 2; i < BLOCK; i++) sums[1] += whole[i];
+        }
         memcpy(values, bytes, BLOCK);
         memcpy(scales, &scale, sizeof scale);
         for (size_t part = 0; part < form.parts; part++) {
