@@ -47,6 +47,24 @@ def test_every_backend(backend, tmp_path):
     np.testing.assert_allclose(found, logits_of(model, ids), **CLOSE)
 
 
+@pytest.mark.cpp
+@pytest.mark.parametrize("weights", ["keep", "q8_0"])
+def test_a_model_that_is_used_on_another_backend(weights, tmp_path):
+    """From a text's fifth token on, and back: there is nothing native to be recorded."""
+    write(model_of("llama"), tmp_path)
+    ids = tokens(9)
+    with tensor_ops.use_backend("cpp"):
+        mine = AutoModel.from_pretrained(tmp_path, weights=weights)
+        cache = mine.new_cache(9)
+        found = [mine(ids[:4], cache)]
+    with tensor_ops.use_backend("python"):
+        found += [mine(ids[4:5], cache), mine(ids[5:6], cache)]
+    with tensor_ops.use_backend("cpp"):
+        found += [mine(ids[n : n + 1], cache) for n in range(6, 9)]
+        wanted = mine(ids, every=True)[3:]
+    np.testing.assert_allclose(np.concatenate(found), wanted, **CLOSE)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_multiplied_as_it_is_stored(dtype, tmp_path):
     """The weights' values are exact in float32, in which everything is computed."""
