@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, str] = {
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",
+    "start": "seconds to a saved Llama's first answer, beside AOTInductor and others",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
 #: Run where they are named only: they take hours.
@@ -41,6 +42,7 @@ NEEDED = {
     "compile": ("torch", "transformers"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "start": ("torch", "transformers"),
     "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),

@@ -182,7 +182,7 @@ def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
     try:
         return _opened(path, frozenset(operators))
     except FileNotFoundError:
-        raise
+        raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
     except (ValueError, LookupError, RecursionError, OverflowError) as error:
         raise ValueError(f"{path}: {_sentence(error)}") from None
 
