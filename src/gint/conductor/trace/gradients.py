@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
-Tensor = torch.Tensor
 aten = torch.ops.aten
 
 

@@ -120,7 +120,7 @@ enum ChainForm : uint8_t {
     CHAIN_SCALAR, // one for all; operands only
     CHAIN_F16,    // elements of another type; with f32 alone
     CHAIN_BF16,
-    CHAIN_MASK,   // bools, a byte each; in registers all bits of an element or none
+    CHAIN_MASK, // bools, a byte each; in registers all bits of an element or none
     CHAIN_FORMS
 };
 

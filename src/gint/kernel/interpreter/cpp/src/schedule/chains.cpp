@@ -150,8 +150,7 @@ void Chains::leave() {
 void Chains::close() {
     if (!is_open) return;
     leave();
-    finish(registers.result(lives.instruction(last_at), last_at), false,
-           form_of_result());
+    finish(registers.result(lives.instruction(last_at), last_at), false, form_of_result());
 }
 
 void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
