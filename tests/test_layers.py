@@ -22,6 +22,7 @@ _BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
 _HOST = (*_BACKEND, "gint.native", "gint.host")
 _INTERPRETER = "gint.kernel.interpreter"
 _GRAPHS = (*_HOST, "gint.conductor.graph")
+_PLANS = ("gint.operators", "gint.plan", "gint.runtime", "gint.runtime.tensors")
 
 #: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -38,35 +39,59 @@ ROOMS: dict[str, tuple[str, ...]] = {
     _INTERPRETER: (),
     "gint.kernel": (),
     "gint.host": (*_BACKEND, "gint.native", "gint"),
-    "gint.conductor.graph": _HOST,
+    "gint.operators": _HOST,
+    "gint.plan": _PROGRAMS,
+    "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
+    "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
+    "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
     "gint.conductor.partition": (*_GRAPHS, "gint.conductor.lowering"),
     "gint.conductor.plan": (
-        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", f"{_INTERPRETER}.device",
+        *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
+        f"{_INTERPRETER}.device",
+    ),
+    "gint.conductor.weights": (
+        "gint.conductor.trace", "gint.host", "gint.quantized", "gint.runtime.tensors",
     ),
     "gint.conductor": (
-        *_GRAPHS, "gint.conductor.lowering", "gint.conductor.partition", "gint.conductor.plan",
-        "gint.conductor.trace",
+        *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
-    "gint": ("gint.host",),
+    "gint": ("gint.host", "gint.runtime"),
     "airllm": ("gint.backend", "gint.host"),
-    "airllm.tensor_ops": ("gint.quantized", "gint.host", "airllm"),
+    "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
+    "airllm.checkpoint": ("gint.quantized",),
+    "airllm.generation": (),
+    "airllm.model": (
+        "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
+        "gint.host", "gint.program",
+    ),
+    "airllm.cli": (
+        "airllm.checkpoint", "airllm.generation", "airllm.model", "airllm.tensor_ops", "gint",
+        "gint.host", "gint.native",
+    ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
 
 #: Libraries that only some rooms may import. Standard library and NumPy are for all but the lowest.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": (
-        "gint.conductor", "gint.measuring", "gint.demo", "airllm.tensor_ops", "airllm.cpp_ext",
+        "gint.conductor", "gint.runtime.tensors", "gint.measuring", "gint.demo",
+        "airllm.tensor_ops", "airllm.cpp_ext",
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
+    "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
+    "tokenizers": ("airllm.cli",),
+    "gguf": ("airllm.checkpoint", "airllm.model", "gint.conductor"),
+    "ml_dtypes": ("gint.runtime",),
     "numpy": (
-        "gint.quantized", "gint.kernel", "gint.host", "gint.conductor", "gint.measuring",
-        "gint.demo", "airllm",
+        "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
+        "gint.conductor",
+        "gint.measuring", "gint.demo", "airllm",
     ),
 }  # fmt: skip
 

@@ -7,6 +7,8 @@ from gint.isa.dtypes import Kind
 from gint.program import Program, VerifiedProgram
 from gint.program.facts import may_fail
 
+#: Folds of floats that devices do in another order, or in float32 what others carry in float64.
+_ROUNDED = ("sum", "prod", "cumsum", "cumprod")
 #: How far a value may differ: not at all, by the sign of a zero, in any way.
 _SAME, _ZERO, _ANY = 0, 1, 2
 
@@ -38,7 +40,7 @@ def exact_slots(verified: VerifiedProgram, shared: frozenset[int]) -> tuple[froz
 def _difference(i: Instruction, worst: int, p: Program) -> int:
     if i.type.kind is not Kind.FLOAT:
         return _SAME if worst == _ZERO else worst  # floats become integers in casts alone
-    if not i.op.exact or (i.op.form is Form.REDUCE and i.op.name in ("sum", "prod")):
+    if not i.op.exact or i.op.name in _ROUNDED:
         return _ANY
     if i.op.form is Form.REDUCE and worst == _SAME:
         return _SAME if i.op.result != "T" else _ZERO

@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from airllm import tensor_ops
 from gint.backend import registry
 from gint.program import Binding, SlotBinding, VerifiedProgram, assemble, verify
+from gint.quantized import QuantizedWeights, format_of, quantize
 from tests.programs import SOFTMAX
 
 _NEW = ctypes.CDLL(None)
@@ -22,8 +24,13 @@ _NEW.failing_new_left.restype = _NEW.failing_new_live.restype = ctypes.c_long
 _CPP = registry.backend("cpp")
 
 
-def fail_each(what: str, call: Callable[[], object], check: Callable[[object], None]) -> None:
-    """`call` anew with its first allocation failing, its second, and so on until none is left."""
+def fail_each(
+    what: str, call: Callable[[], object], check: Callable[[object], None], remembers: bool = False
+) -> None:
+    """`call` anew with its first allocation failing, its second, and so on until none is left.
+
+    What a call `remembers` stays allocated.
+    """
     check(call())
     gc.collect()
     before, n, failed = _NEW.failing_new_live(), 0, True
@@ -39,7 +46,9 @@ def fail_each(what: str, call: Callable[[], object], check: Callable[[object], N
         assert failed == (said is not None), f"{what}: allocation {n} failed, and nothing was said"
         assert said is None or said.endswith("."), f"{what}: allocation {n}: {said!r}"
         gc.collect()
-        assert _NEW.failing_new_live() <= before, f"{what}: allocation {n} left blocks behind"
+        assert remembers or _NEW.failing_new_live() <= before, (
+            f"{what}: allocation {n} left blocks behind"
+        )
         check(call())
     print(f"{what}: {n - 1} allocations failed")
 
@@ -89,6 +98,54 @@ def launch_in_place() -> None:
     fail_each("in place", call, lambda y: np.testing.assert_allclose(y.sum(1), 1, rtol=1e-3))
 
 
+def products() -> None:
+    """One row and many, of packed weights and of bytes, and a row that has no form in 8 bits."""
+    random = np.random.default_rng(0)
+    q80 = format_of("q80")
+    data = quantize(random.normal(size=(300, 512)).astype(np.float32), q80)
+    weights = QuantizedWeights(data, (300, 512), q80)
+    offered = _CPP.quantized
+    packed = offered.prepare(weights, 2)
+    fail_each("pack", lambda: offered.prepare(weights, 2), lambda made: None)
+    for rows, held in ((1, packed), (40, packed), (40, weights)):
+        x = random.normal(size=(rows, 512)).astype(np.float32)
+        x[-1, 0] = np.inf
+        out, wanted = np.empty((rows, 300), np.float32), np.empty((rows, 300), np.float32)
+        offered.multiply(x, packed, wanted)
+
+        def check(_, out=out, wanted=wanted):
+            np.testing.assert_array_equal(out, wanted)
+
+        def call(x=x, held=held, out=out):
+            offered.multiply(x, held, out, threads=2)
+
+        fail_each(f"product of {rows} rows, {type(held).__name__}", call, check)
+
+
+def recalled() -> None:
+    """A call whose way is known, one that is remembered, and its first one."""
+    x = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+    weight = np.ones(64, np.float32)
+    wanted = x / np.sqrt((x * x).mean(1, keepdims=True) + 1e-6)
+    lengths = iter(range(31, 10**6))
+
+    def check(y):
+        np.testing.assert_allclose(y[:30], wanted, rtol=1e-5)
+
+    def call():
+        return tensor_ops.rms_norm(x, weight, 1e-6)
+
+    def first_call():
+        longer = np.ones((next(lengths), 64), np.float32)
+        longer[:30] = x
+        return tensor_ops.rms_norm(longer, weight, 1e-6)
+
+    fail_each("recalled call", call, check)
+    fail_each("first call", first_call, check, remembers=True)
+
+
 if __name__ == "__main__":
     launches()
     launch_in_place()
+    products()
+    recalled()

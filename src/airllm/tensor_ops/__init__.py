@@ -10,11 +10,15 @@ from .backend import get_backend, get_backend_info, use_backend
 from .linear import feed_forward, matmul_f32
 from .norms import layer_norm, rms_norm, softmax
 from .quantized import (
+    dequantize,
     dequantize_q40,
     dequantize_q80,
+    dequantize_rows,
     matmul_quantized,
+    prepare,
     prepare_q40,
     prepare_q80,
+    quantize,
     quantize_q40,
     quantize_q80,
 )
@@ -22,8 +26,10 @@ from .rope import apply_rope
 
 __all__ = [
     "apply_rope",
+    "dequantize",
     "dequantize_q40",
     "dequantize_q80",
+    "dequantize_rows",
     "feed_forward",
     "gelu",
     "get_backend",
@@ -32,8 +38,10 @@ __all__ = [
     "matmul_f32",
     "matmul_quantized",
     "multi_head_attention",
+    "prepare",
     "prepare_q40",
     "prepare_q80",
+    "quantize",
     "quantize_q40",
     "quantize_q80",
     "rms_norm",

@@ -46,7 +46,7 @@ def gelu(x: Any, approximate: str = "tanh", *, out: Any = None) -> Any:
 def gated(gate: Operand, up: Operand, activation: str) -> None:
     """gate <- activation(gate) * up."""
     if gate.array.size:
-        run(_gated, (gate, up, gate), choices=(activation,))
+        run(record_gate, (gate, up, gate), choices=(activation,))
 
 
 def _activate(x: Any, out: Any, activation: str) -> Any:
@@ -85,6 +85,6 @@ def _pointwise(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], name: 
     b.output("y", types[1], lead, ACTIVATIONS[name](b, x))
 
 
-def _gated(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], name: str) -> None:
+def record_gate(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], name: str) -> None:
     gate, up = b.input("gate", types[0], *lead), b.input("up", types[1], *lead)
     b.output("y", types[2], lead, ACTIVATIONS[name](b, gate) * up)

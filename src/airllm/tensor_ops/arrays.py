@@ -54,7 +54,9 @@ class Operand:
             return self.array
         if self.type == "f16":
             return self.array.astype(_F32)
-        return (self.array.astype(np.uint32) << 16).view(_F32)
+        wide = self.array.astype(np.uint32)
+        wide <<= 16
+        return wide.view(_F32)
 
     def result(self) -> Any:
         """What the caller gets."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gint.host.frontend import Builder, Value
 from gint.host.tensors import name_of_type
+from gint.operators.attention import CAUSAL, record_weights
 
 from .arrays import Operand, beside, check_rank, check_shape, integer_of, take, take_out, view
 from .launches import run
@@ -16,8 +16,6 @@ from .linear import product, refuse_overlap, store
 
 #: Scores held at a time, unless one query's are more: 16 MiB of float32.
 _SCORES = 1 << 22
-
-CAUSAL = "causal"
 
 
 def multi_head_attention(
@@ -86,31 +84,7 @@ def _to_weights(
     params = (1 / math.sqrt(d), diagonal) if kind == CAUSAL else (1 / math.sqrt(d),)
     # The rows of a head stay an axis of their own: a causal mask asks for the position in it.
     own = 2 if kind == CAUSAL else 1
-    run(_weights, (*operands, operands[0]), own, params, (kind,))
-
-
-def _weights(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], kind: str | None) -> None:
-    queries = (b.parallel("query"),) if kind == CAUSAL else ()
-    axes = (*lead, *queries, b.reduced("key"))
-    scores = b.input("scores", "f32", *axes) * b.cast(b.param("scale", "f64"), "f32")
-    nothing: Value | None = None
-    if kind == CAUSAL:
-        keep = b.index(axes[-1]) <= b.index(axes[-2]) + b.param("diagonal", "i64")
-        scores = b.where(keep, scores, -math.inf)
-    elif kind == "float":
-        scores = scores + b.input("mask", types[1], *axes)
-    elif kind == "bool":
-        scores = b.where(b.input("mask", types[1], *axes), scores, -math.inf)
-    largest = b.amax(scores)
-    if kind is not None:
-        # exp(-inf - -inf) is NaN: a row that keeps nothing becomes exp(-inf) / 1.
-        nothing = b.eq(largest, -math.inf)
-        largest = b.where(nothing, 0.0, largest)
-    powers = b.exp(scores - largest)
-    total = b.sum(powers)
-    if nothing is not None:
-        total = b.where(nothing, 1.0, total)
-    b.output("weights", "f32", axes, powers / total)
+    run(record_weights, (*operands, operands[0]), own, params, (kind,))
 
 
 def _head_size(q: Operand, k: Operand, v: Operand, n_heads: int, n_kv_heads: int) -> int:

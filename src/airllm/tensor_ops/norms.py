@@ -29,14 +29,14 @@ def rms_norm(x: Any, weight: Any, eps: float = 1e-6, *, out: Any = None) -> Any:
     _check_rows(x, weight=weight)
     y = take_out(out, x.shape, x)
     if y.array.size:
-        run(_rms_norm, (x, weight, y), 1, (eps,))
+        run(record_rms_norm, (x, weight, y), 1, (eps,))
     return y.result()
 
 
-def _rms_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
+def record_rms_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     n = b.reduced("n")
     x, weight = b.input("x", types[0], *lead, n), b.input("weight", types[1], n)
-    mean = b.sum(x * x) / _length(b, n)
+    mean = b.sum(x * x) / length(b, n)
     scale = b.rsqrt(mean + b.cast(b.param("eps", "f64"), "f32"))
     b.output("y", types[2], (*lead, n), x * scale * weight)
 
@@ -73,8 +73,8 @@ def _layer_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], *give
     n = b.reduced("n")
     x = b.input("x", types[0], *lead, n)
     rows = {name: b.input(name, type, n) for name, type in zip(given, types[1:-1], strict=True)}
-    from_mean = x - b.sum(x) / _length(b, n)
-    variance = b.sum(from_mean * from_mean) / _length(b, n)
+    from_mean = x - b.sum(x) / length(b, n)
+    variance = b.sum(from_mean * from_mean) / length(b, n)
     y = from_mean * b.rsqrt(variance + b.cast(b.param("eps", "f64"), "f32"))
     if "weight" in rows:
         y = y * rows["weight"]
@@ -112,7 +112,7 @@ def _softmax(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.output("y", types[1], (*lead, n), powers / b.sum(powers))
 
 
-def _length(b: Builder, axis: int) -> Value:
+def length(b: Builder, axis: int) -> Value:
     return b.cast(b.extent(axis), "f32")
 
 

@@ -1,13 +1,13 @@
 """Matrices in GGUF's block formats: quantise, dequantise, multiply.
 
-The layouts are those of ggml (ggml-common.h, `block_q4_0` and `block_q8_0`): blocks of 32 values
-along a row, each a float16 scale d and 32 small integers q, which stand for d * q.
+The formats are those of `gint.quantized.formats`, by GGUF's names in any case:
 
-    q40  Q4_0  18 bytes a block: d, 16 bytes of which the low nibbles are values 0 to 15 and the
-               high ones values 16 to 31; q is the nibble - 8
-    q80  Q8_0  34 bytes a block: d, 32 signed bytes
+    4 and 8 bits, blocks of 32 values    "q4_0", "q8_0"; `_q40` and `_q80` have functions too
+    further blocks of 32                 "q4_1", "q5_0", "q5_1", "iq4_nl"
+    super-blocks of 256                  "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"
 
-Knows operands, and the active backend's products. Does not know how those compute.
+Blocks lie along a row, which holds a whole number of them. docs/quantized.md has the error of each.
+Knows operands, and the active backend's products. Does not know how those compute, or bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gint import quantized as blocks
 from gint.host.memory import empty
 from gint.host.recall import note_launch
 from gint.host.selection import products_for
@@ -25,11 +26,8 @@ from gint.quantized import (
     QuantizedFormat,
     QuantizedProducts,
     QuantizedWeights,
-    dequantize,
     format_of,
-    quantize,
 )
-from gint.quantized.formats import BLOCK
 
 from .arrays import (
     Operand,
@@ -45,7 +43,76 @@ from .arrays import (
 from .backend import active, recalled
 from .linear import refuse_overlap, store
 
-_Q40, _Q80 = format_of("q40"), format_of("q80")
+_Q40, _Q80 = format_of("q4_0"), format_of("q8_0")
+
+
+def quantize(w: Any, quant_type: str) -> Any:
+    """The bytes of `w` in one of GGUF's formats.
+
+    w           (..., in), float32, float16 or bfloat16; `in` a multiple of the format's block
+    quant_type  "q4_0", "q4_k" and so on
+
+    Returns uint8 of shape (..., bytes of a row), an array like w: row by row, as GGUF stores it.
+    "q4_0" to "q8_0" are bit for bit what the package `gguf` makes. The others search for scales
+    with a small error; the result depends on w alone, and the root mean square of a block's errors
+    is never more than that of plain rounding (gint/quantized/superblocks.py says how much that is
+    at most). Raises TypeError for other types, ValueError for other names and another `in`.
+    """
+    return _quantize(w, format_of(quant_type))
+
+
+def dequantize(data: Any, shape: tuple[int, ...], quant_type: str) -> Any:
+    """The float32 values of blocks.
+
+    data        uint8, as many bytes as values of `shape` take, in order: (..., bytes of a row) or
+                flat; or what `prepare` made
+    shape       (..., in); `in` a multiple of the format's block
+    quant_type  "q4_0", "q4_k" and so on
+
+    Returns float32 of `shape`, an array like data. Raises TypeError for other types, ValueError for
+    other names and sizes that do not match.
+    """
+    return _dequantize(data, shape, format_of(quant_type))
+
+
+def dequantize_rows(ids: Any, data: Any, weight_shape: tuple[int, int], quant_type: str) -> Any:
+    """Chosen rows of a quantised matrix as float32, such as embeddings of tokens.
+
+    ids           integers of any shape, from 0 up to `out`
+    data          uint8, (out, bytes of a row) or flat; or what `prepare` made
+    weight_shape  (out, in); `in` a multiple of the format's block
+    quant_type    "q4_0", "q4_k" and so on
+
+    Returns float32 of shape (*ids.shape, in), an array like data, or like ids where data was
+    prepared. Only those rows are read. Raises TypeError for other types, ValueError for other names
+    and sizes that do not match, IndexError for a row that is not there.
+    """
+    quantized = format_of(quant_type)
+    shape = _matrix_shape(weight_shape, quantized)
+    weights = _weights("data", data, shape, quantized)
+    rows = on_host(view("ids", ids)) if hasattr(ids, "__dlpack__") else np.asarray(ids)
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"ids holds {rows.dtype}; rows are chosen by integers.")
+    if rows.size and not 0 <= rows.min() <= rows.max() < shape[0]:
+        raise IndexError(f"ids holds {rows.min()} to {rows.max()}; there are {shape[0]} rows.")
+    values = weights.rows(rows)
+    like = data if isinstance(weights, QuantizedWeights) else ids
+    given = view("data", like) if hasattr(like, "__dlpack__") else values
+    return restorer("data", like)(beside(values, given))
+
+
+def prepare(data: Any, weight_shape: tuple[int, int], quant_type: str) -> PreparedWeights:
+    """A quantised matrix in the layout that the active backend multiplies fastest.
+
+    data          uint8, (out, bytes of a row) or flat
+    weight_shape  (out, in); `in` a multiple of the format's block
+    quant_type    "q4_0", "q4_k" and so on
+
+    Returns an opaque object, accepted wherever the bytes are. It is a copy, about as large as
+    `data` (`nbytes`), belongs to this process (save or send the bytes), and products with it run on
+    the backend that made it. Raises as `dequantize`.
+    """
+    return _prepare(data, weight_shape, format_of(quant_type))
 
 
 def quantize_q40(w: Any) -> Any:
@@ -141,9 +208,9 @@ def matmul_quantized(
 
     x             (..., in), float32, float16 or bfloat16
     weight_data   uint8, (out, bytes of a row) or flat, the blocks along `in`, as GGUF stores it;
-                  or what `prepare_q40` or `prepare_q80` made, which is faster
-    weight_shape  (out, in); `in` a multiple of 32
-    quant_type    "q40" or "q80", or GGUF's names "Q4_0" and "Q8_0", in any case
+                  or what `prepare` made, which is faster
+    weight_shape  (out, in); `in` a multiple of the format's block
+    quant_type    "q4_0", "q4_k" and so on, in any case; "q40" and "q80" are Q4_0 and Q8_0
     quantize_activations
                   whether a backend may round x to 8 bits, as ggml does: `cpp` does, `python` never
     out           (..., out) of x's type, for the result; must not share memory with x or the
@@ -153,7 +220,7 @@ def matmul_quantized(
     at most 1/254 of the largest magnitude in its block of 32, so that a result is off by at most
     the sum over blocks of max|x| / 254 * sum|w|; usually by far less, as errors of both signs
     meet (tests/quantized/test_products.py). A row of x that holds inf or NaN is taken as it
-    is, and gives what NumPy gives; so is one with magnitudes beyond 2**100 or blocks below 2**-90.
+    is, and gives what NumPy gives; so is one with magnitudes beyond 2**90 or blocks below 2**-90.
     An infinite scale, which no sound file has, may give NaN where NumPy has inf.
 
     Raises TypeError for other types, ValueError for shapes, sizes or names that do not match,
@@ -161,7 +228,8 @@ def matmul_quantized(
     """
     x = take("x", x)
     check_rank("x", x, 1)
-    shape, quantized = _matrix_shape(weight_shape), format_of(quant_type)
+    quantized = format_of(quant_type)
+    shape = _matrix_shape(weight_shape, quantized)
     if not isinstance(quantize_activations, (bool, np.bool_)):
         raise TypeError(f"quantize_activations must be a bool, not {quantize_activations!r}.")
     weights = _weights("weight_data", weight_data, shape, quantized)
@@ -210,23 +278,23 @@ def _as_matrix(array: np.ndarray) -> np.ndarray:
 def _quantize(w: Any, quantized: QuantizedFormat) -> Any:
     values = take("w", w)
     check_rank("w", values, 1)
-    _check_blocks("w has the shape", values.shape)
-    bytes_ = quantize(on_host(values.float32()), quantized)
+    _check_blocks("w has the shape", values.shape, quantized)
+    bytes_ = blocks.quantize(on_host(values.float32()), quantized)
     return restorer("w", w)(beside(bytes_, values.array))
 
 
 def _dequantize(data: Any, shape: tuple[int, ...], quantized: QuantizedFormat) -> Any:
-    shape = _shape("shape", shape)
+    shape = _shape("shape", shape, quantized)
     weights = _weights("data", data, shape, quantized)
     if not isinstance(weights, QuantizedWeights):
         weights = weights.unpack()
-    values = dequantize(weights.data, shape, quantized, empty(shape, np.dtype("f4")))
+    values = blocks.dequantize(weights.data, shape, quantized, empty(shape, np.dtype("f4")))
     given = view("data", data) if hasattr(data, "__dlpack__") else values
     return restorer("data", data)(beside(values, given))
 
 
 def _prepare(data: Any, shape: tuple[int, int], quantized: QuantizedFormat) -> PreparedWeights:
-    weights = _weights("data", data, _matrix_shape(shape), quantized)
+    weights = _weights("data", data, _matrix_shape(shape, quantized), quantized)
     return (
         products_for(active()).prepare(weights)
         if isinstance(weights, QuantizedWeights)
@@ -253,18 +321,19 @@ def _weights(
     return QuantizedWeights(np.ascontiguousarray(found), (rows, shape[-1]), quantized)
 
 
-def _matrix_shape(shape: Any) -> tuple[int, int]:
+def _matrix_shape(shape: Any, quantized: QuantizedFormat) -> tuple[int, int]:
     if type(shape) is tuple and len(shape) == 2:
         outputs, inputs = shape
-        if type(outputs) is type(inputs) is int and outputs >= 0 <= inputs and inputs % BLOCK == 0:
+        whole = type(outputs) is type(inputs) is int and outputs >= 0 <= inputs
+        if whole and inputs % quantized.block == 0:
             return shape
-    found = _shape("weight_shape", shape)
+    found = _shape("weight_shape", shape, quantized)
     if len(found) != 2:
         raise ValueError(f"weight_shape is {found} and needs two dimensions, (out, in).")
     return found[0], found[1]
 
 
-def _shape(name: str, shape: Any) -> tuple[int, ...]:
+def _shape(name: str, shape: Any, quantized: QuantizedFormat) -> tuple[int, ...]:
     """Raises TypeError for what is no shape, ValueError for one that no blocks have."""
     try:
         found = tuple(length.__index__() for length in shape)
@@ -272,13 +341,13 @@ def _shape(name: str, shape: Any) -> tuple[int, ...]:
         raise TypeError(f"{name} is {shape!r} and must be a tuple of integers.") from None
     if not found or min(found) < 0:
         raise ValueError(f"{name} is {found} and needs one dimension or more, none negative.")
-    _check_blocks(f"{name} is", found)
+    _check_blocks(f"{name} is", found, quantized)
     return found
 
 
-def _check_blocks(what: str, shape: tuple[int, ...]) -> None:
-    if shape[-1] % BLOCK:
+def _check_blocks(what: str, shape: tuple[int, ...], quantized: QuantizedFormat) -> None:
+    if shape[-1] % quantized.block:
         raise ValueError(
-            f"{what} {shape} and needs a multiple of {BLOCK} as its last dimension: "
-            f"a block holds {BLOCK} values of a row."
+            f"{what} {shape} and needs a multiple of {quantized.block} as its last dimension: "
+            f"a block of {quantized.gguf_name} holds {quantized.block} values of a row."
         )

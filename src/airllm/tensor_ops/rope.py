@@ -64,7 +64,7 @@ def apply_rope(
             )
     check_shape("k", k.shape[:-1], q.shape[:-1], " before the last dimension, as q has")
     positions = _positions(pos, q.shape[-2])
-    frequencies = _frequencies(half, rope_theta, scaling)
+    frequencies = frequencies_of(half, rope_theta, scaling)
     outs = (None, None) if out is None else out
     results = [take_out(o, x.shape, x) for o, x in zip(outs, (q, k), strict=True)]
     if out is not None:  # q's result is written before k is read
@@ -76,11 +76,11 @@ def apply_rope(
         if y.array.size:
             pairs = [*_pairs(x, half, interleaved), *_pairs(y, half, interleaved)]
             wide = [Operand(np.broadcast_to(t, pairs[0].shape), "f32") for t in tables]
-            run(_rotate, (*pairs[:2], *wide, *pairs[2:]))
+            run(record_rotation, (*pairs[:2], *wide, *pairs[2:]))
     return results[0].result(), results[1].result()
 
 
-def _rotate(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
+def record_rotation(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     names = ("first", "second", "cos", "sin")
     first, second, cos, sin = (b.input(n, t, *lead) for n, t in zip(names, types, strict=False))
     b.output("rotated_first", types[4], lead, first * cos - second * sin)
@@ -116,7 +116,7 @@ def _positions(pos: Any, rows: int) -> np.ndarray:
     return np.arange(first, first + rows, dtype=np.float64)
 
 
-def _frequencies(half: int, theta: float, scaling: Mapping[str, Any] | None) -> np.ndarray:
+def frequencies_of(half: int, theta: float, scaling: Mapping[str, Any] | None) -> np.ndarray:
     """Radians per position, (half,)."""
     if not number("rope_theta", theta) > 0:
         raise ValueError(f"rope_theta must be positive, not {theta}.")

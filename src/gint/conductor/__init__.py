@@ -9,6 +9,8 @@
 The backend is known to torch by installation alone; `register_backend()` does the same by hand.
 """
 
+from typing import Any
+
 from .backend import gint_backend, register_backend
 from .compiler import GintCompiledSubgraph, GintCompiler
 from .explain import explain
@@ -16,9 +18,30 @@ from .partitioner import GraphPartitioner
 from .records import statistics
 
 __all__ = [
-    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "gint_backend",
-    "register_backend", "statistics",
+    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
+    "from_gguf", "gint_backend", "quantize", "register_backend", "statistics",
 ]  # fmt: skip
+
+
+def quantize(model: Any, weights: Any = "q8_0", **options: Any) -> Any:
+    """Quantise a model's weights ahead of its first call: gint.conductor.weights.model.quantize."""
+    from .weights.model import quantize
+
+    return quantize(model, weights, **options)
+
+
+def export(model: Any, args: Any = (), kwargs: Any = None, **how: Any) -> Any:
+    """Save a function for gint.load, at `path`: gint.conductor.exporting.export."""
+    from .exporting import export
+
+    return export(model, args, kwargs, **how)
+
+
+def from_gguf(path: Any, **options: Any) -> Any:
+    """A transformers model on the blocks of a GGUF file: gint.conductor.weights.gguf.from_gguf."""
+    from .weights.gguf import from_gguf
+
+    return from_gguf(path, **options)
 
 
 def __getattr__(name: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import fx
 from torch.autograd import forward_ad
 
 from gint.host.memory import POOL
+from gint.runtime.tensors.frames import clear as clear_frames
 
 from .compiler import GintCompiler
 from .options import Options
@@ -19,6 +20,9 @@ from .records import remember, whole
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager
+
+if TYPE_CHECKING:
+    from .weights.rewrite import Quantized
 
 NAME = "gint"
 #: Held while the name is registered: torch refuses to register one twice.
@@ -46,8 +50,13 @@ def gint_backend(
     return compile_with(GintCompiler(Options.of(options)), gm, example_inputs)
 
 
+def _give_back_memory() -> None:
+    POOL.clear()
+    clear_frames()
+
+
 # Dynamo calls it for a backend that was used, in torch._dynamo.reset().
-gint_backend.reset = POOL.clear  # type: ignore[attr-defined]
+gint_backend.reset = _give_back_memory  # type: ignore[attr-defined]
 
 
 def compile_with(
@@ -59,6 +68,27 @@ def compile_with(
         remember(whole(reason))
         return gm.forward
     convolve_in_channels_last(gm)
+    weights = compiler.options.weights
+    if weights is None:
+        return _compiled(compiler, gm, example_inputs)
+    # The operators are registered with torch where somebody uses them.
+    from .weights.model import cpu_products
+    from .weights.rewrite import quantize_constants
+
+    options = compiler.options
+    products = cpu_products(options.backend)
+    quantized = quantize_constants(gm, weights, products, options.quantize_activations)
+    return partial(_checked, quantized, _compiled(compiler, gm, example_inputs))
+
+
+def _checked(quantized: Quantized, function: Callable[..., Any], *args: Any) -> Any:
+    quantized.unchanged.check(args)
+    return function(*args)
+
+
+def _compiled(
+    compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable[..., Any]:
     traced = trace_inference(gm)
     if traced is None:
         return _through_aot_autograd(gm, example_inputs, compiler)

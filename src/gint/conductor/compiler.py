@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from gint.backend.protocol import Backend, Capabilities
+from gint.backend.protocol import Backend, Capabilities, Kernel
 from gint.host.launches import load_kernel
+from gint.plan import Plan
 from gint.program import disassemble
+from gint.runtime.tensors.devices import current_stream
 
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, value_of
@@ -27,8 +29,8 @@ from .options import Options
 from .partition.order import Unit
 from .partition.partitioning import Partition
 from .partitioner import GraphPartitioner
+from .plan.builder import build
 from .plan.capturable import why_not_captured, written_inputs
-from .plan.devices import current_stream
 from .plan.foreign import Saving
 from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
@@ -90,7 +92,7 @@ class GintCompiler:
         backend, unusable = backend_for(device, self.options.backend)
         try:
             with collector_paused():
-                writer = partial(PlanWriter, saving=saving, is_backward=is_backward)
+                writer = partial(PlanWriter, module=module, saving=saving, is_backward=is_backward)
                 return self._compile(module, device, backend, unusable, writer)
         except Exception as error:
             # The last resort, so that nothing fails here that runs in eager.
@@ -112,13 +114,14 @@ class GintCompiler:
         partition = self._partition(graph, can)
         units = partition.units
         name = backend.name if backend else ""
-        kernels = {}
+        built = build(graph, partition, module)
+        kernels: list[Kernel] = []
         if backend is not None:  # otherwise nothing is lowered
-            kernels = {u: load_kernel(backend, u.program.verified) for u in units if u.is_launch}
-        writer = plan_writer(graph, partition, kernels)
-        function, text = writer.write(module)
+            kernels = [load_kernel(backend, verified) for verified in built.plan.programs]
+        writer = plan_writer(built, kernels)
+        function, text = writer.write()
         if self.options.cuda_graphs:
-            function = _replayed(function, graph, partition)
+            function = _replayed(function, graph, partition, built.plan)
         record = _record(graph, units, text, name)._replace(launches=tuple(writer.launches))
         if self.explains:
             from .text import texts  # for `explain` alone
@@ -169,7 +172,7 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
 
 
 def _replayed(
-    function: Callable[[list], Any], graph: Graph, partition: Partition
+    function: Callable[[list], Any], graph: Graph, partition: Partition, plan: Plan
 ) -> Callable[[list], Any]:
     """The plan as CUDA graphs, or as it is where that would not do the same."""
     reason = why_not_captured(graph, partition)
@@ -180,7 +183,7 @@ def _replayed(
     device = next(v.device for v in values if isinstance(v, torch.Tensor))
     here = partial(current_stream(device), device.index)
     return Replay(
-        function, capture_on_cuda, here, written_inputs(graph, partition),
+        function, capture_on_cuda, here, written_inputs(plan),
         torch.cuda.is_current_stream_capturing,
     )  # fmt: skip
 
@@ -194,7 +197,7 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         node = unit.nodes[0]
         is_extern = not unit.is_launch and graph.kinds[node] is NodeKind.EXTERN
         if is_extern and isinstance(node.target, torch._ops.OpOverload):
-            externs[name_of(node.target)] += 1
+            externs[_extern_name(node)] += 1
     return GraphRecord(
         programs=len(programs),
         instructions=sum(p.program.instruction_count for p in programs),
@@ -205,6 +208,17 @@ def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRe
         backend=backend,
         covers=_covered(graph, launches),
     )
+
+
+def _extern_name(node: fx.Node) -> str:
+    """An operator's name; of one of ours that of the matrix's format too."""
+    if node.target.namespace != "gint":
+        return name_of(node.target)
+    from .weights.operators import matrix_of  # whoever made the node has imported it
+
+    found = matrix_of(node)
+    assert found is not None
+    return f"{name_of(node.target)}[{found.format.name}]"
 
 
 def _covered(graph: Graph, launches: list[Unit]) -> tuple[tuple[str, ...], ...]:

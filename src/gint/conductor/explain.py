@@ -82,7 +82,8 @@ def _describe(number: int, g: GraphRecord) -> str:
     lines = [
         f"graph {number}{where}: {_count(g.programs, 'program')}, "
         f"{_count(g.instructions, 'instruction')}",
-        *_listed("left whole to ATen", [f"{n} x {op}" for op, n in sorted(g.externs.items())]),
+        *_listed("left whole to ATen", _counted(g, "aten.")),
+        *(_listed("quantised", own) if (own := _counted(g, "gint.")) else []),
         *_listed("left to eager", [] if not g.fallbacks else [f"{len(g.fallbacks)}, see below"]),
     ]
     if g.fallbacks:
@@ -95,6 +96,10 @@ def _describe(number: int, g: GraphRecord) -> str:
             lines += _wrapped("covers", ", ".join(g.covers[i]))
         lines += [f"    {line}" for line in text.splitlines()[1:]]
     return "\n".join(lines) + "\n"
+
+
+def _counted(g: GraphRecord, namespace: str) -> list[str]:
+    return [f"{n} x {op}" for op, n in sorted(g.externs.items()) if op.startswith(namespace)]
 
 
 def _count(n: int, thing: str) -> str:

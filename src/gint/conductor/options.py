@@ -8,18 +8,23 @@ from typing import Any
 
 from gint.backend import registry
 
+from .weights.choice import Choice
+
 
 @dataclass(frozen=True)
 class Options:
     """backend: which interpreter runs CPU tensors (default: cpp); check: re-raise an exception
     inside a lowering instead of leaving the node to eager; max_tensors: most tensors a program may
     touch (default: what the backend can); cuda_graphs: graphs of static shapes on CUDA tensors are
-    captured once and replayed."""
+    captured once and replayed; weights: the formats that constant weights are quantised to;
+    quantize_activations: products with them may round what they multiply to 8 bits."""
 
     backend: str | None = None
     check: bool = False
     max_tensors: int | None = None
     cuda_graphs: bool = False
+    weights: Choice | None = None
+    quantize_activations: bool = True
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None) -> Options:
@@ -31,10 +36,12 @@ class Options:
                 raise ValueError(
                     f"backend='gint' has no option {name!r}. Allowed: {', '.join(known)}."
                 )
+        if given.get("weights") is not None:
+            given["weights"] = Choice.of(given["weights"])
         made = cls(**given)
         if made.backend is not None:
             registry.backend(made.backend)
-        for name in ("check", "cuda_graphs"):
+        for name in ("check", "cuda_graphs", "quantize_activations"):
             if not isinstance(value := getattr(made, name), bool):
                 raise ValueError(f"The option {name!r} is True or False, not {value!r}.")
         most = made.max_tensors

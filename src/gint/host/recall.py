@@ -63,7 +63,7 @@ def note_launch(
 
 
 @contextmanager
-def _watched() -> Iterator[list[WatchedLaunch]]:
+def watched() -> Iterator[list[WatchedLaunch]]:
     """What this thread launches inside."""
     before, _watch.seen = _watch.seen, []
     try:
@@ -88,7 +88,7 @@ def recalled(
 
 
 def _long_way(recall: Any, args: tuple, kwargs: dict) -> Any:
-    with _watched() as launches:
+    with watched() as launches:
         result = recall.__wrapped__(*args, **kwargs)
     if len(launches) == 1:
         _remember(recall, launches[0], args, kwargs, result)

@@ -4,7 +4,10 @@ A backend whose `quantized` is not None holds a `QuantizedProducts`; it stands i
 folder, as `quantized.py`. The NumPy one defines the meaning. No implementation ever writes the
 dequantised matrix to memory.
 
-    formats.py    the formats in one table; quantise and dequantise
+    formats.py      the formats in one table; quantise and dequantise
+    blocks.py       those with blocks of 32 values
+    superblocks.py  those with super-blocks of 256
+    scales.py       the search for a block's scale
 """
 
 from __future__ import annotations
@@ -37,6 +40,16 @@ class QuantizedWeights:
     shape: tuple[int, int]
     format: QuantizedFormat
 
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """Chosen rows, dequantised: integers of any shape -> (*ids.shape, in) float32.
+
+        Raises IndexError for one that is not there; negative ones count from the end.
+        """
+        outputs, inputs = self.shape
+        held = self.data.reshape(outputs, self.format.row_bytes(inputs))[ids]
+        shape = (*held.shape[:-1], inputs)
+        return dequantize(held, shape, self.format, np.empty(shape, np.float32))
+
 
 class PreparedWeights(Protocol):
     """A matrix in a layout of a backend's own, made from its bytes, which it no longer needs."""
@@ -53,6 +66,9 @@ class PreparedWeights(Protocol):
 
     def unpack(self) -> QuantizedWeights:
         """The bytes it was made from."""
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """As QuantizedWeights.rows."""
 
 
 class QuantizedProducts(Protocol):

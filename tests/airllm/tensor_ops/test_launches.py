@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from airllm import tensor_ops
-from airllm.tensor_ops import launches
 from airllm.tensor_ops.arrays import take
 from airllm.tensor_ops.launches import run
+from gint.operators import launches
 
 
 def doubled(b, lead, types):

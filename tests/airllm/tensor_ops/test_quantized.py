@@ -147,6 +147,35 @@ def test_tensors_come_back_as_tensors(quant_type):
     assert QUANTIZE[quant_type](w.bfloat16()).dtype == torch.uint8
 
 
+GENERAL = ["q4_0", "Q5_1", "iq4_nl", "q4_k", "Q6_K"]
+
+
+@pytest.mark.parametrize("quant_type", GENERAL)
+def test_any_format_by_its_name(quant_type):
+    values = floats(19, 512, seed=1)
+    data = ops.quantize(values, quant_type)
+    w = ops.dequantize(data, (19, 512), quant_type)
+    assert np.abs(w - values).mean() < 0.1
+    prepared = ops.prepare(data, (19, 512), quant_type)
+    x = floats(2, 3, 512)
+    for held in (data, data.ravel(), prepared):
+        assert_product(ops.matmul_quantized(x, held, (19, 512), quant_type), x, w)
+        ids = np.array([[3, 18, 0], [3, 3, 1]])
+        found = ops.dequantize_rows(ids, held, (19, 512), quant_type)
+        np.testing.assert_array_equal(found, w[ids])
+    np.testing.assert_array_equal(ops.dequantize(prepared, (19, 512), quant_type), w)
+
+
+@pytest.mark.torch
+def test_rows_of_tensors_are_tensors():
+    torch = pytest.importorskip("torch")
+    data = ops.quantize(torch.randn(8, 256), "q6_k")
+    w = ops.dequantize(data, (8, 256), "q6_k")
+    ids = torch.tensor([[7, 0]])
+    for held in (data, ops.prepare(data, (8, 256), "q6_k")):
+        torch.testing.assert_close(ops.dequantize_rows(ids, held, (8, 256), "q6_k"), w[ids])
+
+
 DATA = np.zeros((4, 36), np.uint8)
 WRONG = [
     (ValueError, lambda x: ops.quantize_q40(x[:, :33]), r"w has the shape \(2, 33\) .* of 32"),
@@ -171,12 +200,28 @@ WRONG = [
     ),
     (TypeError, lambda x: ops.dequantize_q40(DATA, 64), "shape is 64 and must be a tuple"),
     (TypeError, lambda x: ops.dequantize_q40(DATA.view(np.int8), (4, 64)), "data holds int8"),
+    (ValueError, lambda x: ops.quantize(x, "q4_k"), r"\(2, 64\) .* of 256 .* block of Q4_K holds"),
+    (
+        IndexError,
+        lambda x: ops.dequantize_rows(np.array([0, 4]), DATA, (4, 64), "q4_0"),
+        "ids holds 0 to 4; there are 4 rows",
+    ),
+    (
+        IndexError,
+        lambda x: ops.dequantize_rows(np.array(-1), DATA, (4, 64), "q4_0"),
+        "ids holds -1 to -1",
+    ),
+    (
+        TypeError,
+        lambda x: ops.dequantize_rows(np.ones(2), DATA, (4, 64), "q4_0"),
+        "ids holds float64; rows are chosen by integers",
+    ),
     (TypeError, lambda x: ops.prepare_q40(bytes(144), (4, 64)), "data must be an array, not bytes"),
     (ValueError, lambda x: ops.prepare_q40(DATA, (2, 2, 64)), r"needs two dimensions, \(out, in\)"),
     (
         ValueError,
-        lambda x: ops.matmul_quantized(x, DATA, (4, 64), "q4_1"),
-        r"quant_type is 'q4_1'; there are 'q40' \(Q4_0\), 'q80' \(Q8_0\)",
+        lambda x: ops.matmul_quantized(x, DATA, (4, 64), "q4_2"),
+        r"quant_type is 'q4_2'; there are 'q4_0', 'q4_1'",
     ),
     (
         ValueError,
@@ -218,7 +263,7 @@ WRONG = [
     (
         ValueError,
         lambda x: ops.matmul_quantized(x, ops.prepare_q40(DATA, (4, 64)), (4, 64), "q80"),
-        "weight_data was prepared as q40, not q80",
+        "weight_data was prepared as q4_0, not q8_0",
     ),
 ]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airllm import tensor_ops
-from airllm.tensor_ops.rope import _frequencies
+from airllm.tensor_ops.rope import frequencies_of
 
 LLAMA3 = {
     "rope_type": "llama3",
@@ -44,15 +44,15 @@ def stretched(frequency: float, factor: float, low: float, high: float, trained:
 def test_scaled_frequencies(half, theta, factor, low, above, trained):
     names = list(LLAMA3)[1:]
     numbers = (factor, low, low + above, trained)
-    found = _frequencies(half, theta, LLAMA3 | dict(zip(names, numbers, strict=True)))
+    found = frequencies_of(half, theta, LLAMA3 | dict(zip(names, numbers, strict=True)))
     plain = [theta ** (-2 * i / (2 * half)) for i in range(half)]
-    np.testing.assert_allclose(_frequencies(half, theta, None), plain, rtol=1e-14)
+    np.testing.assert_allclose(frequencies_of(half, theta, None), plain, rtol=1e-14)
     expected = [stretched(f, *numbers) for f in plain]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_llama_has_frequencies_of_all_three_kinds():
-    plain, found = _frequencies(64, 5e5, None), _frequencies(64, 5e5, LLAMA3)
+    plain, found = frequencies_of(64, 5e5, None), frequencies_of(64, 5e5, LLAMA3)
     assert found[0] == plain[0]
     assert found[-1] == plain[-1] / 8
     between = (found != plain) & (found != plain / 8)
@@ -73,8 +73,8 @@ def test_pairs_turn_by_the_scaled_frequencies():
 
 def test_older_configurations_say_type():
     older = {name: value for name, value in LLAMA3.items() if name != "rope_type"}
-    found = _frequencies(8, 1e4, older | {"type": "llama3"})
-    np.testing.assert_array_equal(found, _frequencies(8, 1e4, LLAMA3))
+    found = frequencies_of(8, 1e4, older | {"type": "llama3"})
+    np.testing.assert_array_equal(found, frequencies_of(8, 1e4, LLAMA3))
 
 
 @pytest.mark.parametrize("pos", [np.array([3, 4]), np.int64(3), 3])

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-sympy = pytest.importorskip("sympy")
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
-from torch.utils._sympy.functions import FloorDiv
 
-from gint.conductor.graph.sizes import hint, key, keys, numel_hint, source, symbols, symbols_in
+from gint.conductor.graph.sizes import hint, key, keys, numel_hint, symbols, symbols_in
 
 pytestmark = pytest.mark.torch
 
@@ -86,21 +80,3 @@ def test_symbols_of_keys_and_of_values(symbolic):
     assert symbols_in(symbolic.matrix[:, 0]) == {r, c}
     assert symbols_in(torch.sym_float(rows)) == {r}
     assert symbols_in((rows,)) == symbols_in(None) == frozenset()
-
-
-A, B = sympy.symbols("a b", integer=True, positive=True)
-EXPRESSIONS = st.recursive(
-    st.integers(1, 9) | st.sampled_from((A, B)),
-    lambda inner: st.builds(lambda f, x, y: f(x, y), st.sampled_from(
-        (lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - y, lambda x, y: FloorDiv(x, 3))
-    ), inner, inner),
-    max_leaves=6,
-)  # fmt: skip
-
-
-@given(EXPRESSIONS, st.integers(1, 20), st.integers(1, 20))
-def test_source_computes_the_key(expression, a, b):
-    expression = sympy.sympify(expression)
-    k = int(expression) if expression.is_Integer else expression
-    assert eval(source(k), {"math": math}, {"a": a, "b": b}) == expression.subs({A: a, B: b})
-    assert symbols(k) == {str(s) for s in expression.free_symbols}

@@ -2,28 +2,33 @@ import pytest
 
 pytest.importorskip("torch")
 
-from gint.conductor.plan.symbols import Symbols
+from torch.fx.experimental.symbolic_shapes import CallMethodKey, ConvertIntKey, DivideByKey
+from torch.utils._pytree import MappingKey, SequenceKey
+
+from gint.conductor.plan.symbols import Symbols, path_steps
+from gint.plan import Check, Define, Operation, Symbol, Use
 
 pytestmark = pytest.mark.torch
 
 
-def call(text: str):
-    space = {"torch": object()}
-    exec(text, space)
-    return space["call"]
-
-
 def test_a_symbol_is_defined_once():
     symbols = Symbols()
-    assert symbols.define("s0", "a0.size(1)") == ["s0 = a0.size(1)"]
-    assert symbols.define("s0", "a1.size(0)") == []
+    assert symbols.define("s0", 0, ("size", 1)) == [Define("s0", 0, ("size", 1))]
+    assert symbols.define("s0", 1, ("size", 0)) == []
 
 
-def test_an_unknown_symbol_is_refused_and_an_attribute_is_none():
+def test_an_unknown_symbol_is_refused():
     symbols = Symbols()
-    symbols.define("s0", "a0.size(0)")
-    known = "def call(a0):\n    s0 = a0.size(0)\n    return torch.empty(s0, len(a0))\n"
-    symbols.refuse_unknown(call(known), known)
-    unknown = "def call(a0):\n    s0 = a0.size(0)\n    return torch.empty(s0, u1)\n"
+    steps = symbols.define("s0", 0, ("size", 0))
+    symbols.refuse_unknown(steps, (Use(0), Symbol("s0")))
+    unknown = Check(Operation("lt", (Symbol("s0"), Symbol("u1"))), "u1 is too small")
     with pytest.raises(LookupError, match="u1"):
-        symbols.refuse_unknown(call(unknown), unknown)
+        symbols.refuse_unknown([*steps, unknown], ())
+
+
+def test_paths_of_torch():
+    path = (CallMethodKey("size"), SequenceKey(0), DivideByKey(4))
+    assert path_steps(path) == ("size", 0, "//4")
+    assert path_steps((SequenceKey(1), ConvertIntKey())) == (1, "int")
+    with pytest.raises(LookupError, match="no word for the path"):
+        path_steps((MappingKey("x"),))

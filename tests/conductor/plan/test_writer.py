@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from gint.conductor import GintCompiler
 from gint.conductor.lowering.emitter import Emitter
 from gint.conductor.options import Options
-from gint.conductor.plan.writer import memory_bytes
+from gint.conductor.plan.builder import memory_bytes
 from gint.program import VerificationError
 
 pytestmark = pytest.mark.torch

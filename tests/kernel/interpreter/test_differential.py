@@ -290,6 +290,21 @@ map
         assert run(backend, verified, binding) == error
 
 
+def test_a_position_that_is_always_0_divides_at_no_point_either(backend):
+    verified = verify(assemble("""
+axis m parallel
+axis n parallel
+slot y i64 out (m, n)
+map
+  index.i64 r[0] <- index(n)
+  trunc_div.i64 r[1] <- trunc(r[0] / r[0])
+  store.i64 s[y] <- r[1]
+"""))  # fmt: skip
+    for rows, error in ((0, 0), (2, DIVISION_BY_ZERO)):
+        binding, _ = bind(verified.program, (rows, 1), (), (contiguous(2),), 1)
+        assert run(backend, verified, binding) == error
+
+
 @pytest.mark.parametrize("type_name", ["u8", "i64"])
 def test_a_division_whose_result_nothing_reads_sets_the_error_flag(backend, type_name):
     verified = verify(assemble(f"""

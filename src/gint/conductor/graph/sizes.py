@@ -44,18 +44,6 @@ def numel_hint(sizes: Iterable[int | torch.SymInt]) -> int:
     return count
 
 
-def source(k: Key) -> str:
-    """Python source that computes a key from variables named as its symbols."""
-    return repr(k) if isinstance(k, int) else _printed(k)
-
-
-@lru_cache(maxsize=4096)
-def _printed(expr: Any) -> str:
-    from torch.utils._sympy.printers import PythonPrinter
-
-    return PythonPrinter().doprint(expr)
-
-
 def symbols(k: Key | tuple) -> frozenset[str]:
     """The names of the symbols in a key, or in nested tuples of keys."""
     if isinstance(k, tuple):

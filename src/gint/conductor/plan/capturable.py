@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import torch
 
+from gint.plan import Plan
 from gint.program.facts import may_fail
 
 from ..graph.nodes import Graph, value_of
 from ..graph.sizes import keys
-from ..partition.order import mutates
 from ..partition.partitioning import Partition
 
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
@@ -42,11 +42,6 @@ def why_not_captured(graph: Graph, partition: Partition) -> str | None:
     return None
 
 
-def written_inputs(graph: Graph, partition: Partition) -> frozenset[int]:
+def written_inputs(plan: Plan) -> frozenset[int]:
     """The inputs, by number, that the plan writes into."""
-    written = set(partition.placed.values())
-    for node in graph.fx.nodes:
-        if node.op == "call_function" and mutates(node):
-            written.update(graph.memory(n) for n in node.all_input_nodes)
-    placeholders = [n for n in graph.fx.nodes if n.op == "placeholder"]
-    return frozenset(i for i, node in enumerate(placeholders) if node in written)
+    return frozenset(n for n, given in enumerate(plan.inputs) if given.written)

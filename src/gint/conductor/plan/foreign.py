@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from gint.backend.protocol import BoundLaunch
-
 #: The hooks on saved tensors in effect, or None.
 saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
@@ -27,29 +25,6 @@ class Saving:
     """What a forward graph tells its backward graph: whether hooks ever saw what it saved."""
 
     hooked = False
-
-
-def resolved(t: torch.Tensor) -> torch.Tensor:
-    """The same values without a negative or conjugate bit, which the memory knows nothing of."""
-    return t.resolve_conj().resolve_neg()
-
-
-def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
-    """The same values in the strides the graph was traced with."""
-    return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
-
-
-def settled(
-    t: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype
-) -> torch.Tensor:
-    """The same values as a launch may read them. Raises RuntimeError for others than were said."""
-    if t.shape != size or t.dtype != dtype:
-        raise RuntimeError(
-            f"A tensor of shape {tuple(t.shape)} and {t.dtype} came where the graph was traced "
-            f"with {size} and {dtype}: a custom operator's fake kernel, or the hooks on saved "
-            "tensors, say otherwise than what they do."
-        )
-    return resolved(t) if t.stride() == stride else restride(t, stride)
 
 
 def in_fake_mode() -> bool:
@@ -64,26 +39,3 @@ def need_operators(*tensors: Any) -> bool:
         return in_fake_mode()
     duals = (torch._VF._unpack_dual(t, level=0) for t in tensors if isinstance(t, torch.Tensor))
     return in_fake_mode() or any(tangent is not None for _, tangent in duals)
-
-
-def launch_on_copies(
-    launch: BoundLaunch,
-    tensors: tuple[torch.Tensor, ...],
-    written: tuple[int, ...],
-    **how: Any,
-) -> int:
-    """Launch on copies: the caller's memory may be misaligned, or overlap without torch knowing
-    (two tensors made from one NumPy array), or be none at all (zeros that autograd has not made
-    yet). The plan comes here once the launch refused it."""
-    copies = {t: _copied(t) for t in tensors}
-    flag = launch(*(copies[t].data_ptr() for t in tensors), **how)
-    for n in written:
-        tensors[n].copy_(copies[tensors[n]])
-    return flag
-
-
-def _copied(t: torch.Tensor) -> torch.Tensor:
-    if t._is_zerotensor():
-        return restride(t, t.stride())
-    storage = t.untyped_storage().clone()
-    return t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())

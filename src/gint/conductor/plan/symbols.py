@@ -1,14 +1,15 @@
-"""The symbols that sizes are written in, as variables of a plan."""
+"""The symbols that sizes are written in: where a plan finds them."""
 
 from __future__ import annotations
 
-import builtins
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import fx
+
+from gint.plan import Define, Step
+from gint.plan.contents import symbols_in
 
 from ..graph.nodes import value_of
 from ..graph.sizes import keys
@@ -20,35 +21,51 @@ class Symbols:
     def __init__(self) -> None:
         self.defined: set[str] = set()
 
-    def lines_for(self, placeholders: list[fx.Node], names: Mapping[fx.Node, str]) -> list[str]:
-        """Variables for the symbols that inputs carry, by themselves or as a size."""
-        lines = []
+    def of_inputs(self, placeholders: list[fx.Node], values: Mapping[fx.Node, int]) -> list[Step]:
+        """Steps for the symbols that inputs carry, by themselves or as a size."""
+        steps: list[Step] = []
         for node in placeholders:
             value = value_of(node)
             if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
-                lines += self.define(str(value.node.expr), names[node])
+                steps += self.define(str(value.node.expr), values[node], ())
         for node in placeholders:
             value = value_of(node)
             if isinstance(value, torch.Tensor):
                 for what, sizes in (("size", keys(value.shape)), ("stride", keys(value.stride()))):
                     for d, k in enumerate(sizes):
                         if not isinstance(k, int) and k.is_Symbol:
-                            lines += self.define(str(k), f"{names[node]}.{what}({d})")
-        return lines
+                            steps += self.define(str(k), values[node], (what, d))
+        return steps
 
-    def define(self, symbol: str, value: str) -> list[str]:
-        """The line that gives a symbol its value, unless one has."""
+    def define(self, symbol: str, value: int, path: tuple[int | str, ...]) -> list[Step]:
+        """The step that gives a symbol its value, unless one has."""
         if symbol in self.defined:
             return []
         self.defined.add(symbol)
-        return [f"{symbol} = {value}"]
+        return [Define(symbol, value, path)]
 
-    def refuse_unknown(self, function: Any, text: str) -> None:
-        """Raise LookupError for a symbol nothing defines: now, not when the function is called."""
+    def refuse_unknown(self, steps: Iterable[Step], result: Any) -> None:
+        """Raise LookupError for a symbol nothing defines: now, not when the plan runs."""
         if not self.defined:
             return
-        # A code object does not tell its globals from its attributes; the text does.
-        attributes = re.findall(r"\.(\w+)", text)
-        names = set(function.__code__.co_names) - set(attributes)
-        if unknown := names - function.__globals__.keys() - vars(builtins).keys():
+        if unknown := symbols_in((*steps, result)) - self.defined:
             raise LookupError(f"The plan reads {sorted(unknown)}, which no input defines.")
+
+
+def path_steps(path: tuple) -> tuple[int | str, ...]:
+    """A path of torch.utils._pytree's as a plan says it. Raises LookupError for what it cannot."""
+    from torch.fx.experimental import symbolic_shapes
+
+    found: list[int | str] = []
+    for key in path:
+        if isinstance(key, symbolic_shapes.ConvertIntKey):
+            found.append("int")
+        elif isinstance(key, symbolic_shapes.CallMethodKey):
+            found.append(key.name)
+        elif isinstance(key, symbolic_shapes.DivideByKey) and isinstance(key.divisor, int):
+            found.append(f"//{key.divisor}")
+        elif isinstance(getattr(key, "idx", None), int):
+            found.append(key.idx)
+        else:
+            raise LookupError(f"A plan has no word for the path {key} to a size.")
+    return tuple(found)

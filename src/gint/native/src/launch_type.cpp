@@ -111,6 +111,11 @@ PyObject *no_memory() {
     return nullptr;
 }
 
+std::shared_ptr<BoundLaunch> launch_of(PyObject *object) {
+    if (Py_TYPE(object) != launch_type) return nullptr;
+    return reinterpret_cast<LaunchObject *>(object)->launch;
+}
+
 bool add_launch_type(PyObject *module) {
     launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
     return launch_type &&

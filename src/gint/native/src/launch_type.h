@@ -16,6 +16,9 @@ bool add_launch_type(PyObject *module);
 // where the launch must not run.
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain);
 
+// What a bound launch runs; null for other objects.
+std::shared_ptr<BoundLaunch> launch_of(PyObject *object);
+
 // Sets MemoryError, with a sentence; null.
 PyObject *no_memory();
 

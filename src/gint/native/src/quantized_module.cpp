@@ -59,13 +59,13 @@ struct Kind {
     int threads;
 };
 
-// `weights` is PackedWeights or an array of rows of blocks. False, and nothing done, where the rows
-// of x or out are none.
-bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x_array,
-                     nb::handle out_array) {
+// `weights` is PackedWeights or an array of rows of blocks. Nothing where the rows of x or out are
+// none.
+std::optional<Product> product_of(const Kind &kind, nb::handle weights, nb::handle x_array,
+                                  nb::handle out_array) {
     const Array x = array(x_array), out = array(out_array, true);
     const auto from = rows_of(x), to = rows_of(out);
-    if (!from || !to) return false;
+    if (!from || !to) return std::nullopt;
     Product p{kind.matrix,
               nullptr,
               nullptr,
@@ -80,12 +80,32 @@ bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x_array,
         p.packed = packed;
     else
         p.rows = array(weights).as<const uint8_t>();
+    return p;
+}
+
+bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x, nb::handle out) {
+    const std::optional<Product> p = product_of(kind, weights, x, out);
+    if (!p) return false;
     const ReleasedGil released;
-    multiply(p, kind.threads);
+    multiply(*p, kind.threads);
     return true;
 }
 
 } // namespace
+
+StepFunction product_step(nb::handle product, nb::handle operands) {
+    const Kind *kind = nullptr;
+    if (!nb::try_cast(product, kind)) return {};
+    const std::optional<Product> made = product_of(*kind, operands[1], operands[0], operands[2]);
+    if (!made || !made->packed)
+        throw nb::value_error("A product's step takes packed weights, and rows without gaps.");
+    return [p = *made, threads = kind->threads](const uint64_t *pointers) mutable {
+        p.x = reinterpret_cast<const float *>(pointers[0]);
+        p.out = reinterpret_cast<float *>(pointers[2]);
+        multiply(p, threads);
+        return std::optional<int32_t>(0);
+    };
+}
 
 void add_quantized(nb::module_ &m) {
     m.def("quantized_formats", [] {
@@ -105,6 +125,15 @@ void add_quantized(nb::module_ &m) {
                  auto *bytes = array(rows, true).as<uint8_t>();
                  const ReleasedGil released;
                  self.unpack(bytes);
+             })
+        .def("unpack_rows",
+             [](const PackedWeights &self, nb::handle numbers, nb::handle rows) {
+                 const Array of = array(numbers);
+                 auto *bytes = array(rows, true).as<uint8_t>();
+                 size_t count = 1;
+                 for (int d = 0; d < of.rank(); d++) count *= size_t(of.length(d));
+                 const ReleasedGil released;
+                 self.unpack(of.as<const int64_t>(), count, bytes);
              })
         .def_ro("nbytes", &PackedWeights::bytes);
     nb::class_<Kind>(m, "Product")

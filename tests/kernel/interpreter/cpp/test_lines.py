@@ -74,6 +74,23 @@ def test_single_values_are_there_before_the_lines_that_need_them(shape):
 
 
 @bytecode
+def chosen(b: Builder) -> None:
+    """A line that is computed once from a constant whose loop wants it as a line."""
+    n, c = b.parallel("n"), b.parallel("c")
+    line = b.input("line", "i32", c)
+    kept = b.where(b.const(True, "bool"), line, b.const(-(2**31), "i32"))
+    b.output("y", "i32", (n, c), kept + line * line)
+
+
+@pytest.mark.parametrize("shape", [(4, 15), (1, 3), (3, 2), (100, 40)])
+def test_constants_are_there_before_the_lines_that_need_them(shape):
+    line = np.arange(2 * shape[1], dtype=np.int32)[::2]
+    extents = dict(zip(("n", "c"), shape, strict=True))
+    (found,) = load(chosen, "cpp")(line=line, extents=extents)
+    np.testing.assert_array_equal(found, np.broadcast_to(line + line * line, shape))
+
+
+@bytecode
 def over_reduced_axes(b: Builder) -> None:
     n, i, c = b.parallel("n"), b.reduced("i"), b.reduced("c")
     b.output("y", "f16", (i, n, c), b.input("x", "f32", c))

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 
 from gint.native.loader import load_native
-from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
+from gint.quantized import (
+    PreparedWeights,
+    QuantizedProducts,
+    QuantizedWeights,
+    dequantize,
+    format_of,
+)
 
 _native: Any = load_native()
+#: The formats' numbers in native code.
+_CODES = {format_of(name): code for code, (name, _) in enumerate(_native.quantized_formats())}
 
 
 class PackedWeights(_native.PackedWeights):
@@ -23,11 +31,23 @@ class PackedWeights(_native.PackedWeights):
     def __init__(
         self, products: CppProducts, weights: QuantizedWeights, threads: int | None
     ) -> None:
-        super().__init__(weights.format.code, weights.shape, weights.data, threads or 0)
+        super().__init__(_CODES[weights.format], weights.shape, weights.data, threads or 0)
         self.products: QuantizedProducts = products
         self.shape, self.format = weights.shape, weights.format
         #: Products with weights of the same key are made in the same way (host/recall.py).
         self.recall_key = f"{self.format.name} {self.shape}".encode()
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """See PreparedWeights."""
+        outputs, inputs = self.shape
+        numbers = np.array(ids, np.int64)
+        if numbers.size and not -outputs <= numbers.min() <= numbers.max() < outputs:
+            raise IndexError(f"There is no row {numbers.min()} or {numbers.max()} of {outputs}.")
+        numbers[numbers < 0] += outputs
+        data = np.empty((*numbers.shape, self.format.row_bytes(inputs)), np.uint8)
+        self.unpack_rows(numbers, data)
+        values = np.empty((*numbers.shape, inputs), np.float32)
+        return dequantize(data, values.shape, self.format, values)
 
     def unpack(self) -> QuantizedWeights:
         """The bytes they were made from."""
@@ -54,7 +74,7 @@ class CppProducts:
         self, weights: PackedWeights, quantize_activations: bool
     ) -> Callable[[np.ndarray, PackedWeights, np.ndarray], None]:
         """See QuantizedProducts."""
-        return _native.Product(weights.format.code, weights.shape, quantize_activations, 0)
+        return _native.Product(_CODES[weights.format], weights.shape, quantize_activations, 0)
 
     def multiply(
         self,
@@ -71,7 +91,7 @@ class CppProducts:
         """
         held = weights if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
         product = _native.Product(
-            weights.format.code, weights.shape, quantize_activations, threads or 0
+            _CODES[weights.format], weights.shape, quantize_activations, threads or 0
         )
         if product.try_multiply(held, x, out):
             return

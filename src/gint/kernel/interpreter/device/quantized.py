@@ -15,10 +15,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from gint.kernel.interpreter.device.build import inline
-from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights
-from gint.quantized.formats import BLOCK, FORMATS, QuantizedFormat
+from gint.kernel.interpreter.numpy.quantized import NumpyProducts
+from gint.quantized import (
+    PreparedWeights,
+    QuantizedFormat,
+    QuantizedProducts,
+    QuantizedWeights,
+    format_of,
+)
 
 _LANES = 32
+#: The formats that have kernels.
+_WITH_KERNELS = (format_of("q4_0"), format_of("q8_0"))
 #: Rows of x that share a weight read once: there is a kernel for each.
 _TILES = (1, 8)
 #: Values of x, and of out, of one launch: the kernels count them in 32 bits.
@@ -83,6 +91,10 @@ class DeviceWeights:
         _disentangle(scales, words, made)
         return made
 
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """See PreparedWeights."""
+        return self.unpack().rows(ids)
+
     def __repr__(self) -> str:
         return f"DeviceWeights(shape={self.shape}, {self.format.name})"
 
@@ -95,8 +107,13 @@ class DeviceProducts:
     def __init__(self, device: ProductsDevice) -> None:
         self.device = device
 
-    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> DeviceWeights:
-        """Interleave the weights and put them into the device's memory."""
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
+        """Interleave the weights and put them into the device's memory.
+
+        Those of a format without a kernel stay with the host, which multiplies them.
+        """
+        if weights.format not in _WITH_KERNELS:
+            return NumpyProducts().prepare(weights)
         return DeviceWeights(self, weights)
 
     def multiply(
@@ -114,6 +131,9 @@ class DeviceProducts:
             return
         if isinstance(weights, QuantizedWeights):
             weights = self.prepare(weights)
+        if not isinstance(weights, DeviceWeights):
+            weights.products.multiply(x, weights, out)
+            return
         most = max(1, _MOST_VALUES // inputs)
         for first in range(0, len(x), most):
             part = slice(first, first + most)
@@ -130,7 +150,7 @@ class DeviceProducts:
             kernel_of(weights.format, tile),
             groups,
             [weights.words, weights.scales, self.device.upload(rows), memory],
-            [inputs // BLOCK, outputs, len(rows)],
+            [inputs // weights.format.block, outputs, len(rows)],
         )
         self.device.download(memory, result)
         if result is not out:
@@ -147,7 +167,7 @@ def _source() -> str:
     """All kernels as one text without includes of files of ours."""
     seen: set[str] = set()
     parts = []
-    for quantized, rows in product(FORMATS, _TILES):
+    for quantized, rows in product(_WITH_KERNELS, _TILES):
         quads = _quads(quantized)
         macros = {"ROWS": rows, "QUADS": quads, "VARIANT(name)": f"name##_{quads}_{rows}"}
         parts += [f"#define GI_{macro} {value}\n" for macro, value in macros.items()]
@@ -159,7 +179,11 @@ def _source() -> str:
 def _interleave(weights: QuantizedWeights) -> tuple[np.ndarray, np.ndarray]:
     """(groups, blocks, lanes) of scales, (groups, blocks, quads, lanes) of words; zeros beyond."""
     outputs, inputs = weights.shape
-    groups, blocks, quads = -(-outputs // _LANES), inputs // BLOCK, _quads(weights.format)
+    groups, blocks, quads = (
+        -(-outputs // _LANES),
+        inputs // weights.format.block,
+        _quads(weights.format),
+    )
     scales = np.zeros((groups, blocks, _LANES), np.uint16)
     words = np.zeros((groups, blocks, quads, _LANES), np.uint32)
     for first, lanes, rows in _groups(weights):
@@ -182,7 +206,7 @@ def _disentangle(scales: np.ndarray, words: np.ndarray, weights: QuantizedWeight
 def _groups(weights: QuantizedWeights) -> Iterator[tuple[int, int, np.ndarray]]:
     """Whole groups, then the rest: (first group, lanes, (groups, lanes, blocks, block bytes))."""
     outputs, inputs = weights.shape
-    blocks, whole = inputs // BLOCK, outputs // _LANES * _LANES
+    blocks, whole = inputs // weights.format.block, outputs // _LANES * _LANES
     rows = weights.data.reshape(outputs, blocks, weights.format.block_bytes)
     if whole:
         yield 0, _LANES, rows[:whole].reshape(whole // _LANES, _LANES, *rows.shape[1:])

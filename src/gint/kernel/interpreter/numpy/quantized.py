@@ -23,6 +23,9 @@ class NumpyWeights:
     def unpack(self) -> QuantizedWeights:
         return self.weights
 
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        return self.weights.rows(ids)
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.weights.shape

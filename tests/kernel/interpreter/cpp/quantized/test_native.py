@@ -14,7 +14,7 @@ import pytest
 
 from gint.kernel.interpreter.cpp.quantized import CppProducts
 from gint.native.loader import NativeMissingError, load_native
-from gint.quantized import FORMATS
+from gint.quantized import FORMATS, format_of
 from tests.quantized.matrices import floats, weights_of
 
 pytestmark = pytest.mark.cpp
@@ -32,7 +32,7 @@ def native():
 
 
 def test_the_formats_are_those_of_the_table(native):
-    assert native.quantized_formats() == [(f.name.upper(), f.block_bytes) for f in FORMATS]
+    assert native.quantized_formats() == [(f.gguf_name, f.block_bytes) for f in FORMATS]
 
 
 def test_every_instruction_set(native):
@@ -66,7 +66,7 @@ def test_reading(native):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_product_after_fork_ends(native):
-    products, weights = CppProducts(), weights_of(FORMATS[0], 4096, 2048)
+    products, weights = CppProducts(), weights_of(format_of("q4_0"), 4096, 2048)
     x, out, again = floats(40, 2048), *np.empty((2, 40, 4096), np.float32)
     packed = products.prepare(weights, threads=2)
     products.multiply(x, packed, out, threads=2)
@@ -80,7 +80,7 @@ def test_a_product_after_fork_ends(native):
 
 def test_threads_of_python_do_not_meet(native):
     """Products of several callers at once, with the interpreter's lock let go."""
-    products, weights = CppProducts(), weights_of(FORMATS[1], 500, 512)
+    products, weights = CppProducts(), weights_of(format_of("q8_0"), 500, 512)
     rows = [floats(9, 512, seed=n) for n in range(8)]
     alone = [np.empty((9, 500), np.float32) for _ in rows]
     together = [np.empty((9, 500), np.float32) for _ in rows]

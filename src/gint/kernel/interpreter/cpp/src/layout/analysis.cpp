@@ -67,7 +67,9 @@ class Analyser {
         for (int k = 0; k < count; k++) {
             v.varies |= out.values[reads[k]].varies;
             v.constant &= out.values[reads[k]].constant;
+            v.at_point |= out.values[reads[k]].at_point;
         }
+        v.at_point |= i.op == GI_OP_INDEX;
         if (i.op == GI_OP_LOAD || is_gather(i.op)) v.varies |= varies_of_slot(layout, i.n);
         if (i.op == GI_OP_INDEX && layout.from_program[i.n] >= 0) {
             v.varies = AxisSet(1) << layout.from_program[i.n];

@@ -12,6 +12,7 @@ struct Value {             // of one register
     AxisSet varies = 0;    // axes of the layout
     uint8_t shape = 0;     // Shape within a tile
     bool constant = false; // depends on parameters and extents alone
+    bool at_point = false; // of a constant: on a position too, which an extent of 1 leaves at 0
     bool outlives = false; // read by a later section
 };
 

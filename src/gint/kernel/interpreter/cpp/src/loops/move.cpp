@@ -30,8 +30,9 @@ template <class T> struct Square {
         x = low, y = high;
     }
 
-    template <size_t... I> static inline Row even(Row x, Row y, std::index_sequence<I...>) {
-        return __builtin_shuffle(x, y, Row{T(2 * I)...});
+    template <size_t... I>
+    static inline void even(Row &x, const Row &y, std::index_sequence<I...>) {
+        x = __builtin_shufflevector(x, y, int(2 * I)...);
     }
 
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
@@ -106,7 +107,7 @@ template <class T> void every_second(T *d, const T *s, size_t n) {
         Row low, high;
         memcpy(&low, s + 2 * j, sizeof low);
         memcpy(&high, s + 2 * j + SIDE, sizeof high);
-        low = Square<T>::even(low, high, std::make_index_sequence<SIDE>());
+        Square<T>::even(low, high, std::make_index_sequence<SIDE>());
         memcpy(d + j, &low, sizeof low);
     }
     for (; j < n; j++) d[j] = s[2 * j];
@@ -168,9 +169,6 @@ void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t
 // for a register lie in one register of the source, whose lanes are chosen.
 #if defined(__AVX2__)
 constexpr size_t CHOSEN = REGISTER / sizeof(uint32_t);
-#else
-constexpr size_t CHOSEN = 0;
-#endif
 constexpr size_t FEWEST_ROWS = 4; // that are worth looking at the positions first
 
 // Of elements j to j + CHOSEN: where the register of the source begins, and the lanes. False where
@@ -186,12 +184,20 @@ inline bool choose(const int64_t *at, int64_t extent, int64_t *first, uint32_t *
     return *first >= 0 && high - *first < int64_t(CHOSEN);
 }
 
-#if defined(__AVX2__)
+typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
+
+inline Lanes choose_lanes(Lanes x, Lanes lanes) {
+#if defined(__AVX512F__)
+    return (Lanes)_mm512_permutexvar_epi32((__m512i)lanes, (__m512i)x);
+#else
+    return (Lanes)_mm256_permutevar8x32_epi32((__m256i)x, (__m256i)lanes);
+#endif
+}
+
 // Elements j to j + CHOSEN of all lines; `line(i)` is the source of line i.
 template <class Line>
 inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const int64_t *at,
                          int64_t extent, const Line &line) {
-    typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
     alignas(REGISTER) uint32_t numbers[CHOSEN];
     int64_t first;
     if (!choose(at + j, extent, &first, numbers)) {
@@ -204,7 +210,7 @@ inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const 
     for (size_t i = 0; i < rows; i++) {
         Lanes x;
         memcpy(&x, line(i) + first, sizeof x);
-        x = __builtin_shuffle(x, lanes);
+        x = choose_lanes(x, lanes);
         memcpy(d + i * cols + j, &x, sizeof x);
     }
 }

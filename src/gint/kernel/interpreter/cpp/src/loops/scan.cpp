@@ -29,7 +29,7 @@ constexpr size_t FEW_LINES = 8; // side by side: so few are no vector
     struct OP##_##TYPE {                                                                           \
         using T = T_;                                                                              \
         using C = C_;                                                                              \
-        static constexpr int CODE = GI_OP_##OP;                                                    \
+        [[maybe_unused]] static constexpr int CODE = GI_OP_##OP;                                   \
         static inline C apply(C a, C b) { return static_cast<C>(EXPR); }                           \
         static inline C neutral() { return static_cast<C>(NEUTRAL); }                              \
         template <class W>                                                                         \
@@ -120,17 +120,16 @@ template <class F, size_t REACH, size_t... LANE>
     if constexpr (REACH == sizeof...(LANE)) {
         return x;
     } else {
-        const Bits from{Bit(LANE & REACH ? LANE / REACH * REACH - 1 : LANE)...};
+        const L<C> lower =
+            __builtin_shufflevector(x, x, int(LANE & REACH ? LANE / REACH * REACH - 1 : LANE)...);
         const Bits upper{Bit(LANE & REACH ? -1 : 0)...};
-        const L<C> folded = both<F, C>(__builtin_shuffle(x, from), x);
+        const L<C> folded = both<F, C>(lower, x);
         return scan_pairs<F, REACH * 2>(upper ? folded : x, lanes);
     }
 }
 template <class C, size_t... LANE>
 [[gnu::always_inline]] inline L<C> last_lane(L<C> x, std::index_sequence<LANE...>) {
-    using Bits = typename Lanes<C>::Bits;
-    using Bit = typename Lanes<C>::Bit;
-    return __builtin_shuffle(x, Bits{Bit(LANE * 0 + sizeof...(LANE) - 1)...});
+    return __builtin_shufflevector(x, x, int(LANE * 0 + sizeof...(LANE) - 1)...);
 }
 
 // A block in registers: `before`, the same in all lanes, is what was carried so far, then what is

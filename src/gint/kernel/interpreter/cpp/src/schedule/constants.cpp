@@ -26,12 +26,12 @@ uint64_t Constants::bits_of(const Instruction &in) const {
     return 0; // filled in later
 }
 
-void Constants::add(const Instruction &in) {
+void Constants::add(const Instruction &in, bool has_points) {
     const uint16_t d = places.constant(bits_of(in), inputs.program.register_types[in.d]);
     registers.put(in.d, d);
     if (in.op == GI_OP_PARAM) params.emplace_back(in.n, places[d].at);
     const int count = operand_count(in);
-    if (count == 0) return;
+    if (count == 0 || (inputs.value(in.d).at_point && !has_points)) return;
     const uint16_t a = registers.place(in.a);
     const uint16_t b = count > 1 ? registers.place(in.b) : a;
     const uint16_t c = count > 2 ? registers.place(in.c) : a;

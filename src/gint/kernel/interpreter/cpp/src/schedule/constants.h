@@ -13,7 +13,9 @@ class Constants {
   public:
     Constants(const Inputs &inputs, Places &places, Registers &registers);
 
-    void add(const Instruction &in);
+    // `has_points`: whether the section runs at all. What is computed for no point is no error;
+    // what needs none is.
+    void add(const Instruction &in, bool has_points);
     void finish(Schedule &out);
 
   private:

@@ -41,14 +41,15 @@ int64_t Inputs::elements(uint8_t shape) const {
     return (shape & ROWS ? layout.rows : 1) * (shape & COLS ? layout.cols : 1);
 }
 
-bool Inputs::is_once(uint16_t r) const {
+bool Inputs::is_alike(uint16_t r) const {
     for (const Slot &slot : program.slots) // a gather's parts are not all known to be once
         if (!slot.indexed.empty()) return false;
     const bool alone = program.sections.size() == 1 && !program.has_reduction &&
+                       !program.has_scan &&
                        std::none_of(layout.reduced, layout.reduced + layout.rank,
                                     [](bool reduced) { return reduced; }); // tiles in one row
     return alone && tile == FULL && layout.cols == layout.extent[layout.axis_b] &&
-           !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b)) && !facts.values[r].constant;
+           !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b));
 }
 
 uint8_t Inputs::slot_shape(uint16_t slot) const {

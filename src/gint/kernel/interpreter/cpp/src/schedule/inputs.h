@@ -34,7 +34,9 @@ struct Inputs {
 
     const Value &value(uint16_t r) const { return facts.values[r]; }
     // Is a value the same in all tiles, and smaller than they are?
-    bool is_once(uint16_t r) const;
+    bool is_alike(uint16_t r) const;
+    // Is it one that has to be computed, once per thread?
+    bool is_once(uint16_t r) const { return !value(r).constant && is_alike(r); }
     size_t register_size(uint16_t r) const { return type_size(program.register_types[r]); }
     size_t slot_size(uint16_t slot) const { return type_size(program.slots[slot].type); }
     int64_t elements(uint8_t shape) const;

@@ -26,7 +26,7 @@ uint16_t Registers::operand(uint16_t r, uint8_t shape) {
     if (s.form != CHAIN_PACKED) widen(r);
     if (inputs.value(r).shape == shape) return s.place;
     if (s.expanded[shape] != NO_PLACE) return s.expanded[shape];
-    const bool once = inputs.is_once(r);
+    const bool once = inputs.is_alike(r); // constants too: what is computed once may read them
     const size_t size = inputs.register_size(r);
     const uint16_t place = once ? places.fixed(shape, size) : places.temporary(shape, size);
     const bool before = steps.set_once(once);
@@ -139,7 +139,7 @@ void Registers::release(uint16_t r) {
     }
     if (s.lent != NO_PLACE) places.give_back(std::exchange(s.lent, NO_PLACE));
     for (uint16_t &place : s.expanded) {
-        if (place != NO_PLACE && !inputs.is_once(r)) places.give_back(place);
+        if (place != NO_PLACE && !inputs.is_alike(r)) places.give_back(place);
         place = NO_PLACE;
     }
 }

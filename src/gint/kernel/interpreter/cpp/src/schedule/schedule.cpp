@@ -114,7 +114,7 @@ class Scheduler {
         if (stencils.covers(at)) return stencils.add(in, at);
         if (is_reduction(in.op)) return accumulators.reduce(in);
         if (in.op == GI_OP_STORE) return moves.store(in, at);
-        if (inputs.value(in.d).constant) return constants.add(in);
+        if (inputs.value(in.d).constant) return constants.add(in, points(lives.section()) > 0);
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
         if (inputs.is_once(in.d)) return emit_once(in, at);
         if (in.op == GI_OP_LOAD) return moves.load(in, at);

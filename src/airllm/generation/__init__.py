@@ -1,0 +1,13 @@
+"""From logits to text: choosing tokens, the loop, stop words.
+
+    sampling.py   one token from logits
+    loop.py       tokens one after the other
+    text.py       tokens to pieces of text, up to a stop word
+
+Knows a model that gives logits. Does not know how it does, nor checkpoints.
+"""
+
+from .loop import generate, stream
+from .sampling import Sampling
+
+__all__ = ["Sampling", "generate", "stream"]

@@ -1,0 +1,138 @@
+"""The steps from tokens to logits.
+
+Knows an architecture, weights, a cache, and which operation comes after which. Does not know files,
+backends, sampling.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airllm.checkpoint import Architecture, Checkpoint
+from airllm.tensor_ops import multi_head_attention, steps
+from gint.host.recall import watched
+
+from .cache import Cache
+from .matrices import Vectors, last_norm, vectors
+from .parts import as_part
+from .row import RecordedRow
+from .weights import Weights
+
+
+class Buffers:
+    """What lies between two steps, for a number of rows. `x` is the residual."""
+
+    def __init__(self, a: Architecture, rows: int) -> None:
+        def empty(*shape: int) -> np.ndarray:
+            return np.empty(shape, np.float32)
+
+        self.x, self.normed, self.more = (empty(rows, a.hidden) for _ in range(3))
+        self.qkv = empty(rows, a.query_size + 2 * a.kv_size)
+        self.mixed = empty(rows, a.query_size)
+        self.gate_up = empty(rows, 2 * a.intermediate)
+        # In memory of their own: products want rows without gaps.
+        self.gated = empty(rows, a.intermediate)
+
+
+class Decoder:
+    """A model's layers. Not for several threads at a time."""
+
+    def __init__(self, checkpoint: Checkpoint, weights: Weights) -> None:
+        a = self.architecture = checkpoint.architecture
+        self.weights = weights
+        self._embedding = checkpoint.tensors["embedding"]
+        self._vectors = [vectors(checkpoint, n) for n in range(a.layers)]
+        self._last_norm = last_norm(checkpoint)
+        self._row = Buffers(self.architecture, 1)
+        self._recorded: RecordedRow | None = None
+
+    def __call__(self, tokens: np.ndarray, cache: Cache, logits: np.ndarray) -> None:
+        """logits <- what is expected after the last of the tokens, as many as it has rows.
+
+        Fills the cache's rows from its length on; the length stays.
+        """
+        b = self._row if len(tokens) == 1 else Buffers(self.architecture, len(tokens))
+        self._embed(tokens, b.x)
+        recordable = self.weights.is_recordable and steps.is_native()
+        if len(tokens) > 1 or not (recordable and cache.length):
+            self._run(b, cache, logits)
+        elif self._recorded is not None and self._recorded.fits(cache):
+            self._recorded(logits)
+        else:
+            with watched() as launches:
+                self._run(b, cache, logits)
+            self._recorded = RecordedRow(launches, cache, logits)
+
+    def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
+        """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
+        stored, hidden = self._embedding, self.architecture.hidden
+        for n, token in enumerate(tokens.tolist()):
+            part = as_part(stored.read(token, token + 1), stored.kind, hidden)
+            out[n] = steps.float_rows(part)
+        if self.architecture.embedding_scale != 1.0:
+            out *= np.float32(self.architecture.embedding_scale)
+
+    def _run(self, b: Buffers, cache: Cache, logits: np.ndarray) -> None:
+        """From embeddings in `b.x` to logits, step by step."""
+        a, more = self.architecture, None
+        for layer, v in enumerate(self._vectors):
+            self._norm(b, more, v.attention_norm)
+            self._project(b, cache, layer, v)
+            self._attend(b, cache, layer)
+            self._multiply(f"{layer}.o", b.mixed, b.more, v.o_bias)
+            self._norm(b, b.more, v.feed_forward_norm)
+            self._multiply(f"{layer}.gate_up", b.normed, b.gate_up, v.gate_up_bias)
+            wide = a.intermediate
+            steps.gate(b.gate_up[:, :wide], b.gate_up[:, wide:], a.activation, b.gated)
+            self._multiply(f"{layer}.down", b.gated, b.more, v.down_bias)
+            more = b.more
+        self._norm(b, more, self._last_norm)
+        self._multiply("output", b.normed[-len(logits) :], logits, None)
+
+    def _norm(self, b: Buffers, more: np.ndarray | None, weight: np.ndarray) -> None:
+        """The residual, to which a layer's result is added first, normed."""
+        eps = self.architecture.norm_eps
+        if more is None:
+            steps.norm(b.x, weight, eps, b.normed)
+        else:
+            steps.add_norm(b.x, more, weight, eps, b.normed)
+
+    def _multiply(self, key: str, x: np.ndarray, out: np.ndarray, bias: np.ndarray | None) -> None:
+        for at, part in self.weights.parts(key):
+            steps.multiply(x, part, out[:, at : at + part.shape[0]])
+        if bias is not None:
+            steps.add(out, bias)
+
+    def _project(self, b: Buffers, cache: Cache, layer: int, v: Vectors) -> None:
+        """Queries, keys and values, of which the last two go to the cache."""
+        a, rows = self.architecture, len(b.x)
+        self._multiply(f"{layer}.qkv", b.normed, b.qkv, v.qkv_bias)
+        q, k = a.query_size, a.query_size + a.kv_size
+        heads = b.qkv[:, :k].reshape(rows, a.heads + a.kv_heads, a.head_dim)
+        if v.query_norm is not None and v.key_norm is not None:
+            for part, weight in ((heads[:, : a.heads], v.query_norm),
+                                 (heads[:, a.heads :], v.key_norm)):  # fmt: skip
+                steps.norm(part, weight, a.norm_eps, part)
+        at = np.s_[cache.length : cache.length + rows]
+        steps.rotate(heads, cache.cos[at], cache.sin[at], a.rope.interleaved)
+        kv = b.qkv[:, q:].reshape(rows, 2, a.kv_heads, a.head_dim)
+        steps.copy(kv[:, 0].transpose(1, 2, 0), cache.keys[layer, :, :, at])
+        steps.copy(kv[:, 1].transpose(1, 0, 2), cache.values[layer, :, at])
+
+    def _attend(self, b: Buffers, cache: Cache, layer: int) -> None:
+        a, rows, q = self.architecture, len(b.x), self.architecture.query_size
+        if rows == 1:
+            count, shape = cache.attended(), (a.kv_heads, a.heads // a.kv_heads, a.head_dim)
+            keys = cache.keys[layer, :, :, :count].transpose(0, 2, 1)
+            steps.attend(
+                b.qkv[0, :q].reshape(shape), keys, cache.values[layer, :, :count],
+                cache.keep(cache.length, count), cache.scores(count), b.mixed.reshape(shape),
+            )  # fmt: skip
+            return
+        k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
+        if cache.length:
+            seen = cache.length + rows
+            k = cache.keys[layer, :, :, :seen].transpose(2, 0, 1).reshape(seen, a.kv_size)
+            v = cache.values[layer, :, :seen].transpose(1, 0, 2).reshape(seen, a.kv_size)
+        mask = cache.mask(rows)
+        multi_head_attention(b.qkv[:, :q], k, v, a.heads, a.kv_heads, mask, out=b.mixed)

@@ -1,0 +1,59 @@
+"""One row's steps, recorded once and run in one native call from then on.
+
+The steps of the next token are those of the last one, on the same memory, but for the places that
+follow the position, and as long as as many keys are looked at.
+
+Knows which memory follows the position. Does not know the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gint.host.memory import address
+from gint.host.recall import WatchedLaunch
+from gint.host.sequence import RecordedSequence
+
+from .cache import Cache
+
+
+class RecordedRow:
+    """The steps of one row, for the positions of one bucket of one cache.
+
+    launches  what was watched at the cache's present length, which is not 0: the row of a position
+              and the whole cache must not begin at one address
+    logits    where they were written; each call writes into memory of its own
+
+    Raises TypeError for launches that are not native.
+    """
+
+    def __init__(self, launches: Sequence[WatchedLaunch], cache: Cache, logits: np.ndarray) -> None:
+        self._cache, self._count = cache, cache.attended()
+        # Addresses of position 0, and how far the next position's are: a token finds little of what
+        # Python knows in the processor's caches, so little is asked for.
+        kept = cache.keep(0, 1)
+        rows = (cache.cos, cache.sin, kept, cache.keys[0, 0, 0], cache.values[0, 0])
+        steps = [array.strides[0] for array in rows]
+        steps[2] = -steps[2]
+        self._places = tuple(zip(map(address, rows), steps, strict=True))
+        moving = {first: (n, 0) for n, first in enumerate([*self._addresses(), address(logits)])}
+        for argument, cached in ((3, cache.keys), (4, cache.values)):
+            first, layer_bytes = self._addresses()[argument], cached[0].nbytes
+            for layer in range(len(cached)):
+                moving[first + layer * layer_bytes] = (argument, layer * layer_bytes)
+        self._sequence = RecordedSequence(launches, 6, moving)
+
+    def fits(self, cache: Cache) -> bool:
+        """Whether the next position of a cache has these steps."""
+        return cache is self._cache and cache.attended() == self._count
+
+    def __call__(self, logits: np.ndarray) -> None:
+        """The steps of the cache's next position. Raises KeyboardInterrupt, between two of them."""
+        self._sequence(*self._addresses(), address(logits))
+
+    def _addresses(self) -> list[int]:
+        """Of the rotation's cosines and sines, the mask, the first head's key and value."""
+        at = self._cache.length
+        return [first + at * step for first, step in self._places]

@@ -1,0 +1,56 @@
+"""Which weight takes which format: the option `weights`, read into an object.
+
+Knows names of weights and of formats. Does not know tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from gint.quantized import FORMATS, QuantizedFormat, format_of
+
+KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Patterns of names, and the format of what matches or None for what is kept as it is. The
+    first pattern that matches decides; what none matches is kept."""
+
+    patterns: tuple[tuple[str, QuantizedFormat | None], ...]
+
+    @classmethod
+    def of(cls, weights: str | Mapping[str, str]) -> Choice:
+        """A format's name, for all weights, or patterns (fnmatch's, case counts) to names; "keep"
+        is a name too. Raises ValueError for anything else."""
+        if isinstance(weights, str):
+            weights = {"*": weights}
+        if not isinstance(weights, Mapping) or not weights:
+            raise ValueError(
+                "weights is the name of a format, such as 'q8_0', or a dict of patterns to such "
+                f"names, not {weights!r}."
+            )
+        return cls(tuple((_pattern(p), _format(name)) for p, name in weights.items()))
+
+    def format_for(self, name: str) -> QuantizedFormat | None:
+        """The format of the weight of this qualified name, or None for one that is kept."""
+        return next((f for pattern, f in self.patterns if fnmatchcase(name, pattern)), None)
+
+
+def _pattern(pattern: Any) -> str:
+    if not isinstance(pattern, str):
+        raise ValueError(f"A pattern of weights' names is a str, not {pattern!r}.")
+    return pattern
+
+
+def _format(name: Any) -> QuantizedFormat | None:
+    if name == KEEP:
+        return None
+    try:
+        return format_of(name)
+    except ValueError:
+        known = ", ".join(f.name for f in FORMATS)
+        raise ValueError(f"{name!r} is no format of weights. There are: {known}, {KEEP}.") from None

@@ -1,0 +1,87 @@
+"""A quantised matrix: products with it and rows of it, and where operators find it.
+
+An operator of torch's takes tensors and numbers, so a graph names a matrix by a number, its key.
+The key means something as long as somebody holds the matrix: a module, or a compiled graph.
+
+Knows blocks, and float32 arrays. Does not know torch.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from gint.quantized import PreparedWeights, QuantizedFormat, QuantizedProducts, QuantizedWeights
+
+_keys = count(1)
+#: key -> matrix, of all that somebody holds
+_MATRICES: WeakValueDictionary[int, QuantizedMatrix] = WeakValueDictionary()
+
+
+class QuantizedMatrix:
+    """A matrix (out, in) in blocks, for products, for rows, or for both.
+
+    The bytes are packed for products when the first is asked for, and dropped then unless rows
+    are wanted too: rows are read from the bytes.
+    """
+
+    def __init__(self, name: str, weights: QuantizedWeights, products: QuantizedProducts) -> None:
+        self.name, self.key = name, next(_keys)
+        self.products = products
+        self._rows: QuantizedWeights | None = weights
+        self._packed: PreparedWeights | None = None
+        self._reads_rows = False
+        self.shape: tuple[int, int] = weights.shape
+        self.format: QuantizedFormat = weights.format
+        _MATRICES[self.key] = self
+
+    def for_products(self) -> QuantizedMatrix:
+        """Pack the weights, unless they are."""
+        if self._packed is None:
+            assert self._rows is not None
+            self._packed = self.products.prepare(self._rows)
+            if not self._reads_rows:
+                self._rows = None
+        return self
+
+    def for_rows(self) -> QuantizedMatrix:
+        """Keep the bytes."""
+        self._reads_rows = True
+        if self._rows is None:
+            assert self._packed is not None
+            self._rows = self._packed.unpack()
+        return self
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes; bytes that are a file's count."""
+        held = self._packed.nbytes if self._packed is not None else 0
+        return held + (self._rows.data.nbytes if self._rows is not None else 0)
+
+    def multiply(self, x: np.ndarray, out: np.ndarray, quantize_activations: bool) -> None:
+        """As QuantizedProducts.multiply."""
+        if self._packed is None:
+            self.for_products()
+        self.products.multiply(x, self._packed, out, quantize_activations)  # type: ignore[arg-type]
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """Integers of any shape -> (*ids.shape, in) float32. Raises IndexError."""
+        if self._rows is None:
+            self.for_rows()
+        return self._rows.rows(ids)  # type: ignore[union-attr]
+
+    def __repr__(self) -> str:
+        return f"QuantizedMatrix({self.name!r}, {self.shape}, {self.format.name})"
+
+
+def matrix(key: int) -> QuantizedMatrix:
+    """The matrix of a key. Raises RuntimeError for one that nobody holds any more."""
+    found = _MATRICES.get(key)
+    if found is None:
+        raise RuntimeError(
+            f"There is no quantised matrix number {key} any more: whoever made the graph that "
+            "names it has let go of it. A graph with quantised weights belongs to its process."
+        )
+    return found

@@ -1,0 +1,255 @@
+"""Dynamo's graph with operators on quantised matrices, in place of products with constant weights.
+
+Works before the graph is traced, so that both roads from there take it as it is. A product is with
+a constant if its second factor is a module's parameter, or its transpose: what `Linear`, the
+output layer tied to an embedding, and a plain `x @ weight` become. Rows of an embedding are read
+from the same matrix.
+
+Knows Dynamo's graph. Does not know what becomes of it.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import fx
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from gint.quantized import (
+    QuantizedFormat,
+    QuantizedProducts,
+    QuantizedWeights,
+    quantize,
+)
+
+from ..trace.constants import Constant, Unchanged, constants_of
+from .choice import Choice
+from .matrix import QuantizedMatrix
+from .operators import EMBEDDING, LINEAR
+
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+#: Values that are converted at a time: 64 MiB as float32.
+_CHUNK_VALUES = 1 << 24
+
+
+class Use(NamedTuple):
+    """A node that multiplies with a constant, or reads rows of it. `columns`: the factor is (in,
+    out), and its columns are the rows of the matrix."""
+
+    weight: fx.Node
+    operand: fx.Node  # x, or ids
+    bias: fx.Node | None
+    columns: bool
+    reads_rows: bool
+
+
+class Quantized(NamedTuple):
+    """What a graph holds of quantised matrices, and sees to."""
+
+    matrices: tuple[QuantizedMatrix, ...]
+    unchanged: Unchanged
+
+
+def quantize_constants(
+    gm: fx.GraphModule,
+    choice: Choice,
+    products: QuantizedProducts,
+    quantize_activations: bool = True,
+) -> Quantized:
+    """Change a graph of Dynamo's so that it multiplies with quantised matrices where it can.
+
+    Raises RuntimeError where gradients are wanted. Warns of weights that cannot take the format
+    that was chosen for them.
+    """
+    constants = constants_of(gm.graph)
+    _refuse_training(gm.graph, constants)
+    made: dict[tuple[fx.Node, bool], QuantizedMatrix | None] = {}
+    for node in list(gm.graph.nodes):
+        use = _use(node, constants)
+        if use is None:
+            continue
+        which = (use.weight, use.columns)
+        if which not in made:
+            _, name, tensor, _ = constants[use.weight]
+            made[which] = matrix_of_tensor(name, tensor, choice, products, use.columns)
+        if (found := made[which]) is not None:
+            _replace(node, use, found, quantize_activations)
+    gm.recompile()
+    taken = {weight: m for (weight, _), m in made.items() if m is not None}
+    unchanged = Unchanged([constants[w] for w in taken], "to be quantised")
+    return Quantized(tuple(m for m in made.values() if m is not None), unchanged)
+
+
+def _refuse_training(graph: fx.Graph, constants: dict[fx.Node, Constant]) -> None:
+    if not torch.is_grad_enabled():
+        return
+    for node in graph.nodes:
+        value = node.meta.get("example_value")
+        if node.op == "placeholder" and isinstance(value, torch.Tensor) and value.requires_grad:
+            name = repr(constants[node].name) if node in constants else f"the input {node.name}"
+            raise RuntimeError(
+                f"The option 'weights' is for inference, and {name} requires gradients.\n"
+                "Call the compiled model under torch.no_grad() or torch.inference_mode(), or "
+                "turn its gradients off: model.requires_grad_(False)."
+            )
+
+
+# Where constants are used
+
+
+def _use(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    reader = _READERS.get(node.target)
+    use = reader(node, constants) if reader is not None else None
+    if use is None:
+        return None
+    value = use.weight.meta["example_value"]
+    operand = use.operand.meta.get("example_value")
+    fits = value.dim() == 2 and value.dtype in _FLOATS and value.device.type == "cpu"
+    same = use.reads_rows or (isinstance(operand, torch.Tensor) and operand.dtype == value.dtype)
+    is_ours = fits and same and constants[use.weight].is_parameter
+    return use if is_ours else None
+
+
+def _linear(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    x, weight, bias = _arguments(node, "input", "weight", "bias")
+    if weight not in constants:
+        return None
+    return Use(weight, x, bias, columns=False, reads_rows=False)
+
+
+def _matmul(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    x, factor = _arguments(node, "input", "other")
+    return _product(x, factor, None, constants)
+
+
+def _mm(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    x, factor = _arguments(node, "input", "mat2")
+    return _product(x, factor, None, constants)
+
+
+def _addmm(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    bias, x, factor = _arguments(node, "input", "mat1", "mat2")
+    value = bias.meta.get("example_value") if isinstance(bias, fx.Node) else None
+    scaled = {"beta", "alpha", "out"} & set(node.kwargs)
+    if scaled or not isinstance(value, torch.Tensor) or value.dim() != 1:
+        return None
+    return _product(x, factor, bias, constants)
+
+
+def _product(
+    x: Any, factor: Any, bias: fx.Node | None, constants: dict[fx.Node, Constant]
+) -> Use | None:
+    if factor in constants:
+        return Use(factor, x, bias, columns=True, reads_rows=False)
+    weight = _transposed(factor)
+    if weight in constants:
+        return Use(weight, x, bias, columns=False, reads_rows=False)
+    return None
+
+
+def _transposed(node: Any) -> Any:
+    """What a node is the transpose of, or None."""
+    if not isinstance(node, fx.Node) or not node.args:
+        return None
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    source, *dims = node.args
+    swaps = name == "transpose" and dims in ([0, 1], [1, 0], [-1, -2], [-2, -1])
+    is_property = node.target is getattr and dims in (["T"], ["mT"])
+    return source if name == "t" or swaps or is_property else None
+
+
+def _embedding(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+    ids, weight, _, longest = _arguments(node, "input", "weight", "padding_idx", "max_norm")
+    if weight not in constants or longest is not None:
+        return None
+    return Use(weight, ids, None, columns=False, reads_rows=True)
+
+
+_READERS: dict[Any, Callable[[fx.Node, dict[fx.Node, Constant]], Use | None]] = {
+    torch._C._nn.linear: _linear,
+    torch.nn.functional.embedding: _embedding,
+    **dict.fromkeys((torch.matmul, operator.matmul, "matmul", "__matmul__"), _matmul),
+    **dict.fromkeys((torch.mm, "mm"), _mm),
+    **dict.fromkeys((torch.addmm, "addmm"), _addmm),
+}
+
+
+def _arguments(node: fx.Node, *names: str) -> list[Any]:
+    """A node's arguments by place or by name, None for those not given."""
+    given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    return [given.get(name) for name in names]
+
+
+def _replace(node: fx.Node, use: Use, found: QuantizedMatrix, quantize_activations: bool) -> None:
+    if use.reads_rows:
+        found.for_rows()
+        dtype = use.weight.meta["example_value"].dtype
+        node.target, node.args = EMBEDDING, (use.operand, found.key, dtype)
+    else:
+        found.for_products()
+        node.target = LINEAR
+        node.args = (use.operand, use.bias, found.key, quantize_activations)
+    node.op, node.kwargs = "call_function", {}
+
+
+# Quantising
+
+
+#: Parameter -> what has been made of it, with the parameter's version and address then.
+_MADE: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+
+def matrix_of_tensor(
+    name: str,
+    tensor: torch.Tensor,
+    choice: Choice,
+    products: QuantizedProducts,
+    columns: bool = False,
+) -> QuantizedMatrix | None:
+    """The matrix of a tensor's rows, or of its columns, in the format chosen for its name; None for
+    one that is kept. Warns where blocks do not fit."""
+    chosen = choice.format_for(name)
+    if chosen is None:
+        return None
+    inputs = tensor.shape[0 if columns else 1]
+    if inputs % chosen.block:
+        warnings.warn(
+            f"gint keeps {name!r} as it is: its rows of {inputs} values are no multiple "
+            f"of the {chosen.block} of a block of {chosen.name}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return _quantized_once(name, tensor, columns, chosen, products)
+
+
+def _quantized_once(
+    name: str,
+    tensor: torch.Tensor,
+    columns: bool,
+    chosen: QuantizedFormat,
+    products: QuantizedProducts,
+) -> QuantizedMatrix:
+    """The matrix made before, unless the tensor has changed since."""
+    state = (None if tensor.is_inference() else tensor._version, tensor.data_ptr())
+    made = _MADE.setdefault(tensor, {})
+    which = (chosen, columns, id(products))
+    if which not in made or made[which][0] != state:
+        weights = quantized_weights(tensor.detach().T if columns else tensor.detach(), chosen)
+        made[which] = state, QuantizedMatrix(name, weights, products)
+    return made[which][1]
+
+
+def quantized_weights(values: torch.Tensor, chosen: QuantizedFormat) -> QuantizedWeights:
+    """A matrix (out, in) of floats in blocks; a few rows are float32 at a time."""
+    outputs, inputs = values.shape
+    data = np.empty((outputs, chosen.row_bytes(inputs)), np.uint8)
+    step = max(1, _CHUNK_VALUES // max(1, inputs))
+    for at in range(0, outputs, step):
+        data[at : at + step] = quantize(values[at : at + step].float().numpy(), chosen)
+    return QuantizedWeights(data, (outputs, inputs), chosen)

@@ -1,0 +1,63 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from gint.conductor.graph.externs import EXTERNS
+from gint.runtime.tensors.entry_points import entry_point
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+aten = torch.ops.aten
+NAMES = {name for names in EXTERNS.values() for name in names} | {"conv"}
+
+
+class Calls(TorchDispatchMode):
+    """The first call of each operator below what is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.found.setdefault(func, (args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def calls():
+    seen = Calls()
+    for info in op_db:
+        if torch.float32 not in info.dtypes or not any(name in info.name for name in NAMES):
+            continue
+        for sample, _ in zip(info.sample_inputs("cpu", torch.float32), range(2), strict=False):
+            with seen, torch.no_grad():
+                info(sample.input, *sample.args, **sample.kwargs)
+    return seen.found
+
+
+def test_the_binding_does_what_the_overload_does(calls):
+    compared = []
+    for func, (args, kwargs) in calls.items():
+        if entry_point(func) is func._op or func._schema.is_mutable:
+            continue
+        torch.manual_seed(0)
+        wanted = tree_flatten(func(*args, **kwargs))[0]
+        torch.manual_seed(0)
+        found = tree_flatten(entry_point(func)(*args, **kwargs))[0]
+        if not func._schema.name.startswith("aten::empty"):
+            torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
+        compared.append(func)
+    assert {aten.mm.default, aten.addmm.default, aten.convolution.default} <= set(compared)
+    assert len(compared) > 40
+
+
+@pytest.mark.parametrize("func", [aten.sort.default, aten.index_put.default, aten.mul.Scalar])
+def test_where_there_is_a_choice_the_overload_itself_is_called(func):
+    assert entry_point(func) is func._op
+
+
+def test_what_is_no_operator_is_called_as_it_is():
+    assert entry_point(len) is len
