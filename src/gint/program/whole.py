@@ -8,11 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-<<<<<<< HEAD
-from collections.abc import Iterable
-=======
-from collections.abc import Iterator
->>>>>>> main
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +16,12 @@ from typing import Any
 Buffer = Any
 
 
-<<<<<<< HEAD
 def write_whole(path: Path, data: bytes | Iterable[Buffer], mode: int = 0o644) -> None:
-    """Put `data`, or pieces of it one after the other, into the file at `path`.
-=======
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Put `data` into the file at `path`. As `writing_whole`."""
-    with writing_whole(path, mode) as unfinished:
-        unfinished.write_bytes(data)
->>>>>>> main
+    """Put `data`, or pieces of it one after the other, into the file at `path`. As
+    `writing_whole`."""
+    with writing_whole(path, mode) as unfinished, unfinished.open("wb") as file:
+        for piece in (data,) if isinstance(data, bytes) else data:
+            file.write(piece)
 
 
 @contextlib.contextmanager
@@ -40,15 +33,8 @@ def writing_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-<<<<<<< HEAD
-        with os.fdopen(handle, "wb") as file:
-            for piece in (data,) if isinstance(data, bytes) else data:
-                file.write(piece)
-            file.flush()
-=======
         with os.fdopen(handle, "rb+") as file:
             yield Path(name)
->>>>>>> main
             os.fsync(file.fileno())
         os.chmod(name, mode)
         os.replace(name, path)
