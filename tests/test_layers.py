@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         f"{_INTERPRETER}.device",
     ),
     "gint.conductor.weights": (
-        "gint.conductor.trace", "gint.quantized", "gint.runtime.tensors",
+        "gint.conductor.trace", "gint.host", "gint.quantized", "gint.runtime.tensors",
     ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
@@ -69,6 +69,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "airllm.checkpoint", "airllm.generation", "airllm.tensor_ops", "gint.quantized",
         "gint.host", "gint.program",
     ),
+    "airllm.cli": (
+        "airllm.checkpoint", "airllm.generation", "airllm.model", "airllm.tensor_ops", "gint",
+        "gint.host", "gint.native",
+    ),
     "airllm.cpp_ext": ("airllm", "airllm.tensor_ops", *_HOST, f"{_INTERPRETER}.cuda"),
 }  # fmt: skip
 
@@ -80,6 +84,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),
     "cuda": (f"{_INTERPRETER}.cuda",),
+    "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
+    "tokenizers": ("airllm.cli",),
     "gguf": ("airllm.checkpoint", "airllm.model"),
     "ml_dtypes": ("gint.runtime",),
     "numpy": (

@@ -38,6 +38,11 @@ class Model:
         """The tokens with which a text ends."""
         return self.architecture.end_tokens
 
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of matrices, which every token is multiplied with."""
+        return self._decoder.weights.nbytes
+
     def new_cache(self, capacity: int | None = None) -> Cache:
         """Room for keys and values of `capacity` positions, by default all that the model knows."""
         return Cache(self.architecture, self.architecture.context if capacity is None else capacity)

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from airllm.tensor_ops.backend import active
-from airllm.tensor_ops.steps import Part, is_recordable
+from airllm.tensor_ops.steps import Part, is_recordable, part_bytes
 from gint.host.selection import products_for
 from gint.quantized import QuantizedFormat, QuantizedWeights
 
@@ -29,8 +29,9 @@ class Resident:
             self._parts[matrix.key] = list(_parts(matrix, formats.get(matrix.key)))
             done += matrix.nbytes
             progress(done, total)
-        found = (part for parts in self._parts.values() for _, part in parts)
+        found = [part for parts in self._parts.values() for _, part in parts]
         self.is_recordable = all(map(is_recordable, found))
+        self.nbytes = sum(map(part_bytes, found))
 
     def parts(self, key: str) -> Iterable[tuple[int, Part]]:
         return self._parts[key]

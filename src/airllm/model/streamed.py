@@ -35,7 +35,8 @@ class Streamed:
         _check_rows(matrices, budget)
         self._kept: dict[str, list[tuple[int, Part]]] = {}
         self._order: list[tuple[Matrix, Piece]] = []
-        total, kept, done = sum(m.nbytes for m in matrices), 0, 0
+        self.nbytes = total = sum(m.nbytes for m in matrices)
+        kept = done = 0
         for matrix in matrices:
             cut = pieces(matrix, most // _widening(matrix))
             if kept + matrix.nbytes <= budget // 2:

@@ -22,5 +22,9 @@ class Weights(Protocol):
         """
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of all matrices, as they are held or read."""
+
+    @property
     def is_recordable(self) -> bool:
         """Whether parts are the same objects each time, and their products with one row native."""

@@ -131,6 +131,13 @@ def _mix(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.output("mixed", types[2], lead, b.sum(share * v))
 
 
+def part_bytes(part: Part) -> int:
+    """The bytes of a part."""
+    if isinstance(part, (Operand, QuantizedWeights)):
+        return (part.array if isinstance(part, Operand) else part.data).nbytes
+    return part.nbytes
+
+
 def is_recordable(part: Part) -> bool:
     """Whether `multiply` of one row is a native launch, as the other steps of one row are where
     this is: what is watched is then all that is done (gint.host.sequence)."""

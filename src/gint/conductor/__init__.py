@@ -19,14 +19,33 @@ from .records import statistics
 
 __all__ = [
     "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
-    "gint_backend", "register_backend", "statistics",
+    "from_gguf", "gint_backend", "quantize", "register_backend", "statistics",
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """`export` is imported when it is wanted: torch.export takes its time.
+def quantize(model: Any, weights: Any = "q8_0", **options: Any) -> Any:
+    """Quantise a model's weights ahead of its first call: gint.conductor.weights.model.quantize."""
+    from .weights.model import quantize
 
-    `registered` is the entry point: reading it registers the backend, and gives None.
+    return quantize(model, weights, **options)
+
+
+def export(model: Any, args: Any = (), kwargs: Any = None, **how: Any) -> Any:
+    """Save a function for gint.load, at `path`: gint.conductor.exporting.export."""
+    from .exporting import export
+
+    return export(model, args, kwargs, **how)
+
+
+def from_gguf(path: Any, **options: Any) -> Any:
+    """A transformers model on the blocks of a GGUF file: gint.conductor.weights.gguf.from_gguf."""
+    from .weights.gguf import from_gguf
+
+    return from_gguf(path, **options)
+
+
+def __getattr__(name: str) -> None:
+    """`registered` is the entry point: reading it registers the backend, and gives None.
 
     What an entry point gives, torch registers without asking again whether another thread has done
     so, and raises if one has. None it takes for a decorator's call, and looks the name up.
@@ -34,10 +53,6 @@ def __getattr__(name: str) -> Any:
     It is an attribute of the package, not of a module in it: of two threads that import the one and
     the other, each would wait for what the other has begun.
     """
-    if name == "export":
-        from .exporting import export
-
-        return export
     if name != "registered":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return register_backend()
+    register_backend()

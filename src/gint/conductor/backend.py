@@ -11,14 +11,11 @@ from torch import fx
 from torch.autograd import forward_ad
 
 from gint.host.memory import POOL
-from gint.host.selection import products_for
-from gint.quantized import QuantizedProducts
 
 from .compiler import GintCompiler
 from .options import Options
 from .plan.foreign import Saving, in_fake_mode, modes
 from .records import remember, whole
-from .selection import backend_for
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager
@@ -69,24 +66,18 @@ def compile_with(
     if weights is None:
         return _compiled(compiler, gm, example_inputs)
     # The operators are registered with torch where somebody uses them.
+    from .weights.model import cpu_products
     from .weights.rewrite import quantize_constants
 
     options = compiler.options
-    quantized = quantize_constants(gm, weights, _products(options), options.quantize_activations)
+    products = cpu_products(options.backend)
+    quantized = quantize_constants(gm, weights, products, options.quantize_activations)
     return partial(_checked, quantized, _compiled(compiler, gm, example_inputs))
 
 
 def _checked(quantized: Quantized, function: Callable[..., Any], *args: Any) -> Any:
     quantized.unchanged.check(args)
     return function(*args)
-
-
-def _products(options: Options) -> QuantizedProducts:
-    """The products of the backend that CPU tensors run on."""
-    backend, unusable = backend_for("cpu", options.backend)
-    if backend is None:
-        raise RuntimeError(f"Weights cannot be quantised here: {unusable}.")
-    return products_for(backend)
 
 
 def _compiled(

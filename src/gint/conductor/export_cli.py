@@ -75,7 +75,9 @@ def free_sizes(text: str, args: Sequence[Any]) -> Any:
     for item in text.split(","):
         match = _FREE.fullmatch(item.strip())
         if match is None:
-            raise UsageError(f"{item!r} is no free size. Write ARGUMENT:DIMENSION, as 0:1 or 0:1=n.")
+            raise UsageError(
+                f"{item!r} is no free size. Write ARGUMENT:DIMENSION, as 0:1 or 0:1=n."
+            )
         n, dim, name = int(match[1]), int(match[2]), match[3]
         if n >= len(args) or not isinstance(args[n], torch.Tensor) or dim >= args[n].dim():
             raise UsageError(f"There is no dimension {dim} of a tensor given as argument {n}.")

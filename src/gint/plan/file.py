@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 
 from gint.program import VerifiedProgram, verify
 from gint.program.file import from_bytes, to_bytes
-from gint.program.whole import write_whole
+from gint.program.whole import writing_whole
 
 from . import codec
 from .contents import uses
@@ -111,10 +111,10 @@ def write(path: Path, saved: Saved, weights_beside: bool) -> list[Path]:
     size = len(header) + sum(memoryview(d).nbytes for d in data) if data else 0
     beside = path.with_suffix(".safetensors") if weights_beside and data else None
     if beside is not None:
-        write_whole(beside, [header, *data])
+        _write(beside, [header, *data])
     weights = None if beside is None else {"name": beside.name, "nbytes": size}
     head = _head(saved, weights, 0 if beside else size)
-    write_whole(path, head if beside or not data else [*head, header, *data])
+    _write(path, head if beside or not data else [*head, header, *data])
     return [path] if beside is None else [path, beside]
 
 
@@ -124,6 +124,11 @@ def saved_bytes(saved: Saved) -> bytes:
     data = [header, *[saved.constants[n] for n in order]] if saved.constants else []
     size = sum(memoryview(d).nbytes for d in data)
     return b"".join([*_head(saved, None, size), *data])
+
+
+def _write(path: Path, pieces: Iterable[Any]) -> None:
+    with writing_whole(path) as unfinished, unfinished.open("wb") as file:
+        file.writelines(pieces)
 
 
 def _weights_header(saved: Saved) -> tuple[list[int], bytes]:

@@ -8,20 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-#: Whatever has bytes to show: bytes, a memoryview, an array.
-Buffer = Any
 
 
-def write_whole(path: Path, data: bytes | Iterable[Buffer], mode: int = 0o644) -> None:
-    """Put `data`, or pieces of it one after the other, into the file at `path`. As
-    `writing_whole`."""
-    with writing_whole(path, mode) as unfinished, unfinished.open("wb") as file:
-        for piece in (data,) if isinstance(data, bytes) else data:
-            file.write(piece)
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` into the file at `path`. As `writing_whole`."""
+    with writing_whole(path, mode) as unfinished:
+        unfinished.write_bytes(data)
 
 
 @contextlib.contextmanager

@@ -107,11 +107,11 @@ def _write(path: Path, results: dict[str, Any]) -> None:
     elif path.suffix == ".npy" and len(arrays) == 1:
         np.save(path, next(iter(arrays.values())))
     else:
-        raise UsageError(f"{len(arrays)} results do not go into {path}; name a file that ends in .npz.")
+        raise UsageError(
+            f"{len(arrays)} results do not go into {path}; name a file that ends in .npz."
+        )
 
 
 def _fail(sentence: str) -> int:
     print(f"gint run: {sentence}", file=sys.stderr)
     return 2
-
-

@@ -21,14 +21,16 @@ SIZES = {
 #: Family -> configuration beyond SIZES.
 FAMILIES = {
     "Llama": {}, "Qwen2": {"tie_word_embeddings": True}, "Qwen3": {"head_dim": 64},
-    "Mistral": {"sliding_window": 8}, "Gemma": {"head_dim": 64}, "Phi3": {},
+    "Mistral": {"sliding_window": 8}, "Gemma": {"head_dim": 64}, "Gemma2": {}, "Gemma3": {},
+    "Phi3": {},
 }  # fmt: skip
 
 
 def tiny(family: str = "Llama", **settings) -> torch.nn.Module:
     """A model for inference; its matrices are large enough to differ between positions."""
     torch.manual_seed(0)
-    config = getattr(transformers, f"{family}Config")(**SIZES | FAMILIES[family] | settings)
+    kind = f"{family}TextConfig" if family == "Gemma3" else f"{family}Config"
+    config = getattr(transformers, kind)(**SIZES | FAMILIES[family] | settings)
     model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -75,7 +75,8 @@ def quantize_constants(
             continue
         which = (use.weight, use.columns)
         if which not in made:
-            made[which] = _matrix(constants[use.weight], use.columns, choice, products)
+            _, name, tensor, _ = constants[use.weight]
+            made[which] = matrix_of_tensor(name, tensor, choice, products, use.columns)
         if (found := made[which]) is not None:
             _replace(node, use, found, quantize_activations)
     gm.recompile()
@@ -203,33 +204,38 @@ def _replace(node: fx.Node, use: Use, found: QuantizedMatrix, quantize_activatio
 _MADE: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
 
-def _matrix(
-    constant: Constant, columns: bool, choice: Choice, products: QuantizedProducts
+def matrix_of_tensor(
+    name: str,
+    tensor: torch.Tensor,
+    choice: Choice,
+    products: QuantizedProducts,
+    columns: bool = False,
 ) -> QuantizedMatrix | None:
-    chosen = choice.format_for(constant.name)
+    """The matrix of a tensor's rows, or of its columns, in the format chosen for its name; None for
+    one that is kept. Warns where blocks do not fit."""
+    chosen = choice.format_for(name)
     if chosen is None:
         return None
-    inputs = constant.tensor.shape[0 if columns else 1]
+    inputs = tensor.shape[0 if columns else 1]
     if inputs % chosen.block:
         warnings.warn(
-            f"gint keeps {constant.name!r} as it is: its rows of {inputs} values are no multiple "
+            f"gint keeps {name!r} as it is: its rows of {inputs} values are no multiple "
             f"of the {chosen.block} of a block of {chosen.name}.",
             RuntimeWarning,
             stacklevel=2,
         )
         return None
-    return quantized_once(constant.name, constant.tensor, columns, chosen, products)
+    return _quantized_once(name, tensor, columns, chosen, products)
 
 
-def quantized_once(
+def _quantized_once(
     name: str,
     tensor: torch.Tensor,
     columns: bool,
     chosen: QuantizedFormat,
     products: QuantizedProducts,
 ) -> QuantizedMatrix:
-    """The matrix of a tensor's rows, or of its columns: the one made before, unless the tensor has
-    changed since."""
+    """The matrix made before, unless the tensor has changed since."""
     state = (None if tensor.is_inference() else tensor._version, tensor.data_ptr())
     made = _MADE.setdefault(tensor, {})
     which = (chosen, columns, id(products))

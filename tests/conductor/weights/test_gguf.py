@@ -1,0 +1,74 @@
+"""Models on GGUF files, against float models of the values that the blocks stand for."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("gguf")
+
+from benchmarks.gguf_file import write_gguf
+from gint.conductor import from_gguf, statistics
+from gint.quantized import FORMATS
+from tests.conductor.weights.tiny_models import dequantized, ids, relative, tiny
+
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
+
+#: Family -> settings: what GGUF does not say is transformers' default there.
+FAMILIES = {
+    "Llama": {}, "Mistral": {"sliding_window": None}, "Qwen2": {"tie_word_embeddings": True},
+    "Qwen3": {"head_dim": 128}, "Phi3": {}, "Gemma2": {"head_dim": 64, "sliding_window": 8},
+    "Gemma3": {"head_dim": 64},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families(family, tmp_path):
+    settings = FAMILIES[family] | {"num_hidden_layers": 1}
+    source, tokens = tiny(family, **settings), ids(2, 9)
+    path = write_gguf(source, tmp_path / "model.gguf", "q8_0")
+    model = from_gguf(path, quantize_activations=False, pad_token_id=0)
+    wanted = dequantized(source, "q8_0")(tokens).logits
+    torch.testing.assert_close(model(tokens).logits, wanted, rtol=1e-4, atol=1e-4)
+    assert all(p.dim() == 1 or p.shape[0] == 96 for p in model.parameters())
+
+
+def test_compiled(tmp_path):
+    source, tokens = tiny("Llama", tie_word_embeddings=True), ids(2, 9)
+    path = write_gguf(source, tmp_path / "model.gguf", {"*.mlp.*": "q4_k", "*": "q6_k"})
+    model = from_gguf(path, dtype=torch.bfloat16)
+    found = torch.compile(model, backend="gint", options={"check": True})(tokens).logits
+    wanted = dequantized(source, {"*.mlp.*": "q4_k", "*": "q6_k"})(tokens).logits
+    assert found.dtype == torch.bfloat16
+    assert relative(found, wanted) < 0.04
+    assert {k: n for k, n in statistics()[-1].externs.items() if k.startswith("gint.")} == {
+        "gint.quantized_embedding[q6_k]": 1, "gint.quantized_linear[q6_k]": 9,
+        "gint.quantized_linear[q4_k]": 6,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in FORMATS])
+def test_formats(name, tmp_path):
+    source, tokens = tiny("Qwen2", num_hidden_layers=1), ids(1, 4)
+    model = from_gguf(write_gguf(source, tmp_path / "m.gguf", name), quantize_activations=False)
+    wanted = dequantized(source, name)(tokens).logits
+    torch.testing.assert_close(model(tokens).logits, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        from_gguf(tmp_path / "missing.gguf")
+    (tmp_path / "text.gguf").write_text("no model")
+    with pytest.raises(ValueError, match="is no GGUF file"):
+        from_gguf(tmp_path / "text.gguf")
+    with pytest.raises(TypeError):
+        from_gguf(None)
+
+
+def test_a_tensor_is_missing(tmp_path, monkeypatch):
+    source = tiny("Llama", num_hidden_layers=1)
+    del source.model.layers[0].mlp.down_proj
+    path = write_gguf(source, tmp_path / "model.gguf", "q8_0")
+    with pytest.raises(ValueError, match=r"has no tensor for model\.layers\.0\.mlp\.down_proj"):
+        from_gguf(path)
