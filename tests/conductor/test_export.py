@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,77 @@ def test_state_arguments_and_results_of_all_sorts(path):
         loaded(torch.ones(8), None, True, z=z)
     with pytest.raises(TypeError, match="x is of float32, not of float64"):
         loaded(torch.ones(4, 8).double(), None, True, z=z)
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x + 1
+        return x
+
+
+class Listing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list = []
+
+    def forward(self, x):
+        self.seen.append(1)
+        return x * 2
+
+
+class Decomposing(nn.Module):
+    def forward(self, x):
+        return torch.linalg.svd(x + 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "line"),
+    [
+        (Branching(), "depends on the values of tensors", "if x.sum() > 0:"),
+        (Listing(), "A call changes 'seen' of Listing", "self.seen.append(1)"),
+        (Decomposing(), "aten._linalg_svd.default needs torch", "torch.linalg.svd(x + 1)[1]"),
+    ],
+)
+def test_what_cannot_be_saved_is_said_with_the_line(path, model, reason, line):
+    with pytest.raises(ValueError, match=re.escape(reason)) as found:
+        export(model, (torch.ones(3, 4),), path=path)
+    assert line in str(found.value)
+    assert Path(__file__).name in str(found.value)
+    assert not path.exists()
+
+
+class Cache(nn.Module):
+    """A layer of attention whose keys and values are kept in arguments that it writes into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(16, 48)
+
+    def forward(self, x, keys, values, at):
+        q, k, v = self.project(x).view(x.shape[0], -1, 3, 2, 8).unbind(2)
+        keys.index_copy_(1, at, k)
+        values.index_copy_(1, at, v)
+        mask = torch.arange(keys.shape[1]) <= at[:, None]
+        q, k, v = (t.transpose(1, 2) for t in (q, keys, values))
+        return nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+@pytest.mark.parametrize("on_arrays", [False, True])
+def test_a_cache_is_written_in_place_by_prefill_and_decoding_alike(path, on_arrays):
+    model, most = Cache(), torch.export.Dim("most", min=1)
+    example = (torch.randn(1, 5, 16), torch.zeros(1, 32, 2, 8), torch.zeros(1, 32, 2, 8))
+    shapes = ({1: N}, {1: most}, {1: most}, {0: N})
+    export(model, (*example, torch.arange(5)), path=path, dynamic_shapes=shapes, with_torch=True)
+    loaded = gint.load(path)
+    kept = [torch.zeros(1, 40, 2, 8) for _ in range(4)]
+    start = 0
+    for n in (7, 1, 1, 3):
+        x, at = torch.randn(1, n, 16), torch.arange(start, start + n)
+        start += n
+        with torch.no_grad():
+            wanted = model(x, *kept[:2], at)
+        given = (x, *kept[2:], at)
+        found = loaded(*([t.numpy() for t in given] if on_arrays else given))
+        torch.testing.assert_close(torch.as_tensor(found), wanted)
+        torch.testing.assert_close(kept[2:], kept[:2])

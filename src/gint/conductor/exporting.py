@@ -17,11 +17,13 @@ from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
-from gint.plan import Call, Check, Define, Foreign, Plan
+from gint.plan import Call, Check, Foreign, Plan
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.operators import is_saved_operator
+from gint.plan.verifier import PlanError, verify_plan
 from gint.runtime.tensors.layouts import memory_of
 
+from .capture import ExportError, captured
 from .compiler import drop_dead_code
 from .graph.nodes import Graph
 from .lowering.kinds import read_graph
@@ -29,14 +31,10 @@ from .partitioner import GraphPartitioner
 from .plan.builder import build
 from .plan.expressions import expression
 from .trace.exported import Traced, trace_exported
-from .tree import signature_of
+from .tree import TreeError, signature_of
 
 #: Constants up to so many bytes in all are part of the file; larger ones lie beside it.
 _MOST_INSIDE = 16 << 20
-
-
-class ExportError(ValueError):
-    """A function that cannot be saved; the message says what of it, and where that is written."""
 
 
 def export(
@@ -68,35 +66,13 @@ def export(
         raise ValueError(f"weights is 'auto', 'inside' or 'beside', not {weights!r}.")
     exported = model
     if not isinstance(exported, ExportedProgram):
-        exported = _exported(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+        exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
         traced = trace_exported(exported)
         saved = _saved(traced, exported, frozenset(operators), with_torch)
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
     beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
     return write(path, saved, beside)
-
-
-def _exported(
-    model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], dynamic_shapes: Any
-) -> ExportedProgram:
-    module = model if isinstance(model, torch.nn.Module) else _Function(model)
-    try:
-        return torch.export.export(module, args, kwargs, dynamic_shapes=dynamic_shapes)
-    except Exception as error:  # whatever the user's own code and torch's tracing raise
-        raise ExportError(f"torch.export cannot trace it: {_said(error)}") from error
-
-
-class _Function(torch.nn.Module):
-    """A function as a module, which torch.export wants."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.forward = function
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _saved(
@@ -114,14 +90,19 @@ def _saved(
         raise ExportError(str(error)) from error
     plan = _with_checks(built.plan, traced)
     _refuse_unknown(plan, graph, operators, with_torch)
-    signature = signature_of(exported)
+    try:
+        verify_plan(plan, operators)
+        signature = signature_of(exported)
+    except (PlanError, TreeError) as error:
+        raise ExportError(str(error)) from error
     return Saved(plan, signature, tuple([memory_of(t) for t in built.constants]))
 
 
 def _with_checks(plan: Plan, traced: Traced) -> Plan:
     """The plan that begins, once its sizes are known, by checking what they must be."""
     checks = [Check(expression(b.condition), b.message) for b in traced.bounds]
-    first = next((n for n, s in enumerate(plan.steps) if not isinstance(s, Define)), 0)
+    checks = [check for check in checks if check.condition is not True]
+    first = plan.head
     return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
 
 

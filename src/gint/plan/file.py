@@ -46,7 +46,7 @@ from .weights import Stored, Weights, weights_header
 
 MAGIC = b"GPLN"
 VERSION = 1
-_HEAD = struct.Struct("<4sIQQQI28x")
+_HEAD = struct.Struct("<4sIQQQI28s")
 _ALIGNED = 64
 
 
@@ -183,7 +183,7 @@ def _head(saved: Saved, weights: dict | None, nbytes: int) -> list[bytes]:
     length, body = len(body), body + b"".join(programs)
     checksum = zlib.crc32(body)
     padding = b"" if not nbytes else b"\0" * (-len(body) % _ALIGNED)
-    head = _HEAD.pack(MAGIC, VERSION, length, len(body) - length, nbytes, checksum)
+    head = _HEAD.pack(MAGIC, VERSION, length, len(body) - length, nbytes, checksum, b"")
     return [head, body, padding]
 
 
@@ -270,7 +270,7 @@ def _read_head(buffer: Any) -> tuple[int, int, int]:
         raise ValueError("not a saved plan: it does not start with 'GPLN'.")
     if len(buffer) < _HEAD.size:
         raise ValueError(f"cut short: {len(buffer)} bytes are less than the head of the file.")
-    _, version, length, programs, weights, checksum = _HEAD.unpack_from(buffer)
+    _, version, length, programs, weights, checksum, zeros = _HEAD.unpack_from(buffer)
     if version > VERSION:
         raise ValueError(
             f"written in format version {version} by a newer gint; this one reads version "
@@ -282,6 +282,8 @@ def _read_head(buffer: Any) -> tuple[int, int, int]:
     whole = end + (-end % _ALIGNED if weights else 0) + weights
     if whole != len(buffer):
         raise ValueError(f"cut short or altered: it should have {whole} bytes, not {len(buffer)}.")
+    if any(zeros) or any(buffer[end : whole - weights]):
+        raise ValueError("altered: there is something where nothing should be.")
     if zlib.crc32(memoryview(buffer)[_HEAD.size : end]) != checksum:
         raise ValueError("the checksum does not match: the file is damaged or was altered.")
     return length, programs, weights

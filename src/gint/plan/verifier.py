@@ -64,18 +64,27 @@ class _Verifier:
         types = [*[i.type for i in plan.inputs], *[c.type for c in plan.constants]]
         for n, t in enumerate(types):
             self.values[n] = t if isinstance(t, TensorType) else None
-        for n, step in enumerate(plan.steps):
-            self.where = f"step {n} ({type(step).__name__.lower()})"
-            _RULES[type(step)](self, step)
+        self.steps(0, (first := plan.head))
+        self.inputs()
+        self.steps(first, len(plan.steps))
         self.where = "the result"
         if not isinstance(plan.result, tuple):
             self.fail("it is no tuple")
         self.argument(plan.result)
+
+    def steps(self, start: int, stop: int) -> None:
+        for n in range(start, stop):
+            step = self.plan.steps[n]
+            self.where = f"step {n} ({type(step).__name__.lower()})"
+            _RULES[type(step)](self, step)
+
+    def inputs(self) -> None:
+        """The first steps have defined what inputs tell; their sizes are compared then."""
         self.where = "the inputs"
-        for given in plan.inputs:
+        for given in self.plan.inputs:
             if isinstance(given.type, TensorType):
                 self.tensor_type(given.type)
-        for constant in plan.constants:
+        for constant in self.plan.constants:
             assert constant.type is not None
             self.tensor_type(constant.type)
             if symbols_in(constant.type):
@@ -143,7 +152,10 @@ class _Verifier:
     # Steps
 
     def define(self, step: Define) -> None:
-        self.use(step.value)
+        t = self.use(step.value)
+        asks_for = step.path[1] if len(step.path) == 2 and step.path[0] in _QUESTIONS[:2] else None
+        if t is not None and isinstance(asks_for, int) and asks_for >= len(t.size):
+            self.fail(f"value {step.value} has no dimension {asks_for}")
         if not _NAME.fullmatch(step.symbol):
             self.fail(f"{step.symbol!r} is no name for a size")
         if step.symbol in self.symbols:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gint.host.launches import load_kernel
 from gint.host.tensors import is_torch
-from gint.plan import Define, Plan, TensorType
+from gint.plan import Plan, TensorType
 from gint.plan.dtypes import span
 from gint.plan.file import Opened, open_saved
 from gint.plan.signature import filled
@@ -105,10 +105,7 @@ class Running:
         chosen = values.backend(backend)
         kernels = [load_kernel(chosen, p) for p in self.plan.programs]
         steps = Steps(self.plan, values, kernels)
-        count = next(
-            (n for n, s in enumerate(self.plan.steps) if not isinstance(s, Define)),
-            len(self.plan.steps),
-        )
+        count = self.plan.head
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
         self.head = [steps.prepare(step) for step in self.plan.steps[:count]]
         self.layouts = self._layout_checks(steps)

@@ -216,8 +216,8 @@ class Steps:
     def _define(self, step: Define) -> Prepared:
         symbol, n, path = step.symbol, step.value, step.path
         values = self.values
-        if len(path) == 2 and path[0] == "size" and isinstance(path[1], int):
-            d = path[1]
+        if len(path) == 2 and path[0] == "size" and n in self.types:
+            d: Any = path[1]
 
             def define_size(v: list[Any], s: dict[str, Any]) -> None:
                 s[symbol] = v[n].shape[d]
@@ -225,7 +225,12 @@ class Steps:
             return define_size
 
         def define(v: list[Any], s: dict[str, Any]) -> None:
-            s[symbol] = _along(values, v[n], path)
+            try:
+                s[symbol] = found = _along(values, v[n], path)
+            except (TypeError, IndexError, KeyError, AttributeError) as error:
+                raise PlanError(f"The size {symbol} is not found: {error}.") from None
+            if not isinstance(found, (bool, int, float)):
+                raise PlanError(f"The size {symbol} is no number.")
 
         return define
 

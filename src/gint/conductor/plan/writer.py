@@ -104,7 +104,7 @@ class PlanWriter:
     def write(self) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""
         steps = self.plan.steps
-        start = next((n for n, s in enumerate(steps) if not isinstance(s, Define)), len(steps))
+        start = self.plan.head
         inputs = self.names[: len(self.plan.inputs)]
         head = ["def call(args):"]
         if inputs:

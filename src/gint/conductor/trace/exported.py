@@ -135,4 +135,5 @@ def _bounds(program: ExportedProgram, env: Any) -> list[Bound]:
             found.append(Bound(symbol <= span.upper, f"{symbol} is at most {span.upper}."))
     for guard in env.guards if env is not None else ():
         found.append(Bound(guard.expr, f"It was exported for sizes where {guard.expr}."))
-    return found
+    # Of two sizes that turned out to be equal one is left.
+    return [bound._replace(condition=env.replace(bound.condition)) for bound in found]

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "arrays.h"
+#include "attention_module.h"
 #include "cpu/simd_unit.h"
 #include "cpu/threads.h"
 #include "launch_type.h"
@@ -190,6 +191,7 @@ NB_MODULE(_native, m) {
         .def("describe", &describe_launch, "extents"_a, "params"_a, "slots"_a, "axis_names"_a,
              "slot_names"_a, "param_names"_a);
     add_quantized(m);
+    add_attention(m);
     add_recall(m);
     add_sequence(m);
 }
