@@ -63,9 +63,7 @@ def _plain(run: Callable[[list], Any], operators: Callable[..., Any]) -> Callabl
     return call
 
 
-def _contents(
-    compiled: GintCompiledSubgraph, options: Options, is_backward: bool = False
-) -> bytes:
+def _contents(compiled: GintCompiledSubgraph, options: Options, is_backward: bool = False) -> bytes:
     if compiled.built is None:
         raise Unsaved("gint cannot save a graph that it leaves to eager.")
     built = compiled.built
@@ -88,9 +86,7 @@ def kept_compiler(compiler: GintCompiler) -> Callable[..., Any]:
     def kept(**how: Any) -> Callable[..., Any]:
         def compile_graph(module: fx.GraphModule, example_inputs: Any) -> CompiledGraph:
             compiled = compiler.compile(module, example_inputs, **how)
-            contents = partial(
-                _contents, compiled, compiler.options, how.get("is_backward", False)
-            )
+            contents = partial(_contents, compiled, compiler.options, how.get("is_backward", False))
             return CompiledGraph(compiled.function, contents)
 
         return SerializableAOTDispatchCompiler(OutputCode, compile_graph)
