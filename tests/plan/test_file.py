@@ -110,6 +110,10 @@ STEPS = plan().steps
         ((*STEPS, Call(6, "os.system.default", ("ls",))), "not among the operators"),
         ((*STEPS, View(6, 1, (4,), (1, 1), 0)), "1 sizes and 2 strides"),
         ((*STEPS[:3], replace(STEPS[3], program=1), *STEPS[4:]), "there is no program 1"),
+        (
+            (*STEPS[:3], replace(STEPS[3], slots=STEPS[3].slots[:2] + STEPS[3].slots[:1])),
+            "writes into value 0, which is neither allocated nor state",
+        ),
         ((*STEPS[:3], replace(STEPS[3], extents=(4,)), *STEPS[4:]), "axes, parameters and slots"),
         ((*STEPS[:3], replace(STEPS[3], device="cuda:0"), *STEPS[4:]), "a saved plan says 'cpu'"),
     ],

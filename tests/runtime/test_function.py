@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import gint
-from gint.plan import Operation, View
+from gint.plan import Input, Operation, Use, View
 from gint.plan.verifier import PlanError
 from gint.runtime.run_cli import main as run
-from tests.plan.saving import BYTES, expected, plan, save
+from tests.plan.saving import BYTES, ROWS, expected, plan, save
 
 
 @pytest.fixture
@@ -65,6 +65,25 @@ def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
     made = replace(plan(), steps=(*steps[:3], longer, *steps[4:]))
     with pytest.raises(PlanError, match="slot 0 reaches beyond its tensor"):
         gint.load(save(tmp_path / "b.gint", made))(rows(2))
+
+
+def test_state_is_written_in_place_and_must_be_writable(tmp_path):
+    define, view, _, launch, *_ = plan().steps
+    in_place = replace(launch, slots=(*launch.slots[:2], launch.slots[0]))
+    made = replace(
+        plan(), inputs=(Input("x", ROWS, written=True),), steps=(define, view, in_place),
+        result=(Use(0), Use(0)),
+    )  # fmt: skip
+    loaded = gint.load(save(tmp_path / "a.gint", made))
+    x = rows(3)
+    wanted = expected(x)["y"]
+    loaded(x)
+    np.testing.assert_allclose(x, wanted, rtol=1e-6)
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="x is written into, and the array given is read-only"):
+        loaded(x)
+    with pytest.raises(ValueError, match=r"x is written into, and has the strides \(1, 3\)"):
+        loaded(np.asfortranarray(rows(3)))
 
 
 def test_loading_imports_no_torch(path):

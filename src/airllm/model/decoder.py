@@ -53,7 +53,8 @@ class Decoder:
         """
         b = self._row if len(tokens) == 1 else Buffers(self.architecture, len(tokens))
         self._embed(tokens, b.x)
-        if len(tokens) > 1 or not (self.weights.is_recordable and cache.length):
+        recordable = self.weights.is_recordable and steps.is_native()
+        if len(tokens) > 1 or not (recordable and cache.length):
             self._run(b, cache, logits)
         elif self._recorded is not None and self._recorded.fits(cache):
             self._recorded(logits)

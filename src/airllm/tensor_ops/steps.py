@@ -145,10 +145,15 @@ def part_bytes(part: Part) -> int:
     return part.nbytes
 
 
+def is_native() -> bool:
+    """Whether the active backend's steps of one row are native launches, all of them."""
+    return active().memory is None and products_for(active()).bind is not None
+
+
 def is_recordable(part: Part) -> bool:
     """Whether `multiply` of one row is a native launch, as the other steps of one row are where
     this is: what is watched is then all that is done (gint.host.sequence)."""
-    if active().memory is not None or products_for(active()).bind is None:
+    if not is_native():
         return False
     return isinstance(part, Operand) or (
         not isinstance(part, QuantizedWeights) and part.products.bind is not None

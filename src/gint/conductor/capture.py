@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +29,39 @@ def captured(
 ) -> ExportedProgram:
     """What torch.export makes of a module or function. Raises ExportError."""
     module = model if isinstance(model, torch.nn.Module) else _Function(model)
-    before = dict(_state(module))
+    changed: list[tuple[torch.nn.Module, str]] = []
     try:
-        exported = torch.export.export(module, args, kwargs, dynamic_shapes=dynamic_shapes)
+        with _watched(module, changed):
+            exported = torch.export.export(module, args, kwargs, dynamic_shapes=dynamic_shapes)
     except Exception as error:  # whatever the user's own code and torch's tracing raise
         raise ExportError(f"{_why(error)}{_line_of(error)}") from error
-    after = dict(_state(module))
-    for where, shown in after.items():
-        if before.get(where) != shown:
-            raise ExportError(
-                f"A call changes {where[1]!r} of {type(where[0]).__name__}, Python state that no "
-                f"file keeps: make it a buffer, or return it.{_line_with(*where)}"
-            )
+    for part, name in changed:
+        raise ExportError(
+            f"A call changes {name!r} of {type(part).__name__}, Python state that no file keeps: "
+            f"make it a buffer, or return it.{_line_with(part, name)}"
+        )
     return exported
+
+
+@contextmanager
+def _watched(module: torch.nn.Module, changed: list[tuple[torch.nn.Module, str]]) -> Iterator[None]:
+    """Note inside which plain values of modules calls change; torch puts them back afterwards."""
+    own, forward = vars(module).get("forward"), module.forward
+
+    @wraps(forward)
+    def watching(*args: Any, **kwargs: Any) -> Any:
+        before = dict(_state(module))
+        result = forward(*args, **kwargs)
+        changed.extend(where for where, shown in _state(module) if before.get(where) != shown)
+        return result
+
+    module.forward = watching
+    try:
+        yield
+    finally:
+        del module.forward
+        if own is not None:
+            module.forward = own
 
 
 class _Function(torch.nn.Module):
@@ -56,7 +78,7 @@ def _state(module: torch.nn.Module) -> Iterator[tuple[tuple[torch.nn.Module, str
         for name, value in vars(part).items():
             if not name.startswith("_") and isinstance(value, _PLAIN):
                 if isinstance(value, (list, dict, set)):
-                    yield (part, name), (id(value), len(value))
+                    yield (part, name), len(value)
                 else:
                     yield (part, name), repr(value)
 

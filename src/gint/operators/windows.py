@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from .arrays import empty_in_order, order_of
+
 
 class Windows(NamedTuple):
     """Numbers per spatial dimension: elements of a window, the steps from one window and from one
@@ -44,7 +46,7 @@ class Windows(NamedTuple):
             count = (reach + (s - 1 if ceil_mode else 0)) // s + 1
             if ceil_mode and (count - 1) * s >= size + p:
                 count -= 1
-            if count < 0 or (count == 0 and not ceil_mode and reach < -s):
+            if count < 1:
                 raise ValueError(f"A window of {kernel} does not fit into {tuple(sizes)}.")
             counts.append(count)
         return cls(kernel, stride, dilation, padding, counts)
@@ -64,7 +66,8 @@ class Windows(NamedTuple):
         around = [(0, 0)] * x.ndim
         around[first : first + self.rank] = list(zip(self.padding, after, strict=True))
         shape = [b + n + a for n, (b, a) in zip(x.shape, around, strict=True)]
-        made = np.full(shape, outside, x.dtype)
+        made = empty_in_order(shape, x.dtype, order_of(x))
+        made[...] = outside
         made[tuple(slice(b, b + n) for n, (b, _) in zip(x.shape, around, strict=True))] = x
         return made
 

@@ -55,6 +55,7 @@ class _Verifier:
         #: Value -> the type it is known to have; None for a number, a tuple, or an unknown type.
         self.values: dict[int, TensorType | None] = {}
         self.released: set[int] = set()
+        self.allocated: set[int] = set()
         self.symbols: set[str] = set()
         self.held = range(len(plan.inputs), len(plan.inputs) + len(plan.constants))
         self.where = "the inputs"
@@ -107,6 +108,13 @@ class _Verifier:
         if found is None:
             self.fail(f"the type of value {value} is not known")
         return found
+
+    def write(self, value: int) -> None:
+        """Only what was allocated is written into, and inputs and constants that are state."""
+        flags = [*(i.written for i in self.plan.inputs), *(c.written for c in self.plan.constants)]
+        is_state = value < len(flags) and flags[value]
+        if not is_state and value not in self.allocated:
+            self.fail(f"it writes into value {value}, which is neither allocated nor state")
 
     def make(self, value: int, t: TensorType | None = None) -> None:
         if value in self.values:
@@ -173,6 +181,7 @@ class _Verifier:
         self.tensor_type(step.type)
         self.device(step.device)
         self.make(step.value, step.type)
+        self.allocated.add(step.value)
 
     def launch(self, step: Launch) -> None:
         if step.program >= len(self.plan.programs):
@@ -186,15 +195,12 @@ class _Verifier:
             self.size(e)
         for slot, use in zip(p.slots, step.slots, strict=True):
             t = self.tensor(use.value)
-            wanted = _ELEMENTS.get(t.dtype)
-            if wanted != slot.dtype.name and not _is_half_of(t.dtype, slot.dtype.name):
+            if ELEMENT_TYPES[t.dtype].slot != slot.dtype.name:
                 self.fail(f"slot {slot.name!r} of {slot.dtype.name} is given {t.dtype}")
             if len(use.strides) != len(slot.axes):
                 self.fail(f"slot {slot.name!r} has {len(slot.axes)} axes")
-            if slot.access.writes and use.value in self.held:
-                constant = self.plan.constants[use.value - self.held.start]
-                if not constant.written:
-                    self.fail(f"it writes into the constant {constant.name!r}, which is no state")
+            if slot.access.writes:
+                self.write(use.value)
             for e in (use.nbytes, use.offset, *use.strides):
                 self.size(e)
 
@@ -206,6 +212,7 @@ class _Verifier:
             self.fail("an argument has no proper name")
         if step.into:
             self.tensor(step.value)
+            self.write(step.value)
         else:
             self.make(step.value)
 
@@ -237,17 +244,6 @@ _RULES: dict[type, Any] = {
     Launch: _Verifier.launch, Call: _Verifier.call, Item: _Verifier.item, View: _Verifier.view,
     Expect: _Verifier.expect, Release: _Verifier.release,
 }  # fmt: skip
-
-#: torch's element types -> those of slots.
-_ELEMENTS = {
-    "bool": "bool", "uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
-    "float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16",
-}  # fmt: skip
-
-
-def _is_half_of(dtype: str, slot: str) -> bool:
-    """Whether a slot shows the parts of complex numbers, which view_as_real has as their own."""
-    return (dtype, slot) == ("complex64", "f32")
 
 
 def _sizes_in(a: Any) -> list[Any]:

@@ -88,8 +88,8 @@ class Arrays:
         made[...] = x
         return made
 
-    def copy_into(self, target: np.ndarray, source: np.ndarray) -> None:
-        target[...] = source
+    def is_writable(self, x: np.ndarray) -> bool:
+        return bool(x.flags.writeable)
 
     def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
         if launch.takes_arrays:

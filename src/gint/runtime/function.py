@@ -182,6 +182,8 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
         x = v[n]
         if values.size(x) != size:
             raise ValueError(_other_size(name, t, size, values.size(x), s))
+        if written and not values.is_writable(x):
+            raise ValueError(f"{name} is written into, and the array given is read-only.")
         found = values.strides(x)
         if found == strides:
             return

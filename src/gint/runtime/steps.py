@@ -43,7 +43,7 @@ from gint.plan.verifier import PlanError
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
-from .values import Layout, Values
+from .values import Values
 
 #: A prepared step: the values by number, the sizes by name.
 Prepared = Callable[[list[Any], dict[str, Any]], None]
@@ -334,6 +334,3 @@ def _along(values: Values, x: Any, path: Sequence[int | str]) -> Any:
 
 def _shape_of(values: Values, x: Any) -> str:
     return f"{x.dtype}{list(values.size(x))}" if values.is_value(x) else f"a {type(x).__name__}"
-
-
-__all__ = ["Layout", "Prepared", "Steps"]

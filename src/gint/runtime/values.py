@@ -46,8 +46,8 @@ class Values(Protocol):
     def relaid(self, x: Any, strides: tuple[int, ...]) -> Any:
         """The same elements in these strides."""
 
-    def copy_into(self, target: Any, source: Any) -> None:
-        """Write the elements of `source` into `target`."""
+    def is_writable(self, x: Any) -> bool:
+        """Whether its memory may be written."""
 
     def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
         """The launch as a function of values."""

@@ -67,8 +67,8 @@ class Tensors:
     def relaid(self, x: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
         return restride(resolved(x), strides)
 
-    def copy_into(self, target: torch.Tensor, source: torch.Tensor) -> None:
-        target.copy_(source)
+    def is_writable(self, x: torch.Tensor) -> bool:
+        return True
 
     def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
         return lambda *tensors: launch(*map(_pointer, tensors))
