@@ -40,6 +40,9 @@ def compiled_function(
     options: Options,
 ) -> Callable[..., Any]:
     """What Dynamo calls for its graph `gm`. `operators` does the same in torch's own."""
+    if not compiles_ahead() and not is_caching():
+        # A function is called some 0.2 us faster than an object.
+        return _plain(compiled.function, operators)
     try:
         from gint.precompile.function import CompiledFunction, record
     except ImportError:  # a torch that saves no functions of other backends
