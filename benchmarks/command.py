@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, str] = {
     "models": "steady state of four small transformers",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
+    "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
@@ -42,6 +43,7 @@ NEEDED = {
     "decode": ("torch", "transformers", "gguf"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),
     "quantized": (),

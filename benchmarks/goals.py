@@ -40,6 +40,7 @@ KERNELS_WORST = Goal("kernels, the worst of them, Inductor over gint", 0.9, leas
 SMALL_KERNELS = Goal("small kernels, gint beyond Inductor, largest", 5, least=False, unit="us")
 BANDWIDTH = Goal("large kernels, bytes moved over copy bandwidth, geomean", 0.9, least=True)
 MODELS = Goal("models, better of eager and Inductor over gint, geomean", 1.0, least=True)
+WITHOUT_TORCH = Goal("models without torch, eager over gint, the slowest", 1.0, least=True)
 CALL_COST = Goal("call, gint beyond a preallocated result", 3, least=False, unit="us")
 COMPILES_DYNAMIC = Goal("compiles for 50 shapes, dynamic=True", 1, least=False)
 COMPILES_AUTOMATIC = Goal("compiles for 50 shapes, automatic", 2, least=False)
@@ -65,8 +66,12 @@ SMALL_GRAPHS_WORST = Goal("graphs of many small steps, the worst of them", 0.95,
 PLAN_LAUNCH = Goal("a launch in a plan, beyond its own work", 0.5, least=False, unit="us")
 PLAN_EXTERN = Goal("an extern in a plan, beyond its own work", 0.3, least=False, unit="us")
 IMPORT = Goal("import gint.conductor", 0.1, least=False, unit="s")
-QUANTIZED_READ = Goal("1 row, weight bytes per second over read bandwidth, worst", 0.9, least=True)
-QUANTIZED_ROWS = Goal("32 rows of Q40, NumPy's float32 product over gint, worst", 2.0, least=True)
+QUANTIZED_READ = Goal(
+    "1 row of Q4_0, Q8_0, Q4_K, Q6_K: weight bytes per second over read bandwidth, worst",
+    0.9,
+    least=True,
+)
+QUANTIZED_ROWS = Goal("32 rows of Q4_0, NumPy's float32 product over gint, worst", 2.0, least=True)
 DECODE_LLAMA_CPP = {
     weights: Goal(f"tokens per second, {weights}, gint over llama.cpp, worst", least, least=True)
     for weights, least in (("q4_0", 0.95), ("q8_0", 0.95), ("q4_k", 0.9), ("q6_k", 0.9))

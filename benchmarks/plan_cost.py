@@ -56,10 +56,10 @@ def kinds() -> dict[str, Kind]:
     import torch
 
     x, b = torch.randn(ROWS, WIDTH), torch.randn(WIDTH)
-    w = torch.randn(WIDTH, WIDTH) / WIDTH**0.5
+    w = _turning(WIDTH)
     z = [torch.randn(ROWS, WIDTH) for _ in range(4)]
-    u, v = torch.randn(4, 8, 8), torch.randn(4, 8, 8) / 8
-    image, kernel = torch.randn(1, 8, 8, 8), torch.randn(8, 8, 1, 1) / 8
+    u, v = torch.randn(4, 8, 8), _turning(8).expand(4, 8, 8).contiguous()
+    image, kernel = torch.randn(1, 8, 8, 8), _turning(8)[:, :, None, None].contiguous()
     turns = range(STEPS)
 
     def launches(x, *z):
@@ -112,6 +112,13 @@ def kinds() -> dict[str, Kind]:
         "mm of a view": Kind(views, (x, w), 0, _times(torch.mm, x, w)),
         "mixture": Kind(mixture, (x, w, b), STEPS // 2, bare_mixture),
     }
+
+
+def _turning(width: int) -> Any:
+    """A matrix that changes no lengths: a chain of products neither grows nor becomes denormal."""
+    import torch
+
+    return torch.linalg.qr(torch.randn(width, width)).Q
 
 
 def _times(function: Callable[..., Any], *args: Any) -> Call:

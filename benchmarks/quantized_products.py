@@ -19,14 +19,15 @@ import numpy as np
 from airllm import tensor_ops as ops
 from gint.backend import registry
 from gint.measuring.clock import Call, Effort, Samples, medians, take_turns
-from gint.quantized import format_of
+from gint.quantized import FORMATS, format_of, quantize
 
 #: (out, in): the square and the wide matrices of a 7-billion-parameter Llama.
 SHAPES = ((4096, 4096), (11008, 4096))
-QUANT_TYPES = ("q40", "q80")
+QUANT_TYPES = tuple(f.name for f in FORMATS)
+#: Those that are measured at both shapes; the others at the first.
+COMMON = ("q4_0", "q8_0", "q4_k", "q6_k")
 ROWS = 32
 MOST_ROUNDS = 1_000_000  # time is what ends a measurement
-_PREPARE = {"q40": ops.prepare_q40, "q80": ops.prepare_q80}
 
 #: Reads all of a contiguous array.
 Reader = Callable[[np.ndarray], Any]
@@ -88,7 +89,7 @@ def one_row(
     size = shape[0] * format_of(quant_type).row_bytes(shape[1])
     count = max(4, -(-ring_bytes() // size))
     ring = [_random_bytes(quant_type, shape, seed) for seed in range(count)]
-    prepared = [_PREPARE[quant_type](data, shape) for data in ring]
+    prepared = [ops.prepare(data, shape, quant_type) for data in ring]
     x = np.random.default_rng(0).standard_normal((1, shape[1])).astype(np.float32)
 
     def product(weights: list, first: int, **options: Any) -> Call:
@@ -117,7 +118,7 @@ def many_rows(
 ) -> ManyRows:
     """Measure on the active backend."""
     data = _random_bytes(quant_type, shape, 0)
-    prepared = _PREPARE[quant_type](data, shape)
+    prepared = ops.prepare(data, shape, quant_type)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, shape[1])).astype(np.float32)
     weight = rng.standard_normal(shape, np.float32)
@@ -160,13 +161,11 @@ def ring_bytes() -> int:
 
 
 def _random_bytes(quant_type: str, shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Blocks of random integers, all of one small scale."""
+    """Quantised random numbers: a few rows of them, over and over."""
     quantized = format_of(quant_type)
     rng = np.random.default_rng(seed)
-    data = rng.integers(0, 256, shape[0] * quantized.row_bytes(shape[1]), np.uint8)
-    blocks = data.reshape(-1, quantized.block_bytes)
-    blocks[:, :2] = np.array([1 / 64], np.float16).view(np.uint8)
-    return data.reshape(shape[0], -1)
+    rows = quantize(rng.standard_normal((min(shape[0], 64), shape[1]), np.float32), quantized)
+    return np.resize(rows, (shape[0], rows.shape[1]))
 
 
 def _readers(threads: int | None) -> dict[str, Reader]:

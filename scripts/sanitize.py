@@ -32,7 +32,7 @@ LEFT_OUT = (
 ADDRESS_TESTS = (
     "tests/native", CPP, "tests/kernel/interpreter/test_differential.py",
     "tests/kernel/interpreter/test_gathers.py", "tests/program/test_fuzz.py", "tests/fuzz",
-    "tests/quantized", "tests/host/test_recall.py",
+    "tests/quantized", "tests/host/test_recall.py", "tests/host/test_sequence.py",
 )  # fmt: skip
 THREAD_TESTS = (
     f"{CPP}/test_interpreter.py", f"{CPP}/quantized/test_native.py",

@@ -36,7 +36,7 @@ OPTIONS = ("-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-p
 
 def works() -> list[list[str]]:
     """The compiler's arguments, one list for each source and instruction set."""
-    loops = [*SOURCES.glob("loops/*.cpp"), *SOURCES.glob("quantized/*_loops.cpp")]
+    loops = [*SOURCES.glob("loops/*.cpp"), *SOURCES.glob("*/*_loops.cpp")]
     found = [[str(s)] for s in sorted(SOURCES.rglob("*.cpp")) if s not in loops]
     for name, flags in UNITS.items():
         define = f"-DGINT_SIMD_NAMESPACE=simd_{name}"

@@ -22,7 +22,7 @@ _BACKEND = (*_PROGRAMS, "gint.quantized", "gint.backend")
 _HOST = (*_BACKEND, "gint.native", "gint.host")
 _INTERPRETER = "gint.kernel.interpreter"
 _GRAPHS = (*_HOST, "gint.conductor.graph")
-_PLANS = ("gint.plan", "gint.runtime", "gint.runtime.tensors")
+_PLANS = ("gint.operators", "gint.plan", "gint.runtime", "gint.runtime.tensors")
 
 #: Room -> the rooms it may import, besides itself. Of several names the longest is a module's room.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.native": (),
     f"{_INTERPRETER}.numpy": _BACKEND,
     f"{_INTERPRETER}.device": (*_BACKEND, f"{_INTERPRETER}.numpy"),
-    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native", f"{_INTERPRETER}.numpy"),
+    f"{_INTERPRETER}.cpp": (*_BACKEND, "gint.native"),
     f"{_INTERPRETER}.opencl": (*_BACKEND, f"{_INTERPRETER}.device"),
     f"{_INTERPRETER}.cuda": (*_BACKEND, f"{_INTERPRETER}.device"),
     _INTERPRETER: (),
@@ -41,9 +41,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.host": (*_BACKEND, "gint.native", "gint"),
     "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
-    "gint.runtime": (*_HOST, "gint.plan"),
-    "gint.runtime.tensors": (*_HOST, "gint.plan"),
-    "gint.conductor.graph": _HOST,
+    "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
+    "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
+    "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
     "gint.conductor.partition": (*_GRAPHS, "gint.conductor.lowering"),
@@ -60,7 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gint.measuring": ("gint.conductor", "gint.host"),
     "gint.demo": ("gint.measuring",),
-    "gint": ("gint.host",),
+    "gint": ("gint.host", "gint.runtime"),
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
     "airllm.checkpoint": ("gint.quantized",),
@@ -86,7 +86,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cuda": (f"{_INTERPRETER}.cuda",),
     "transformers": ("airllm.cli", "gint.conductor", "gint.measuring", "gint.demo"),
     "tokenizers": ("airllm.cli",),
-    "gguf": ("airllm.checkpoint", "airllm.model"),
+    "gguf": ("airllm.checkpoint", "airllm.model", "gint.conductor"),
+    "ml_dtypes": ("gint.runtime",),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",
         "gint.conductor",

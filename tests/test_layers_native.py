@@ -21,9 +21,20 @@ ROOMS = {
     "layout": {"program"},
     "loops": {"portable"},
     "quantized": {"cpu", "loops", "portable"},
+    "attention": {"cpu", "loops", "portable"},
     "schedule": {"layout", "program", "loops"},
     "run": {"schedule", "layout", "program", "cpu", "loops"},
-    "native": {"run", "schedule", "layout", "program", "cpu", "loops", "quantized", "portable"},
+    "native": {
+        "run",
+        "schedule",
+        "layout",
+        "program",
+        "cpu",
+        "loops",
+        "quantized",
+        "attention",
+        "portable",
+    },
 }
 #: Made by the build, below all rooms.
 GENERATED = {"isa.inc", "isa_device.inc", "simd_units.inc"}

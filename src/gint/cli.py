@@ -1,4 +1,4 @@
-"""The command line: `gint info | demo | bench | explain`.
+"""The command line: `gint info | demo | bench | explain | export | run`.
 
 Knows which module does each command, and imports it only then. Does not know what they do.
 """
@@ -19,7 +19,9 @@ from gint.host.configuration import ConfigurationError
 _COMMANDS = {
     "info": ("gint.host.info", "backends, why each is or is not usable, instruction sets, threads"),
     "demo": ("gint.demo", "compile a small transformer with every backend at hand and compare"),
-    "explain": ("gint.conductor.explain_cli", "what gint makes of a function, and what it leaves"),
+    "explain": ("gint.conductor.explain_cli", "what gint makes of a function or holds in a file"),
+    "export": ("gint.conductor.export_cli", "save a function for gint.load and `gint run`"),
+    "run": ("gint.runtime.run_cli", "call a saved function with arrays from files"),
     "bench": ("benchmarks", "the benchmarks (from a checkout)"),
 }
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "bench":
             return _bench(options.rest)
-        return import_module(_COMMANDS[options.command][0]).main(options.rest) or 0
+        return import_module(_module(options.command, options.rest)).main(options.rest) or 0
     except ModuleNotFoundError as error:
         return _fail(_missing(options.command, error))
     except (ImportError, ConfigurationError) as error:  # what is configured cannot be had
@@ -47,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gint: interrupted", file=sys.stderr)
         return 130
+
+
+def _module(command: str, rest: Sequence[str]) -> str:
+    """The module of a command; a saved function is explained without torch."""
+    if command == "explain" and any(argument.endswith(".gint") for argument in rest):
+        return "gint.runtime.explain_cli"
+    return _COMMANDS[command][0]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one 
 
     programs.py   mutated programs and bindings on every backend, compared, between unreadable pages
     files.py      damaged and forged `.gint` files
+    plans.py      damaged and forged files of saved functions, loaded and called
     texts.py      damaged listings
 
 A case follows from a seed and a number alone. Cases run in child processes (child.py), so a

@@ -13,6 +13,7 @@ KINDS = {
     "programs": "tests.fuzz.programs",
     "files": "tests.fuzz.files",
     "texts": "tests.fuzz.texts",
+    "plans": "tests.fuzz.plans",
     "graphs": "tests.fuzz.graphs",
     "load": "tests.fuzz.load",
 }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from gint.measuring.models import BY_NAME, MODELS
+from gint.measuring.models import BY_NAME, EIGHT, MODELS
 
 
 def test_the_four_models_have_names_of_their_own() -> None:
     assert [m.name for m in MODELS] == ["llama", "bert", "gpt2", "vit"]
     assert set(BY_NAME) == {"example", *(m.name for m in MODELS)}
+
+
+def test_eight_models_run_without_torch() -> None:
+    assert EIGHT[:4] == MODELS
+    assert [m.name for m in EIGHT[4:]] == ["qwen3", "t5", "convnext", "resnet"]
 
 
 @pytest.mark.torch

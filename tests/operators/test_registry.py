@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.operators import OPERATORS
+from gint.conductor.graph.externs import EXTERNS
+from gint.operators import OPERATORS, REFUSED
+from gint.operators.page import page
 
 pytestmark = pytest.mark.torch
 
@@ -49,6 +52,36 @@ def test_defaults_are_those_of_the_schema(name):
             assert wanted == 4
             assert parameter.default == "i8"
         elif isinstance(wanted, (list, tuple)):
-            assert tuple(wanted) == parameter.default or not wanted
+            assert parameter.default in (tuple(wanted), *set(wanted))
         elif parameter.default is not inspect.Parameter.empty:
             assert parameter.default == wanted
+
+
+def test_what_stays_whole_is_in_the_table_or_refused():
+    ours = {name.split(".")[1] for name in OPERATORS}
+    stays = {name for names in EXTERNS.values() for name in names}
+    assert stays - ours == set(REFUSED)
+    assert not ours & set(REFUSED)
+
+
+def _is_called(name: str, overload: str) -> bool:
+    """Whether a traced graph may call an overload: one of tensors that writes into nothing."""
+    schema = str(getattr(getattr(torch.ops.aten, name), overload)._schema)
+    lists = ("int[] self", "float[] self", "bool[] self", "str[] self", "Tensor[] self", "t[]")
+    return not any(part in schema for part in ("!)", "Dimname", "str self", *lists))
+
+
+def test_every_overload_that_graphs_call_is_in_the_table():
+    names = {name.split(".")[1] for name in OPERATORS if not name.startswith("aten.copy_")}
+    stays = {name for names in EXTERNS.values() for name in names} & names
+    wanted = {
+        f"aten.{n}.{o}" for n in stays for o in getattr(torch.ops.aten, n).overloads()
+        if _is_called(n, o)
+    }  # fmt: skip
+    assert wanted <= set(OPERATORS)
+
+
+@pytest.mark.checkout
+def test_the_page_of_operators_is_current():
+    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
+    assert text == page(), "run: python -m gint.operators.page docs/operators.md"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import gguf
 import gguf.quants
@@ -15,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from gint.quantized import FORMATS, QuantizedWeights, dequantize, format_of, quantize, superblocks
 
+PAGE = Path(__file__).resolve().parents[2] / "docs/quantized.md"
 GGUF_TYPES = {f.name: gguf.GGMLQuantizationType[f.gguf_name] for f in FORMATS}
 SYMMETRIC = ("q4_0", "q5_0", "q8_0")
 BY_GGUF = [f for f in FORMATS if f.name in (*SYMMETRIC, "q4_1", "q5_1")]
@@ -134,6 +136,18 @@ RELATIVE = {
 def test_the_search_finds(quantized):
     values = np.random.default_rng(3).standard_normal((64, 1024)).astype(np.float32)
     assert np.sqrt(np.mean(rms_of(values, quantized) ** 2)) < RELATIVE[quantized.name]
+
+
+@pytest.mark.checkout
+@formats
+def test_the_page_has_the_errors(quantized):
+    values = np.random.default_rng(3).standard_normal((64, 1024)).astype(np.float32)
+    found = decoded(quantize(values, quantized), values.shape, quantized)
+    off = found.astype(np.float64) - values
+    relative = 100 * np.sqrt(np.mean(off**2) / np.mean(values.astype(np.float64) ** 2))
+    bits = 8 * quantized.block_bytes / quantized.block
+    row = f"| {quantized.gguf_name} | {quantized.block} | {bits:g} | {relative:.2f} "
+    assert f"{row}| {np.abs(off).max():.3f} |\n" in PAGE.read_text(encoding="utf-8")
 
 
 @searched

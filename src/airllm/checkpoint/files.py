@@ -6,6 +6,7 @@ Knows bytes and the types of elements. Does not know formats of files.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -56,7 +57,7 @@ class FileTensor:
     def file(self) -> Path:
         return self.opened.path
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Raises CheckpointError for a type that is not read."""
         inputs = self.shape[-1] if len(self.shape) > 1 else 1

@@ -31,7 +31,7 @@ class Model:
     def __init__(self, checkpoint: Checkpoint, decoder: Decoder) -> None:
         self.architecture: Architecture = checkpoint.architecture
         self.path: Path = checkpoint.path
-        self._decoder = decoder
+        self._decoder, self._vocabulary = decoder, checkpoint.architecture.vocabulary
 
     @property
     def end_tokens(self) -> tuple[int, ...]:
@@ -91,6 +91,8 @@ class Model:
 
     def _check(self, tokens: Any) -> np.ndarray:
         ids = np.asarray(tokens)
+        if ids.shape == (1,) and ids.dtype.kind in "iu" and 0 <= ids[0] < self._vocabulary:
+            return ids  # one by one, as it mostly is
         if ids.ndim != 1 or not ids.size or ids.dtype.kind not in "iu":
             raise ValueError(f"tokens must be one integer or more, (rows,), not {tokens!r}.")
         size = self.architecture.vocabulary

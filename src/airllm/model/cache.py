@@ -19,8 +19,9 @@ BUCKET = 64
 class Cache:
     """Room for `capacity` positions; `length` of them are filled.
 
-    heads     (layers, 2, n_kv_heads, capacity, d) float32: keys, then values. A head's positions
-              are neighbours: one row's attention goes through them at two to three times the speed
+    keys      (layers, n_kv_heads, d, capacity) float32: the scores of neighbouring positions are
+              computed together
+    values    (layers, n_kv_heads, capacity, d) float32
     cos, sin  (capacity, dims / 2) float32, of the rotation at a position
     """
 
@@ -28,7 +29,8 @@ class Cache:
         a = self.architecture = architecture
         self.capacity, self.length = -(-max(capacity, 1) // BUCKET) * BUCKET, 0
         # Zeros, since what is masked is multiplied too.
-        self.heads = np.zeros((a.layers, 2, a.kv_heads, self.capacity, a.head_dim), np.float32)
+        self.keys = np.zeros((a.layers, a.kv_heads, a.head_dim, self.capacity), np.float32)
+        self.values = np.zeros((a.layers, a.kv_heads, self.capacity, a.head_dim), np.float32)
         frequencies = frequencies_of(a.rope.dims // 2, a.rope.theta, a.rope.scaling)
         angles = np.arange(self.capacity)[:, None] * (frequencies / np.array(a.rope.divisors))
         self.cos, self.sin = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
@@ -48,9 +50,9 @@ class Cache:
         return self._keep[first : first + count]
 
     def scores(self, count: int) -> np.ndarray:
-        """Memory for one row's scores, (heads, count)."""
-        heads = self.architecture.heads
-        return self._scores[: heads * count].reshape(heads, count)
+        """Memory for one row's scores, (n_kv_heads, queries that share one, count)."""
+        a = self.architecture
+        return self._scores[: a.heads * count].reshape(a.kv_heads, -1, count)
 
     def mask(self, rows: int) -> np.ndarray | str:
         """What the next `rows` positions attend to, as `multi_head_attention` takes it."""

@@ -53,7 +53,8 @@ class Decoder:
         """
         b = self._row if len(tokens) == 1 else Buffers(self.architecture, len(tokens))
         self._embed(tokens, b.x)
-        if len(tokens) > 1 or not (self.weights.is_recordable and cache.length):
+        recordable = self.weights.is_recordable and steps.is_native()
+        if len(tokens) > 1 or not (recordable and cache.length):
             self._run(b, cache, logits)
         elif self._recorded is not None and self._recorded.fits(cache):
             self._recorded(logits)
@@ -64,10 +65,10 @@ class Decoder:
 
     def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
         """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
-        for token, row in zip(tokens, out, strict=True):
-            stored = self._embedding.read(int(token), int(token) + 1)
-            part = as_part(stored, self._embedding.kind, len(row))
-            row[...] = steps.float_rows(part)[0]
+        stored, hidden = self._embedding, self.architecture.hidden
+        for n, token in enumerate(tokens.tolist()):
+            part = as_part(stored.read(token, token + 1), stored.kind, hidden)
+            out[n] = steps.float_rows(part)
         if self.architecture.embedding_scale != 1.0:
             out *= np.float32(self.architecture.embedding_scale)
 
@@ -115,22 +116,23 @@ class Decoder:
         at = np.s_[cache.length : cache.length + rows]
         steps.rotate(heads, cache.cos[at], cache.sin[at], a.rope.interleaved)
         kv = b.qkv[:, q:].reshape(rows, 2, a.kv_heads, a.head_dim)
-        steps.copy(kv.transpose(1, 2, 0, 3), cache.heads[layer, :, :, at])
+        steps.copy(kv[:, 0].transpose(1, 2, 0), cache.keys[layer, :, :, at])
+        steps.copy(kv[:, 1].transpose(1, 0, 2), cache.values[layer, :, at])
 
     def _attend(self, b: Buffers, cache: Cache, layer: int) -> None:
         a, rows, q = self.architecture, len(b.x), self.architecture.query_size
         if rows == 1:
-            count = cache.attended()
-            k, v = cache.heads[layer, :, :, :count]
+            count, shape = cache.attended(), (a.kv_heads, a.heads // a.kv_heads, a.head_dim)
+            keys = cache.keys[layer, :, :, :count].transpose(0, 2, 1)
             steps.attend(
-                b.qkv[0, :q].reshape(a.heads, a.head_dim), k, v, cache.keep(cache.length, count),
-                cache.scores(count), b.mixed.reshape(a.heads, a.head_dim),
+                b.qkv[0, :q].reshape(shape), keys, cache.values[layer, :, :count],
+                cache.keep(cache.length, count), cache.scores(count), b.mixed.reshape(shape),
             )  # fmt: skip
             return
+        k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
         if cache.length:
-            seen = cache.heads[layer, :, :, : cache.length + rows].transpose(0, 2, 1, 3)
-            k, v = seen.reshape(2, cache.length + rows, a.kv_size)
-        else:
-            k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
+            seen = cache.length + rows
+            k = cache.keys[layer, :, :, :seen].transpose(2, 0, 1).reshape(seen, a.kv_size)
+            v = cache.values[layer, :, :seen].transpose(1, 0, 2).reshape(seen, a.kv_size)
         mask = cache.mask(rows)
         multi_head_attention(b.qkv[:, :q], k, v, a.heads, a.kv_heads, mask, out=b.mixed)

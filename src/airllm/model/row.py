@@ -31,11 +31,19 @@ class RecordedRow:
 
     def __init__(self, launches: Sequence[WatchedLaunch], cache: Cache, logits: np.ndarray) -> None:
         self._cache, self._count = cache, cache.attended()
-        layer_bytes = cache.heads[0].nbytes
-        cos, sin, keep, row = self._addresses()
-        moving = {cos: (0, 0), sin: (1, 0), keep: (2, 0), address(logits): (4, 0)}
-        moving |= {row + n * layer_bytes: (3, n * layer_bytes) for n in range(len(cache.heads))}
-        self._sequence = RecordedSequence(launches, 5, moving)
+        # Addresses of position 0, and how far the next position's are: a token finds little of what
+        # Python knows in the processor's caches, so little is asked for.
+        kept = cache.keep(0, 1)
+        rows = (cache.cos, cache.sin, kept, cache.keys[0, 0, 0], cache.values[0, 0])
+        steps = [array.strides[0] for array in rows]
+        steps[2] = -steps[2]
+        self._places = tuple(zip(map(address, rows), steps, strict=True))
+        moving = {first: (n, 0) for n, first in enumerate([*self._addresses(), address(logits)])}
+        for argument, cached in ((3, cache.keys), (4, cache.values)):
+            first, layer_bytes = self._addresses()[argument], cached[0].nbytes
+            for layer in range(len(cached)):
+                moving[first + layer * layer_bytes] = (argument, layer * layer_bytes)
+        self._sequence = RecordedSequence(launches, 6, moving)
 
     def fits(self, cache: Cache) -> bool:
         """Whether the next position of a cache has these steps."""
@@ -45,7 +53,7 @@ class RecordedRow:
         """The steps of the cache's next position. Raises KeyboardInterrupt, between two of them."""
         self._sequence(*self._addresses(), address(logits))
 
-    def _addresses(self) -> tuple[int, int, int, int]:
-        cache, at = self._cache, self._cache.length
-        arrays = (cache.cos[at], cache.sin[at], cache.keep(at, 1), cache.heads[0, 0, 0, at])
-        return tuple(map(address, arrays))  # type: ignore[return-value]
+    def _addresses(self) -> list[int]:
+        """Of the rotation's cosines and sines, the mask, the first head's key and value."""
+        at = self._cache.length
+        return [first + at * step for first, step in self._places]

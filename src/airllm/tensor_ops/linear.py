@@ -93,7 +93,7 @@ def store(result: Operand, values: Any) -> None:
     if result.type == "f32":
         result.array[...] = values
     elif values.size:
-        run(_convert, (Operand(values, "f32"), result))
+        run(record_conversion, (Operand(values, "f32"), result))
 
 
 def refuse_overlap(y: Operand, out: str = "out", **operands: Operand) -> None:
@@ -113,7 +113,7 @@ def _share_memory(a: Any, b: Any) -> bool:
         return True
 
 
-def _convert(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
+def record_conversion(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.output("y", types[1], lead, b.input("x", types[0], *lead))
 
 

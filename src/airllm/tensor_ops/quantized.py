@@ -6,7 +6,7 @@ The formats are those of `gint.quantized.formats`, by GGUF's names in any case:
     further blocks of 32                 "q4_1", "q5_0", "q5_1", "iq4_nl"
     super-blocks of 256                  "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"
 
-Blocks lie along a row, which holds a whole number of them. docs/accuracy.md has the error of each.
+Blocks lie along a row, which holds a whole number of them. docs/quantized.md has the error of each.
 Knows operands, and the active backend's products. Does not know how those compute, or bytes.
 """
 
@@ -220,7 +220,7 @@ def matmul_quantized(
     at most 1/254 of the largest magnitude in its block of 32, so that a result is off by at most
     the sum over blocks of max|x| / 254 * sum|w|; usually by far less, as errors of both signs
     meet (tests/quantized/test_products.py). A row of x that holds inf or NaN is taken as it
-    is, and gives what NumPy gives; so is one with magnitudes beyond 2**100 or blocks below 2**-90.
+    is, and gives what NumPy gives; so is one with magnitudes beyond 2**90 or blocks below 2**-90.
     An infinite scale, which no sound file has, may give NaN where NumPy has inf.
 
     Raises TypeError for other types, ValueError for shapes, sizes or names that do not match,

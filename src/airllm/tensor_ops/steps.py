@@ -24,7 +24,7 @@ from .arrays import Operand
 from .attention import record_weights
 from .backend import active
 from .launches import run
-from .linear import product
+from .linear import product, record_conversion
 from .norms import length, record_rms_norm
 from .rope import record_rotation
 
@@ -106,15 +106,22 @@ def attend(
 ) -> None:  # fmt: skip
     """One row's attention over the keys and values of a cache.
 
-    q       (n_heads, d); k, v  (n_kv_heads, kv_seq, d); keep  (kv_seq,) bool, not all False
-    scores  (n_heads, kv_seq), overwritten; out  (n_heads, d)
+    q       (n_kv_heads, queries that share one, d); out  likewise
+    k, v    (n_kv_heads, kv_seq, d); of k positions are neighbours, of v a head's values
+    keep    (kv_seq,) bool: False leaves a position out; not all of them
+    scores  (n_kv_heads, queries, kv_seq), overwritten
     """
-    own = Operand(scores, "f32")
-    queries, shares, mixed = (a.reshape(len(k), -1, a.shape[-1]) for a in (q, scores, out))
-    run(_scores, _f32(queries, k, shares))
+    bind = active().attention
+    if bind is not None:
+        launch = bind(q, k, v)
+        launch(q, k, v, keep, scores, out)
+        note_launch(launch, (q, k, v, keep, scores, out))
+        return
+    run(_scores, _f32(q, k, scores))
     mask = Operand(np.broadcast_to(keep, scores.shape), "bool")
+    own = Operand(scores, "f32")
     run(record_weights, (own, mask, own), 1, (1 / math.sqrt(k.shape[2]),), ("bool",))
-    run(_mix, _f32(shares, v, mixed))
+    run(_mix, _f32(scores, v, out))
 
 
 def _scores(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
@@ -138,10 +145,15 @@ def part_bytes(part: Part) -> int:
     return part.nbytes
 
 
+def is_native() -> bool:
+    """Whether the active backend's steps of one row are native launches, all of them."""
+    return active().memory is None and products_for(active()).bind is not None
+
+
 def is_recordable(part: Part) -> bool:
     """Whether `multiply` of one row is a native launch, as the other steps of one row are where
     this is: what is watched is then all that is done (gint.host.sequence)."""
-    if active().memory is not None or products_for(active()).bind is None:
+    if not is_native():
         return False
     return isinstance(part, Operand) or (
         not isinstance(part, QuantizedWeights) and part.products.bind is not None
@@ -158,7 +170,16 @@ def multiply(x: np.ndarray, part: Part, out: np.ndarray) -> None:
     elif len(x) == 1 and products.bind is not None:  # bound launches are native: no BLAS is faster
         run(_row_product, (Operand(x[0], "f32"), part, Operand(out[0], "f32")))
     else:
-        product(x, part.float32().T, out=out)
+        product(x, _widened(part).T, out=out)
+
+
+def _widened(part: Operand) -> np.ndarray:
+    """The values in float32, by a program where they are converted: it uses all threads."""
+    if part.type == "f32":
+        return part.array
+    wide = np.empty(part.shape, np.float32)
+    run(record_conversion, (part, Operand(wide, "f32")))
+    return wide
 
 
 def _multiply_prepared(x: np.ndarray, part: PreparedWeights, out: np.ndarray) -> None:

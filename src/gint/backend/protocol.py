@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -158,6 +158,19 @@ class Backend(Hashable, Protocol):
     @property
     def quantized(self) -> QuantizedProducts | None:
         """Its products with quantised matrices; None where it has none of its own."""
+
+    @property
+    def attention(self) -> Callable[..., Callable[..., None]] | None:
+        """bind(q, k, v), one row's attention over a cache: a function (q, k, v, keep, scores, out)
+        of arrays laid out like these; None where programs do it.
+
+        q     (n_kv_heads, queries that share one, d) float32 without gaps; out likewise
+        k, v  (n_kv_heads, kv_seq, d) float32; of k positions are neighbours, of v a head's values
+        keep  (kv_seq,) bool: False leaves a position out
+        scores  (n_kv_heads, queries, kv_seq) float32, overwritten
+
+        out <- softmax(q @ k.T / sqrt(d)) @ v, 0 where nothing is kept.
+        """
 
     def probe(self) -> Probe:
         """Is it usable here; never raises."""

@@ -18,8 +18,8 @@ from .partitioner import GraphPartitioner
 from .records import statistics
 
 __all__ = [
-    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "from_gguf",
-    "gint_backend", "quantize", "register_backend", "statistics",
+    "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
+    "from_gguf", "gint_backend", "quantize", "register_backend", "statistics",
 ]  # fmt: skip
 
 
@@ -28,6 +28,13 @@ def quantize(model: Any, weights: Any = "q8_0", **options: Any) -> Any:
     from .weights.model import quantize
 
     return quantize(model, weights, **options)
+
+
+def export(model: Any, args: Any = (), kwargs: Any = None, **how: Any) -> Any:
+    """Save a function for gint.load, at `path`: gint.conductor.exporting.export."""
+    from .exporting import export
+
+    return export(model, args, kwargs, **how)
 
 
 def from_gguf(path: Any, **options: Any) -> Any:

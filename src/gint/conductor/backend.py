@@ -11,6 +11,7 @@ from torch import fx
 from torch.autograd import forward_ad
 
 from gint.host.memory import POOL
+from gint.runtime.tensors.frames import clear as clear_frames
 
 from .compiler import GintCompiler
 from .options import Options
@@ -49,8 +50,13 @@ def gint_backend(
     return compile_with(GintCompiler(Options.of(options)), gm, example_inputs)
 
 
+def _give_back_memory() -> None:
+    POOL.clear()
+    clear_frames()
+
+
 # Dynamo calls it for a backend that was used, in torch._dynamo.reset().
-gint_backend.reset = POOL.clear  # type: ignore[attr-defined]
+gint_backend.reset = _give_back_memory  # type: ignore[attr-defined]
 
 
 def compile_with(

@@ -194,13 +194,14 @@ def _scan(
 def _gathers() -> tuple[Opcode, ...]:
     """Loads at positions that registers give, for slots of one to three indexed axes."""
     outside = "A position outside its axis sets the error flag, and the element is 0. "
+    rounded = " The immediate is rounded to the slot's type."
     found = []
     for fills in (False, True):
         for count in range(1, MAX_INDICES + 1):
             name = ("gather_or" if fills else "gather") + (str(count) if count > 1 else "")
             positions = ", ".join(f"r[{letter}]" for letter in "abc"[:count])
             meaning = f"r[d] <- s[n][{positions}]" + (" or imm" if fills else "")
-            note = ("" if fills else outside) + "Types as load has them."
+            note = ("" if fills else outside) + "Types as load has them." + rounded * fills
             found.append(
                 Opcode(name, Form.GATHER, meaning, (*COMPUTE, "f16", "bf16"), ("i64",) * count,
                        note=note, cost=5, fills=fills)

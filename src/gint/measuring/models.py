@@ -112,6 +112,56 @@ def build_vit(device: str) -> Built:
     return Built(ViTModel(config).eval().to(device), (), {"pixel_values": image})
 
 
+def build_qwen3(device: str) -> Built:
+    """Build a causal LM with normalised queries and keys: as `build_llama`'s."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    config = Qwen3Config(
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        head_dim=64,
+        max_position_embeddings=256,
+    )
+    return _of_tokens(Qwen3ForCausalLM(config), device, {"use_cache": False})
+
+
+def build_t5(device: str) -> Built:
+    """Build an encoder with relative positions: 6 layers, hidden size 384, 128 tokens."""
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(
+        vocab_size=VOCABULARY, d_model=384, d_kv=64, d_ff=1536, num_layers=6, num_heads=6
+    )
+    return _of_tokens(T5EncoderModel(config), device, {})
+
+
+def build_convnext(device: str) -> Built:
+    """Build a convolutional encoder: 12 blocks, 64 to 512 channels, one 224 x 224 image."""
+    import torch
+    from transformers import ConvNextConfig, ConvNextModel
+
+    model = ConvNextModel(ConvNextConfig(depths=[2, 2, 6, 2], hidden_sizes=[64, 128, 256, 512]))
+    image = torch.randn(1, 3, 224, 224, device=device)
+    return Built(model.eval().to(device), (), {"pixel_values": image})
+
+
+def build_resnet(device: str) -> Built:
+    """Build a residual net of 18 layers, one 224 x 224 image."""
+    import torch
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(
+        embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2],
+        layer_type="basic",
+    )  # fmt: skip
+    image = torch.randn(1, 3, 224, 224, device=device)
+    return Built(ResNetModel(config).eval().to(device), (), {"pixel_values": image})
+
+
 def _of_tokens(model: Any, device: str, options: dict[str, Any]) -> Built:
     """Pair a language model with one row of random token ids."""
     import torch
@@ -132,5 +182,13 @@ MODELS: tuple[Workload, ...] = (
     Workload("bert", "BERT", "BERT, 6 layers, hidden size 384, 128 tokens", build_bert),
     Workload("gpt2", "GPT-2", "GPT-2, 6 layers, hidden size 384, 128 tokens", build_gpt2),
     Workload("vit", "ViT", "ViT, 6 layers, hidden size 384, 197 tokens", build_vit),
+)
+#: What runs without torch, too: the four models and four more.
+EIGHT: tuple[Workload, ...] = (
+    *MODELS,
+    Workload("qwen3", "Qwen3", "Qwen3, 8 layers, hidden size 512, 128 tokens", build_qwen3),
+    Workload("t5", "T5", "T5 encoder, 6 layers, hidden size 384, 128 tokens", build_t5),
+    Workload("convnext", "ConvNeXt", "ConvNeXt, 12 blocks, 224 x 224 pixels", build_convnext),
+    Workload("resnet", "ResNet", "ResNet-18, 224 x 224 pixels", build_resnet),
 )
 BY_NAME: dict[str, Workload] = {w.name: w for w in (EXAMPLE, *MODELS)}

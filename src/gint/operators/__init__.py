@@ -30,10 +30,29 @@ from . import (
     joining as joining,
 )
 from . import (
+    linear_algebra as linear_algebra,
+)
+from . import (
+    pooling as pooling,
+)
+from . import (
     products as products,
+)
+from . import (
+    resampling as resampling,
+)
+from . import (
+    scanning as scanning,
+)
+from . import (
+    sorting as sorting,
+)
+from . import (
+    views as views,
 )
 from .launches import use_backend
 from .random_numbers import use_generator
+from .refused import REFUSED
 from .registry import OPERATORS
 
-__all__ = ["OPERATORS", "use_backend", "use_generator"]
+__all__ = ["OPERATORS", "REFUSED", "use_backend", "use_generator"]

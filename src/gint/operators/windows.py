@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from .arrays import empty_in_order, order_of
+
 
 class Windows(NamedTuple):
     """Numbers per spatial dimension: elements of a window, the steps from one window and from one
@@ -64,7 +66,8 @@ class Windows(NamedTuple):
         around = [(0, 0)] * x.ndim
         around[first : first + self.rank] = list(zip(self.padding, after, strict=True))
         shape = [b + n + a for n, (b, a) in zip(x.shape, around, strict=True)]
-        made = np.full(shape, outside, x.dtype)
+        made = empty_in_order(shape, x.dtype, order_of(x))
+        made[...] = outside
         made[tuple(slice(b, b + n) for n, (b, _) in zip(x.shape, around, strict=True))] = x
         return made
 

@@ -184,3 +184,9 @@ class Plan:
     programs: tuple[VerifiedProgram, ...]
     steps: tuple[Step, ...]
     result: Argument
+
+    @property
+    def head(self) -> int:
+        """How many steps there are that read sizes from the inputs, before all others."""
+        others = (n for n, step in enumerate(self.steps) if not isinstance(step, Define))
+        return next(others, len(self.steps))

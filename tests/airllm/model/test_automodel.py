@@ -47,6 +47,24 @@ def test_every_backend(backend, tmp_path):
     np.testing.assert_allclose(found, logits_of(model, ids), **CLOSE)
 
 
+@pytest.mark.cpp
+@pytest.mark.parametrize("weights", ["keep", "q8_0"])
+def test_a_model_that_is_used_on_another_backend(weights, tmp_path):
+    """From a text's fifth token on, and back: there is nothing native to be recorded."""
+    write(model_of("llama"), tmp_path)
+    ids = tokens(9)
+    with tensor_ops.use_backend("cpp"):
+        mine = AutoModel.from_pretrained(tmp_path, weights=weights)
+        cache = mine.new_cache(9)
+        found = [mine(ids[:4], cache)]
+    with tensor_ops.use_backend("python"):
+        found += [mine(ids[4:5], cache), mine(ids[5:6], cache)]
+    with tensor_ops.use_backend("cpp"):
+        found += [mine(ids[n : n + 1], cache) for n in range(6, 9)]
+        wanted = mine(ids, every=True)[3:]
+    np.testing.assert_allclose(np.concatenate(found), wanted, **CLOSE)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_multiplied_as_it_is_stored(dtype, tmp_path):
     """The weights' values are exact in float32, in which everything is computed."""
@@ -94,10 +112,13 @@ def test_a_cache_forgets(mine):
         cache.truncate(9)
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q8_0"])
+@pytest.mark.parametrize("name", ["q4_0", "q8_0", "q4_k", "q6_k"])
 def test_quantised_on_the_way(name, tmp_path):
-    """As a model whose matrices were rounded to blocks."""
-    model, ids, to = deepcopy(model_of("llama")), tokens(7), format_of(name)
+    """As a model whose matrices were rounded to blocks. Its last token is one native call."""
+    ids, to = tokens(8), format_of(name)
+    wide = {"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.1}
+    wide = wide if to.block == 256 else {}
+    model = deepcopy(model_of("llama", **wide))
     write(model, tmp_path)
     for key, values in model.state_dict().items():
         if values.ndim == 2 and "embed" not in key:
@@ -108,8 +129,9 @@ def test_quantised_on_the_way(name, tmp_path):
 
     def found():
         mine = AutoModel.from_pretrained(tmp_path, weights=name)
-        cache = mine.new_cache(7)
-        return np.concatenate([mine(ids[:6], cache, every=True), mine(ids[6:], cache)])
+        cache = mine.new_cache(8)
+        first, *rest = ids[:6], ids[6:7], ids[7:]
+        return np.concatenate([mine(first, cache, every=True), *(mine(i, cache) for i in rest)])
 
     with tensor_ops.use_backend("python"):  # which does not round activations
         np.testing.assert_allclose(found(), wanted, **CLOSE)

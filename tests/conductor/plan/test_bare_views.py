@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 import gint.conductor
-from gint.conductor.plan.bare_views import takes_bare_views
+from gint.runtime.tensors.entry_points import only_reads
 from gint.runtime.tensors.layouts import reinterpret
 
 pytestmark = pytest.mark.torch
@@ -99,11 +99,11 @@ def test_sizes_that_change():
 
 
 def test_only_what_reads_gets_bare_views():
-    assert takes_bare_views(aten.addmm.default)
-    assert takes_bare_views(aten.convolution.default)
-    assert not takes_bare_views(aten.view.default)  # returns what it is given
-    assert not takes_bare_views(aten.copy_.default)  # writes
-    assert not takes_bare_views(len)
+    assert only_reads(aten.addmm.default)
+    assert only_reads(aten.convolution.default)
+    assert not only_reads(aten.view.default)  # returns what it is given
+    assert not only_reads(aten.copy_.default)  # writes
+    assert not only_reads(len)
 
 
 def test_the_offset_counts_from_the_tensors_own():

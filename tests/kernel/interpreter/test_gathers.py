@@ -195,3 +195,17 @@ def test_stencils_combine_windows_as_they_stand(backend, name, t, shape, channel
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(np.signbit(a) | np.isnan(a), np.signbit(b) | np.isnan(b))
+
+
+@pytest.mark.parametrize("t", ["bf16", "f16", "f32"])
+def test_the_value_outside_is_rounded_to_the_slots_type(backend, t):
+    b = Builder("edge")
+    i, k = b.parallel("i"), b.indexed("k")
+    table = b.table("table", t, k)
+    b.output("near", "f32", (i,), b.gather(table, b.index(i) - 2, outside=1.000244140625))
+    b.output("far", "f32", (i,), b.gather(table, b.input("at", "i64", i), outside=-1e6))
+    table = np.zeros(5, np.uint16 if t == "bf16" else np.dtype({"f16": "f2", "f32": "f4"}[t]))
+    near, far = load(b.build(), backend)(table=table, at=np.full(9, -1))
+    wanted = {"bf16": (1.0, -999424.0), "f16": (1.0, -np.inf), "f32": (1.000244140625, -1e6)}[t]
+    assert np.all(near[[0, 1, 7, 8]] == np.float32(wanted[0]))
+    assert np.all(far == np.float32(wanted[1]))

@@ -111,3 +111,19 @@ def test_a_scan_along_an_axis_of_length_1_is_its_argument(backend):
     x, w, v = (a.astype(np.float32) for a in (x, w, RANDOM.standard_normal(1)))
     (found,) = load(b.build(), backend)(x=x, w=w, v=v)
     np.testing.assert_allclose(found, x * w + v, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_carried_lies_where_no_other_value_does(backend):
+    """So many values before the scan that devices keep some of them in memory."""
+    b = Builder("carried")
+    n, j = b.parallel("n"), b.reduced("j")
+    loaded = [b.input(f"x{k}", "i32", n, j) for k in range(16)]
+    products = [x * y for x, y in zip(loaded, [*loaded[1:], loaded[0]], strict=True)]
+    total = products[0]
+    for product in products[1:]:
+        total = b.maximum(product, total) - total
+    b.output("y", "i32", (n, j), b.cumsum(total))
+    given = {f"x{k}": RANDOM.integers(-9, 9, (3, 100)).astype(np.int32) for k in range(16)}
+    verified = b.build()
+    (found,), (wanted,) = load(verified, backend)(**given), load(verified, "python")(**given)
+    np.testing.assert_array_equal(found, wanted)

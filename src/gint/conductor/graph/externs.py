@@ -12,66 +12,7 @@ from typing import Any
 
 import torch
 
-#: Names of overload packets, by the reason they stay whole.
-EXTERNS: dict[str, tuple[str, ...]] = {
-    "dense products (BLAS, oneDNN)": (
-        "mm", "bmm", "addmm", "baddbmm", "addmv", "mv", "dot", "vdot", "addbmm", "addr",
-        "linear", "_addmm_activation", "_int_mm",
-    ),
-    "convolution and pooling (oneDNN)": (
-        "convolution", "convolution_backward", "_convolution", "max_pool2d_with_indices",
-        "max_pool2d_with_indices_backward", "max_pool3d_with_indices", "avg_pool2d",
-        "avg_pool2d_backward", "avg_pool3d", "_adaptive_avg_pool2d",
-        "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d", "upsample_nearest2d",
-        "upsample_bilinear2d", "upsample_bicubic2d", "grid_sampler_2d",
-    ),
-    "attention": (
-        "_scaled_dot_product_flash_attention_for_cpu",
-        "_scaled_dot_product_flash_attention_for_cpu_backward",
-        "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_backward",
-        "_scaled_dot_product_efficient_attention",
-        "_scaled_dot_product_efficient_attention_backward",
-        "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_cudnn_attention_backward",
-        "_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention",
-    ),
-    "indexing by tensor": (
-        "embedding", "embedding_dense_backward", "index", "index_select", "gather", "index_put",
-        "scatter", "scatter_add", "scatter_reduce", "index_add", "masked_select", "nonzero",
-        "take", "_unsafe_index", "_unsafe_index_put", "slice_scatter", "select_scatter",
-        "_embedding_bag", "_embedding_bag_forward_only", "nll_loss_forward", "nll_loss_backward",
-        "nll_loss2d_forward", "nll_loss2d_backward", "masked_scatter", "index_fill", "index_copy",
-    ),
-    "joining and padding": (
-        "cat", "constant_pad_nd", "stack", "reflection_pad1d", "reflection_pad2d",
-        "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
-    ),
-    "sorting, searching, scanning": (
-        "sort", "topk", "argsort", "unique_consecutive", "_unique2", "searchsorted", "bucketize",
-        "kthvalue", "median", "mode", "cumsum", "cumprod", "logcumsumexp", "cummax", "cummin",
-    ),
-    "transforms and linear algebra (pocketfft, LAPACK)": (
-        "_fft_c2c", "_fft_r2c", "_fft_c2r", "_linalg_svd", "_linalg_eigh",
-        "linalg_qr", "linalg_cholesky_ex", "linalg_solve_triangular", "_linalg_solve_ex",
-        "linalg_inv_ex", "linalg_lu_factor_ex",
-    ),
-    "recurrent cells": ("mkldnn_rnn_layer", "lstm", "gru"),
-    "random numbers (the generator's own sequence)": (
-        "native_dropout", "bernoulli", "rand", "randn", "rand_like", "randn_like", "randint",
-        "randperm", "normal_functional", "uniform", "multinomial", "exponential", "normal",
-        "randint_like",
-    ),
-    "checks": (
-        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
-        "sym_constrain_range_for_size",
-    ),
-    "writing back into an input": ("copy_",),
-    "memory without values": (
-        "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided",
-    ),
-    "constants": ("lift_fresh_copy", "_local_scalar_dense"),
-}  # fmt: skip
-#: Operators of our own that no program computes: products with quantised matrices, their rows.
-OWN = ("quantized_linear", "quantized_embedding")
+from gint.plan.operators import EXTERNS, OWN
 
 _NAMES = {f"aten::{name}" for names in EXTERNS.values() for name in names}
 _NAMES |= {f"gint::{name}" for name in OWN}

@@ -7,7 +7,7 @@ may keep, return or write through stays the view that eager has: it knows its ba
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import fx
@@ -23,15 +23,6 @@ class BareView(NamedTuple):
     size: tuple[Key, ...]
     strides: tuple[Key, ...]
     offset: Key
-
-
-def takes_bare_views(target: Any) -> bool:
-    """Whether an operator only reads its arguments, and returns nothing that shows them."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
-        return False
-    schema = target._schema
-    values = [*schema.arguments, *schema.returns]
-    return not schema.is_mutable and not any(v.alias_info for v in values)
 
 
 def bare_view(graph: Graph, node: fx.Node) -> BareView | None:

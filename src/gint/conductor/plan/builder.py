@@ -5,7 +5,6 @@ Knows FX nodes, units and where values lie. Does not know how a plan is run.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from torch import fx
 from gint.plan import (
     Allocate,
     Call,
+    Check,
     Constant,
     Expect,
     Foreign,
@@ -32,7 +32,7 @@ from gint.plan import (
     View,
 )
 from gint.program import VerifiedProgram
-from gint.runtime.tensors.memory import POOLED_BYTES
+from gint.runtime.tensors.entry_points import only_reads
 
 from ..graph.nodes import (
     Graph,
@@ -46,7 +46,7 @@ from ..graph.nodes import (
 from ..graph.sizes import Key, symbols
 from ..partition.order import Unit, mutates
 from ..partition.partitioning import Partition
-from .bare_views import BareView, bare_view, takes_bare_views
+from .bare_views import BareView, bare_view
 from .expressions import expression, expressions, number
 from .releases import with_releases
 from .symbols import Symbols, path_steps
@@ -54,6 +54,7 @@ from .symbols import Symbols, path_steps
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
 _KNOWN = ("aten", "prims", "gint")
+_ASSERT = torch.ops.aten._assert_scalar.default
 #: Operators that can write into memory they are given, by their overload `out`.
 _INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 
@@ -162,7 +163,7 @@ class _Builder:
             self._allocate(node)
         slots = tuple([
             SlotUse(
-                self._tensor(s.anchor), expression(memory_bytes(s.anchor)), expression(s.offset),
+                self._anchor(s.anchor), expression(memory_bytes(s.anchor)), expression(s.offset),
                 expressions(s.strides),
             )
             for s in e.slots
@@ -172,6 +173,15 @@ class _Builder:
         is_foreign = any(self._is_foreign(s.node) for s in e.slots)
         extents, params = expressions(e.extents), expressions(e.params)
         self.steps.append(Launch(program, extents, params, slots, device, is_foreign))
+
+    def _anchor(self, node: fx.Node) -> int:
+        """The value of what a slot is addressed from; a view of ATen's is compared, since it may
+        lie anywhere in its storage."""
+        is_made = node in self.values
+        value = self._tensor(node)
+        if not is_made:
+            self.steps.append(self._expect(node, False))
+        return value
 
     def _is_foreign(self, node: fx.Node) -> bool:
         """Whether a value's memory is neither ours nor ATen's."""
@@ -192,10 +202,14 @@ class _Builder:
     # Nodes left whole
 
     def _call(self, node: fx.Node) -> None:
-        if self._writes_into_pool(node):
+        if self._writes_into(node):
             args, kwargs = self._arguments(node)
             self._allocate(node)
             self.steps.append(Call(self.values[node], str(node.target), args, kwargs, into=True))
+            return
+        if node.target is _ASSERT and not isinstance(node.args[0], bool):
+            message = str(node.args[1])
+            self.steps.append(Check(self._argument(node.args[0]), message))
             return
         if mutates(node):
             self.written.update(self.graph.memory(n) for n in node.all_input_nodes)
@@ -218,15 +232,12 @@ class _Builder:
         value = self.values[node] = self._new_value()
         self.steps.append(Call(value, _operator(node.target), args, kwargs))
 
-    def _writes_into_pool(self, node: fx.Node) -> bool:
-        """Whether a large product is written into memory of the pool's, where its operator can."""
+    def _writes_into(self, node: fx.Node) -> bool:
+        """Whether a product is written into memory that the plan allocates: a frame's, a pool's."""
         if str(node.target) not in _INTO or node.kwargs:
             return False
         tensor = tensor_of(node)
-        size = tensor.shape
-        if tensor.fake.device.type != "cpu" or symbols((size, tensor.strides)):
-            return False
-        return math.prod(size) * tensor.dtype.itemsize >= POOLED_BYTES
+        return tensor.fake.device.type == "cpu" and not symbols((tensor.shape, tensor.strides))
 
     def _new_value(self) -> int:
         self.count += 1
@@ -240,7 +251,7 @@ class _Builder:
 
     def _bare(self, node: fx.Node) -> dict[fx.Node, BareView]:
         """Arguments of a node left whole for which bare views do."""
-        if not takes_bare_views(node.target):
+        if not only_reads(node.target):
             return {}
         views = {n: bare_view(self.graph, n) for n in node.all_input_nodes}
         return {n: view for n, view in views.items() if view is not None}

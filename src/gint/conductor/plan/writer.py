@@ -65,8 +65,10 @@ from gint.runtime.tensors.layouts import (
     settled,
 )
 from gint.runtime.tensors.memory import POOLED_BYTES, allocate, empty_strided, shelf, span
+from gint.runtime.tensors.placement import Placement
 
 from ..graph.sizes import is_float
+from .body import write_body
 from .builder import Built
 from .foreign import Saving, modes, need_operators, saved_tensors_hooks
 from .launch_record import LaunchRecord, preparing
@@ -97,35 +99,43 @@ class PlanWriter:
         }  # fmt: skip
         self.constants: dict[Any, str] = {}
         self.names = [f"a{i}" for i in range(len(self.plan.inputs))]
-        self.names += [self._constant(value, "w") for value in built.constants]
+        self.names += [self.constant(value, "w") for value in built.constants]
         self.streams: dict[str, str] = {}
         self.launches: list[LaunchRecord] = []
+        self.bound: dict[int, str] = {}  # by a launch's id, how it is called
+        self.placement = Placement({}, {}, 0)
 
     def write(self) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""
         steps = self.plan.steps
-        start = next((n for n, s in enumerate(steps) if not isinstance(s, Define)), len(steps))
+        self._bind()
+        start = self.plan.head
         inputs = self.names[: len(self.plan.inputs)]
         head = ["def call(args):"]
         if inputs:
             head.append(f"    {', '.join(inputs)}, = args")
         head.append("    args.clear()")
-        self._write(steps[:start])
+        self.write_steps(steps[:start])
         self._write_boundary(inputs)
         before, self.lines = self.lines, []
-        self._write(steps[start:])
-        self.lines.append(f"return {self._argument(self.plan.result)}")
+        write_body(self, steps[start:])
         streams = [f"{name} = {code}" for name, code in self.streams.items()]
         body = (f"    {line}" for line in (*streams, *before, *self.lines))
         text = "\n".join([*head, *body]) + "\n"
         exec(compile(text, "<gint plan>", "exec"), self.space)
         return self.space["call"], text
 
-    def _write(self, steps: Sequence[Step]) -> None:
+    def write_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             _WRITERS[type(step)](self, step)
 
-    def _name(self, value: int) -> str:
+    def write_result(self) -> None:
+        self.lines.append(f"return {self._argument(self.plan.result)}")
+
+    def name(self, value: int) -> str:
+        """The variable that holds a value."""
+        if self.placement.holds(value):
+            return f"f{value}"
         return self.names[value] if value < len(self.names) else f"v{value}"
 
     # Values that no guard has seen
@@ -135,12 +145,12 @@ class PlanWriter:
         that launches read."""
         if self.saving is None:
             return
-        saving = self._constant(self.saving, "saving")
+        saving = self.constant(self.saving, "saving")
         if not self.is_backward:
             self.lines.append(f"if saved_tensors_hooks(False) is not None: {saving}.hooked = True")
             return
         everything = ", ".join(inputs)
-        eager = self._constant(partial(_interpret, self.module), "eager")
+        eager = self.constant(partial(_interpret, self.module), "eager")
         self.lines += [
             f"if (forward_ad._current_level >= 0 or modes()) and need_operators({everything}):",
             f"    return {eager}({everything})",
@@ -151,7 +161,7 @@ class PlanWriter:
             self.lines += [f"    {self._settled(step)}" for step in self.boundary.saved]
 
     def _resolve(self, value: int) -> str:
-        name, kind = self._name(value), self.plan.inputs[value].type
+        name, kind = self.name(value), self.plan.inputs[value].type
         bits = f"{name}.is_neg()"
         if isinstance(kind, TensorType) and kind.dtype.startswith("complex"):
             bits += f" or {name}.is_conj()"
@@ -160,7 +170,7 @@ class PlanWriter:
     # Steps
 
     def _define(self, step: Define) -> None:
-        code, path = self._name(step.value), list(step.path)
+        code, path = self.name(step.value), list(step.path)
         while path:
             part = path.pop(0)
             if part == "int":
@@ -180,14 +190,14 @@ class PlanWriter:
         )
 
     def _allocate(self, step: Allocate) -> None:
-        self.lines.append(f"{self._name(step.value)} = {self._fresh(step)}")
+        self.lines.append(f"{self.name(step.value)} = {self._fresh(step)}")
 
     def _fresh(self, step: Allocate) -> str:
         """How memory for a result is got: from torch, on the CPU from the pool if it is large."""
         size: Any = step.type.size
         stride: Any = step.type.strides
         dtype = self._dtype(step.type)
-        arguments = f"{_tuple(size)}, {_tuple(stride)}, {self._constant(dtype, 'dtype')}"
+        arguments = f"{_tuple(size)}, {_tuple(stride)}, {self.constant(dtype, 'dtype')}"
         device = torch.device(step.device)
         if device.type != "cpu":
             return f"{self._allocator(device)}({arguments})"
@@ -195,7 +205,7 @@ class PlanWriter:
             return f"allocate({arguments})"
         if span(size, stride) * dtype.itemsize < POOLED_BYTES:
             return f"empty_strided({arguments})"
-        return f"{self._constant(shelf(size, stride, dtype), 'shelf')}()"
+        return f"{self.constant(shelf(size, stride, dtype), 'shelf')}()"
 
     def _allocator(self, device: torch.device) -> str:
         name = f"empty_{device.type}{device.index}"
@@ -203,18 +213,26 @@ class PlanWriter:
             self.space[name] = allocator(device)
         return name
 
+    def _bind(self) -> None:
+        """Bind the launches of static sizes, and say how those of others are found."""
+        for step in self.plan.steps:
+            if isinstance(step, Launch):
+                ordinal, _ = self._place(torch.device(step.device))
+                kernel, verified = self.kernels[step.program], self.plan.programs[step.program]
+                prepare, layouts_met = preparing(kernel, ordinal)
+                self.launches.append(LaunchRecord(verified, kernel, layouts_met))
+                self.bound[id(step)] = self._bound(step, prepare)
+
     def _launch(self, step: Launch) -> None:
-        kernel, verified = self.kernels[step.program], self.plan.programs[step.program]
-        tensors = [self._name(slot.value) for slot in step.slots]
+        program = self.plan.programs[step.program].program
+        tensors = [self.name(slot.value) for slot in step.slots]
         pointers = ", ".join(f"{name}.data_ptr()" for name in tensors)
-        ordinal, how = self._place(torch.device(step.device))
-        prepare, layouts_met = preparing(kernel, ordinal)
-        self.launches.append(LaunchRecord(verified, kernel, layouts_met))
-        launch = self._bound(step, prepare)
+        _, how = self._place(torch.device(step.device))
+        launch = self.bound[id(step)]
         call = f"{launch}({pointers}{how})"
         shown = "".join(f"{name}, " for name in tensors)
-        again = f"launch_on_copies({launch}, ({shown}), {_written(verified.program)}{how})"
-        if may_fail(verified.program):
+        again = f"launch_on_copies({launch}, ({shown}), {_written(program)}{how})"
+        if may_fail(program):
             call, again = f"raise_for({call})", f"raise_for({again})"
         if step.on_copies:
             self.lines += ["try:", f"    {call}", "except VerificationError:", f"    {again}"]
@@ -226,12 +244,12 @@ class PlanWriter:
         layout = (step.extents, step.params, slots)
         names = sorted(symbols_in(layout))
         if not names:
-            return self._constant(prepare(*layout), "launch")
+            return self.constant(prepare(*layout), "launch")
         code = f"lambda {', '.join(names)}, *texts: prepare(*{_tuple(layout)})"
         bind = remembered(eval(code, self.space | {"prepare": prepare}))
         # 0.0 and -0.0 are one argument, and two parameters.
         names += [f"repr({name})" for name in names if is_float(name)]
-        return f"{self._constant(bind, 'bind')}({', '.join(names)})"
+        return f"{self.constant(bind, 'bind')}({', '.join(names)})"
 
     def _place(self, device: torch.device) -> tuple[int | None, str]:
         """The ordinal that a launch on a device is prepared with, and what it is called with: the
@@ -247,7 +265,7 @@ class PlanWriter:
     def _call(self, step: Call) -> None:
         given = [self._argument(a) for a in step.args]
         given += [f"{k}={self._argument(v)}" for k, v in step.kwargs]
-        name = self._name(step.value)
+        name = self.name(step.value)
         if step.into:
             assert isinstance(step.operator, str)
             given.append(f"out={name}")
@@ -259,38 +277,38 @@ class PlanWriter:
 
     def _function(self, target: Any) -> str:
         name = getattr(target, "__name__", "function").replace(".", "_")
-        return self._constant(entry_point(target), name if name.isidentifier() else "function")
+        return self.constant(entry_point(target), name if name.isidentifier() else "function")
 
     def _item(self, step: Item) -> None:
-        self.lines.append(f"{self._name(step.value)} = {self._name(step.of)}[{step.number}]")
+        self.lines.append(f"{self.name(step.value)} = {self.name(step.of)}[{step.number}]")
 
     def _view(self, step: View) -> None:
         layout = f"{_tuple(step.size)}, {_tuple(step.strides)}, {source(step.offset)}"
-        code = f"reinterpret({self._name(step.of)}, {layout})"
-        self.lines.append(f"{self._name(step.value)} = {code}")
+        code = f"reinterpret({self.name(step.of)}, {layout})"
+        self.lines.append(f"{self.name(step.value)} = {code}")
 
     def _expect(self, step: Expect) -> None:
         if step.is_foreign:
             self.lines.append(self._settled(step))
             return
-        name, stride = self._name(step.value), _tuple(step.type.strides)
+        name, stride = self.name(step.value), _tuple(step.type.strides)
         again = f"{name} = restride({name}, {stride})"
         self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _settled(self, step: Expect) -> str:
-        name, dtype = self._name(step.value), self._constant(self._dtype(step.type), "dtype")
+        name, dtype = self.name(step.value), self.constant(self._dtype(step.type), "dtype")
         layout = f"{_tuple(step.type.size)}, {_tuple(step.type.strides)}"
         return f"{name} = settled({name}, {layout}, {dtype})"
 
     def _release(self, step: Release) -> None:
-        self.lines.append(f"del {', '.join(sorted(map(self._name, step.values)))}")
+        self.lines.append(f"del {', '.join(sorted(map(self.name, step.values)))}")
 
     # Arguments
 
     def _argument(self, a: Any) -> str:
         """Source for an argument."""
         if isinstance(a, Use):
-            return self._name(a.value)
+            return self.name(a.value)
         if isinstance(a, (list, tuple)):
             items = ", ".join(self._argument(x) for x in a)
             return f"[{items}]" if isinstance(a, list) else f"({items}{',' * (len(a) == 1)})"
@@ -302,12 +320,12 @@ class PlanWriter:
             return repr(a)
         if isinstance(a, slice):
             return f"slice({', '.join(self._argument(x) for x in (a.start, a.stop, a.step))})"
-        return self._constant(named_object(a) if isinstance(a, Named) else a.value, "c")
+        return self.constant(named_object(a) if isinstance(a, Named) else a.value, "c")
 
     def _dtype(self, kind: TensorType) -> torch.dtype:
         return getattr(torch, kind.dtype)
 
-    def _constant(self, value: Any, stem: str) -> str:
+    def constant(self, value: Any, stem: str) -> str:
         key = (stem, id(value))
         if key not in self.constants:
             name = self.constants[key] = f"{stem}_{len(self.constants)}"

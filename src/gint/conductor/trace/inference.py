@@ -8,6 +8,7 @@ surely plain takes AOTAutograd's road.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ def trace_inference(gm: fx.GraphModule) -> fx.GraphModule | None:
     if mode is None or not _is_plain(gm, inputs):
         return None
     try:
-        traced = _trace(gm, inputs, mode)
+        traced = trace_operators(gm.forward, inputs, mode)
     except Exception as error:
         # AOTAutograd traces what this road cannot, or says what is wrong with the graph.
         log.debug("left to AOTAutograd: %s: %s", type(error).__name__, error)
@@ -87,11 +88,14 @@ def _requires_grad(x: Any) -> bool:
     return isinstance(x, torch.Tensor) and x.requires_grad
 
 
-def _trace(gm: fx.GraphModule, inputs: list[Any], mode: FakeTensorMode) -> fx.GraphModule:
+def trace_operators(
+    call: Callable[..., Any], inputs: list[Any], mode: FakeTensorMode
+) -> fx.GraphModule:
+    """The ATen operators that a call with fake inputs comes down to, without gradients."""
     from torch._dispatch.python import enable_python_dispatcher
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    trace = make_fx(gm.forward, decomposition_table=decompositions(), tracing_mode="real")
+    trace = make_fx(call, decomposition_table=decompositions(), tracing_mode="real")
     with torch.no_grad(), mode, torch.random.fork_rng(devices=()):
         if mode.shape_env is None:
             return trace(*inputs)

@@ -11,9 +11,11 @@
 #include <stdexcept>
 
 #include "arrays.h"
+#include "attention_module.h"
 #include "cpu/simd_unit.h"
 #include "cpu/threads.h"
 #include "launch_type.h"
+#include "plan_run_type.h"
 #include "quantized_module.h"
 #include "recall.h"
 #include "run/kernel.h"
@@ -190,6 +192,8 @@ NB_MODULE(_native, m) {
         .def("describe", &describe_launch, "extents"_a, "params"_a, "slots"_a, "axis_names"_a,
              "slot_names"_a, "param_names"_a);
     add_quantized(m);
+    add_plan_runs(m);
+    add_attention(m);
     add_recall(m);
     add_sequence(m);
 }

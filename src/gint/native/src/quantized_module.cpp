@@ -126,6 +126,15 @@ void add_quantized(nb::module_ &m) {
                  const ReleasedGil released;
                  self.unpack(bytes);
              })
+        .def("unpack_rows",
+             [](const PackedWeights &self, nb::handle numbers, nb::handle rows) {
+                 const Array of = array(numbers);
+                 auto *bytes = array(rows, true).as<uint8_t>();
+                 size_t count = 1;
+                 for (int d = 0; d < of.rank(); d++) count *= size_t(of.length(d));
+                 const ReleasedGil released;
+                 self.unpack(of.as<const int64_t>(), count, bytes);
+             })
         .def_ro("nbytes", &PackedWeights::bytes);
     nb::class_<Kind>(m, "Product")
         .def("__init__",

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "arrays.h"
+#include "attention_module.h"
 #include "launch_type.h"
 #include "quantized_module.h"
 #include "released_gil.h"
@@ -33,7 +34,8 @@ StepFunction make_step(nb::handle launch, nb::handle operands) {
         return [bound = std::move(bound)](const uint64_t *pointers) { return (*bound)(pointers); };
     }
     if (StepFunction product = product_step(launch, operands)) return product;
-    throw nb::type_error("Only bound launches and products are steps of a sequence.");
+    if (StepFunction attention = attention_step(launch)) return attention;
+    throw nb::type_error("Only bound launches, products and attention are steps of a sequence.");
 }
 
 OperandPlace place_of(nb::handle place, nb::handle operand, int arguments) {

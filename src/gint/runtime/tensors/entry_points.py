@@ -34,6 +34,16 @@ def writing_into(name: str) -> torch._ops.OpOverload:
     return overload(f"{name.rpartition('.')[0]}.out")
 
 
+@lru_cache(maxsize=4096)
+def only_reads(target: Any) -> bool:
+    """Whether an operator only reads its arguments, and returns nothing that shows them."""
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
+        return False
+    schema = target._schema
+    values = [*schema.arguments, *schema.returns]
+    return not schema.is_mutable and not any(v.alias_info for v in values)
+
+
 @lru_cache(maxsize=64)
 def named_object(named: Named) -> Any:
     """torch's object for what a plan names. Raises LookupError for what it has not."""

@@ -9,6 +9,7 @@ from sys import getrefcount
 import torch
 
 from gint.host.memory import HUGE_BYTES, POOL, POOLED_BYTES, ask_for_huge_pages
+from gint.plan.dtypes import span
 
 #: The shape, the strides and the type of a tensor.
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
@@ -77,16 +78,6 @@ def allocate(size: tuple, stride: tuple, dtype: torch.dtype) -> torch.Tensor:
     if nbytes < POOLED_BYTES:
         return empty_strided(size, stride, dtype)
     return POOL.sized(TensorEntry, nbytes).take((size, stride, dtype))
-
-
-def span(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
-    """The elements from the first of a tensor to its last."""
-    last = 0
-    for length, step in zip(size, stride, strict=True):
-        if not length:
-            return 0
-        last += (length - 1) * step
-    return last + 1
 
 
 def _plain(size: tuple, stride: tuple, dtype: torch.dtype) -> torch.Tensor:

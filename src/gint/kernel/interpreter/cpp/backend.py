@@ -5,6 +5,7 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,14 @@ class CppBackend:
         from .quantized import CppProducts
 
         return CppProducts()
+
+    @cached_property
+    def attention(self) -> Callable[..., Callable[..., None]] | None:
+        if _native is None:
+            return None
+        from .attention import bind
+
+        return bind
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

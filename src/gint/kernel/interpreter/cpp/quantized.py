@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from gint.kernel.interpreter.numpy.quantized import NumpyProducts
 from gint.native.loader import load_native
-from gint.quantized import PreparedWeights, QuantizedProducts, QuantizedWeights, format_of
+from gint.quantized import (
+    PreparedWeights,
+    QuantizedProducts,
+    QuantizedWeights,
+    dequantize,
+    format_of,
+)
 
 _native: Any = load_native()
-#: The formats that have loops, and their numbers there.
+#: The formats' numbers in native code.
 _CODES = {format_of(name): code for code, (name, _) in enumerate(_native.quantized_formats())}
 
 
@@ -34,7 +39,15 @@ class PackedWeights(_native.PackedWeights):
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """See PreparedWeights."""
-        return self.unpack().rows(ids)
+        outputs, inputs = self.shape
+        numbers = np.array(ids, np.int64)
+        if numbers.size and not -outputs <= numbers.min() <= numbers.max() < outputs:
+            raise IndexError(f"There is no row {numbers.min()} or {numbers.max()} of {outputs}.")
+        numbers[numbers < 0] += outputs
+        data = np.empty((*numbers.shape, self.format.row_bytes(inputs)), np.uint8)
+        self.unpack_rows(numbers, data)
+        values = np.empty((*numbers.shape, inputs), np.float32)
+        return dequantize(data, values.shape, self.format, values)
 
     def unpack(self) -> QuantizedWeights:
         """The bytes they were made from."""
@@ -53,10 +66,8 @@ class PackedWeights(_native.PackedWeights):
 class CppProducts:
     """Products in native code, on several threads where there is enough to do."""
 
-    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PreparedWeights:
+    def prepare(self, weights: QuantizedWeights, threads: int | None = None) -> PackedWeights:
         """Pack the weights: copied once, as fast as they can be read and written."""
-        if weights.format not in _CODES:
-            return NumpyProducts().prepare(weights)
         return PackedWeights(self, weights, threads)
 
     def bind(
@@ -78,9 +89,6 @@ class CppProducts:
         The bits of a row's result depend on that row and the weights alone: not on threads, other
         rows, or whether the weights are packed.
         """
-        if weights.format not in _CODES:
-            NumpyProducts().multiply(x, weights, out)
-            return
         held = weights if isinstance(weights, PackedWeights) else weights.data  # type: ignore[union-attr]
         product = _native.Product(
             _CODES[weights.format], weights.shape, quantize_activations, threads or 0

@@ -184,6 +184,8 @@ class CudaBackend:
     def memory(self) -> CudaMemory:
         return CudaMemory()
 
+    attention = None
+
     @property
     def quantized(self) -> QuantizedProducts:
         from .quantized import PRODUCTS

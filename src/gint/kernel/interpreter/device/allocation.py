@@ -16,6 +16,7 @@ import numpy as np
 from gint.isa import DType, Form, Instruction
 from gint.isa.device import CODES, name
 from gint.isa.dtypes import Kind
+from gint.kernel.interpreter.numpy.interpreter import value_outside
 
 from .uniforms import bits
 
@@ -79,7 +80,7 @@ class Allocator:
             if fold.op.direct and fold.type.kind is Kind.FLOAT and len(self.pinned) < most:
                 self.pinned[fold.d] = _FIRST + len(self.pinned)
             else:
-                self.folded_at[fold.d] = self._new_spills(fold.op.inputs)
+                self.folded_at[fold.d] = self._lasting_spills(fold.op.inputs)
         free = range(_FIRST + len(self.pinned), registers)
         self.held: dict[int, int | None] = dict.fromkeys(free)
 
@@ -143,7 +144,7 @@ class Allocator:
         elif form is Form.SCAN:
             self._bring(i.a, at, ())
             self._save(at)
-            self.stream.emit(name(i.op, i.type), self._new_spills(1))
+            self.stream.emit(name(i.op, i.type), self._lasting_spills(1))
         elif form is Form.CAST:
             self._cast(at, i)
         elif i.op.direct and i.type.kind is Kind.FLOAT:
@@ -182,7 +183,7 @@ class Allocator:
         code = "GATHER_OR" if i.op.fills else "GATHER"
         self.stream.emit(code, i.n, i.type.code | i.op.inputs << 32)
         if i.op.fills:
-            self.stream.emit("OUTSIDE", imm=bits(np.asarray(i.imm, i.type.compute.numpy)))
+            self.stream.emit("OUTSIDE", imm=bits(value_outside(i)))
 
     def _operands(self, at: int, i: Instruction) -> None:
         """The first to acc, which the result replaces, the others to r0 and r1."""
@@ -292,7 +293,7 @@ class Allocator:
         if k is None:
             k = self._make_room(since, use, keep)
         if k is None:
-            self.spilled[value] = self._new_spills(1)
+            self.spilled[value] = self._new_spill()
             self.stream.emit("PUT_SPILL", self.spilled[value])
             return
         self._release(self.held[k])
@@ -314,7 +315,7 @@ class Allocator:
             return None
         k = max(away, key=lambda k: self._next_use(away[k], since))
         if away[k] not in self.spilled:
-            self.spilled[away[k]] = self._new_spills(1)
+            self.spilled[away[k]] = self._new_spill()
             self.stream.emit(f"SPILL_{k}", self.spilled[away[k]])
         self.held[k] = None
         return k
@@ -323,9 +324,11 @@ class Allocator:
         if value is not None and value in self.spilled:
             self.free_spills.append(self.spilled.pop(value))
 
-    def _new_spills(self, count: int) -> int:
-        if count == 1 and self.free_spills:
-            return self.free_spills.pop()
+    def _new_spill(self) -> int:
+        return self.free_spills.pop() if self.free_spills else self._lasting_spills(1)
+
+    def _lasting_spills(self, count: int) -> int:
+        """Spills that are nobody else's, from one tile to the next."""
         first = self.spill_count
         self.spill_count += count
         return first

@@ -66,7 +66,7 @@ class NumpyBackend:
     name = "python"
     device = "cpu"
     capabilities = Capabilities()
-    memory = None
+    memory = attention = None
 
     def probe(self) -> Probe:
         import numpy

@@ -130,7 +130,7 @@ class _Launch:
         inside = np.logical_and.reduce(np.broadcast_arrays(*checks))
         if not inside.all() and not i.op.fills:
             self.fn.error |= INDEX_OUT_OF_RANGE
-        outside = np.asarray(i.imm, i.type.compute.numpy)
+        outside = value_outside(i)
         if view.size == 0:  # of no element, or at no point
             here = [view.shape[axis] if axis not in indexed else 1 for axis in range(self.rank)]
             return np.full(np.broadcast_shapes(tuple(here), inside.shape), outside)
@@ -175,6 +175,15 @@ class _Launch:
         whole[axis] = self.binding.extents[axis]
         value = _compiled(i.op, i.type)(np.broadcast_to(a, whole), self.fn, axis)
         return np.asarray(value, dtype=i.type.numpy)
+
+
+def value_outside(i: Instruction) -> np.ndarray:
+    """What a gather gives for positions outside: its immediate, as the slot's memory has it."""
+    value = np.asarray(i.imm, i.type.compute.numpy)
+    if i.type.name == "bf16":
+        return widen_bf16(narrow_bf16(value))
+    with np.errstate(over="ignore"):
+        return value.astype(i.type.numpy).astype(i.type.compute.numpy)
 
 
 def cast(a: np.ndarray, t: DType) -> np.ndarray:

@@ -145,6 +145,8 @@ class OpenclBackend:
     def probe(self) -> Probe:
         return ask()
 
+    attention = None
+
     @property
     def quantized(self) -> QuantizedProducts:
         from .quantized import PRODUCTS

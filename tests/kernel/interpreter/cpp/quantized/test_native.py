@@ -14,7 +14,7 @@ import pytest
 
 from gint.kernel.interpreter.cpp.quantized import CppProducts
 from gint.native.loader import NativeMissingError, load_native
-from gint.quantized import format_of
+from gint.quantized import FORMATS, format_of
 from tests.quantized.matrices import floats, weights_of
 
 pytestmark = pytest.mark.cpp
@@ -32,8 +32,7 @@ def native():
 
 
 def test_the_formats_are_those_of_the_table(native):
-    for name, block_bytes in native.quantized_formats():
-        assert format_of(name).block_bytes == block_bytes
+    assert native.quantized_formats() == [(f.gguf_name, f.block_bytes) for f in FORMATS]
 
 
 def test_every_instruction_set(native):

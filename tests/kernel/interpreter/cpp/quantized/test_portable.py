@@ -9,9 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.quantized import format_of
+from gint.quantized import FORMATS
 from tests.kernel.interpreter.cpp.math_loops import FLAGS, ROOT, compiler
-from tests.quantized.matrices import bound_8_bits, bound_f32, floats, values_of, weights_of
+from tests.quantized.matrices import (
+    bound_8_bits,
+    bound_f32,
+    floats,
+    sizes_of,
+    values_of,
+    weights_of,
+)
 
 pytestmark = pytest.mark.checkout
 SOURCES = ROOT / "src/gint/kernel/interpreter/cpp/src"
@@ -43,13 +50,13 @@ def library(tmp_path_factory):
     return ctypes.CDLL(str(path))
 
 
-@pytest.mark.parametrize("code", [0, 1])
-@pytest.mark.parametrize("shape", [(1, 1, 32), (1, 17, 96), (3, 16, 1024), (15, 33, 64)], ids=str)
+@pytest.mark.parametrize("code", range(len(FORMATS)), ids=[f.name for f in FORMATS])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 17, 3), (3, 16, 2), (15, 33, 2)], ids=str)
 def test_products(library, code, shape):
-    quantized = format_of(("q4_0", "q8_0")[code])
-    rows, outputs, inputs = shape
+    quantized = FORMATS[code]
+    rows, outputs, inputs = *shape[:2], shape[2] * quantized.block
     weights, x = weights_of(quantized, outputs, inputs), floats(rows, inputs)
-    w = values_of(weights)
+    w, sizes = values_of(weights), sizes_of(weights)
     for rounded, bound in ((True, bound_8_bits), (False, bound_f32)):
         out = np.full((rows, outputs), np.nan, np.float32)
         library.multiply(
@@ -57,4 +64,4 @@ def test_products(library, code, shape):
             ctypes.c_void_p(weights.data.ctypes.data), ctypes.c_size_t(rows),
             *(ctypes.c_void_p(a.ctypes.data) for a in (x, out)), rounded,
         )  # fmt: skip
-        assert np.all(np.abs(out - x.astype(np.float64) @ w.T) <= bound(x, w))
+        assert np.all(np.abs(out - x.astype(np.float64) @ w.T) <= bound(x, w, sizes))

@@ -13,6 +13,7 @@
 #define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
     namespace gint::INTERPRETER {                                                                  \
     const LoopTable *table();                                                                      \
+    const AttentionTable *attention_table();                                                       \
     }                                                                                              \
     namespace gint::NAMESPACE {                                                                    \
     const QuantizedTable *quantized_table();                                                       \
@@ -24,7 +25,7 @@ namespace gint {
 
 #define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
     SimdUnit{#NAMESPACE, [] { return static_cast<bool>(SUPPORTED); }, INTERPRETER::table,          \
-             NAMESPACE::quantized_table},
+             NAMESPACE::quantized_table, INTERPRETER::attention_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"
 };

@@ -5,6 +5,7 @@
 
 namespace gint {
 
+struct AttentionTable;
 struct LoopTable;
 struct QuantizedTable;
 
@@ -13,6 +14,7 @@ struct SimdUnit {
     bool (*supported)();
     const LoopTable *(*table)();          // the interpreter's loops
     const QuantizedTable *(*quantized)(); // the loops of quantised products
+    const AttentionTable *(*attention)(); // the loops of one row's attention
 };
 
 // The instruction sets built in, best first, and the first of them that this CPU has.

@@ -19,7 +19,7 @@ namespace gint {
 
 namespace {
 
-constexpr size_t LINE = 64, LARGE_PAGE = size_t(2) << 20;
+constexpr size_t LARGE_PAGE = size_t(2) << 20;
 // What a thread does in a microsecond, roughly: bytes of weights read, products, values quantised.
 constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US = 2e3;
 constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
@@ -67,12 +67,11 @@ class Activations {
     };
 
     Activations(const Product &p, const QuantizedTable &table, size_t first, size_t count)
-        : product(p), table(table), excess(table.loops[p.matrix.format].excess),
-          blocks((p.matrix.blocks() + 1) / 2 * 2),
-          block_bytes(p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS),
+        : product(p), table(table), loops(table.loops[p.matrix.format]),
+          block_bytes(p.quantize_activations ? loops.form.block_bytes() : BLOCK_FLOATS),
           tiles(cut(first, count, table.max_tile)), memory(count * row_bytes()) {}
 
-    size_t row_bytes() const { return blocks * block_bytes; }
+    size_t row_bytes() const { return product.matrix.inputs / BLOCK * block_bytes; }
 
     // Returns the rows that have no form in 8 bits.
     std::vector<size_t> fill(int threads) {
@@ -92,12 +91,11 @@ class Activations {
     }
 
     void multiply(const uint8_t *group, size_t n) const {
-        const QuantizedLoops &loops = table.loops[product.matrix.format];
         const ProductFn *functions =
             product.quantize_activations ? loops.product : loops.product_f32;
         const size_t lanes = std::min(LANES, product.matrix.outputs - n * LANES);
         for (const Tile &tile : tiles)
-            functions[tile.size_log2](blocks, group, memory.get() + tile.at,
+            functions[tile.size_log2](product.matrix.blocks(), group, memory.get() + tile.at,
                                       product.out + ptrdiff_t(tile.first) * product.out_stride +
                                           n * LANES,
                                       product.out_stride, lanes);
@@ -106,8 +104,8 @@ class Activations {
   private:
     const Product &product;
     const QuantizedTable &table;
-    const int32_t excess;
-    const size_t blocks, block_bytes;
+    const QuantizedLoops &loops;
+    const size_t block_bytes;
     const std::vector<Tile> tiles;
     const Memory memory;
 
@@ -124,22 +122,13 @@ class Activations {
     }
 
     bool fill_row(const Tile &tile, size_t row) const {
-        const size_t rows = tile.rows(), last = product.matrix.blocks();
+        const size_t rows = tile.rows(), blocks = product.matrix.inputs / BLOCK;
         const float *x = product.x + ptrdiff_t(tile.first + row) * product.x_stride;
         uint8_t *to = memory.get() + tile.at;
-        if (product.quantize_activations) {
-            const float zeros[BLOCK] = {};
-            if (last < blocks)
-                table.quantize(1, rows, row, excess, to + last * rows * BLOCK_BYTES, zeros);
-            return table.quantize(last, rows, row, excess, to, x);
-        }
-        for (size_t block = 0; block < blocks; block++) {
-            uint8_t *values = to + (block * rows + row) * BLOCK_FLOATS;
-            if (block < last)
-                std::memcpy(values, x + block * BLOCK, BLOCK_FLOATS);
-            else
-                std::memset(values, 0, BLOCK_FLOATS);
-        }
+        if (product.quantize_activations)
+            return table.quantize(blocks, rows, row, loops.form, to, x);
+        for (size_t block = 0; block < blocks; block++)
+            std::memcpy(to + (block * rows + row) * BLOCK_FLOATS, x + block * BLOCK, BLOCK_FLOATS);
         return true;
     }
 };
@@ -208,17 +197,19 @@ PackedWeights::PackedWeights(const QuantizedMatrix &of, const uint8_t *rows, int
 }
 
 void PackedWeights::unpack(uint8_t *rows) const {
-    const QuantizedFacts &facts = QUANTIZED_FACTS[matrix.format];
-    const size_t values = facts.row_block - 2;
-    for (size_t row = 0; row < matrix.outputs; row++) {
-        const size_t lane = row % LANES;
-        for (size_t block = 0; block < matrix.blocks(); block++, rows += facts.row_block) {
-            const uint8_t *pair = group(row / LANES) + block / 2 * pair_bytes(matrix.format);
-            const uint8_t *bytes = pair + PAIR_SCALES + block % 2 * facts.block;
-            std::memcpy(rows, pair + (block % 2 * LANES + lane) * 2, 2);
-            for (size_t at = 0; at < values; at += 4)
-                std::memcpy(rows + 2 + at, bytes + at * LANES + lane * 4, 4);
-        }
+    const size_t pitch = matrix.row_bytes();
+    for (size_t n = 0; n < matrix.groups(); n++)
+        simd_unit()->quantized()->loops[matrix.format].unpack(
+            matrix.blocks(), 0, std::min(LANES, matrix.outputs - n * LANES), group(n),
+            rows + n * LANES * pitch, pitch);
+}
+
+void PackedWeights::unpack(const int64_t *numbers, size_t count, uint8_t *rows) const {
+    const size_t pitch = matrix.row_bytes();
+    for (size_t n = 0; n < count; n++) {
+        const size_t row = size_t(numbers[n]);
+        simd_unit()->quantized()->loops[matrix.format].unpack(
+            matrix.blocks(), row % LANES, 1, group(row / LANES), rows + n * pitch, pitch);
     }
 }
 
@@ -240,7 +231,7 @@ void multiply(const Product &p, int threads) {
         return;
     }
     const size_t row_bytes =
-        p.matrix.blocks() * (p.quantize_activations ? BLOCK_BYTES : BLOCK_FLOATS);
+        p.matrix.inputs / BLOCK * (p.quantize_activations ? BLOCK + 8 : BLOCK_FLOATS);
     const size_t most = std::max<size_t>(ACTIVATION_BYTES / row_bytes / MAX_TILE, 4) * MAX_TILE;
     threads = allowed_threads(threads);
     for (size_t first = 0; first < p.count; first += most)

@@ -7,15 +7,16 @@
 
 namespace gint {
 
-// A matrix of `outputs` rows of `inputs` values (a multiple of BLOCK) in GGUF's blocks, row by row.
+// A matrix of `outputs` rows of `inputs` values in whole blocks of GGUF's, row by row.
 struct QuantizedMatrix {
     QuantizedFormat format;
     size_t outputs, inputs;
 
-    size_t blocks() const { return inputs / BLOCK; }
+    const QuantizedFacts &facts() const { return QUANTIZED_FACTS[format]; }
+    size_t blocks() const { return inputs / facts().block; }
     size_t groups() const { return (outputs + LANES - 1) / LANES; }
-    size_t row_bytes() const { return blocks() * QUANTIZED_FACTS[format].row_block; }
-    size_t group_bytes() const { return (blocks() + 1) / 2 * pair_bytes(format); }
+    size_t row_bytes() const { return blocks() * facts().row_block; }
+    size_t group_bytes() const { return facts().group_bytes(blocks()); }
 };
 
 // Memory aligned to a cache line, and in large pages where there is much of it.
@@ -40,6 +41,8 @@ class PackedWeights {
     const size_t bytes;
     const uint8_t *group(size_t n) const { return memory.get() + n * matrix.group_bytes(); }
     void unpack(uint8_t *rows) const;
+    // The rows of these numbers, one after the other; all are below `outputs`.
+    void unpack(const int64_t *numbers, size_t count, uint8_t *rows) const;
 
   private:
     Memory memory;

@@ -1,6 +1,7 @@
 // The loops of quantised products. Compiled once per instruction set; everything lives in unnamed
 // namespaces so that no symbol is shared between the sets.
-#include "quantized/quantized_vectors.h"
+#include "quantized/quantized_formats.h"
+#include "quantized/quantized_layout.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 
@@ -8,73 +9,14 @@ const QuantizedTable *quantized_table();
 
 namespace {
 
-// --- formats: `quads` visits the bytes of a block's part of the lanes as (values of 4 inputs,
-// which quad of the activations they meet); `inputs` visits them as (values of one input, which).
-
-struct FormatQ40 {
-    using Accumulator = UnsignedDot;
-    static constexpr QuantizedFormat FORMAT = Q40;
-    static constexpr int32_t EXCESS = 8;
-
-    template <class Visit> static inline void quads(const uint8_t *p, Visit visit) {
-        const Ints nibble = all(0x0f0f0f0f);
-#pragma GCC unroll UNROLL
-        for (int quad = 0; quad < 4; quad++) {
-            const Ints bytes = load(p + size_t(quad) * 64);
-            visit(bytes & nibble, quad);
-            visit((Ints)((Shorts)bytes >> 4) & nibble, quad + 4);
-        }
-    }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
-
-    template <class Visit> static inline void inputs(const uint8_t *p, Visit visit) {
-#pragma GCC unroll UNROLL
-        for (int quad = 0; quad < 4; quad++) {
-            const Ints bytes = load(p + size_t(quad) * 64);
-#pragma GCC unroll 8
-            for (int n = 0; n < 8; n++)
-                visit(value(bytes, 4 * n), (n % 2) * 16 + 4 * quad + n / 2, n % 2);
-        }
-    }
-    static inline Floats value(Ints bytes, int shift) {
-#if defined(__AVX512BW__)
-        const __m512 values =
-            _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
-        // looks at the lowest 4 bits of a lane only (the mask: as in load_scales)
-        const __m512i nibbles = (__m512i)((Words)bytes >> shift);
-        return (Floats)_mm512_maskz_permutexvar_ps(0xffff, nibbles, values);
-#else
-        return to_floats(((bytes >> shift) & 15) - 8);
-#endif
-    }
-};
-
-struct FormatQ80 {
-    using Accumulator = SignedDot;
-    static constexpr QuantizedFormat FORMAT = Q80;
-    static constexpr int32_t EXCESS = Q80_EXCESS;
-
-    template <class Visit> static inline void quads(const uint8_t *p, Visit visit) {
-#pragma GCC unroll UNROLL
-        for (int quad = 0; quad < 8; quad++) visit(load(p + size_t(quad) * 64), quad);
-    }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.signed_bytes(w, a); }
-
-    template <class Visit> static inline void inputs(const uint8_t *p, Visit visit) {
-#pragma GCC unroll UNROLL
-        for (int quad = 0; quad < 8; quad++) {
-            const Ints bytes = load(p + size_t(quad) * 64);
-#pragma GCC unroll 4
-            for (int n = 0; n < 4; n++)
-                visit(to_floats((bytes << (24 - 8 * n)) >> 24), 4 * quad + n, n % 2);
-        }
-    }
-};
-
 // --- products
 
 template <int ROWS> struct Totals {
     Floats of[ROWS][PARTS] = {};
+
+    inline void add(int row, size_t part, Floats a, Floats b) {
+        of[row][part] = multiply_add(a, b, of[row][part]);
+    }
 
     inline void store(float *out, ptrdiff_t stride, size_t lanes) const {
         for (int row = 0; row < ROWS; row++) {
@@ -87,86 +29,175 @@ template <int ROWS> struct Totals {
     }
 };
 
-// total <- total + (scale of the weights * scale of x) * sum of the integers, block by block
+// What a format's blocks come to, in numbers.
+template <class Format> struct Sizes {
+    static constexpr QuantizedFacts FACTS = QUANTIZED_FACTS[Format::FORMAT];
+    static constexpr size_t BLOCKS = FACTS.block / BLOCK; // of 32 inputs in a block
+    static constexpr size_t SCALED = BLOCKS * Format::PARTS_OF_32;
+    static constexpr size_t HEADER_BYTES = Format::HEADER * LINE;
+    static constexpr size_t BYTES_OF_32 = (FACTS.words() - Format::HEADER) / BLOCKS * LINE;
+    static constexpr ActivationForm FORM{Format::PARTS_OF_32, Format::EXCESS, Format::HAS_MINIMA};
+};
+
+// Goes through the blocks of a group: visit(number of 32 inputs, their words, scales, minima).
+template <class Format, class Visit>
+inline void each_32(size_t blocks, const uint8_t *group, Visit visit) {
+    using S = Sizes<Format>;
+    constexpr size_t BYTES = S::FACTS.words() * LINE;
+    for (size_t block = 0; block < blocks; block++) {
+        const size_t half = block % 2;
+        const uint8_t *words = group;
+        if constexpr (S::FACTS.has_apart()) words += SCALES + half * BYTES;
+        Floats scale[S::SCALED][PARTS], minimum[S::SCALED][PARTS];
+        Format::scales(group + half * LANES * 2, words, scale, minimum);
+        words += S::HEADER_BYTES;
+#pragma GCC unroll 1
+        for (size_t n = 0; n < S::BLOCKS; n++)
+            visit(block * S::BLOCKS + n, words + n * S::BYTES_OF_32,
+                  scale + n * Format::PARTS_OF_32, minimum + n * Format::PARTS_OF_32);
+        if constexpr (!S::FACTS.has_apart())
+            group += BYTES;
+        else if (half)
+            group += SCALES + 2 * BYTES;
+    }
+}
+
+// The products of a half of 32 inputs, or of all, in whole numbers: visits 4 weights at a time.
+template <class Values, int HALF, int ROWS, class Sums>
+inline void add_quads(Sums &sum, const uint8_t *words, const uint8_t *x) {
+    constexpr int CHAINS = sizeof(sum[0]) / sizeof(sum[0][0]);
+#pragma GCC unroll UNROLL
+    for (int n = 0; n < 4; n++) {
+        const Ints w = Values::template value<HALF>(words, n);
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++)
+            Values::dot(sum[row][n % CHAINS], w,
+                        all(read<int32_t>(x + row * 32 + HALF * 16 + n * 4)));
+    }
+}
+
+template <int ROWS, class Accumulator, int CHAINS> struct Sums {
+    Accumulator of[ROWS][CHAINS];
+
+    // `first` has a number for every row, `pitch` bytes apart, or is null.
+    inline void begin(const uint8_t *first, size_t pitch) {
+#pragma GCC unroll 8
+        for (int row = 0; row < ROWS; row++) {
+            of[row][0].begin(first ? read<int32_t>(first + row * pitch) : 0);
+            if (CHAINS == 2) of[row][CHAINS - 1].begin(0);
+        }
+    }
+    inline Floats total(int row) const {
+        Ints whole = of[row][0].sum();
+        if (CHAINS == 2) whole += of[row][CHAINS - 1].sum();
+        return to_floats(whole);
+    }
+};
+
+// total <- total + scale of x * (scale of the weights * sum of the integers), of each part of 32
+// inputs, and less the minimum of the weights * scale of x * sum of x
 template <class Format, int ROWS>
 void product(size_t blocks, const uint8_t *group, const uint8_t *tile, float *out,
              ptrdiff_t out_stride, size_t lanes) {
-    constexpr size_t BYTES = QUANTIZED_FACTS[Format::FORMAT].block;
+    using Values = typename Format::Values;
+    constexpr ActivationForm FORM = Sizes<Format>::FORM;
     constexpr int CHAINS = ROWS < 4 ? 2 : 1; // of additions, for their latency
+    constexpr size_t PITCH = 4 * FORM.parts;
     Totals<ROWS> total;
-    for (size_t block = 0; block < blocks; block++, tile += ROWS * BLOCK_BYTES) {
-        const size_t half = block % 2;
-        const uint8_t *weights = group + PAIR_SCALES + half * BYTES;
-        const uint8_t *scale_of_x = tile + ROWS * BLOCK, *first = scale_of_x + ROWS * 4;
-        Floats scale[PARTS];
-        load_scales(group + half * LANES * 2, scale);
+    each_32<Format>(blocks, group, [&](size_t, const uint8_t *words, auto scale, auto minimum) {
+        const uint8_t *scale_of_x = tile + ROWS * BLOCK, *of_sums = scale_of_x + ROWS * 4;
+        const uint8_t *first = FORM.excess ? of_sums : nullptr;
 #pragma GCC unroll 1
-        for (size_t part = 0; part < PARTS; part++) {
-            typename Format::Accumulator sum[ROWS][CHAINS];
+        for (size_t part = 0; part < PARTS; part++, words += REGISTER) {
+            Sums<ROWS, typename Values::Accumulator, CHAINS> sum;
+            sum.begin(first, PITCH);
+            add_quads<Values, 0, ROWS>(sum.of, words, tile);
+            if constexpr (FORM.parts == 1) {
+                add_quads<Values, 1, ROWS>(sum.of, words, tile);
 #pragma GCC unroll 8
-            for (int row = 0; row < ROWS; row++) {
-                sum[row][0].begin(read<int32_t>(first + row * 4));
-                if (CHAINS == 2) sum[row][CHAINS - 1].begin(0);
+                for (int row = 0; row < ROWS; row++) {
+                    const Floats both = scale[0][part] * all(read<float>(scale_of_x + row * 4));
+                    total.add(row, part, sum.total(row), both);
+                }
+            } else {
+                Floats scaled[ROWS];
+#pragma GCC unroll 8
+                for (int row = 0; row < ROWS; row++) scaled[row] = sum.total(row) * scale[0][part];
+                sum.begin(first ? first + 4 : nullptr, PITCH);
+                add_quads<Values, 1, ROWS>(sum.of, words, tile);
+#pragma GCC unroll 8
+                for (int row = 0; row < ROWS; row++) {
+                    scaled[row] = multiply_add(sum.total(row), scale[1][part], scaled[row]);
+                    total.add(row, part, scaled[row], all(read<float>(scale_of_x + row * 4)));
+                }
             }
-            Format::quads(weights + part * REGISTER, [&](Ints bytes, int quad) {
+            if constexpr (FORM.has_minima)
 #pragma GCC unroll 8
                 for (int row = 0; row < ROWS; row++)
-                    Format::dot(sum[row][quad % CHAINS], bytes,
-                                all(read<int32_t>(tile + row * 32 + quad * 4)));
-            });
-#pragma GCC unroll 8
-            for (int row = 0; row < ROWS; row++) {
-                Ints whole = sum[row][0].sum();
-                if (CHAINS == 2) whole += sum[row][CHAINS - 1].sum();
-                const Floats both = scale[part] * all(read<float>(scale_of_x + row * 4));
-                total.of[row][part] = multiply_add(to_floats(whole), both, total.of[row][part]);
-            }
+                    for (size_t n = 0; n < FORM.parts; n++)
+                        total.add(row, part, minimum[n][part],
+                                  all(read<float>(of_sums + row * PITCH + n * 4)));
         }
-        if (half) group += PAIR_SCALES + 2 * BYTES;
-    }
+        tile += ROWS * FORM.block_bytes();
+    });
     total.store(out, out_stride, lanes);
 }
 
-// The same with x as it is: two partial sums a block, for the latency of an addition.
+// The same with x as it is: two partial sums for 32 inputs, for the latency of an addition.
 template <class Format, int ROWS>
 void product_f32(size_t blocks, const uint8_t *group, const uint8_t *tile, float *out,
                  ptrdiff_t out_stride, size_t lanes) {
-    constexpr size_t BYTES = QUANTIZED_FACTS[Format::FORMAT].block;
+    using Values = typename Format::Values;
     Totals<ROWS> total;
-    for (size_t block = 0; block < blocks; block++, tile += ROWS * BLOCK_FLOATS) {
-        const size_t half = block % 2;
-        const uint8_t *weights = group + PAIR_SCALES + half * BYTES;
-        Floats scale[PARTS];
-        load_scales(group + half * LANES * 2, scale);
+    each_32<Format>(blocks, group, [&](size_t, const uint8_t *words, auto scale, auto minimum) {
 #pragma GCC unroll 1
-        for (size_t part = 0; part < PARTS; part++) {
+        for (size_t part = 0; part < PARTS; part++, words += REGISTER) {
             Floats sum[ROWS][2] = {};
-            Format::inputs(weights + part * REGISTER, [&](Floats value, int input, int which) {
-                const Floats weight = value * scale[part];
+            const auto add_half = [&](auto half) {
+                constexpr int HALF = decltype(half)::value;
+                constexpr int N = Format::PARTS_OF_32 == 2 ? HALF : 0;
+                const Floats of_part = scale[N][part];
+                const Floats less =
+                    Format::HAS_MINIMA ? minimum[N][part] : of_part * all(float(Format::EXCESS));
+#pragma GCC unroll UNROLL
+                for (int quad = 0; quad < 4; quad++) {
+#pragma GCC unroll 4
+                    for (int n = 0; n < 4; n++) {
+                        const Floats value = Values::template real<HALF>(words, quad, n);
+                        const Floats weight =
+                            Values::SIGNED ? value * of_part : multiply_add(value, of_part, -less);
+                        const uint8_t *x = tile + (HALF * 16 + quad * 4 + n) * sizeof(float);
 #pragma GCC unroll 8
-                for (int row = 0; row < ROWS; row++) {
-                    const float x = read<float>(tile + size_t(row) * BLOCK_FLOATS + input * 4);
-                    sum[row][which] = multiply_add(weight, all(x), sum[row][which]);
+                        for (int row = 0; row < ROWS; row++)
+                            sum[row][n % 2] = multiply_add(
+                                weight, all(read<float>(x + row * BLOCK_FLOATS)), sum[row][n % 2]);
+                    }
                 }
-            });
+            };
+            add_half(std::integral_constant<int, 0>()), add_half(std::integral_constant<int, 1>());
 #pragma GCC unroll 8
             for (int row = 0; row < ROWS; row++) total.of[row][part] += sum[row][0] + sum[row][1];
         }
-        if (half) group += PAIR_SCALES + 2 * BYTES;
-    }
+        tile += ROWS * BLOCK_FLOATS;
+    });
     total.store(out, out_stride, lanes);
 }
 
 // --- activations in 8 bits
 
-// Outside these a scale, or its product with a float16, would leave the normal float32 numbers.
+// Outside these a scale, its product with a weight's, or a sum would leave the normal float32
+// numbers.
 constexpr uint32_t LEAST = 0x12800000; // 2^-90
-constexpr uint32_t MOST = 0x71800000;  // 2^100
+constexpr uint32_t MOST = 0x6c800000;  // 2^90
 
-bool quantize(size_t blocks, size_t rows, size_t row, int32_t excess, uint8_t *tile,
+bool quantize(size_t blocks, size_t rows, size_t row, const ActivationForm &given, uint8_t *tile,
               const float *x) {
+    const ActivationForm form = given; // (what is written might be it, for all the compiler knows)
+    const size_t block_bytes = rows * form.block_bytes();
+    uint8_t *values = tile + row * BLOCK, *scales = tile + rows * BLOCK + row * 4;
+    uint8_t *of_sums = tile + rows * (BLOCK + 4) + row * form.parts * 4;
     bool fits = true;
-    for (size_t block = 0; block < blocks; block++, x += BLOCK, tile += rows * BLOCK_BYTES) {
+    for (size_t block = 0; block < blocks; block++, x += BLOCK) {
         uint32_t bits[BLOCK], largest = 0; // magnitudes, ordered as integers are; NaN above all
         memcpy(bits, x, sizeof bits);
         for (size_t i = 0; i < BLOCK; i++) {
@@ -177,64 +208,34 @@ bool quantize(size_t blocks, size_t rows, size_t row, int32_t excess, uint8_t *t
         float most;
         memcpy(&most, &largest, sizeof most);
         const float scale = most / 127, inverse = largest ? 127 / most : 0;
-        int8_t values[BLOCK];
-        uint32_t sum = 0; // unsigned: whatever NaN becomes here is not used, and may wrap
+        uint32_t whole[BLOCK]; // unsigned: whatever NaN becomes here is not used, and may wrap
+        int8_t bytes[BLOCK];
         for (size_t i = 0; i < BLOCK; i++) {
             const float shifted = x[i] * inverse + 0x1.8p23f; // the integer is in the low bits
-            uint32_t value;
-            memcpy(&value, &shifted, sizeof value);
-            value -= 0x4b400000;
-            values[i] = int8_t(value), sum += value;
+            memcpy(&whole[i], &shifted, sizeof shifted);
+            whole[i] -= 0x4b400000;
+            bytes[i] = int8_t(whole[i]);
         }
-        sum *= uint32_t(-excess);
-        memcpy(tile + row * BLOCK, values, BLOCK);
-        memcpy(tile + rows * BLOCK + row * 4, &scale, sizeof scale);
-        memcpy(tile + rows * (BLOCK + 4) + row * 4, &sum, sizeof sum);
+        uint32_t sums[2] = {}; // of all, or of each half: adding up a register is what costs
+        if (form.parts == 1) {
+            for (size_t i = 0; i < BLOCK; i++) sums[0] += whole[i];
+        } else {
+            for (size_t i = 0; i < BLOCK / 2; i++) sums[0] += whole[i];
+            for (size_t i = BLOCK / 2; i < BLOCK; i++) sums[1] += whole[i];
+        }
+        memcpy(values, bytes, BLOCK);
+        memcpy(scales, &scale, sizeof scale);
+        for (size_t part = 0; part < form.parts; part++) {
+            const uint32_t of_excess = sums[part] * uint32_t(-form.excess);
+            const float of_minima = -scale * float(int32_t(sums[part]));
+            uint32_t held;
+            memcpy(&held, &of_minima, sizeof held);
+            if (!form.has_minima) held = of_excess;
+            memcpy(of_sums + part * 4, &held, sizeof held);
+        }
+        values += block_bytes, scales += block_bytes, of_sums += block_bytes;
     }
     return fits;
-}
-
-// --- packing
-
-typedef uint32_t Four __attribute__((vector_size(16)));
-
-// 16 bytes of each of four rows, `pitch` apart, as four quads of four lanes, 64 bytes apart.
-inline void transpose(uint8_t *to, const uint8_t *from, size_t pitch) {
-    Four row[4];
-    for (size_t i = 0; i < 4; i++) memcpy(&row[i], from + i * pitch, 16);
-    const Four a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-    const Four b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-    const Four c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-    const Four d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-    const Four quad[4] = {
-        __builtin_shufflevector(a, b, 0, 1, 4, 5),
-        __builtin_shufflevector(a, b, 2, 3, 6, 7),
-        __builtin_shufflevector(c, d, 0, 1, 4, 5),
-        __builtin_shufflevector(c, d, 2, 3, 6, 7),
-    };
-    for (size_t i = 0; i < 4; i++) memcpy(to + i * 64, &quad[i], 16);
-}
-
-template <class Format>
-void pack(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size_t pitch) {
-    constexpr size_t BYTES = QUANTIZED_FACTS[Format::FORMAT].block;
-    constexpr size_t ROW_BLOCK = QUANTIZED_FACTS[Format::FORMAT].row_block;
-    constexpr size_t PAIR = PAIR_SCALES + 2 * BYTES;
-    if (blocks && (lanes < LANES || blocks % 2)) memset(group, 0, (blocks + 1) / 2 * PAIR);
-    for (size_t block = 0; block < blocks; block++, rows += ROW_BLOCK) {
-        uint8_t *pair = group + block / 2 * PAIR;
-        uint8_t *scales = pair + block % 2 * LANES * 2;
-        uint8_t *bytes = pair + PAIR_SCALES + block % 2 * BYTES;
-        for (size_t lane = 0; lane < lanes; lane++)
-            memcpy(scales + lane * 2, rows + lane * pitch, 2);
-        size_t lane = 0;
-        for (; lane + 4 <= lanes; lane += 4)
-            for (size_t at = 0; at < BYTES / LANES; at += 16)
-                transpose(bytes + at * LANES + lane * 4, rows + lane * pitch + 2 + at, pitch);
-        for (; lane < lanes; lane++)
-            for (size_t at = 0; at < BYTES / LANES; at += 4)
-                memcpy(bytes + at * LANES + lane * 4, rows + lane * pitch + 2 + at, 4);
-    }
 }
 
 uint64_t read_bytes(size_t bytes, const uint8_t *p) {
@@ -251,11 +252,12 @@ uint64_t read_bytes(size_t bytes, const uint8_t *p) {
 
 template <class Format>
 constexpr QuantizedLoops LOOPS{
-    Format::EXCESS,
+    Sizes<Format>::FORM,
     {product<Format, 1>, product<Format, 2>, product<Format, 4>, product<Format, 8>},
     {product_f32<Format, 1>, product_f32<Format, 2>, product_f32<Format, 4>,
      product_f32<Format, 8>},
-    pack<Format>,
+    pack<Format::FORMAT>,
+    unpack<Format::FORMAT>,
 };
 
 } // namespace
@@ -263,7 +265,9 @@ constexpr QuantizedLoops LOOPS{
 const QuantizedTable *quantized_table() {
     static constexpr QuantizedTable TABLE{
         8,
-        {LOOPS<FormatQ40>, LOOPS<FormatQ80>},
+        {LOOPS<FormatQ4_0>, LOOPS<FormatQ4_1>, LOOPS<FormatQ5_0>, LOOPS<FormatQ5_1>,
+         LOOPS<FormatQ8_0>, LOOPS<FormatIQ4_NL>, LOOPS<FormatQ2_K>, LOOPS<FormatQ3_K>,
+         LOOPS<FormatQ4_K>, LOOPS<FormatQ5_K>, LOOPS<FormatQ6_K>},
         quantize,
         read_bytes,
     };

@@ -22,7 +22,7 @@ constexpr size_t REGISTER = 32;
 #else
 constexpr size_t REGISTER = 16;
 #endif
-constexpr size_t PARTS = LANES * 4 / REGISTER; // registers of 16 lanes
+constexpr size_t PARTS = LINE / REGISTER; // registers of 16 lanes
 // Of the loop over the quads of a block. With 16 registers gcc would load the activations of a
 // whole block first, and spill them.
 constexpr int UNROLL = REGISTER == 64 ? 8 : 1;
@@ -75,13 +75,35 @@ inline void load_scales(const uint8_t *p, Floats (&scale)[PARTS]) {
 #endif
 }
 
-// --- acc + w[0] a[0] + ... + w[3] a[3] in every lane, for unsigned (Q40, with AVX-512 VNNI all) or
-// signed bytes w and signed bytes a, neither sign's a below -127. An accumulator lives for the 8
-// quads of one block; all arithmetic is exact.
+// Entry w of 16 bytes, for every byte w < 16.
+inline Ints look_up(const uint8_t (&table)[16], Ints w) {
+#if defined(__AVX512BW__)
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
+    return (Ints)_mm512_shuffle_epi8(_mm512_maskz_broadcast_i32x4(0xffff, entries), (__m512i)w);
+#elif defined(__AVX2__)
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
+    return (Ints)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), (__m256i)w);
+#elif defined(__SSSE3__)
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
+    return (Ints)_mm_shuffle_epi8(entries, (__m128i)w);
+#elif defined(__aarch64__)
+    return (Ints)vqtbl1q_u8(vld1q_u8(table), (uint8x16_t)w);
+#else
+    uint8_t bytes[REGISTER];
+    memcpy(bytes, &w, REGISTER);
+    for (uint8_t &byte : bytes) byte = table[byte];
+    return load(bytes);
+#endif
+}
+
+// --- acc + w[0] a[0] + ... + w[3] a[3] in every lane, for bytes w, and signed bytes a above -128.
+// An accumulator lives for at most 8 quads; all arithmetic is exact. Nibbles are unsigned bytes
+// below 16, SmallDot's below 64; SignedDot's are signed. With AVX-512 VNNI all are unsigned: signed
+// ones have an excess of 128 over their value there.
 
 #if defined(__AVX512VNNI__)
 
-constexpr int32_t Q80_EXCESS = 128; // the instruction wants unsigned weights
+constexpr int32_t SIGNED_EXCESS = 128; // the instruction wants unsigned weights
 
 struct Dot {
     Ints acc;
@@ -89,15 +111,16 @@ struct Dot {
     void unsigned_bytes(Ints w, Ints a) {
         acc = (Ints)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)a);
     }
-    void signed_bytes(Ints w, Ints a) { unsigned_bytes(w ^ all(int32_t(0x80808080)), a); }
+    void add(Ints w, Ints a) { unsigned_bytes(w, a); }
     Ints sum() const { return acc; }
 };
-using UnsignedDot = Dot;
+using NibbleDot = Dot;
+using SmallDot = Dot;
 using SignedDot = Dot;
 
 #elif defined(__SSSE3__)
 
-constexpr int32_t Q80_EXCESS = 0;
+constexpr int32_t SIGNED_EXCESS = 0;
 
 #if defined(__AVX512BW__)
 #define GI_VECTOR(NAME) _mm512_##NAME
@@ -119,8 +142,8 @@ inline Ints sum_of_pairs(Vector x) {
     return (Ints)GI_VECTOR(madd_epi16)(x, (Vector)(Shorts{} + 1));
 }
 
-// Nibbles: 8 times two products are at most 8 * 2 * 15 * 127 = 30,480, which 16 bits hold.
-struct UnsignedDot {
+// 8 times two products are at most 8 * 2 * 15 * 127 = 30,480, which 16 bits hold.
+struct NibbleDot {
     Shorts acc;
     Ints first;
     void begin(int32_t first_) { acc = Shorts{}, first = all(first_); }
@@ -130,11 +153,20 @@ struct UnsignedDot {
     Ints sum() const { return sum_of_pairs((Vector)acc) + first; }
 };
 
+struct SmallDot {
+    Ints acc;
+    void begin(int32_t first) { acc = all(first); }
+    void unsigned_bytes(Ints w, Ints a) {
+        acc += sum_of_pairs(GI_VECTOR(maddubs_epi16)((Vector)w, (Vector)a));
+    }
+    Ints sum() const { return acc; }
+};
+
 // Two products of bytes are at most 2 * 128 * 127 = 32,512.
 struct SignedDot {
     Ints acc;
     void begin(int32_t first) { acc = all(first); }
-    void signed_bytes(Ints w, Ints a) {
+    void add(Ints w, Ints a) {
         const Vector size = GI_VECTOR(abs_epi8)((Vector)w);
         acc += sum_of_pairs(GI_VECTOR(maddubs_epi16)(size, with_sign_of((Vector)w, (Vector)a)));
     }
@@ -144,12 +176,12 @@ struct SignedDot {
 
 #elif defined(__aarch64__)
 
-constexpr int32_t Q80_EXCESS = 0;
+constexpr int32_t SIGNED_EXCESS = 0;
 
 struct Dot {
     Ints acc;
     void begin(int32_t first) { acc = all(first); }
-    void signed_bytes(Ints w, Ints a) {
+    void add(Ints w, Ints a) {
         const int8x16_t x = (int8x16_t)w, y = (int8x16_t)a;
 #if defined(__ARM_FEATURE_DOTPROD)
         acc = (Ints)vdotq_s32((int32x4_t)acc, x, y);
@@ -158,26 +190,28 @@ struct Dot {
         acc += (Ints)vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
 #endif
     }
-    void unsigned_bytes(Ints w, Ints a) { signed_bytes(w, a); } // nibbles are small
+    void unsigned_bytes(Ints w, Ints a) { add(w, a); } // none is large
     Ints sum() const { return acc; }
 };
-using UnsignedDot = Dot;
+using NibbleDot = Dot;
+using SmallDot = Dot;
 using SignedDot = Dot;
 
 #else
 
-constexpr int32_t Q80_EXCESS = 0;
+constexpr int32_t SIGNED_EXCESS = 0;
 
 struct Dot {
     Ints acc;
     void begin(int32_t first) { acc = all(first); }
-    void signed_bytes(Ints w, Ints a) {
+    void add(Ints w, Ints a) {
         for (int at = 24; at >= 0; at -= 8) acc += (w << at >> 24) * (a << at >> 24);
     }
-    void unsigned_bytes(Ints w, Ints a) { signed_bytes(w, a); } // nibbles are small
+    void unsigned_bytes(Ints w, Ints a) { add(w, a); } // none is large
     Ints sum() const { return acc; }
 };
-using UnsignedDot = Dot;
+using NibbleDot = Dot;
+using SmallDot = Dot;
 using SignedDot = Dot;
 
 #endif

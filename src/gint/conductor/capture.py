@@ -1,0 +1,112 @@
+"""Calling torch.export on a user's function, and saying in words why that cannot be done.
+
+Knows torch.export and where a user's own lines are found. Does not know plans.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+_PLAIN = (bool, int, float, str, bytes, type(None), list, dict, set, tuple)
+
+
+class ExportError(ValueError):
+    """A function that cannot be saved; the message says what of it, and where that is written."""
+
+
+def captured(
+    model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], dynamic_shapes: Any
+) -> ExportedProgram:
+    """What torch.export makes of a module or function. Raises ExportError."""
+    module = model if isinstance(model, torch.nn.Module) else _Function(model)
+    changed: list[tuple[torch.nn.Module, str]] = []
+    try:
+        with _watched(module, changed):
+            exported = torch.export.export(module, args, kwargs, dynamic_shapes=dynamic_shapes)
+    except Exception as error:  # whatever the user's own code and torch's tracing raise
+        raise ExportError(f"{_why(error)}{_line_of(error)}") from error
+    for part, name in changed:
+        raise ExportError(
+            f"A call changes {name!r} of {type(part).__name__}, Python state that no file keeps: "
+            f"make it a buffer, or return it.{_line_with(part, name)}"
+        )
+    return exported
+
+
+@contextmanager
+def _watched(module: torch.nn.Module, changed: list[tuple[torch.nn.Module, str]]) -> Iterator[None]:
+    """Note inside which plain values of modules calls change; torch puts them back afterwards."""
+    own, forward = vars(module).get("forward"), module.forward
+
+    @wraps(forward)
+    def watching(*args: Any, **kwargs: Any) -> Any:
+        before = dict(_state(module))
+        result = forward(*args, **kwargs)
+        changed.extend(where for where, shown in _state(module) if before.get(where) != shown)
+        return result
+
+    module.forward = watching
+    try:
+        yield
+    finally:
+        del module.forward
+        if own is not None:
+            module.forward = own
+
+
+class _Function(torch.nn.Module):
+    """A function as a module, which torch.export wants."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.forward = function
+
+
+def _state(module: torch.nn.Module) -> Iterator[tuple[tuple[torch.nn.Module, str], Any]]:
+    """The plain Python values that modules hold, and how many items the lists among them have."""
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if not name.startswith("_") and isinstance(value, _PLAIN):
+                if isinstance(value, (list, dict, set)):
+                    yield (part, name), len(value)
+                else:
+                    yield (part, name), repr(value)
+
+
+def _why(error: Exception) -> str:
+    first = str(error).strip().partition("\n")[0]
+    if "data-dependent" in first:
+        return f"What it does depends on the values of tensors, which a plan cannot: {first}"
+    return f"torch.export cannot trace it: {type(error).__name__}: {first}"
+
+
+def _line_of(error: Exception) -> str:
+    """The user's line that an error came through, as the end of a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith((*_OURS, "<"))]
+    return (
+        f'\n  File "{own[-1].filename}", line {own[-1].lineno}\n    {own[-1].line}' if own else ""
+    )
+
+
+def _line_with(module: torch.nn.Module, name: str) -> str:
+    """The line of a module's forward function that names one of its attributes."""
+    try:
+        lines, first = inspect.getsourcelines(type(module).forward)
+    except (OSError, TypeError):
+        return ""
+    for n, line in enumerate(lines):
+        if f"self.{name}" in line:
+            where = inspect.getsourcefile(type(module))
+            return f'\n  File "{where}", line {first + n}\n    {line.strip()}'
+    return ""

@@ -1,0 +1,146 @@
+"""Saving a function: `export` writes what `gint.load` runs.
+
+torch.export traces the function, and what comes of it takes the conductor's road to a plan. Knows
+exported programs. Does not know how a plan is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from gint.backend.protocol import Capabilities
+from gint.operators import OPERATORS
+from gint.plan import Call, Check, Foreign, Plan
+from gint.plan.file import Saved, constant_bytes, write
+from gint.plan.operators import is_saved_operator
+from gint.plan.verifier import PlanError, verify_plan
+
+from .capture import ExportError, captured
+from .compiler import drop_dead_code
+from .graph.nodes import Graph
+from .lowering.kinds import read_graph
+from .partitioner import GraphPartitioner
+from .plan.builder import build
+from .plan.expressions import expression
+from .trace.exported import Traced, trace_exported
+from .tree import TreeError, signature_of
+
+#: Constants up to so many bytes in all are part of the file; larger ones lie beside it.
+_MOST_INSIDE = 16 << 20
+
+
+def export(
+    model: Callable[..., Any] | ExportedProgram,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    path: str | Path,
+    dynamic_shapes: Any = None,
+    with_torch: bool = False,
+    weights: str = "auto",
+    operators: Iterable[str] = (),
+) -> list[Path]:
+    """Save a function for `gint.load`; the files written.
+
+    `model` is a module or a function, called once with `args` and `kwargs` to trace it, or what
+    torch.export made of one. `dynamic_shapes` are torch.export's: sizes that they name are free.
+    `path` ends in .gint. `with_torch` says that torch will be there where it runs: then it may call
+    any operator on gint's list, and otherwise those that gint has for NumPy arrays. `weights` is
+    "inside" the file, "beside" it in a .safetensors file, or "auto": beside, if they are more than
+    16 MiB. `operators` names further ATen operators it may call, which `gint.load` must be given
+    too.
+
+    Raises ExportError (a ValueError) for what cannot be saved: control flow that depends on data,
+    operators that are not there, Python state that is part of the function. Nothing is written.
+    """
+    path = Path(path)
+    if weights not in ("auto", "inside", "beside"):
+        raise ValueError(f"weights is 'auto', 'inside' or 'beside', not {weights!r}.")
+    exported = model
+    if not isinstance(exported, ExportedProgram):
+        exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
+    with torch.no_grad():
+        traced = trace_exported(exported)
+        saved = _saved(traced, exported, frozenset(operators), with_torch)
+    nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
+    beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
+    return write(path, saved, beside)
+
+
+def _saved(
+    traced: Traced, exported: ExportedProgram, operators: frozenset[str], with_torch: bool
+) -> Saved:
+    module = traced.module
+    drop_dead_code(module.graph)
+    can = Capabilities()
+    graph = read_graph(module.graph, "cpu", None, can.types)
+    partitioner = GraphPartitioner(can.max_slots, False, can.max_registers, can.types)
+    partition = partitioner.partition(graph)
+    try:
+        built = build(graph, partition, module)
+    except LookupError as error:
+        raise ExportError(str(error)) from error
+    plan = _with_checks(built.plan, traced)
+    _refuse_unknown(plan, graph, operators, with_torch)
+    try:
+        verify_plan(plan, operators)
+        signature = signature_of(exported)
+    except (PlanError, TreeError) as error:
+        raise ExportError(str(error)) from error
+    return Saved(plan, signature, tuple([_bytes_of(t) for t in built.constants]))
+
+
+def _with_checks(plan: Plan, traced: Traced) -> Plan:
+    """The plan that begins, once its sizes are known, by checking what they must be."""
+    checks = [Check(expression(b.condition), b.message) for b in traced.bounds]
+    checks = [check for check in checks if check.condition is not True]
+    first = plan.head
+    return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
+
+
+def _refuse_unknown(plan: Plan, graph: Graph, operators: frozenset[str], with_torch: bool) -> None:
+    """Raise ExportError for an operator that will not be there."""
+    for step in plan.steps:
+        if not isinstance(step, Call):
+            continue
+        name = step.operator
+        if isinstance(name, Foreign):
+            _refuse(graph, name.value, f"{name.name} is Python of its own, which no file holds")
+        elif not is_saved_operator(name) and name not in operators:
+            why = f"{name} is not among the operators that every saved function may call"
+            _refuse(graph, name, f"{why}; name it in operators=, here and for gint.load")
+        elif not with_torch and name not in OPERATORS:
+            why = f"{name} needs torch, and with_torch=True says that it will be there"
+            _refuse(graph, name, why)
+
+
+def _refuse(graph: Graph, target: Any, why: str) -> None:
+    node = next((n for n in graph.fx.nodes if target in (n.target, str(n.target))), None)
+    because = ""
+    if node is not None and node in graph.refusals:
+        because = f" It is left whole: {graph.refusals[node].reason}."
+    raise ExportError(f"{why}.{because}{where_written(node)}")
+
+
+def where_written(node: fx.Node | None) -> str:
+    """The user's line that a node comes from, as the end of a message."""
+    trace = (node.meta.get("stack_trace") or "") if node is not None else ""
+    lines = [line for line in trace.strip().splitlines() if line.strip()]
+    shown = "\n".join(lines[-2:])
+    return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."
+
+
+def _bytes_of(t: torch.Tensor) -> memoryview:
+    """The bytes of a tensor from its first element to its last."""
+    if t.numel() == 0:
+        return memoryview(b"")
+    count = 1 + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+    flat = t.detach().as_strided((count,), (1,), t.storage_offset())
+    return memoryview(flat.view(torch.uint8).numpy())

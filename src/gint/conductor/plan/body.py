@@ -1,0 +1,166 @@
+"""The body of a plan's function: native calls for runs of steps, on a frame if there is one.
+
+    # f3: float32(8, 64) at byte 0
+    # f4: float32(8, 32) at byte 2048
+    frame = frames_1.take()
+    _, run_2, f4, = frame
+    try:
+        # launch_0(a0, f3)
+        # mm_out(f3, a1, out=f4)
+        run_2(a0, a1)
+        v5 = cumsum(f4, 0)
+        return (v5,)
+    finally:
+        frames_1.give(frame)
+
+Where there is nothing native, the steps are written one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from gint.plan import Launch, Plan, Step
+from gint.plan.contents import values_of
+from gint.runtime.tensors.frames import Frames, tensor_in
+from gint.runtime.tensors.layouts import reinterpret
+from gint.runtime.tensors.native_runs import Bound, native_run
+from gint.runtime.tensors.placement import Placement, place
+from gint.runtime.tensors.runs import Run, split
+from gint.runtime.tensors.torch_shim import native_with_torch
+
+
+class Writer(Protocol):
+    """What writes single steps: a plan's lines so far, names in `space`, launches by their `id`."""
+
+    plan: Plan
+    lines: list[str]
+    space: dict[str, Any]
+    bound: dict[int, str]
+    placement: Placement
+
+    def write_steps(self, steps: Sequence[Step]) -> None: ...
+    def write_result(self) -> None: ...
+    def name(self, value: int) -> str: ...
+    def constant(self, value: Any, stem: str) -> str: ...
+
+
+def write_body(writer: Writer, steps: Sequence[Step]) -> None:
+    """Write the steps and the result into `writer.lines`."""
+    native = native_with_torch()
+    bound = _bound(writer, native)
+    if native is None or not bound:
+        writer.write_steps(steps)
+        writer.write_result()
+        return
+    placement = writer.placement = place(writer.plan)
+    items = split(writer.plan, placement, bound, steps)
+    runs = [item for item in items if isinstance(item, Run)]
+    make = _Making(native.PlanSteps, runs, bound, placement, _shown(items, placement))
+    if placement.nbytes:
+        _write_on_frame(writer, items, make)
+    else:
+        names = {id(r): writer.constant(make.run(r, {}), "run") for r in runs}
+        _write_items(writer, items, names)
+
+
+def _bound(writer: Writer, native: Any) -> dict[int, Bound]:
+    """The launches that the native module can run, by the `id` of their steps."""
+    found = {}
+    for step in writer.plan.steps:
+        if native is not None and isinstance(step, Launch):
+            launch = writer.space.get(writer.bound[id(step)])
+            if isinstance(launch, native.BoundLaunch):
+                found[id(step)] = launch, writer.plan.programs[step.program].program
+    return found
+
+
+def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
+    """What lies in the frame and is used outside of runs."""
+    steps = [item for item in items if not isinstance(item, Run)]
+    used = (v for step in steps for v in values_of(step) if placement.holds(v))
+    return list(dict.fromkeys(used))
+
+
+class _Making:
+    """Makes what belongs to a frame: runs, then the tensors that are shown."""
+
+    def __init__(
+        self,
+        steps: Callable[..., Any],
+        runs: Sequence[Run],
+        bound: dict[int, Bound],
+        placement: Placement,
+        shown: Sequence[int],
+    ) -> None:
+        self.steps, self.runs, self.bound = steps, runs, bound
+        self.placement, self.shown = placement, shown
+
+    def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
+        tensors: dict[int, torch.Tensor] = {}
+        for value, spot in self.placement.spots.items():
+            kind = spot.type
+            dtype = getattr(torch, kind.dtype)
+            tensors[value] = tensor_in(block, spot.offset, kind.size, kind.strides, dtype)
+        for value, view in self.placement.views.items():
+            layout: Any = (view.size, view.strides, view.offset)
+            tensors[value] = reinterpret(tensors[view.of], *layout)
+        runs = [self.run(run, tensors) for run in self.runs]
+        return (*runs, *[tensors[value] for value in self.shown])
+
+    def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
+        return native_run(self.steps, run, self.bound, fixed)
+
+
+def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:
+    frames = writer.constant(Frames(make.placement.nbytes, make), "frames")
+    names = {id(run): f"run_{n}" for n, run in enumerate(make.runs)}
+    unpacked = ["_", *names.values(), *map(writer.name, make.shown)]
+    before, writer.lines = writer.lines, []
+    _write_items(writer, items, names)
+    writer.lines = [
+        *before, *_contents(writer, make.placement),
+        f"frame = {frames}.take()", f"{', '.join(unpacked)}, = frame", "try:",
+        *(f"    {line}" for line in writer.lines), "finally:", f"    {frames}.give(frame)",
+    ]  # fmt: skip
+
+
+def _contents(writer: Writer, placement: Placement) -> list[str]:
+    """What lies in the frame, for whoever reads the source."""
+    lines = [
+        f"# {writer.name(value)}: {spot.type.dtype}{spot.type.size} at byte {spot.offset}"
+        for value, spot in placement.spots.items()
+    ]
+    before, writer.lines = writer.lines, []
+    writer.write_steps(list(placement.views.values()))
+    lines += [f"# {line}" for line in writer.lines]
+    writer.lines = before
+    return lines
+
+
+def _write_items(writer: Writer, items: Sequence[Step | Run], names: dict[int, str]) -> None:
+    for item in items:
+        if isinstance(item, Run):
+            _write_run(writer, item, names[id(item)])
+        else:
+            writer.write_steps([item])
+    writer.write_result()
+
+
+def _write_run(writer: Writer, run: Run, name: str) -> None:
+    before, writer.lines = writer.lines, []
+    for step in run.steps:
+        if isinstance(step, Launch):
+            tensors = ", ".join(writer.name(slot.value) for slot in step.slots)
+            writer.lines.append(f"{writer.bound[id(step)]}({tensors})")
+        else:
+            writer.write_steps([step])
+    writer.lines = [*before, *(f"# {line}" for line in writer.lines)]
+    call = f"{name}({', '.join(map(writer.name, run.inputs))})"
+    results = ", ".join(map(writer.name, run.outputs))
+    if results:
+        call = f"{results}{',' * (len(run.outputs) > 1)} = {call}"
+    writer.lines.append(call)

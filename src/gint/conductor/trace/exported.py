@@ -1,0 +1,139 @@
+"""From torch.export's program to ATen operators that a plan is made of.
+
+The program is made functional and traced once more, with the decompositions of every other road.
+Its parameters, buffers and constants become attributes of the graph; what it writes into buffers
+and inputs is copied there in the end, as AOTAutograd leaves it, so that the road from there is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+
+from .inference import trace_operators
+
+_CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+_WRITTEN = (
+    OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION, OutputKind.USER_INPUT_MUTATION,
+)  # fmt: skip
+
+
+class Bound(NamedTuple):
+    """A condition on symbols, as torch has it, that must hold where the graph runs."""
+
+    condition: Any
+    message: str
+
+
+class Traced(NamedTuple):
+    """The graph, whose placeholders are the tensors and numbers that a call gives and whose results
+    are those that it returns; and what must hold of sizes."""
+
+    module: fx.GraphModule
+    bounds: tuple[Bound, ...]
+
+
+def trace_exported(exported: ExportedProgram) -> Traced:
+    """Raises ValueError for inputs that are no tensors or numbers, and what tracing raises."""
+    functional = exported.run_decompositions({})
+    module, signature = functional.graph_module, functional.graph_signature
+    placeholders = [n for n in module.graph.nodes if n.op == "placeholder"]
+    values = [n.meta.get("val") for n in placeholders]
+    for spec in signature.input_specs:
+        if spec.kind not in (*_CONSTANTS, InputKind.USER_INPUT):
+            raise ValueError(f"The input {spec.arg.name} is no tensor ({spec.kind.name}).")
+    fixed = {
+        n for n, spec in enumerate(signature.input_specs) if isinstance(spec.arg, ConstantArgument)
+    }
+    mode = next((v.fake_mode for v in values if isinstance(v, torch.Tensor)), None)
+    if mode is None:
+        raise ValueError("It takes and holds no tensor, so there is nothing to run.")
+    given = [v for n, v in enumerate(values) if n not in fixed]
+    traced = trace_operators(_called(module, values, fixed), given, mode)
+    specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
+    nodes = _hold_constants(traced, specs, functional)
+    _write_back(traced, signature.output_specs, nodes)
+    traced.graph.lint()
+    return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
+
+
+def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
+    """The graph as a function of those inputs that are not `fixed`. What it calls is told where it
+    is written."""
+
+    def call(*given: Any) -> Any:
+        left = iter(given)
+        args = [v if n in fixed else next(left) for n, v in enumerate(values)]
+        with fx.traceback.preserve_node_meta():
+            return fx.Interpreter(module).run(*args)
+
+    return call
+
+
+def _hold_constants(
+    traced: fx.GraphModule, specs: list[Any], program: ExportedProgram
+) -> dict[str, fx.Node]:
+    """Make attributes of the inputs that a call does not give. The node of every input, by the name
+    it has in the program: of a buffer that of the buffer."""
+    found: dict[str, fx.Node] = {}
+    placeholders = [n for n in traced.graph.nodes if n.op == "placeholder"]
+    for node, spec in zip(placeholders, specs, strict=True):
+        if spec.kind is InputKind.USER_INPUT:
+            node.name, found[spec.arg.name] = spec.arg.name, node
+            continue
+        value = program.state_dict.get(spec.target)
+        value = program.constants[spec.target] if value is None else value
+        _register(traced, spec.target, value)
+        with traced.graph.inserting_before(node):
+            held = traced.graph.get_attr(spec.target)
+        held.meta.update(node.meta)
+        node.replace_all_uses_with(held)
+        traced.graph.erase_node(node)
+        found[spec.target] = held
+    return found
+
+
+def _register(module: torch.nn.Module, path: str, value: torch.Tensor) -> None:
+    """Make a tensor the attribute at a path."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        if not hasattr(module, parent):
+            module.add_module(parent, torch.nn.Module())
+        module = getattr(module, parent)
+    module.register_buffer(name, value.detach())
+
+
+def _write_back(traced: fx.GraphModule, specs: list[Any], nodes: dict[str, fx.Node]) -> None:
+    """Copy what the graph returns for inputs it has changed into them, and return the rest."""
+    output = next(n for n in reversed(traced.graph.nodes) if n.op == "output")
+    returned = []
+    for value, spec in zip(output.args[0], specs, strict=True):
+        if spec.kind not in _WRITTEN:
+            returned.append(value)
+            continue
+        target = nodes[spec.target]
+        with traced.graph.inserting_before(output):
+            copied = traced.graph.call_function(torch.ops.aten.copy_.default, (target, value))
+        copied.meta["val"] = target.meta["val"]
+    output.args = (tuple(returned),)
+
+
+def _bounds(program: ExportedProgram, env: Any) -> list[Bound]:
+    """The ranges that the user gave to sizes, and what tracing relied on."""
+    found = []
+    for symbol, span in program.range_constraints.items():
+        # 0 and 1 are left out by torch's tracing, and not by what was traced.
+        if span.lower.is_Integer and span.lower > 2:
+            found.append(Bound(symbol >= span.lower, f"{symbol} is at least {span.lower}."))
+        if span.upper.is_Integer:
+            found.append(Bound(symbol <= span.upper, f"{symbol} is at most {span.upper}."))
+    for guard in env.guards if env is not None else ():
+        found.append(Bound(guard.expr, f"It was exported for sizes where {guard.expr}."))
+    # Of two sizes that turned out to be equal one is left.
+    return [bound._replace(condition=env.replace(bound.condition)) for bound in found]

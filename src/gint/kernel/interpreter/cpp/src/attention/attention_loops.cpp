@@ -1,0 +1,111 @@
+// The loops of one row's attention. Compiled once per instruction set; everything lives in unnamed
+// namespaces so that no symbol is shared between the sets.
+//
+// Both products keep a block of results in registers, up to 4 queries by 4 vectors, so that a
+// vector of keys or values that was read meets all queries that share it. Lanes are keys in the
+// first and values of a head in the second: nothing is added up across a register.
+#include "attention/attention_table.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "loops/wide.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+
+const AttentionTable *attention_table();
+
+namespace {
+
+constexpr size_t LANES = REGISTER / sizeof(float);
+constexpr float NOTHING = -std::numeric_limits<float>::infinity();
+
+// result[n][lane] <- sum over i < count of x[n * x_stride + i] * rows[i * stride + lane]
+template <int Q, int N>
+void multiply_block(size_t count, const float *x, size_t x_stride, const float *rows, size_t stride,
+                    float *result, size_t result_stride) {
+    Floats sums[Q][N] = {};
+    for (size_t i = 0; i < count; i++) {
+        Floats row[N];
+        for (int n = 0; n < N; n++) row[n] = load<float>(rows + i * stride, n);
+        for (int q = 0; q < Q; q++) {
+            const Floats value = x[size_t(q) * x_stride + i] - Floats{};
+            for (int n = 0; n < N; n++) sums[q][n] = muladd(value, row[n], sums[q][n]);
+        }
+    }
+    for (int q = 0; q < Q; q++)
+        for (int n = 0; n < N; n++) put<float>(result + size_t(q) * result_stride, n, sums[q][n]);
+}
+
+// The same for Q queries and any number of lanes.
+template <int Q>
+void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, const float *rows,
+                   size_t stride, float *result, size_t result_stride) {
+    size_t at = 0;
+    for (; at + 4 * LANES <= lanes; at += 4 * LANES)
+        multiply_block<Q, 4>(count, x, x_stride, rows + at, stride, result + at, result_stride);
+    for (; at + LANES <= lanes; at += LANES)
+        multiply_block<Q, 1>(count, x, x_stride, rows + at, stride, result + at, result_stride);
+    for (; at < lanes; at++)
+        for (int q = 0; q < Q; q++) {
+            float sum = 0;
+            for (size_t i = 0; i < count; i++)
+                sum += x[size_t(q) * x_stride + i] * rows[i * stride + at];
+            result[size_t(q) * result_stride + at] = sum;
+        }
+}
+
+void multiply(size_t queries, size_t count, size_t lanes, const float *x, size_t x_stride,
+              const float *rows, size_t stride, float *result, size_t result_stride) {
+    size_t q = 0;
+    for (; q + 4 <= queries; q += 4)
+        multiply_rows<4>(count, lanes, x + q * x_stride, x_stride, rows, stride,
+                         result + q * result_stride, result_stride);
+    for (; q < queries; q++)
+        multiply_rows<1>(count, lanes, x + q * x_stride, x_stride, rows, stride,
+                         result + q * result_stride, result_stride);
+}
+
+// x <- exp(x - largest); their sum, in an order that depends on the number of keys alone.
+float exponentials(size_t keys, float largest, float *x) {
+    Wide sums(0.0f);
+    size_t at = 0;
+    for (; at + WIDE * LANES <= keys; at += WIDE * LANES) {
+        const Wide powers = gi_exp_f32(load(x + at) - Wide(largest));
+        sums = sums + powers;
+        put(x + at, powers);
+    }
+    float lanes[WIDE * LANES], total = 0;
+    put(lanes, sums);
+    for (float lane : lanes) total += lane;
+    for (; at < keys; at++) total += x[at] = gi_exp_f32(x[at] - largest);
+    return total;
+}
+
+// scores <- their share of 1 each.
+void weigh(const HeadGroup &g, float *scores) {
+    float largest = NOTHING;
+    for (size_t t = 0; t < g.keys; t++) {
+        scores[t] = g.keep[t] ? scores[t] * g.scale : NOTHING;
+        largest = scores[t] > largest ? scores[t] : largest;
+    }
+    // exp(-inf - -inf) would be NaN: a row that keeps nothing is 0.
+    const float total = exponentials(g.keys, largest == NOTHING ? 0 : largest, scores);
+    const float share = total == 0 ? 1 : 1 / total;
+    for (size_t t = 0; t < g.keys; t++) scores[t] *= share;
+}
+
+void attend(const HeadGroup &g) {
+    multiply(g.queries, g.size, g.keys, g.q, g.size, g.k, g.k_stride, g.scores, g.keys);
+    for (size_t q = 0; q < g.queries; q++) weigh(g, g.scores + q * g.keys);
+    multiply(g.queries, g.keys, g.size, g.scores, g.keys, g.v, g.v_stride, g.out, g.size);
+}
+
+} // namespace
+
+const AttentionTable *attention_table() {
+    static constexpr AttentionTable TABLE{attend};
+    return &TABLE;
+}
+
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,105 @@
+// What Python sees of one row's attention, in _native.
+#include "attention_module.h"
+
+#include "arrays.h"
+#include "attention/attention.h"
+#include "released_gil.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gint {
+
+namespace {
+
+constexpr int64_t SIZE = sizeof(float);
+
+Array floats(nb::handle object, int rank) {
+    if (!is_array(object.ptr())) throw nb::type_error("Attention is of NumPy arrays.");
+    const Array found(object.ptr());
+    if (found.type() != NPY_FLOAT || found.rank() != rank || !found.is_behaved())
+        throw nb::value_error("Attention is of aligned float32 arrays of the ranks it documents.");
+    return found;
+}
+
+size_t stride(const Array &a, int d) {
+    if (a.stride(d) < 0 || a.stride(d) % SIZE)
+        throw nb::value_error("Attention takes strides of whole elements, forwards.");
+    return size_t(a.stride(d) / SIZE);
+}
+
+AttentionLayout layout_of(const Array &q, const Array &k, const Array &v) {
+    const AttentionLayout l{size_t(q.length(0)), size_t(q.length(1)), size_t(k.length(1)),
+                            size_t(q.length(2)), stride(k, 0),        stride(k, 2),
+                            stride(v, 0),        stride(v, 1)};
+    const auto is = [](const Array &a, size_t x, size_t y, size_t z) {
+        return size_t(a.length(0)) == x && size_t(a.length(1)) == y && size_t(a.length(2)) == z;
+    };
+    if (!q.is_contiguous() || !is(k, l.heads, l.keys, l.size) || !is(v, l.heads, l.keys, l.size) ||
+        (l.keys > 1 && k.stride(1) != SIZE) || (l.size > 1 && v.stride(2) != SIZE))
+        throw nb::value_error("The shapes or strides of q, k and v do not match.");
+    return l;
+}
+
+// Made for one layout.
+struct RowAttention {
+    AttentionLayout layout;
+    int threads;
+
+    void operator()(const uint64_t *pointers) const {
+        attend(layout,
+               {reinterpret_cast<const float *>(pointers[0]),
+                reinterpret_cast<const float *>(pointers[1]),
+                reinterpret_cast<const float *>(pointers[2]),
+                reinterpret_cast<const uint8_t *>(pointers[3]),
+                reinterpret_cast<float *>(pointers[4]), reinterpret_cast<float *>(pointers[5])},
+               threads);
+    }
+};
+
+void check_shape(const Array &a, size_t x, size_t y, size_t z) {
+    if (!a.is_contiguous() || !a.is_writable() || size_t(a.length(0)) != x ||
+        size_t(a.length(1)) != y || size_t(a.length(2)) != z)
+        throw nb::value_error("The results' shapes do not match, or they have gaps.");
+}
+
+void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb::handle keep,
+          nb::handle scores, nb::handle out) {
+    const Array from = floats(q, 3), keys = floats(k, 3), values = floats(v, 3);
+    const AttentionLayout l = layout_of(from, keys, values);
+    const Array made = floats(scores, 3), to = floats(out, 3);
+    check_shape(made, l.heads, l.queries, l.keys);
+    check_shape(to, l.heads, l.queries, l.size);
+    if (!is_array(keep.ptr())) throw nb::type_error("keep is a NumPy array.");
+    const Array kept(keep.ptr());
+    if (kept.type() != NPY_BOOL || kept.rank() != 1 || !kept.is_contiguous() ||
+        size_t(kept.length(0)) != l.keys)
+        throw nb::value_error("keep is bool, one for each key, without gaps.");
+    const uint64_t pointers[] = {from.address(), keys.address(), values.address(),
+                                 kept.address(), made.address(), to.address()};
+    const ReleasedGil released;
+    RowAttention{l, self.threads}(pointers);
+}
+
+} // namespace
+
+StepFunction attention_step(nb::handle attention) {
+    const RowAttention *row = nullptr;
+    if (!nb::try_cast(attention, row)) return {};
+    return [row = *row](const uint64_t *pointers) {
+        row(pointers);
+        return std::optional<int32_t>(0);
+    };
+}
+
+void add_attention(nb::module_ &m) {
+    nb::class_<RowAttention>(m, "RowAttention")
+        .def("__init__",
+             [](RowAttention *self, nb::handle q, nb::handle k, nb::handle v, int threads) {
+                 new (self)
+                     RowAttention{layout_of(floats(q, 3), floats(k, 3), floats(v, 3)), threads};
+             })
+        .def("__call__", &call, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
+}
+
+} // namespace gint

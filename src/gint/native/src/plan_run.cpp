@@ -1,0 +1,102 @@
+#include "plan_run.h"
+
+#include <algorithm>
+
+namespace gint {
+
+namespace {
+
+// A result with its address; nothing is kept of one that failed.
+Outcome keep(ShimError error, TensorHandle made, PlanValue *value) {
+    if (error) return Outcome::failed;
+    value->handle = made;
+    void *address = nullptr;
+    if (torch_shim()->data_ptr(made, &address)) return Outcome::failed;
+    value->address = reinterpret_cast<uint64_t>(address);
+    return Outcome::done;
+}
+
+Outcome done_or_failed(ShimError error) { return error ? Outcome::failed : Outcome::done; }
+
+} // namespace
+
+Outcome LaunchStep::run(PlanValue *values, int32_t *flag) const {
+    constexpr size_t FEW = 24;
+    uint64_t few[FEW];
+    std::vector<uint64_t> many(slots.size() > FEW ? slots.size() : 0);
+    uint64_t *pointers = slots.size() > FEW ? many.data() : few;
+    for (size_t n = 0; n < slots.size(); n++) pointers[n] = values[slots[n]].address;
+    const std::optional<int32_t> result = (*launch)(pointers);
+    if (!result) return Outcome::refused;
+    *flag = *result;
+    if (*flag & OUT_OF_MEMORY) return Outcome::no_memory;
+    return *flag ? Outcome::flagged : Outcome::done;
+}
+
+Outcome ViewStep::run(PlanValue *values, int32_t *) const {
+    TensorHandle made = nullptr;
+    const ShimError error = torch_shim()->reinterpret(values[of].handle, int64_t(size.size()),
+                                                      size.data(), strides.data(), offset, &made);
+    return keep(error, made, &values[value]);
+}
+
+Outcome ExpectStep::run(PlanValue *values, int32_t *) const {
+    constexpr int32_t CPU = 0;
+    const TorchShim &torch = *torch_shim();
+    TensorHandle given = values[value].handle, made = nullptr;
+    int64_t *found = nullptr;
+    if (torch.strides(given, &found)) return Outcome::failed;
+    if (std::equal(strides.begin(), strides.end(), found)) return Outcome::done;
+    int32_t dtype = 0;
+    if (torch.dtype(given, &dtype)) return Outcome::failed;
+    const ShimError error = torch.empty_strided(int64_t(size.size()), size.data(), strides.data(),
+                                                dtype, CPU, 0, &made);
+    if (error || torch.copy(made, given, 0)) {
+        if (made) torch.free_tensor(made);
+        return Outcome::failed;
+    }
+    torch.free_tensor(given);
+    return keep(0, made, &values[value]);
+}
+
+Outcome ReleaseStep::run(PlanValue *values, int32_t *) const {
+    for (Number n : released) {
+        if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
+        values[n] = PlanValue();
+    }
+    return Outcome::done;
+}
+
+Outcome ProductStep::run(PlanValue *values, int32_t *) const {
+    const TorchShim &torch = *torch_shim();
+    TensorHandle into = values[out].handle, left = values[a].handle, right = values[b].handle;
+    if (c == NONE) {
+        const auto product = is_batched ? torch.bmm_out : torch.mm_out;
+        return done_or_failed(product(into, left, right));
+    }
+    const auto product = is_batched ? torch.baddbmm_out : torch.addmm_out;
+    return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
+}
+
+Outcome AttentionStep::run(PlanValue *values, int32_t *) const {
+    TensorHandle made = nullptr, logsumexp = nullptr;
+    TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;
+    double factor = scale;
+    const ShimError error = torch_shim()->attention(
+        values[query].handle, values[key].handle, values[vectors].handle, 0.0, is_causal,
+        mask == NONE ? nullptr : &masked, is_scaled ? &factor : nullptr, &made, &logsumexp);
+    if (!error) torch_shim()->free_tensor(logsumexp);
+    return keep(error, made, &values[value]);
+}
+
+Outcome ConvolutionStep::run(PlanValue *values, int32_t *) const {
+    TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
+    const ShimError error = torch_shim()->convolution(
+        values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),
+        int64_t(stride.size()), padding.data(), int64_t(padding.size()), dilation.data(),
+        int64_t(dilation.size()), is_transposed, output_padding.data(),
+        int64_t(output_padding.size()), groups, &made);
+    return keep(error, made, &values[value]);
+}
+
+} // namespace gint

@@ -1,0 +1,98 @@
+// Steps one after the other, in one call: bound launches, and a few operators of torch's.
+//
+// Steps refer to numbered values: first the call's arguments, then what is the same at every call,
+// then what steps make. A value is where its first element lies and, of a tensor of torch's, its
+// handle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "run/kernel.h"
+#include "torch_shim.h"
+
+namespace gint {
+
+struct PlanValue {
+    TensorHandle handle = nullptr;
+    uint64_t address = 0;
+};
+
+enum class Outcome {
+    done,
+    refused,  // a launch must not run on this memory
+    flagged,  // a launch set its error flag
+    failed,   // torch's operator did not
+    no_memory // a launch found none for its own use
+};
+
+class PlanStep {
+  public:
+    virtual ~PlanStep() = default;
+    virtual Outcome run(PlanValue *values, int32_t *flag) const = 0;
+    virtual bool is_short() const { return false; } // not worth releasing the GIL
+};
+
+using Number = uint32_t; // of a value
+constexpr Number NONE = ~Number(0);
+
+class LaunchStep final : public PlanStep {
+  public:
+    LaunchStep(std::shared_ptr<const BoundLaunch> launch, std::vector<Number> slots)
+        : launch(std::move(launch)), slots(std::move(slots)) {}
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+    bool is_short() const override { return launch->is_short(); }
+    const std::vector<Number> &memory() const { return slots; }
+
+  private:
+    std::shared_ptr<const BoundLaunch> launch;
+    std::vector<Number> slots;
+};
+
+struct ViewStep final : PlanStep {
+    Number value, of;
+    std::vector<int64_t> size, strides;
+    int64_t offset;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+    bool is_short() const override { return true; }
+};
+
+// A value that a step made gets the strides that others rely on.
+struct ExpectStep final : PlanStep {
+    Number value;
+    std::vector<int64_t> size, strides;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+struct ReleaseStep final : PlanStep {
+    std::vector<Number> released; // values that steps made
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+    bool is_short() const override { return true; }
+};
+
+// out = a b, or beta c + alpha a b where there is a c; of matrices, or batches of them.
+struct ProductStep final : PlanStep {
+    bool is_batched;
+    Number out, c, a, b;
+    double beta, alpha;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+// Attention by torch's kernel for CPUs; what it saves for a backward pass is dropped.
+struct AttentionStep final : PlanStep {
+    Number value, query, key, vectors, mask;
+    bool is_causal, is_scaled;
+    double scale;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+struct ConvolutionStep final : PlanStep {
+    Number value, input, weight, bias;
+    std::vector<int64_t> stride, padding, dilation, output_padding;
+    bool is_transposed;
+    int64_t groups;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+} // namespace gint

@@ -1,0 +1,391 @@
+#include "plan_run_type.h"
+
+#include <algorithm>
+#include <structmember.h>
+#include <utility>
+
+#include "arrays.h"
+#include "launch_type.h"
+#include "plan_run.h"
+#include "released_gil.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gint {
+
+namespace {
+
+struct PlanRun {
+    size_t inputs = 0, made = 0;
+    std::vector<nb::object> fixed; // tensors and arrays that are the same at every call
+    std::vector<PlanValue> fixed_values;
+    std::vector<std::unique_ptr<PlanStep>> steps;
+    std::vector<nb::object> again; // per step: a launch on copies, or None
+    std::vector<Number> outputs;
+    nb::object raise_for;
+    bool is_short = true;
+
+    size_t value_count() const { return inputs + fixed.size() + made; }
+};
+
+struct PlanRunObject {
+    PyObject_HEAD vectorcallfunc call;
+    PlanRun *run;
+};
+
+PyTypeObject *plan_run_type = nullptr;
+
+// False with a Python error set.
+bool read(PyObject *object, PlanValue *value) {
+    if (is_array(object)) {
+        value->address = Array(object).address();
+        return true;
+    }
+    value->handle = handle_of(object);
+    if (!value->handle) {
+        PyErr_Format(PyExc_TypeError, "A run takes tensors and arrays, not %s.",
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    void *address = nullptr;
+    if (torch_shim()->data_ptr(value->handle, &address)) {
+        PyErr_SetString(PyExc_RuntimeError, "A tensor without memory came to a run.");
+        return false;
+    }
+    value->address = reinterpret_cast<uint64_t>(address);
+    return true;
+}
+
+// The values of one call. What steps made and nothing released is freed.
+class Values {
+  public:
+    explicit Values(const PlanRun &s) : first_made(s.inputs + s.fixed.size()) {
+        count = s.value_count();
+        if (count > FEW) many.resize(count);
+        values = count > FEW ? many.data() : few;
+        std::copy(s.fixed_values.begin(), s.fixed_values.end(), values + s.inputs);
+    }
+    ~Values() {
+        for (size_t n = first_made; n < count; n++)
+            if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
+    }
+    Values(const Values &) = delete;
+    Values &operator=(const Values &) = delete;
+    PlanValue *get() { return values; }
+
+  private:
+    static constexpr size_t FEW = 48;
+    size_t first_made, count;
+    PlanValue few[FEW], *values;
+    std::vector<PlanValue> many;
+};
+
+// The steps from `next` on, as far as they are done; `next` is the one that is not.
+Outcome run(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
+    for (; *next < s.steps.size(); ++*next) {
+        const Outcome outcome = s.steps[*next]->run(values, flag);
+        if (outcome != Outcome::done) return outcome;
+    }
+    return Outcome::done;
+}
+
+Outcome run_released(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
+    if (s.is_short) return run(s, values, next, flag);
+    const ReleasedGil released;
+    return run(s, values, next, flag);
+}
+
+bool raise_for(const PlanRun &s, long flag) {
+    PyObject *nothing = PyObject_CallFunction(s.raise_for.ptr(), "l", flag);
+    Py_XDECREF(nothing);
+    return nothing != nullptr;
+}
+
+// A value as Python has it; null with a Python error set.
+PyObject *object_of(const PlanRun &s, Number n, const PlanValue &value,
+                    PyObject *const *arguments) {
+    if (n < s.inputs) return Py_NewRef(arguments[n]);
+    if (n < s.inputs + s.fixed.size()) return Py_NewRef(s.fixed[n - s.inputs].ptr());
+    TensorHandle copy = nullptr;
+    if (!torch_shim()->copy_handle(value.handle, &copy)) return tensor_of(copy);
+    PyErr_SetString(PyExc_RuntimeError, "A value of a run has no tensor.");
+    return nullptr;
+}
+
+// Runs a refused launch on copies of its memory; false with a Python error set.
+bool run_again(const PlanRun &s, size_t n, const PlanValue *values, PyObject *const *arguments) {
+    const auto &slots = static_cast<const LaunchStep &>(*s.steps[n]).memory();
+    PyObject *tensors = PyTuple_New(Py_ssize_t(slots.size()));
+    for (size_t k = 0; tensors && k < slots.size(); k++) {
+        PyObject *tensor = object_of(s, slots[k], values[slots[k]], arguments);
+        if (!tensor)
+            Py_CLEAR(tensors);
+        else
+            PyTuple_SET_ITEM(tensors, Py_ssize_t(k), tensor);
+    }
+    if (!tensors) return false;
+    PyObject *result = PyObject_CallOneArg(s.again[n].ptr(), tensors);
+    Py_DECREF(tensors);
+    if (!result) return false;
+    const long flag = PyLong_AsLong(result);
+    Py_DECREF(result);
+    if (flag == -1 && PyErr_Occurred()) return false;
+    return flag == 0 || raise_for(s, flag);
+}
+
+bool settle(const PlanRun &s, size_t n, Outcome outcome, int32_t flag, const PlanValue *values,
+            PyObject *const *arguments) {
+    switch (outcome) {
+    case Outcome::refused:
+        return run_again(s, n, values, arguments);
+    case Outcome::flagged:
+        return raise_for(s, flag);
+    case Outcome::no_memory:
+        no_memory();
+        return false;
+    case Outcome::failed:
+        PyErr_Format(PyExc_RuntimeError, "An operator of torch's failed in a plan: %s",
+                     torch_shim()->what());
+        return false;
+    case Outcome::done:
+        break;
+    }
+    return true;
+}
+
+// None, a tensor or a tuple of them; null with a Python error set.
+PyObject *results(const PlanRun &s, PlanValue *values) {
+    const auto take = [&](Number n) { return tensor_of(std::exchange(values[n].handle, nullptr)); };
+    if (s.outputs.empty()) Py_RETURN_NONE;
+    if (s.outputs.size() == 1) return take(s.outputs[0]);
+    PyObject *tuple = PyTuple_New(Py_ssize_t(s.outputs.size()));
+    for (size_t k = 0; tuple && k < s.outputs.size(); k++) {
+        PyObject *tensor = take(s.outputs[k]);
+        if (!tensor)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, Py_ssize_t(k), tensor);
+    }
+    return tuple;
+}
+
+PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
+    const PlanRun &s = *reinterpret_cast<PlanRunObject *>(object)->run;
+    const size_t count = size_t(PyVectorcall_NARGS(flags));
+    if (count != s.inputs || (names && PyTuple_GET_SIZE(names))) {
+        PyErr_Format(PyExc_TypeError, "This run takes %zu tensors or arrays, not %zu.", s.inputs,
+                     count);
+        return nullptr;
+    }
+    try {
+        Values values(s);
+        for (size_t n = 0; n < count; n++)
+            if (!read(arguments[n], values.get() + n)) return nullptr;
+        int32_t flag = 0;
+        for (size_t next = 0;; next++) {
+            const Outcome outcome = run_released(s, values.get(), &next, &flag);
+            if (outcome == Outcome::done) return results(s, values.get());
+            if (!settle(s, next, outcome, flag, values.get(), arguments)) return nullptr;
+        }
+    } catch (const std::bad_alloc &) {
+        return no_memory();
+    }
+}
+
+void destroy(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    delete reinterpret_cast<PlanRunObject *>(object)->run;
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PlanRunObject, call), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+PyType_Slot type_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
+    {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char *>("run(tensor or array, ...)\n\nSteps in one call.")},
+    {0, nullptr},
+};
+PyType_Spec spec = {"gint.native._native.PlanRun", sizeof(PlanRunObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                        Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    type_slots};
+
+// Collects steps. Numbers of values are checked as steps are added, so that none is ever beyond.
+class PlanSteps {
+  public:
+    PlanSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for)
+        : made(std::make_unique<PlanRun>()) {
+        this->made->inputs = inputs, this->made->made = made;
+        this->made->raise_for = std::move(raise_for);
+        for (nb::handle object : fixed) {
+            PlanValue value;
+            if (!read(object.ptr(), &value)) throw nb::python_error();
+            this->made->fixed.push_back(nb::borrow(object));
+            this->made->fixed_values.push_back(value);
+        }
+        is_there.resize(this->made->value_count());
+        std::fill_n(is_there.begin(), first_made(), true);
+    }
+
+    void launch(nb::object bound, nb::list slots, nb::object again) {
+        auto launch = launch_of(bound.ptr());
+        if (!launch) throw nb::type_error("A run takes launches of the C++ interpreter.");
+        std::vector<Number> numbers;
+        for (nb::handle slot : slots) numbers.push_back(number(slot));
+        if (numbers.size() != launch->slot_count())
+            throw nb::value_error("A launch takes one value per slot.");
+        add(std::make_unique<LaunchStep>(std::move(launch), std::move(numbers)), again);
+    }
+
+    void view(nb::object value, nb::object of, nb::tuple size, nb::tuple strides, int64_t offset) {
+        auto step = std::make_unique<ViewStep>();
+        step->of = number(of), step->size = integers(size), step->strides = integers(strides);
+        step->offset = offset, step->value = made_number(value);
+        add(std::move(step));
+    }
+
+    void expect(nb::object value, nb::tuple size, nb::tuple strides) {
+        auto step = std::make_unique<ExpectStep>();
+        step->value = number(value);
+        if (step->value < first_made()) throw nb::index_error("Only what steps made is expected.");
+        step->size = integers(size), step->strides = integers(strides);
+        add(std::move(step));
+    }
+
+    void release(nb::list values) {
+        auto step = std::make_unique<ReleaseStep>();
+        for (nb::handle value : values) step->released.push_back(gone_number(value));
+        add(std::move(step));
+    }
+
+    void product(bool is_batched, nb::object out, nb::object c, nb::object a, nb::object b,
+                 double beta, double alpha) {
+        auto step = std::make_unique<ProductStep>();
+        step->is_batched = is_batched, step->beta = beta, step->alpha = alpha;
+        step->out = number(out), step->c = optional(c), step->a = number(a), step->b = number(b);
+        add(std::move(step));
+    }
+
+    void attention(nb::object value, nb::object query, nb::object key, nb::object vectors,
+                   nb::object mask, bool is_causal, nb::object scale) {
+        auto step = std::make_unique<AttentionStep>();
+        step->query = number(query), step->key = number(key), step->vectors = number(vectors);
+        step->mask = optional(mask), step->is_causal = is_causal;
+        step->is_scaled = !scale.is_none();
+        step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
+        step->value = made_number(value);
+        add(std::move(step));
+    }
+
+    void convolution(nb::object value, nb::object input, nb::object weight, nb::object bias,
+                     nb::list stride, nb::list padding, nb::list dilation, bool is_transposed,
+                     nb::list output_padding, int64_t groups) {
+        auto step = std::make_unique<ConvolutionStep>();
+        step->input = number(input), step->weight = number(weight), step->bias = optional(bias);
+        step->stride = integers(stride), step->padding = integers(padding);
+        step->dilation = integers(dilation), step->is_transposed = is_transposed;
+        step->output_padding = integers(output_padding), step->groups = groups;
+        step->value = made_number(value);
+        add(std::move(step));
+    }
+
+    nb::object finish(nb::list outputs) {
+        for (nb::handle value : outputs) run_made().outputs.push_back(gone_number(value));
+        auto *object = PyObject_New(PlanRunObject, plan_run_type);
+        if (!object) throw nb::python_error();
+        object->call = call;
+        object->run = made.release();
+        return nb::steal(reinterpret_cast<PyObject *>(object));
+    }
+
+  private:
+    std::unique_ptr<PlanRun> made;
+    std::vector<bool> is_there; // per value, after the steps so far
+
+    PlanRun &run_made() {
+        if (!made) throw nb::value_error("This run is finished.");
+        return *made;
+    }
+
+    void add(std::unique_ptr<PlanStep> step, nb::object again = nb::none()) {
+        run_made().is_short &= step->is_short();
+        run_made().steps.push_back(std::move(step));
+        run_made().again.push_back(std::move(again));
+    }
+
+    size_t first_made() { return run_made().inputs + run_made().fixed.size(); }
+
+    Number in_range(nb::handle value) {
+        const auto n = nb::cast<int64_t>(value);
+        if (n < 0 || uint64_t(n) >= run_made().value_count())
+            throw nb::index_error("A step uses a value that the run does not have.");
+        return Number(n);
+    }
+
+    Number number(nb::handle value) {
+        const Number n = in_range(value);
+        if (!is_there[n]) throw nb::index_error("A step uses a value that is not made, or gone.");
+        return n;
+    }
+
+    // Once only: a value that a step makes would take the place of another.
+    Number made_number(nb::handle value) {
+        const Number n = in_range(value);
+        if (is_there[n]) throw nb::index_error("A step makes a value that is there already.");
+        is_there[n] = true;
+        return n;
+    }
+
+    Number gone_number(nb::handle value) {
+        const Number n = number(value);
+        if (n < first_made()) throw nb::index_error("Only what steps made is released.");
+        is_there[n] = false;
+        return n;
+    }
+
+    Number optional(nb::handle value) { return value.is_none() ? NONE : number(value); }
+
+    static std::vector<int64_t> integers(nb::handle list) {
+        std::vector<int64_t> found;
+        for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
+        return found;
+    }
+};
+
+} // namespace
+
+void add_plan_runs(nb::module_ &m) {
+    plan_run_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
+    if (!plan_run_type) throw nb::python_error();
+    m.attr("PlanRun") = nb::borrow(reinterpret_cast<PyObject *>(plan_run_type));
+    m.def(
+        "use_torch",
+        [](nb::object type, ptrdiff_t offset, nb::object wrap, nb::dict functions) {
+            if (!set_torch_shim(type.ptr(), offset, wrap.ptr(), functions.ptr()))
+                throw nb::python_error();
+        },
+        "tensor_type"_a, "offset"_a, "wrap"_a, "functions"_a);
+    nb::class_<PlanSteps>(m, "PlanSteps")
+        .def(nb::init<size_t, nb::list, size_t, nb::object>(), "inputs"_a, "fixed"_a, "made"_a,
+             "raise_for"_a)
+        .def("launch", &PlanSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
+        .def("view", &PlanSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
+        .def("expect", &PlanSteps::expect, "value"_a, "size"_a, "strides"_a)
+        .def("release", &PlanSteps::release, "values"_a)
+        .def("product", &PlanSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
+             "beta"_a, "alpha"_a)
+        .def("attention", &PlanSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
+             "mask"_a.none(), "is_causal"_a, "scale"_a.none())
+        .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,
+             "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
+             "output_padding"_a, "groups"_a)
+        .def("finish", &PlanSteps::finish, "outputs"_a);
+}
+
+} // namespace gint

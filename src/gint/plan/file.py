@@ -1,0 +1,333 @@
+"""The file of a saved function: programs, plan, signature and constants.
+
+offset   bytes  content
+0        4      b"GPLN"
+4        4      format version, little endian
+8        8      length H of the header
+16       8      length P of the programs
+24       8      length W of the weights, 0 where they lie in a file beside this one
+32       4      CRC-32 of the header and the programs
+36       28     zeros
+64       H      header, UTF-8 JSON
+64+H     P      the programs in their file form, one after the other
+         W      from the next multiple of 64 on, the weights (weights.py)
+
+The header holds `programs` (the length of each), `plan` (codec.py), `signature`, `checksums` (the
+CRC-32 of every constant) and `weights` (None, or the name and the bytes of the file beside).
+Nothing in the file is executed: a plan is read, verified and then interpreted.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import zlib
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gint.program import VerifiedProgram, verify
+from gint.program.file import from_bytes, to_bytes
+from gint.program.whole import writing_whole
+
+from . import codec
+from .contents import uses
+from .dtypes import ELEMENT_TYPES, span
+from .model import Plan, TensorType
+from .signature import Signature
+from .verifier import verify_plan
+from .weights import Stored, Weights, weights_header
+
+MAGIC = b"GPLN"
+VERSION = 1
+_HEAD = struct.Struct("<4sIQQQI28s")
+_ALIGNED = 64
+
+
+class Saved(NamedTuple):
+    """A plan with how it is called, and the bytes of its constants, in their order."""
+
+    plan: Plan
+    signature: Signature
+    constants: tuple[memoryview | bytes, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A plan that was read from a file, and verified. `starts` says where each constant's bytes
+    begin in `buffer`; the weights are mapped, privately: what is written into them stays here."""
+
+    path: Path
+    plan: Plan
+    signature: Signature
+    buffer: Any
+    starts: tuple[int, ...]
+    checksums: tuple[int, ...]
+    weights_path: Path | None = None
+
+    def check_constants(self) -> None:
+        """Raise ValueError for a constant that is not what was saved."""
+        view = memoryview(self.buffer) if self.starts else memoryview(b"")
+        for constant, start, checksum in zip(
+            self.plan.constants, self.starts, self.checksums, strict=True
+        ):
+            if zlib.crc32(view[start : start + constant_bytes(constant.type)]) != checksum:
+                where = self.weights_path or self.path
+                raise ValueError(
+                    f"{where}: the tensor {constant.name!r} is not the one that was saved: its "
+                    "checksum does not match."
+                )
+
+
+def constant_bytes(t: TensorType | None) -> int:
+    """The bytes from a constant's first element to its last."""
+    assert t is not None
+    size: Any = t.size
+    strides: Any = t.strides
+    return span(size, strides) * ELEMENT_TYPES[t.dtype].nbytes
+
+
+# Writing
+
+
+def write(path: Path, saved: Saved, weights_beside: bool) -> list[Path]:
+    """Write the file, whole or not at all, and the weights into one of the same name that ends in
+    .safetensors if they are to lie beside it. The files written.
+
+    Raises codec.ForeignError for a plan that no file can hold, OSError.
+    """
+    order, header = _weights_header(saved)
+    data = [saved.constants[n] for n in order]
+    size = len(header) + sum(memoryview(d).nbytes for d in data) if data else 0
+    beside = path.with_suffix(".safetensors") if weights_beside and data else None
+    if beside is not None:
+        _write(beside, [header, *data])
+    weights = None if beside is None else {"name": beside.name, "nbytes": size}
+    head = _head(saved, weights, 0 if beside else size)
+    _write(path, head if beside or not data else [*head, header, *data])
+    return [path] if beside is None else [path, beside]
+
+
+def _write(path: Path, pieces: Iterable[Any]) -> None:
+    with writing_whole(path) as unfinished, unfinished.open("wb") as file:
+        file.writelines(pieces)
+
+
+def _weights_header(saved: Saved) -> tuple[list[int], bytes]:
+    """The constants in the order in which they lie in the file, and the header of that."""
+    constants = saved.plan.constants
+    types = [c.type for c in constants]
+    sizes = [ELEMENT_TYPES[t.dtype].nbytes for t in types if t is not None]
+    order = sorted(range(len(constants)), key=lambda n: -sizes[n])
+    stored = []
+    for n in order:
+        t: Any = types[n]
+        nbytes = constant_bytes(t)
+        is_plain = span(t.size, t.strides) == _product(t.size) and t.strides == _plain(t.size)
+        shape = t.size if is_plain else (nbytes // sizes[n],)
+        stored.append(Stored(constants[n].name, t.dtype, shape, nbytes))
+    return order, weights_header(stored)
+
+
+def _product(size: tuple[int, ...]) -> int:
+    count = 1
+    for length in size:
+        count *= length
+    return count
+
+
+def _plain(size: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a contiguous tensor."""
+    strides = [1]
+    for length in reversed(size[1:]):
+        strides.append(strides[-1] * max(length, 1))
+    return tuple(reversed(strides))[: len(size)] if size else ()
+
+
+def _head(saved: Saved, weights: dict | None, nbytes: int) -> list[bytes]:
+    """All of the file but the weights in it."""
+    programs = [to_bytes(p.program) for p in saved.plan.programs]
+    s = saved.signature
+    header = {
+        "programs": [len(p) for p in programs],
+        "plan": codec.written_plan(saved.plan),
+        "signature": {
+            "args": codec.written_argument(list(s.args)),
+            "names": list(s.names),
+            "kwargs": codec.written_argument(s.kwargs),
+            "result": codec.written_argument(s.result),
+        },
+        "checksums": [zlib.crc32(c) for c in saved.constants],
+        "weights": weights,
+    }
+    body = json.dumps(header, separators=(",", ":")).encode()
+    length, body = len(body), body + b"".join(programs)
+    checksum = zlib.crc32(body)
+    padding = b"" if not nbytes else b"\0" * (-len(body) % _ALIGNED)
+    head = _HEAD.pack(MAGIC, VERSION, length, len(body) - length, nbytes, checksum, b"")
+    return [head, body, padding]
+
+
+# Reading
+
+
+def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
+    """The saved function in the file at `path`. `operators` are further ones it may call.
+
+    Raises FileNotFoundError, or ValueError saying what is wrong with the file, or with the one
+    that holds its weights.
+    """
+    try:
+        return _opened(path, frozenset(operators))
+    except FileNotFoundError:
+        raise
+    except (ValueError, LookupError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{path}: {_sentence(error)}") from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "the plan is malformed: lists within lists within lists."
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+
+
+def _opened(path: Path, operators: Container[str]) -> Opened:
+    buffer = mapped(path)
+    length, programs_bytes, weights_bytes = _read_head(buffer)
+    start, end = _HEAD.size, _HEAD.size + length
+    header = _header(bytes(buffer[start:end]))
+    programs = _programs(buffer, end, end + programs_bytes, header["programs"])
+    plan = codec.plan_of(header["plan"], programs)
+    verify_plan(plan, operators)
+    signature = _signature(header["signature"], plan)
+    checksums = _checksums(header["checksums"], plan)
+    at = end + programs_bytes
+    at += -at % _ALIGNED if weights_bytes else 0
+    beside = None
+    if header["weights"] is not None:
+        beside = path.parent / _name_beside(header["weights"])
+        buffer = _mapped_beside(beside, header["weights"]["nbytes"])
+        at, weights_bytes = 0, len(buffer)
+    starts: tuple[int, ...] = ()
+    if plan.constants:
+        weights = Weights(buffer, at, at + weights_bytes)
+        starts = tuple([_find(weights, c.name, c.type) for c in plan.constants])
+    return Opened(path, plan, signature, buffer, starts, checksums, beside)
+
+
+def _find(weights: Weights, name: str, t: TensorType | None) -> int:
+    assert t is not None
+    return weights.find(name, t.dtype, constant_bytes(t) // ELEMENT_TYPES[t.dtype].nbytes)
+
+
+def mapped(path: Path) -> Any:
+    """The file's bytes, mapped; what is written into them is seen by this process alone."""
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except ValueError:  # an empty file
+            return b""
+
+
+def _read_head(buffer: Any) -> tuple[int, int, int]:
+    """The lengths of header, programs and weights; the file is as long as they say."""
+    if bytes(buffer[:4]) != MAGIC:
+        raise ValueError("not a saved plan: it does not start with 'GPLN'.")
+    if len(buffer) < _HEAD.size:
+        raise ValueError(f"cut short: {len(buffer)} bytes are less than the head of the file.")
+    _, version, length, programs, weights, checksum, zeros = _HEAD.unpack_from(buffer)
+    if version > VERSION:
+        raise ValueError(
+            f"written in format version {version} by a newer gint; this one reads version "
+            f"{VERSION}. Update gint, or export the model again with this version."
+        )
+    if version != VERSION:
+        raise ValueError(f"written in format version {version}, which no gint has written.")
+    end = _HEAD.size + length + programs
+    whole = end + (-end % _ALIGNED if weights else 0) + weights
+    if whole != len(buffer):
+        raise ValueError(f"cut short or altered: it should have {whole} bytes, not {len(buffer)}.")
+    if any(zeros) or any(buffer[end : whole - weights]):
+        raise ValueError("altered: there is something where nothing should be.")
+    if zlib.crc32(memoryview(buffer)[_HEAD.size : end]) != checksum:
+        raise ValueError("the checksum does not match: the file is damaged or was altered.")
+    return length, programs, weights
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    wanted = {"programs", "plan", "signature", "checksums", "weights"}
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the header is no JSON: {error}.") from None
+    if not isinstance(header, dict) or header.keys() != wanted:
+        raise ValueError(f"the header is malformed: it must hold {', '.join(sorted(wanted))}.")
+    return header
+
+
+def _programs(buffer: Any, start: int, end: int, lengths: Any) -> tuple[VerifiedProgram, ...]:
+    if not isinstance(lengths, list) or not all(type(n) is int and n > 0 for n in lengths):
+        raise ValueError("the header is malformed at 'programs'.")
+    if sum(lengths) != end - start:
+        raise ValueError(f"the programs have {end - start} bytes, the header says {sum(lengths)}.")
+    programs = []
+    for n, length in enumerate(lengths):
+        try:
+            programs.append(verify(from_bytes(bytes(buffer[start : start + length]))))
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"program {n}: {error}") from None
+        start += length
+    return tuple(programs)
+
+
+def _signature(form: Any, plan: Plan) -> Signature:
+    names = {"args", "names", "kwargs", "result"}
+    if not isinstance(form, dict) or form.keys() != names:
+        raise ValueError("the header is malformed at 'signature'.")
+    args, kwargs = codec.argument_of(form["args"]), codec.argument_of(form["kwargs"])
+    result, listed = codec.argument_of(form["result"]), form["names"]
+    if not isinstance(args, list) or not isinstance(kwargs, dict) or not isinstance(listed, list):
+        raise ValueError("the header is malformed at 'signature'.")
+    if len(listed) != len(args) or not all(isinstance(n, str) for n in listed):
+        raise ValueError("the header is malformed at 'signature'.")
+    given = sorted(uses((args, kwargs)))
+    if given != list(range(len(plan.inputs))):
+        raise ValueError(f"the signature does not fit the plan's {len(plan.inputs)} inputs.")
+    if any(n >= len(plan.result) for n in uses(result)):
+        raise ValueError(f"the signature does not fit the plan's {len(plan.result)} results.")
+    return Signature(tuple(args), tuple(listed), kwargs, result)
+
+
+def _checksums(found: Any, plan: Plan) -> tuple[int, ...]:
+    is_list = isinstance(found, list) and all(type(n) is int for n in found)
+    if not is_list or len(found) != len(plan.constants):
+        raise ValueError("the header is malformed at 'checksums'.")
+    return tuple(found)
+
+
+def _name_beside(form: Any) -> str:
+    if not isinstance(form, dict) or form.keys() != {"name", "nbytes"}:
+        raise ValueError("the header is malformed at 'weights'.")
+    name = form["name"]
+    is_name = isinstance(name, str) and name and Path(name).name == name
+    if not is_name or type(form["nbytes"]) is not int:
+        raise ValueError(
+            f"its weights cannot lie in {str(name)[:60]!r}: that is no file beside it."
+        )
+    return name
+
+
+def _mapped_beside(path: Path, nbytes: int) -> Any:
+    try:
+        buffer = mapped(path)
+    except FileNotFoundError:
+        raise ValueError(
+            f"its weights are missing: they lie in {path.name}, which belongs beside it."
+        ) from None
+    if len(buffer) != nbytes:
+        raise ValueError(
+            f"its weights in {path.name} have {len(buffer)} bytes; {nbytes} were saved."
+        )
+    return buffer

@@ -1,0 +1,139 @@
+"""Plans on NumPy arrays: without torch, its operators from the table of host operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from gint.backend.protocol import Backend, BoundLaunch
+from gint.host import memory, selection
+from gint.operators import OPERATORS
+from gint.plan import Named
+
+from .values import Layout
+
+_BFLOAT16 = "bfloat16"
+
+
+class Arrays:
+    noun = "NumPy array"
+
+    def backend(self, name: str | None) -> Backend:
+        found = selection.select(name)
+        if found.device == "cpu":
+            return found
+        if selection.demanded(name):
+            raise ValueError(
+                f"The backend {found.name!r} does not reach NumPy arrays; 'cpp' and 'python' do."
+            )
+        return selection.select("cpp" if "cpp" in selection.usable() else "python")
+
+    def is_value(self, x: Any) -> bool:
+        return isinstance(x, np.ndarray)
+
+    def dtype_of(self, name: str) -> np.dtype:
+        if name == _BFLOAT16:
+            return _bfloat16()
+        try:
+            return np.dtype(name)
+        except TypeError:
+            raise LookupError(f"NumPy has no element type {name}.") from None
+
+    def size(self, x: np.ndarray) -> tuple[int, ...]:
+        return x.shape
+
+    def strides(self, x: np.ndarray) -> tuple[int, ...]:
+        size = x.itemsize
+        return tuple([s // size for s in x.strides])
+
+    def offset(self, x: np.ndarray) -> int:
+        return 0
+
+    def constant(
+        self, buffer: Any, start: int, count: int, dtype: np.dtype, layout: Layout
+    ) -> np.ndarray:
+        return np.ndarray(layout[0], dtype, buffer, start, _bytes(layout[1], dtype))
+
+    def allocator(self, dtype: np.dtype, layout: Layout) -> Callable[[], np.ndarray]:
+        size, strides = layout
+        order = sorted(range(len(size)), key=lambda d: -strides[d])
+        dense = tuple([size[d] for d in order])
+        shelf = memory.shelf(dense, dtype)
+        take = shelf or (lambda: np.empty(dense, dtype))
+        back = tuple(np.argsort(order))
+        if back == tuple(range(len(size))):
+            return take
+        return lambda: take().transpose(back)
+
+    def viewer(self, layout: Layout, offset: int) -> Callable[[np.ndarray], np.ndarray]:
+        size, strides = layout
+
+        def view(x: np.ndarray) -> np.ndarray:
+            steps = tuple([s * x.itemsize for s in strides])
+            if x.flags.c_contiguous:
+                return np.ndarray(size, x.dtype, x, offset * x.itemsize, steps)
+            if not offset:
+                return as_strided(x, size, steps)
+            first = as_strided(x, (offset + 1,), (x.itemsize,))[offset:]
+            return as_strided(first, size, steps)
+
+        return view
+
+    def relaid(self, x: np.ndarray, strides: tuple[int, ...]) -> np.ndarray:
+        made = self.allocator(x.dtype, (x.shape, strides))()
+        made[...] = x
+        return made
+
+    def is_writable(self, x: np.ndarray) -> bool:
+        return bool(x.flags.writeable)
+
+    def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
+        if launch.takes_arrays:
+            return launch
+        address = memory.address
+        return lambda *arrays: launch(*map(address, arrays))
+
+    def on_copies(
+        self, launch: BoundLaunch, xs: tuple[np.ndarray, ...], written: tuple[int, ...]
+    ) -> int:
+        copies = {id(x): self.relaid(x, self.strides(x)) for x in xs}
+        flag = self.launcher(launch)(*[copies[id(x)] for x in xs])
+        for n in written:
+            xs[n][...] = copies[id(xs[n])]
+        return flag
+
+    def operator(self, name: str, into: bool) -> Callable[..., Any]:
+        found = OPERATORS.get(name)
+        if found is None:
+            raise LookupError(f"{name} needs torch: gint has no operator of its own for it.")
+        return found
+
+    def named(self, a: Named) -> Any:
+        """The host operators' own words: a dtype of NumPy's, a memory format by torch's name."""
+        if a.kind == "dtype":
+            return self.dtype_of(a.name)
+        return f"torch.{a.name}" if a.kind == "memory_format" else None
+
+    def running(self) -> AbstractContextManager[Any]:
+        return _NOTHING
+
+
+_NOTHING = nullcontext()
+
+
+def _bytes(strides: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
+    return tuple([s * dtype.itemsize for s in strides])
+
+
+def _bfloat16() -> np.dtype:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise LookupError(
+            "NumPy has no bfloat16 of its own. Install it with `pip install ml_dtypes`."
+        ) from None
+    return np.dtype(ml_dtypes.bfloat16)

@@ -1,0 +1,227 @@
+"""A saved function, loaded: call it with NumPy arrays or with torch tensors.
+
+Knows how a call becomes the inputs of a plan, and what is checked of them. Does not know files, nor
+how a plan was made.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gint.host.launches import load_kernel
+from gint.host.tensors import is_torch
+from gint.plan import Plan, TensorType
+from gint.plan.dtypes import span
+from gint.plan.file import Opened, open_saved
+from gint.plan.signature import filled
+
+from .steps import Prepared, Steps
+from .values import Values
+
+
+def load(
+    path: str | Path,
+    *,
+    backend: str | None = None,
+    operators: Sequence[str] = (),
+    check: bool = False,
+) -> SavedFunction:
+    """The function saved in the file at `path`.
+
+    It is called as the one it was exported from, with NumPy arrays or with torch tensors; the
+    results are of the same kind. With arrays torch is not needed. `backend` names the interpreter
+    that runs its programs. `operators` names ATen operators ("aten.linalg_inv_ex.default") it may
+    call beside those that every saved function may. `check` compares the weights with their
+    checksums: programs and plan always are, weights only here, since that reads all of them.
+
+    Raises FileNotFoundError; ValueError for a file that is no saved function of this version, has
+    been altered or cut short, or whose weights are missing. For a backend that is not there the
+    first call raises ValueError or ImportError.
+    """
+    opened = open_saved(Path(path), operators)
+    if check:
+        opened.check_constants()
+    return SavedFunction(opened, backend)
+
+
+class SavedFunction:
+    """A function from a file. Buffers that it writes into are its own, and keep what was written.
+
+    Raises when called: TypeError for other arguments than it takes, for a tensor of another type;
+    ValueError for sizes it was not exported for.
+    """
+
+    def __init__(self, opened: Opened, backend: str | None = None) -> None:
+        self._opened, self._backend = opened, backend
+        self._on_arrays: Running | None = None
+        self._on_tensors: Running | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What it does, as data; read-only."""
+        return self._opened.plan
+
+    def __str__(self) -> str:
+        from gint.plan.text import describe
+
+        return describe(self._opened)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        signature = self._opened.signature
+        if signature.is_flat and not kwargs and len(args) == len(signature.args):
+            inputs = list(args)
+        else:
+            found = signature.inputs(args, kwargs)
+            inputs = [found[n] for n in range(len(found))]
+        return filled(signature.result, self._running(inputs)(inputs))
+
+    def _running(self, inputs: list[Any]) -> Running:
+        tensor = next((x for x in inputs if hasattr(x, "dtype")), None)
+        if tensor is None and not self._opened.plan.inputs and "torch" in sys.modules:
+            on_torch = True
+        else:
+            on_torch = tensor is not None and is_torch(tensor)
+        if on_torch:
+            if self._on_tensors is None:
+                from .tensors.values import Tensors
+
+                self._on_tensors = Running(self._opened, Tensors(), self._backend)
+            return self._on_tensors
+        if self._on_arrays is None:
+            from .arrays import Arrays
+
+            self._on_arrays = Running(self._opened, Arrays(), self._backend)
+        return self._on_arrays
+
+
+class Running:
+    """A plan prepared for one kind of values. Several threads may call it, unless it has state."""
+
+    def __init__(self, opened: Opened, values: Values, backend: str | None) -> None:
+        self.plan, self.values = opened.plan, values
+        chosen = values.backend(backend)
+        kernels = [load_kernel(chosen, p) for p in self.plan.programs]
+        steps = Steps(self.plan, values, kernels)
+        count = self.plan.head
+        self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
+        self.head = [steps.prepare(step) for step in self.plan.steps[:count]]
+        self.layouts = self._layout_checks(steps)
+        self.steps = [steps.prepare(step) for step in self.plan.steps[count:]]
+        self.result = steps.result(self.plan.result)
+        made = [s.value for s in self.plan.steps if hasattr(s, "value")]
+        self.count = max([len(self.plan.inputs) + len(self.plan.constants), *(n + 1 for n in made)])
+        self.constants = _constants(opened, values)
+        left = self.count - len(self.plan.inputs) - len(self.constants)
+        self.rest = [*self.constants, *([None] * left)]
+
+    def _layout_checks(self, steps: Steps) -> list[Prepared]:
+        return [
+            _layout_check(n, given.name, given.type, given.written, steps)
+            for n, given in enumerate(self.plan.inputs)
+            if isinstance(given.type, TensorType)
+        ]
+
+    def __call__(self, inputs: Sequence[Any]) -> tuple:
+        """The results for the inputs, in their order."""
+        v = [check(x) for check, x in zip(self.checks, inputs, strict=True)]
+        v += self.rest
+        s: dict[str, Any] = {}
+        with self.values.running():
+            for step in self.head:
+                step(v, s)
+            for step in self.layouts:
+                step(v, s)
+            for step in self.steps:
+                step(v, s)
+            return self.result(v, s)
+
+
+class _Checked:
+    """What is checked of an input before any size is known."""
+
+    def __init__(self, number: int, given: Any, values: Values) -> None:
+        self.name, self.type, self.values = given.name or f"input {number}", given.type, values
+        if isinstance(self.type, TensorType):
+            self.dtype, self.rank = values.dtype_of(self.type.dtype), len(self.type.size)
+
+    def __call__(self, x: Any) -> Any:
+        t = self.type
+        if isinstance(t, TensorType):
+            if not self.values.is_value(x):
+                raise TypeError(f"{self.name} is a {self.values.noun}, not a {type(x).__name__}.")
+            if x.dtype != self.dtype:
+                raise TypeError(f"{self.name} is of {t.dtype}, not of {_dtype_name(x)}.")
+            if len(x.shape) != self.rank:
+                raise ValueError(
+                    f"{self.name} has {self.rank} dimensions, not {len(x.shape)}: its shape is "
+                    f"{_shown(t.size)}, and {tuple(x.shape)} was given."
+                )
+            return x
+        if t is None:
+            return x
+        return self._number(x)
+
+    def _number(self, x: Any) -> Any:
+        kinds: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
+        is_bool = isinstance(x, bool)
+        if not isinstance(x, kinds[str(self.type)]) or is_bool != (self.type == "bool"):
+            raise TypeError(f"{self.name} is a number ({self.type}), not {x!r}.")
+        return x
+
+
+def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps) -> Prepared:
+    """A step that compares an input's sizes and strides with the plan's."""
+    values = steps.values
+    made, pick = steps.sized((t.size, t.strides), lambda found: found)
+
+    def check(v: list[Any], s: dict[str, Any]) -> None:
+        size, strides = made if pick is None else made(s)
+        x = v[n]
+        if values.size(x) != size:
+            raise ValueError(_other_size(name, t, size, values.size(x), s))
+        if written and not values.is_writable(x):
+            raise ValueError(f"{name} is written into, and the array given is read-only.")
+        found = values.strides(x)
+        if found == strides:
+            return
+        if all(a == b or k < 2 for a, b, k in zip(found, strides, size, strict=True)):
+            v[n] = values.viewer((size, strides), 0)(x)
+        elif written:
+            raise ValueError(
+                f"{name} is written into, and has the strides {found}; {strides} are expected "
+                "(elements)."
+            )
+        else:
+            v[n] = values.relaid(x, strides)
+
+    return check
+
+
+def _other_size(name: str, t: TensorType, size: tuple, found: tuple, s: Mapping[str, Any]) -> str:
+    text = f"{name} has the shape {_shown(t.size)}, not {tuple(found)}"
+    if s:
+        text += f", where {', '.join(f'{k} = {n}' for k, n in s.items())}"
+    return f"{text}."
+
+
+def _shown(size: tuple) -> str:
+    from gint.plan.expressions import source
+
+    return f"({', '.join(source(e) for e in size)}{',' * (len(size) == 1)})"
+
+
+def _dtype_name(x: Any) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _constants(opened: Opened, values: Values) -> list[Any]:
+    found = []
+    for constant, start in zip(opened.plan.constants, opened.starts, strict=True):
+        t: Any = constant.type
+        layout = (t.size, t.strides)
+        dtype = values.dtype_of(t.dtype)
+        found.append(values.constant(opened.buffer, start, span(*layout), dtype, layout))
+    return found

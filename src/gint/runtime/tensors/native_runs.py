@@ -1,0 +1,94 @@
+"""Runs of a plan's steps as the native module carries them out: `PlanRun`.
+
+Knows runs, tensors and `PlanSteps`. Does not know the rest of a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from gint.backend.errors import raise_for
+from gint.backend.protocol import BoundLaunch
+from gint.plan import Call, Expect, Launch, Release, Use, View
+from gint.program import Program
+
+from .layouts import launch_on_copies
+from .runs import ATTENTION, CONVOLUTION, Run
+
+#: A launch of a plan that is bound, and its program.
+Bound = tuple[BoundLaunch, Program]
+
+
+def native_run(
+    steps: Callable[..., Any],
+    run: Run,
+    bound: Mapping[int, Bound],
+    fixed: Mapping[int, torch.Tensor],
+) -> Callable[..., Any]:
+    """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
+    tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
+    what lies in a frame."""
+    values = [*run.inputs, *run.fixed, *run.made]
+    number = {value: n for n, value in enumerate(values)}
+    tensors = [fixed[value] for value in run.fixed]
+    made = steps(len(run.inputs), tensors, len(run.made), raise_for)
+    for step in run.steps:
+        _ADDERS[type(step)](made, number, bound, step)
+    return made.finish([number[v] for v in run.outputs])
+
+
+def _add_launch(made: Any, number: dict, bound: Mapping[int, Bound], step: Launch) -> None:
+    launch, program = bound[id(step)]
+    again = None
+    if step.on_copies:
+        written = tuple(n for n, slot in enumerate(program.slots) if slot.access.writes)
+        again = partial(_on_copies, launch, written)
+    made.launch(launch, [number[slot.value] for slot in step.slots], again)
+
+
+def _on_copies(launch: BoundLaunch, written: tuple[int, ...], tensors: tuple) -> int:
+    return launch_on_copies(launch, tensors, written)
+
+
+def _add_view(made: Any, number: dict, _: Any, step: View) -> None:
+    made.view(number[step.value], number[step.of], step.size, step.strides, step.offset)
+
+
+def _add_expect(made: Any, number: dict, _: Any, step: Expect) -> None:
+    made.expect(number[step.value], step.type.size, step.type.strides)
+
+
+def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
+    made.release([number[value] for value in step.values])
+
+
+def _add_call(made: Any, number: dict, _: Any, step: Call) -> None:
+    args = [number[a.value] if isinstance(a, Use) else a for a in step.args]
+    if step.operator == ATTENTION:
+        _add_attention(made, number, step, args)
+    elif step.operator == CONVOLUTION:
+        made.convolution(number[step.value], *args)
+    else:
+        is_batched = "bmm" in str(step.operator)
+        added = args.pop(0) if len(args) == 3 else None
+        made.product(is_batched, number[step.value], added, *args, 1.0, 1.0)
+
+
+def _add_attention(made: Any, number: dict, step: Call, args: list) -> None:
+    how = dict(step.kwargs)
+    mask = how.get("attn_mask")
+    is_causal = bool(args[4]) if len(args) > 4 else False
+    made.attention(
+        number[step.value], *args[:3], number[mask.value] if isinstance(mask, Use) else None,
+        is_causal, how.get("scale"),
+    )  # fmt: skip
+
+
+_ADDERS: dict[type, Callable[..., None]] = {
+    Launch: _add_launch, View: _add_view, Expect: _add_expect, Release: _add_release,
+    Call: _add_call,
+}  # fmt: skip

@@ -1,0 +1,176 @@
+"""Which steps of a plan are one native call.
+
+A *run* is as long as its steps are launches of the C++ interpreter, views, and the operators that
+the native module calls by itself, all of static sizes. Small results are allocated before a run,
+and what Python holds is released after it; a step that allocates or releases much ends one.
+
+Knows plans. Does not know how runs are carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gint.plan import Allocate, Call, Expect, Item, Launch, Plan, Release, Step, TensorType, View
+from gint.plan.contents import symbols_in, uses, values_of
+
+from .placement import Placement, is_small, is_small_type
+
+#: Operators that write into memory they are given.
+PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
+ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
+CONVOLUTION = "aten.convolution.default"
+
+
+@dataclass
+class Run:
+    """Steps of one native call. `inputs` are given to it, `fixed` lie in the plan's frame, `made`
+    are of its own; of these, `outputs` are wanted after it."""
+
+    steps: list[Step] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    fixed: list[int] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+
+
+def split(
+    plan: Plan, placement: Placement, bound: Collection[int], steps: Sequence[Step]
+) -> list[Step | Run]:
+    """The last steps of a plan, without those that make what lies in the frame; `bound` are the
+    launches that a run may have, by `id`."""
+    return _Splitter(plan, placement, bound, steps).split()
+
+
+class _Splitter:
+    def __init__(
+        self, plan: Plan, placement: Placement, bound: Collection[int], steps: Sequence[Step]
+    ) -> None:
+        self.placement, self.bound = placement, bound
+        self.steps = _first_results_alone(steps, plan.result)
+        self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
+        self.last: dict[int, int] = {}
+        for n, step in enumerate(self.steps):
+            if not isinstance(step, Release):
+                self.last.update(dict.fromkeys(values_of(step), n))
+        self.last.update(dict.fromkeys(uses(plan.result), len(self.steps)))
+        self.items: list[Step | Run] = []
+        self.run = Run()
+        self.after: list[int] = []  # what Python holds, and is released after the run
+
+    def split(self) -> list[Step | Run]:
+        for n, step in enumerate(self.steps):
+            if isinstance(step, (Allocate, View)) and self.placement.holds(step.value):
+                continue
+            self._add(n, step)
+        self._end(len(self.steps))
+        return self.items
+
+    def _add(self, n: int, step: Step) -> None:
+        if isinstance(step, Release):
+            self._release(n, step)
+        elif isinstance(step, Allocate) and is_small(step):
+            self.items.append(step)  # before the run, which uses it
+        elif self._is_native(step):
+            self._take(step)
+        else:
+            self._end(n)
+            self.items.append(step)
+
+    def _release(self, n: int, step: Release) -> None:
+        values = [v for v in step.values if not self.placement.holds(v)]
+        made = tuple([v for v in values if v in self.run.made])
+        held = tuple([v for v in values if v not in self.run.made])
+        if made:
+            self.run.steps.append(Release(made))
+        if not held:
+            return
+        if self.run.steps and self.large.isdisjoint(held):
+            self.after += held
+            return
+        self._end(n)
+        self.items.append(Release(held))
+
+    def _is_native(self, step: Step) -> bool:
+        if isinstance(step, Launch):
+            return id(step) in self.bound
+        if symbols_in(step):
+            return False
+        if isinstance(step, Expect):
+            return not step.is_foreign and step.value in self.run.made
+        return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
+
+    def _take(self, step: Step) -> None:
+        run = self.run
+        makes = isinstance(step, View) or (isinstance(step, Call) and not step.into)
+        made = step.value if makes else None  # type: ignore[union-attr]
+        for value in values_of(step):
+            if value == made or value in run.made:
+                continue
+            known = run.fixed if self.placement.holds(value) else run.inputs
+            if value not in known:
+                known.append(value)
+        if made is not None:
+            run.made.append(made)
+        run.steps.append(step)
+
+    def _end(self, n: int) -> None:
+        run, after = self.run, self.after
+        self.run, self.after = Run(), []
+        if any(isinstance(s, (Launch, Call)) for s in run.steps):
+            run.outputs = [v for v in run.made if self.last[v] >= n]
+            self.items.append(run)
+        else:
+            self.items += run.steps
+        if after and n < len(self.steps):  # otherwise the function ends
+            self.items.append(Release(tuple(sorted(after))))
+
+
+def _is_small_input(kind: TensorType | str | None) -> bool:
+    return not isinstance(kind, TensorType) or is_small_type(kind)
+
+
+def is_called_natively(step: Call) -> bool:
+    """Whether the native module calls an operator as this step does."""
+    if step.into:
+        return step.operator in PRODUCTS and not step.kwargs
+    if step.operator == ATTENTION:
+        are_known = {k for k, _ in step.kwargs} <= {"attn_mask", "scale"}
+        return are_known and len(step.args) <= 5 and not any(step.args[3:4])  # no dropout
+    return step.operator == CONVOLUTION and not step.kwargs and len(step.args) == 9
+
+
+def _first_results_alone(given: Sequence[Step], result: Any) -> Sequence[Step]:
+    """The steps, where attention whose first result alone is used makes that one: the item's step
+    and the release of the pair are gone."""
+    pairs: dict[int, list[Step]] = {
+        s.value: [] for s in given
+        if isinstance(s, Call) and s.operator == ATTENTION and is_called_natively(s)
+    }  # fmt: skip
+    if not pairs:
+        return given
+    for step in given:
+        if not isinstance(step, (Release, Call)):
+            for value in values_of(step):
+                if value in pairs:
+                    pairs[value].append(step)
+    kept = set(uses(result))
+    first = {
+        value: users[0].value for value, users in pairs.items()
+        if len(users) == 1 and isinstance(users[0], Item) and users[0].number == 0
+        and value not in kept
+    }  # fmt: skip
+    steps: list[Step] = []
+    for step in given:
+        if isinstance(step, Call) and step.value in first:
+            step = replace(step, value=first[step.value])
+        elif isinstance(step, Item) and step.of in first:
+            continue
+        elif isinstance(step, Release):
+            step = Release(tuple([v for v in step.values if v not in first]))
+            if not step.values:
+                continue
+        steps.append(step)
+    return steps

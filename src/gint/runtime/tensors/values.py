@@ -1,0 +1,88 @@
+"""Plans on torch tensors: operators are ATen's own, called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import torch
+
+from gint.backend.protocol import Backend, BoundLaunch
+from gint.host.selection import choose_for_torch
+from gint.plan import Named
+from gint.plan.dtypes import span
+
+from ..values import Layout
+from .entry_points import entry_point, named_object, overload, writing_into
+from .layouts import launch_on_copies, reinterpret, resolved, restride
+from .memory import POOLED_BYTES, empty_strided, shelf
+
+_pointer = torch.Tensor.data_ptr
+
+
+class Tensors:
+    noun = "torch tensor"
+
+    def backend(self, name: str | None) -> Backend:
+        choice = choose_for_torch("cpu", name)
+        if choice.backend is None:
+            because = "; ".join(f"{name!r} is {why}" for name, why in choice.reasons.items())
+            raise ImportError(f"No backend runs tensors on the CPU: {because}.")
+        return choice.backend
+
+    def is_value(self, x: Any) -> bool:
+        return isinstance(x, torch.Tensor) and x.layout is torch.strided and x.device.type == "cpu"
+
+    def dtype_of(self, name: str) -> torch.dtype:
+        return named_object(Named("dtype", name))
+
+    def size(self, x: torch.Tensor) -> tuple[int, ...]:
+        return x.shape
+
+    def strides(self, x: torch.Tensor) -> tuple[int, ...]:
+        return x.stride()
+
+    def offset(self, x: torch.Tensor) -> int:
+        return x.storage_offset()
+
+    def constant(
+        self, buffer: Any, start: int, count: int, dtype: torch.dtype, layout: Layout
+    ) -> torch.Tensor:
+        if not count:
+            return torch.empty_strided(*layout, dtype=dtype)
+        flat = torch.frombuffer(buffer, dtype=dtype, count=count, offset=start)
+        return flat.as_strided(*layout)
+
+    def allocator(self, dtype: torch.dtype, layout: Layout) -> Callable[[], torch.Tensor]:
+        if span(*layout) * dtype.itemsize >= POOLED_BYTES:
+            return shelf(*layout, dtype)
+        return partial(empty_strided, *layout, dtype)
+
+    def viewer(self, layout: Layout, offset: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        size, strides = layout
+        return lambda x: reinterpret(x, size, strides, offset)
+
+    def relaid(self, x: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
+        return restride(resolved(x), strides)
+
+    def is_writable(self, x: torch.Tensor) -> bool:
+        return True
+
+    def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
+        return lambda *tensors: launch(*map(_pointer, tensors))
+
+    def on_copies(
+        self, launch: BoundLaunch, xs: tuple[torch.Tensor, ...], written: tuple[int, ...]
+    ) -> int:
+        return launch_on_copies(launch, xs, written)
+
+    def operator(self, name: str, into: bool) -> Callable[..., Any]:
+        return entry_point(writing_into(name) if into else overload(name))
+
+    def named(self, a: Named) -> Any:
+        return named_object(a)
+
+    def running(self) -> AbstractContextManager[Any]:
+        return torch.no_grad()

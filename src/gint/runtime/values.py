@@ -1,0 +1,65 @@
+"""What plans run on: NumPy arrays (arrays.py) or torch tensors (tensors/values.py), seen alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from gint.backend.protocol import Backend, BoundLaunch
+from gint.plan import Named
+
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Values(Protocol):
+    """Strides and offsets count elements. Element types are named as torch names them."""
+
+    #: What a value is called in messages.
+    noun: str
+
+    def backend(self, name: str | None) -> Backend:
+        """The backend for these values. Raises ImportError or ValueError as a sentence."""
+
+    def is_value(self, x: Any) -> bool:
+        """Whether `x` is one of these."""
+
+    def dtype_of(self, name: str) -> Any:
+        """The element type of a name. Raises LookupError for one that is not there."""
+
+    def size(self, x: Any) -> tuple[int, ...]: ...
+
+    def strides(self, x: Any) -> tuple[int, ...]: ...
+
+    def offset(self, x: Any) -> int:
+        """Of the first element in the storage."""
+
+    def constant(self, buffer: Any, start: int, count: int, dtype: Any, layout: Layout) -> Any:
+        """`count` elements from byte `start` on, seen in a layout; nothing is copied."""
+
+    def allocator(self, dtype: Any, layout: Layout) -> Callable[[], Any]:
+        """What gives memory for a result of this layout."""
+
+    def viewer(self, layout: Layout, offset: int) -> Callable[[Any], Any]:
+        """What shows the memory of a value in a layout, from an offset after its first element."""
+
+    def relaid(self, x: Any, strides: tuple[int, ...]) -> Any:
+        """The same elements in these strides."""
+
+    def is_writable(self, x: Any) -> bool:
+        """Whether its memory may be written."""
+
+    def launcher(self, launch: BoundLaunch) -> Callable[..., int]:
+        """The launch as a function of values."""
+
+    def on_copies(self, launch: BoundLaunch, xs: tuple[Any, ...], written: tuple[int, ...]) -> int:
+        """Launch on copies of values whose memory the launch refuses."""
+
+    def operator(self, name: str, into: bool) -> Callable[..., Any]:
+        """What to call for an operator; with `into` it takes `out=`. Raises LookupError."""
+
+    def named(self, a: Named) -> Any:
+        """What an operator is given for a name of torch's. Raises LookupError."""
+
+    def running(self) -> AbstractContextManager[Any]:
+        """Held while a plan runs."""

@@ -1,0 +1,182 @@
+"""Functions saved by `export` and loaded again, compared with eager."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+
+import gint
+from gint.conductor import export
+from gint.operators import OPERATORS
+
+pytestmark = pytest.mark.torch
+N = torch.export.Dim("n")
+
+
+def mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(32, 64), nn.GELU(), nn.LayerNorm(64), nn.Linear(64, 8), nn.Softmax(-1)
+    )
+
+
+def saved(model, args, path: Path, **how):
+    """The function as it comes back from its file."""
+    export(model, args, path=path, with_torch=True, **how)
+    return gint.load(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.gint"
+
+
+def test_one_file_serves_all_lengths(path):
+    model = mlp()
+    loaded = saved(model, (torch.randn(5, 32),), path, dynamic_shapes=({0: N},))
+    for n in (5, 1, 0, 17, 300):
+        x = torch.randn(n, 32)
+        torch.testing.assert_close(loaded(x), model(x))
+        torch.testing.assert_close(loaded(input=x[:, :]), model(x))
+
+
+def test_a_loaded_function_imports_no_tracer(path):
+    export(mlp(), (torch.ones(5, 32),), path=path, with_torch=True)
+    code = (
+        "import sys, torch, gint\n"
+        "before = set(sys.modules)\n"
+        f"print(gint.load({str(path)!r})(torch.ones(5, 32)).sum().item())\n"
+        "new = {m for m in set(sys.modules) - before if not m.startswith('gint.')}\n"
+        "print(sorted(m for m in new if m.partition('.')[0] in ('torch', 'sympy')))\n"
+        "assert 'gint.conductor' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    total, modules = done.stdout.splitlines()
+    assert float(total) == pytest.approx(5, abs=1e-4)
+    assert modules == "[]"
+
+
+class Counting(nn.Module):
+    """Has a buffer that it writes into, writes into an argument, and returns all sorts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 16)
+        self.register_buffer("count", torch.zeros(3))
+        self.plain = torch.ones(16)
+
+    def forward(self, x, y=None, flag=True, *, z):
+        self.count.add_(1)
+        x.mul_(2)
+        h = torch.relu(self.linear(x)) + self.plain
+        return {"h": h * z, "rest": (self.count + 1, x.shape[0], 3, None), "x": [x]}
+
+
+def test_state_arguments_and_results_of_all_sorts(path):
+    model = Counting()
+    export(
+        model, (torch.randn(4, 8), None, True), {"z": torch.tensor(2.0)}, path=path,
+        dynamic_shapes={"x": {0: N}, "y": None, "flag": None, "z": None}, with_torch=True,
+    )  # fmt: skip
+    loaded = gint.load(path)
+    for n in (4, 1, 7):
+        x, z = torch.randn(n, 8), torch.randn(())
+        other = x.clone()
+        found, wanted = loaded(other, None, True, z=z), model(x, None, True, z=z)
+        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(other, x)
+    with pytest.raises(TypeError, match="flag was True when this was exported"):
+        loaded(x, None, False, z=z)
+    with pytest.raises(TypeError, match="argument 'z' is missing"):
+        loaded(x, None, True)
+    with pytest.raises(ValueError, match=r"x has the shape \(\w+, 8\), not \(4, 9\)"):
+        loaded(torch.ones(4, 9), None, True, z=z)
+    with pytest.raises(ValueError, match="x has 2 dimensions, not 1"):
+        loaded(torch.ones(8), None, True, z=z)
+    with pytest.raises(TypeError, match="x is of float32, not of float64"):
+        loaded(torch.ones(4, 8).double(), None, True, z=z)
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x + 1
+        return x
+
+
+class Listing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list = []
+
+    def forward(self, x):
+        self.seen.append(1)
+        return x * 2
+
+
+class Decomposing(nn.Module):
+    def forward(self, x):
+        return torch.linalg.svd(x + 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "line"),
+    [
+        (Branching(), "depends on the values of tensors", "if x.sum() > 0:"),
+        (Listing(), "A call changes 'seen' of Listing", "self.seen.append(1)"),
+        (Decomposing(), "aten._linalg_svd.default needs torch", "torch.linalg.svd(x + 1)[1]"),
+    ],
+)
+def test_what_cannot_be_saved_is_said_with_the_line(path, monkeypatch, model, reason, line):
+    monkeypatch.delitem(OPERATORS, "aten._linalg_svd.default", raising=False)
+    with pytest.raises(ValueError, match=re.escape(reason)) as found:
+        export(model, (torch.ones(3, 4),), path=path)
+    assert line in str(found.value)
+    assert Path(__file__).name in str(found.value)
+    assert not path.exists()
+
+
+class Cache(nn.Module):
+    """A layer of attention whose keys and values are kept in arguments that it writes into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(16, 48)
+
+    def forward(self, x, keys, values, at):
+        q, k, v = self.project(x).view(x.shape[0], -1, 3, 2, 8).unbind(2)
+        keys.index_copy_(1, at, k)
+        values.index_copy_(1, at, v)
+        mask = torch.arange(keys.shape[1]) <= at[:, None]
+        q, k, v = (t.transpose(1, 2) for t in (q, keys, values))
+        return nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+@pytest.mark.parametrize("on_arrays", [False, True])
+def test_a_cache_is_written_in_place_by_prefill_and_decoding_alike(path, on_arrays):
+    model, most = Cache(), torch.export.Dim("most", min=1)
+    example = (torch.randn(1, 5, 16), torch.zeros(1, 32, 2, 8), torch.zeros(1, 32, 2, 8))
+    shapes = ({1: N}, {1: most}, {1: most}, {0: N})
+    export(model, (*example, torch.arange(5)), path=path, dynamic_shapes=shapes, with_torch=True)
+    loaded = gint.load(path)
+    kept = [torch.zeros(1, 40, 2, 8) for _ in range(4)]
+    start = 0
+    for n in (7, 1, 1, 3):
+        x, at = torch.randn(1, n, 16), torch.arange(start, start + n)
+        start += n
+        with torch.no_grad():
+            wanted = model(x, *kept[:2], at)
+        given = (x, *kept[2:], at)
+        found = loaded(*([t.numpy() for t in given] if on_arrays else given))
+        torch.testing.assert_close(torch.as_tensor(found), wanted)
+        torch.testing.assert_close(kept[2:], kept[:2])

@@ -1,0 +1,166 @@
+"""Damaged and forged files of saved functions: each refused with a sentence, or loaded and run.
+
+Damage outside the weights must be noticed when the file is opened. A forged file has a right
+checksum; what passes the verifier is called, on both interpreters that reach NumPy arrays, and
+either says what is wrong or returns. It may return other numbers than the original: then it is
+another function, and a safe one. The process that runs campaigns ends at an access outside of
+memory, and has a limit on the memory it may take.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+import gint
+from gint.program import VerificationError
+from tests.plan.saving import expected, header_of, save, sealed
+
+from . import kinds
+from .files import _damaged as damaged
+from .kinds import Kind, Outcome
+from .words import refused
+
+#: What says that a file or a call is refused; anything else is a finding.
+_REFUSALS = (
+    ValueError, TypeError, LookupError, RuntimeError, MemoryError, OverflowError,
+    VerificationError,
+)  # fmt: skip
+_ROWS = (0, 1, 3)
+
+
+@dataclass(frozen=True)
+class PlanCase:
+    """`original` is the file before it was damaged; empty for a forged one."""
+
+    data: bytes
+    original: bytes = b""
+
+
+class Plans:
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="gint-fuzz-")
+        self.path = Path(self.folder.name) / "case.gint"
+        self.original = save(self.path).read_bytes()
+
+    def case(self, seed: int, number: int) -> PlanCase:
+        random = Random(f"plan {seed} {number}")
+        if random.randrange(4) == 0:
+            return PlanCase(damaged(random, self.original), self.original)
+        return PlanCase(random.choice(_FORGERIES)(random, self.original))
+
+    def run(self, case: PlanCase) -> Iterator[Outcome]:
+        self.path.write_bytes(case.data)
+        try:
+            loaded = gint.load(self.path, backend="cpp")
+        except _REFUSALS as error:
+            yield Outcome("open", refused(ValueError(str(error).partition(": ")[2])))
+            return
+        weights = len(header_of(self.original)[1][1])
+        assert not case.original or case.data[:-weights] == case.original[:-weights]
+        yield Outcome("open", "read")
+        if case.original and case.data != case.original:
+            return  # other weights are other numbers
+        for backend in ("cpp", "python"):
+            loaded = gint.load(self.path, backend=backend)
+            yield from (Outcome(backend, _called(loaded, n, case)) for n in _ROWS)
+
+    def smaller(self, case: PlanCase) -> Iterator[PlanCase]:
+        """Nothing: what a part of a file says depends on all of it."""
+        yield from ()
+
+    def dump(self, case: PlanCase) -> dict:
+        return {"data": kinds.written(case.data), "original": kinds.written(case.original)}
+
+    def load(self, written: dict) -> PlanCase:
+        return PlanCase(kinds.read(written["data"]), kinds.read(written["original"]))
+
+
+def _called(loaded: Any, n: int, case: PlanCase) -> str:
+    x = np.ones((n, 4), np.float32)
+    try:
+        found = loaded(x)
+    except _REFUSALS as error:
+        return refused(error)
+    if case.original:
+        np.testing.assert_allclose(found["product"], expected(x)["product"], rtol=1e-6)
+    return "ran"
+
+
+def _other_bytes(random: Random, data: bytes) -> bytes:
+    header, (programs, weights) = header_of(data)
+    parts = [json.dumps(header).encode(), programs, weights]
+    n = random.randrange(3)
+    parts[n] = damaged(random, parts[n])
+    return sealed(*parts)
+
+
+def _other_field(random: Random, data: bytes) -> bytes:
+    """Some value in the header is another one."""
+    header, rest = header_of(data)
+    _change(random, header)
+    return sealed(json.dumps(header).encode(), *rest)
+
+
+def _other_number(random: Random, data: bytes) -> bytes:
+    """Some number in the steps or the types is a little off, or far."""
+    header, rest = header_of(data)
+    places = list(_numbers(header["plan"]))
+    place, key = random.choice(places)
+    place[key] += random.choice((-1, 1, 2, 4, -place[key], 2**31, -(2**40), 2**62))
+    return sealed(json.dumps(header).encode(), *rest)
+
+
+def _other_steps(random: Random, data: bytes) -> bytes:
+    """A step more, less, or in another place."""
+    header, rest = header_of(data)
+    steps = header["plan"]["steps"]
+    how, at = random.randrange(3), random.randrange(len(steps))
+    if how == 0:
+        del steps[at]
+    elif how == 1:
+        steps.insert(random.randrange(len(steps)), deepcopy(steps[at]))
+    else:
+        random.shuffle(steps)
+    return sealed(json.dumps(header).encode(), *rest)
+
+
+def _numbers(x: Any) -> Iterator[tuple[Any, Any]]:
+    """Where the whole numbers in a value are."""
+    for key, item in x.items() if isinstance(x, dict) else enumerate(x):
+        if type(item) is int:
+            yield x, key
+        elif isinstance(item, (dict, list)):
+            yield from _numbers(item)
+
+
+def _change(random: Random, header: dict) -> None:
+    place: Any = header
+    key: Any = random.choice(list(header))
+    while isinstance(place[key], (list, dict)) and place[key] and random.randrange(6):
+        place = place[key]
+        key = (
+            random.choice(list(place)) if isinstance(place, dict) else random.randrange(len(place))
+        )
+    place[key] = random.choice(_VALUES)
+
+
+_VALUES: tuple[Any, ...] = (
+    None, True, -1, 0, 1, 3, 2**31, 2**64, 10**40, 1.5, float("nan"), "", "n", "float64", "int8",
+    "aten.set_.source_Storage", "aten.cat.default", "cpu", "cuda:0", [], [[]], {}, {"use": 0},
+    {"use": 9}, ["add", "n", 1], ["floordiv", "n", 0], ["pow", 9, 10**9], {"float": "nan"},
+)  # fmt: skip
+
+_FORGERIES: tuple[Callable[[Random, bytes], bytes], ...] = (
+    _other_bytes, _other_field, _other_number, _other_number, _other_steps,
+)  # fmt: skip
+
+KIND: Kind = Plans()

@@ -1,0 +1,149 @@
+"""Runs of a plan in the native module: steps in one call, what is refused, what is given back."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from gint.backend.errors import raise_for
+from gint.runtime.tensors.torch_shim import native_with_torch
+
+native = native_with_torch()
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.skipif(native is None, reason="no native module, or a torch without its C shim"),
+]
+
+
+def steps(inputs: int, fixed: list, made: int = 0):
+    return native.PlanSteps(inputs, fixed, made, raise_for)
+
+
+def test_products_and_views_are_torchs_own():
+    x, w, c, out = torch.randn(3, 4), torch.randn(5, 4), torch.randn(5), torch.empty(3, 5)
+    s = steps(3, [out], 1)
+    s.view(4, 1, (4, 5), (1, 4), 0)
+    s.product(False, 3, 2, 0, 4, 1.0, 2.0)
+    s.release([4])
+    assert s.finish([])(x, w, c) is None
+    torch.testing.assert_close(out, torch.addmm(c, x, w.t(), alpha=2), rtol=0, atol=0)
+
+
+def test_batches():
+    a, b, c = torch.randn(2, 3, 4), torch.randn(2, 4, 5), torch.randn(2, 3, 5)
+    out = torch.empty(2, 3, 5)
+    s = steps(3, [out])
+    s.product(True, 3, None, 0, 1, 1.0, 1.0)
+    s.finish([])(a, b, c)
+    torch.testing.assert_close(out, a @ b)
+    s = steps(3, [out])
+    s.product(True, 3, 2, 0, 1, 0.5, 1.0)
+    s.finish([])(a, b, c)
+    torch.testing.assert_close(out, torch.baddbmm(c, a, b, beta=0.5))
+
+
+def test_what_is_made_and_wanted_comes_back_as_tensors():
+    x, w, b = torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3), torch.randn(4)
+    s = steps(3, [], 2)
+    s.convolution(3, 0, 1, 2, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    s.expect(3, (1, 4, 6, 6), (144, 1, 24, 4))
+    s.view(4, 3, (4, 36), (1, 4), 0)
+    made, view = s.finish([3, 4])(x, w, b)
+    wanted = torch.conv2d(x, w, b)
+    torch.testing.assert_close(made, wanted)
+    assert made.stride() == (144, 1, 24, 4)
+    torch.testing.assert_close(view, wanted.reshape(4, 36))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention(masked: bool):
+    q, k, v = (torch.randn(1, 2, 5, 8) for _ in range(3))
+    mask = torch.randn(1, 1, 5, 5) if masked else None
+    s = steps(4, [], 1)
+    s.attention(4, 0, 1, 2, 3 if masked else None, not masked, 0.3)
+    result = s.finish([4])(q, k, v, mask if masked else q)
+    wanted = torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=not masked, scale=0.3
+    )
+    torch.testing.assert_close(result, wanted)
+
+
+def test_an_operators_own_words_are_raised_and_what_was_made_is_freed():
+    x, out = torch.randn(3, 4), torch.empty(3, 4)
+    s = steps(2, [out], 1)
+    s.view(3, 0, (4, 3), (1, 4), 0)
+    s.product(False, 2, None, 0, 1, 1.0, 1.0)
+    call = s.finish([3])
+    count = torch._C._storage_Use_Count(x.untyped_storage()._cdata)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="cannot be multiplied"):
+            call(x, torch.randn(5, 6))
+    assert torch._C._storage_Use_Count(x.untyped_storage()._cdata) == count
+
+
+def test_wrong_arguments_are_told():
+    call = steps(2, []).finish([])
+    with pytest.raises(TypeError, match="takes 2 tensors or arrays, not 1"):
+        call(torch.ones(1))
+    with pytest.raises(TypeError, match="takes tensors and arrays, not int"):
+        call(torch.ones(1), 3)
+    with pytest.raises(RuntimeError, match="without memory"):
+        call(torch.ones(1), torch.ones(2).to_sparse())
+
+
+def test_steps_use_what_is_there_and_make_what_is_not():
+    s = steps(1, [torch.empty(2)], 1)
+    with pytest.raises(IndexError, match="not made"):
+        s.view(2, 2, (1,), (1,), 0)
+    with pytest.raises(IndexError, match="does not have"):
+        s.view(2, 5, (1,), (1,), 0)
+    with pytest.raises(IndexError, match="there already"):
+        s.view(1, 0, (1,), (1,), 0)
+    with pytest.raises(IndexError, match="released"):
+        s.release([0])
+    s.view(2, 0, (1,), (1,), 0)
+    s.release([2])
+    with pytest.raises(IndexError, match="gone"):
+        s.finish([2])
+    s.finish([])
+    with pytest.raises(ValueError, match="finished"):
+        s.release([2])
+
+
+def test_what_is_fixed_lives_as_long_as_the_run():
+    fixed = torch.zeros(2, 2)
+    gone = weakref.ref(fixed)
+    s = steps(1, [fixed])
+    s.product(False, 1, None, 0, 0, 1.0, 1.0)
+    call = s.finish([])
+    del fixed, s
+    call(torch.eye(2))
+    assert torch.equal(gone(), torch.eye(2))
+    del call
+    gc.collect()
+    assert gone() is None
+
+
+def test_threads_run_one_run_at_a_time_each_on_its_own_memory():
+    s = steps(2, [])
+    s.product(False, 1, None, 0, 0, 1.0, 1.0)
+    call = s.finish([])
+    wrong = []
+
+    def work(seed: int) -> None:
+        x = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed))
+        out = torch.empty(16, 16)
+        for _ in range(300):
+            call(x, out)
+            if not torch.allclose(out, x @ x):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert not wrong

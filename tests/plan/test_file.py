@@ -1,0 +1,144 @@
+"""The file of a saved function: read as it was written, or refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+
+import pytest
+
+from gint.plan import Call, Named, Operation, Release, Symbol, Use, View
+from gint.plan.file import open_saved
+from gint.plan.text import describe
+from gint.plan.verifier import PlanError, verify_plan
+from tests.plan.saving import SCALED, SIGNATURE, header_of, plan, save, sealed
+
+
+def test_a_plan_comes_back_as_it_was(tmp_path):
+    opened = open_saved(save(tmp_path / "a.gint"))
+    assert replace(opened.plan, programs=()) == replace(plan(), programs=())
+    assert opened.signature == SIGNATURE
+    opened.check_constants()
+    assert [p.program for p in opened.plan.programs] == [SCALED.program]
+
+
+def test_weights_beside_the_file(tmp_path):
+    path = save(tmp_path / "a.gint", beside=True)
+    opened = open_saved(path)
+    assert opened.weights_path == tmp_path / "a.safetensors"
+    opened.check_constants()
+    opened.weights_path.write_bytes(opened.weights_path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"a\.safetensors have \d+ bytes; \d+ were saved"):
+        open_saved(path)
+    (tmp_path / "a.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"weights are missing: they lie in a\.safetensors"):
+        open_saved(path)
+
+
+def test_the_weights_are_safetensors(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    save(tmp_path / "a.gint", beside=True)
+    found = numpy.load_file(tmp_path / "a.safetensors")
+    assert found["w"].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_altered_weights_are_noticed_where_they_are_compared(tmp_path):
+    path = save(tmp_path / "a.gint")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="'w' is not the one that was saved"):
+        open_saved(path).check_constants()
+
+
+def version(data: bytes) -> bytes:
+    return data[:4] + struct.pack("<I", 7) + data[8:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda d: b"", "not a saved plan"),
+        (lambda d: b"PK" + d, "not a saved plan"),
+        (lambda d: d[:20], "cut short: 20 bytes"),
+        (lambda d: d[:-1], "cut short or altered"),
+        (lambda d: d + b"\0", "cut short or altered"),
+        (lambda d: d[:200] + b"?" + d[201:], "the checksum does not match"),
+        (version, "version 7 by a newer gint; this one reads version 1"),
+    ],
+)
+def test_what_is_not_whole_is_refused(tmp_path, damage, reason):
+    path = save(tmp_path / "a.gint")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=reason) as found:
+        open_saved(path)
+    assert str(found.value).startswith(str(path))
+
+
+def test_deep_lists_are_refused(tmp_path):
+    path = save(tmp_path / "a.gint")
+    header, rest = header_of(path.read_bytes())
+    for _ in range(200):
+        header["plan"]["result"] = [header["plan"]["result"]]
+    path.write_bytes(sealed(json.dumps(header).encode(), *rest))
+    with pytest.raises(ValueError, match="malformed"):
+        open_saved(path)
+
+
+def test_weights_lie_beside_the_file_and_nowhere_else(tmp_path):
+    path = save(tmp_path / "a.gint", beside=True)
+    header, rest = header_of(path.read_bytes())
+    header["weights"]["name"] = "../a.safetensors"
+    path.write_bytes(sealed(json.dumps(header).encode(), *rest))
+    with pytest.raises(ValueError, match="no file beside it"):
+        open_saved(path)
+
+
+STEPS = plan().steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (STEPS[1:], "the size 'n' is not known there"),
+        ((*STEPS[:2], *STEPS[3:]), "uses value 3, which nothing has made"),
+        ((*STEPS[:4], Release((0, 2, 3)), *STEPS[5:]), "uses value 3, which has been released"),
+        ((*STEPS, STEPS[2]), "value 3 is made a second time"),
+        ((*STEPS, Release((1,))), "releases the constant 1"),
+        ((*STEPS, Call(6, "aten.from_file.default", ("/etc/passwd",))), "not among the operators"),
+        ((*STEPS, Call(6, "os.system.default", ("ls",))), "not among the operators"),
+        ((*STEPS, View(6, 1, (4,), (1, 1), 0)), "1 sizes and 2 strides"),
+        ((*STEPS[:3], replace(STEPS[3], program=1), *STEPS[4:]), "there is no program 1"),
+        (
+            (*STEPS[:3], replace(STEPS[3], slots=STEPS[3].slots[:2] + STEPS[3].slots[:1])),
+            "writes into value 0, which is neither allocated nor state",
+        ),
+        ((*STEPS[:3], replace(STEPS[3], extents=(4,)), *STEPS[4:]), "axes, parameters and slots"),
+        ((*STEPS[:3], replace(STEPS[3], device="cuda:0"), *STEPS[4:]), "a saved plan says 'cpu'"),
+    ],
+)
+def test_a_plan_that_is_not_well_formed_is_refused(steps, reason):
+    with pytest.raises(PlanError, match=reason):
+        verify_plan(replace(plan(), steps=steps), ())
+
+
+def test_further_operators_are_named():
+    steps = (*STEPS, Call(6, "aten.linalg_inv.default", (Use(3), Named("dtype", "float32"))))
+    verify_plan(replace(plan(), steps=steps), ("aten.linalg_inv.default",))
+
+
+def test_sizes_are_bounded():
+    size = Symbol("n")
+    for _ in range(11):
+        size = Operation("add", (size, size))
+    with pytest.raises(PlanError, match="parts; 1024 is the most"):
+        verify_plan(replace(plan(), steps=(*STEPS, View(6, 1, (size,), (1,), 0))), ())
+
+
+def test_a_plan_as_text(tmp_path):
+    text = describe(open_saved(save(tmp_path / "a.gint")))
+    assert "x: float32[n, 4]" in text
+    assert "launch program 0 (i = n, j = 4): x a0, w v2, y v3" in text
+    assert "v5 <- aten.mm.default(v3, v4)" in text
+    assert "mul.f32 r[2] <- r[0] * r[1]" in text

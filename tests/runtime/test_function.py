@@ -1,0 +1,122 @@
+"""Saved functions on NumPy arrays; nothing here needs torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import gint
+from gint.plan import Input, Operation, Use, View
+from gint.plan.verifier import PlanError
+from gint.runtime.run_cli import main as run
+from tests.plan.saving import BYTES, ROWS, expected, plan, save
+
+
+@pytest.fixture
+def path(tmp_path):
+    return save(tmp_path / "a.gint")
+
+
+def rows(n: int) -> np.ndarray:
+    return np.linspace(-1, 1, 4 * n, dtype=np.float32).reshape(n, 4)
+
+
+@pytest.mark.parametrize("backend", ["cpp", "python"])
+def test_every_length_in_one_file(path, backend):
+    pytest.importorskip("gint.native._native")
+    loaded = gint.load(path, backend=backend)
+    for n in (3, 1, 0, 17, 3):
+        x = rows(n)
+        for found in (loaded(x), loaded(x=x), loaded(np.asfortranarray(x)), loaded(x[::-1][::-1])):
+            for name, wanted in expected(x).items():
+                np.testing.assert_allclose(found[name], wanted, rtol=1e-6)
+
+
+def test_arguments_that_do_not_fit_are_refused_in_words(path):
+    loaded = gint.load(path, check=True)
+    with pytest.raises(TypeError, match="x is of float32, not of float64"):
+        loaded(rows(2).astype(np.float64))
+    with pytest.raises(ValueError, match=r"x has the shape \(n, 4\), not \(2, 5\), where n = 2"):
+        loaded(np.ones((2, 5), np.float32))
+    with pytest.raises(ValueError, match="x has 2 dimensions, not 1"):
+        loaded(np.ones(4, np.float32))
+    with pytest.raises(TypeError, match="x is a NumPy array, not a list"):
+        loaded([[1.0]])
+    with pytest.raises(TypeError, match="takes 1 positional arguments, not 2"):
+        loaded(rows(2), rows(2))
+    with pytest.raises(TypeError, match="The argument 'x' is missing"):
+        loaded()
+    with pytest.raises(TypeError, match=r"no argument 'z'\. It takes: x"):
+        loaded(rows(2), z=3)
+
+
+def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
+    steps = plan().steps
+    too_far = replace(plan(), steps=(steps[0], View(2, 1, (4,), (1,), 5), *steps[2:]))
+    with pytest.raises(PlanError, match="View 2 reaches beyond value 1"):
+        gint.load(save(tmp_path / "a.gint", too_far))(rows(2))
+    launch = steps[3]
+    first = replace(launch.slots[0], nbytes=Operation("add", (BYTES, 4)))
+    longer = replace(launch, slots=(first, *launch.slots[1:]))
+    made = replace(plan(), steps=(*steps[:3], longer, *steps[4:]))
+    with pytest.raises(PlanError, match="slot 0 reaches beyond its tensor"):
+        gint.load(save(tmp_path / "b.gint", made))(rows(2))
+
+
+def test_state_is_written_in_place_and_must_be_writable(tmp_path):
+    define, view, _, launch, *_ = plan().steps
+    in_place = replace(launch, slots=(*launch.slots[:2], launch.slots[0]))
+    made = replace(
+        plan(), inputs=(Input("x", ROWS, written=True),), steps=(define, view, in_place),
+        result=(Use(0), Use(0)),
+    )  # fmt: skip
+    loaded = gint.load(save(tmp_path / "a.gint", made))
+    x = rows(3)
+    wanted = expected(x)["y"]
+    loaded(x)
+    np.testing.assert_allclose(x, wanted, rtol=1e-6)
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="x is written into, and the array given is read-only"):
+        loaded(x)
+    with pytest.raises(ValueError, match=r"x is written into, and has the strides \(1, 3\)"):
+        loaded(np.asfortranarray(rows(3)))
+
+
+def test_loading_imports_no_torch(path):
+    code = (
+        "import sys, gint, numpy as np\n"
+        f"gint.load({str(path)!r})(np.ones((2, 4), np.float32))\n"
+        "print([m for m in ('torch', 'sympy', 'gint.conductor') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_run_on_files(path, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", rows(3))
+    out = tmp_path / "out.npz"
+    assert run([str(path), "--input", f"x={tmp_path}/x.npy", "--output", str(out)]) == 0
+    assert "product: float32[3, 2]" in capsys.readouterr().out
+    with np.load(out) as found:
+        for name, wanted in expected(rows(3)).items():
+            np.testing.assert_allclose(found[name], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--input", "x"], "'x' is no input. Write NAME=FILE.npy"),
+        (["--input", "x=missing.npy"], "There is no file 'missing.npy'"),
+        (["--input", "x=3"], "x is a NumPy array, not a int"),
+        ([], "The argument 'x' is missing"),
+        (["--input", "x={x}", "--output", "a.txt"], "2 results do not go into a.txt"),
+    ],
+)
+def test_run_says_what_is_wrong(path, tmp_path, capsys, arguments, reason):
+    np.save(tmp_path / "x.npy", rows(3))
+    assert run([str(path), *(a.format(x=tmp_path / "x.npy") for a in arguments)]) == 2
+    assert reason in capsys.readouterr().err
