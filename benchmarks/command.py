@@ -25,7 +25,7 @@ BENCHMARKS: dict[str, str] = {
     "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
-    "models": "steady state of four small transformers",
+    "models": "steady state of eight small models",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
@@ -141,7 +141,7 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
     )
-    few = parser.add_argument_group("operators only (--only: small_graphs too)")
+    few = parser.add_argument_group("operators only (--only: models and small_graphs too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

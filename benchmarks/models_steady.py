@@ -1,4 +1,4 @@
-"""Steady state of four small transformers, backends taking turns in one process."""
+"""Steady state of eight small models, backends taking turns in one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
 from gint.measuring.backends import compile_for, title_of
 from gint.measuring.clock import Effort, Samples, geomean, medians, take_turns
-from gint.measuring.models import MODELS, Workload
+from gint.measuring.models import EIGHT, Workload
 from gint.measuring.progress import progress
 
 FULL = Effort(rounds=40, batch_s=0.0, budget_s=6.0)
@@ -21,8 +21,9 @@ QUICK = Effort(rounds=10, batch_s=0.0, budget_s=1.5)
 def run(settings: Settings) -> Report:
     """Measure and report every model."""
     found: dict[str, Samples] = {}
-    with progress("models, steady state", len(MODELS)) as step:
-        for model in MODELS:
+    asked = [model for model in EIGHT if settings.wants(model.name)]
+    with progress("models, steady state", len(asked)) as step:
+        for model in asked:
             step(f"{model.short}: compile, then measure")
             found[model.name] = measure(model, settings)
     return report_of(found)
@@ -47,7 +48,7 @@ def report_of(samples: dict[str, Samples]) -> Report:
     """Make the table: milliseconds per backend, and the better of eager and Inductor over gint."""
     names = list(next(iter(samples.values())))
     found = {m: medians(row) for m, row in samples.items()}
-    shorts = {m.name: m.short for m in MODELS}
+    shorts = {m.name: m.short for m in EIGHT}
     ratios = {m: speedup(row) for m, row in found.items()}
     mean = geomean(ratios.values())
     rows = [

@@ -13,6 +13,7 @@ from gint.conductor.options import Options
 from gint.conductor.weights.choice import Choice
 
 pytestmark = pytest.mark.torch
+FACTOR = 3.0
 
 
 def test_nothing_given_is_the_defaults():
@@ -44,3 +45,15 @@ def test_wrong_values(given, words):
 
 def test_every_option_is_explained():
     assert all(f"{f.name}:" in Options.__doc__ for f in fields(Options))
+
+
+def test_torchs_own_option_on_guards_is_in_effect(monkeypatch):
+    def f(x):
+        return x + 2 * FACTOR
+
+    torch._dynamo.reset()
+    how = {"guard_filter_fn": torch.compiler.skip_guard_on_globals_unsafe}
+    compiled = torch.compile(f, backend="gint", options=how)
+    assert torch.equal(compiled(torch.ones(3)), torch.full((3,), 7.0))
+    monkeypatch.setitem(globals(), "FACTOR", 0.0)  # which is not noticed
+    assert torch.equal(compiled(torch.ones(3)), torch.full((3,), 7.0))

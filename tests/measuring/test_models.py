@@ -7,9 +7,9 @@ import pytest
 from gint.measuring.models import BY_NAME, EIGHT, MODELS
 
 
-def test_the_four_models_have_names_of_their_own() -> None:
+def test_models_have_names_of_their_own() -> None:
     assert [m.name for m in MODELS] == ["llama", "bert", "gpt2", "vit"]
-    assert set(BY_NAME) == {"example", *(m.name for m in MODELS)}
+    assert list(BY_NAME) == ["example", *(m.name for m in EIGHT)]
 
 
 def test_eight_models_run_without_torch() -> None:

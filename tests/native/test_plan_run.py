@@ -34,6 +34,16 @@ def test_products_and_views_are_torchs_own():
     torch.testing.assert_close(out, torch.addmm(c, x, w.t(), alpha=2), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+def test_what_is_added_to_all_rows_is_copied_into_them(dtype):
+    x, w, c = (torch.randn(*size).mul(9).to(dtype) for size in ((3, 4), (4, 5), (5,)))
+    out = torch.empty(3, 5, dtype=dtype)
+    s = steps(3, [out])
+    s.product(False, 3, 2, 0, 1, 1.0, 1.0, 3, 5 * dtype.itemsize)
+    s.finish([])(x, w, c)
+    assert torch.equal(out, torch.addmm(c, x, w))
+
+
 def test_batches():
     a, b, c = torch.randn(2, 3, 4), torch.randn(2, 4, 5), torch.randn(2, 3, 5)
     out = torch.empty(2, 3, 5)

@@ -50,7 +50,7 @@ interpolate.nearest upsample_nearest grid_sample
 """
 NAMES = (*LISTED.split(), *(f"nn.functional.{n}" for n in LISTED_NN.split()))
 #: Samples of an operator and type that are compared; the database has up to a hundred.
-SAMPLES = 5
+SAMPLES = 3
 
 
 def _name(op) -> str:

@@ -135,14 +135,18 @@ def addbmm(
     return add_scaled(y, self, beta, alpha).astype(batch1.dtype, copy=False)
 
 
+def _matrix_and_vector(name: str, mat: np.ndarray, vec: np.ndarray) -> None:
+    same_type(name, mat, vec)
+    if mat.ndim != 2 or vec.shape != mat.shape[1:]:
+        raise ValueError(
+            f"{name} takes a matrix and a vector that fit, not shapes {mat.shape} and {vec.shape}."
+        )
+
+
 @operator("mv")
 def mv(self: np.ndarray, vec: np.ndarray) -> np.ndarray:
     """self (m, k) @ vec (k,)."""
-    same_type("mv", self, vec)
-    if self.ndim != 2 or vec.shape != self.shape[1:]:
-        raise ValueError(
-            f"mv takes a matrix and a vector that fit, not shapes {self.shape} and {vec.shape}."
-        )
+    _matrix_and_vector("mv", self, vec)
     return product(self, vec[:, None])[:, 0].astype(self.dtype, copy=False)
 
 
@@ -151,7 +155,7 @@ def addmv(
     self: np.ndarray, mat: np.ndarray, vec: np.ndarray, *, beta: Any = 1, alpha: Any = 1
 ) -> np.ndarray:
     """beta * self + alpha * mat (m, k) @ vec (k,)."""
-    same_type("addmv", mat, vec)
+    _matrix_and_vector("addmv", mat, vec)
     y = product(mat, vec[:, None])[:, 0]
     return add_scaled(y, self, beta, alpha).astype(mat.dtype, copy=False)
 

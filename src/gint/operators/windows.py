@@ -46,7 +46,7 @@ class Windows(NamedTuple):
             count = (reach + (s - 1 if ceil_mode else 0)) // s + 1
             if ceil_mode and (count - 1) * s >= size + p:
                 count -= 1
-            if count < 0 or (count == 0 and not ceil_mode and reach < -s):
+            if count < 1:
                 raise ValueError(f"A window of {kernel} does not fit into {tuple(sizes)}.")
             counts.append(count)
         return cls(kernel, stride, dilation, padding, counts)

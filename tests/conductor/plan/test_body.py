@@ -152,6 +152,19 @@ def test_first_called_in_inference_mode_and_trained_after():
     torch.testing.assert_close(found, w.grad)
 
 
+@pytest.mark.parametrize("within", [False, True])
+def test_a_negative_bit_is_torchs_business(within: bool):
+    def f(z, w):
+        x = z.conj().imag if within else z
+        return torch.relu(torch.ones(3, 4) @ w) + x @ w
+
+    z, w = torch.randn(3, 4, dtype=torch.complex64), torch.randn(4, 4)
+    given = z if within else z.conj().imag
+    assert given.is_neg() is not within
+    with torch.no_grad():
+        torch.testing.assert_close(compiled_of(f)(given, w), f(given, w))
+
+
 def test_large_values_are_the_pools():
     def f(x, w):
         return torch.relu(x @ w) @ w

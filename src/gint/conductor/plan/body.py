@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gint.plan import Launch, Plan, Release, Step
+from gint.plan import Allocate, Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
@@ -41,6 +41,7 @@ class Writer(Protocol):
     space: dict[str, Any]
     bound: dict[int, str]
     placement: Placement
+    flipped: frozenset[int]
 
     def write_steps(self, steps: Sequence[Step]) -> None: ...
     def write_result(self) -> None: ...
@@ -57,9 +58,10 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
         writer.write_result()
         return
     placement = writer.placement = place(writer.plan)
-    items = split(writer.plan, placement, bound, steps)
+    items = split(writer.plan, placement, bound, writer.flipped, steps)
     runs = [item for item in items if isinstance(item, Run)]
-    make = _Making(native.PlanSteps, runs, bound, placement, _shown(items, placement))
+    shown, types = _shown(items, placement), _types(writer.plan)
+    make = _Making(native.PlanSteps, runs, bound, placement, shown, types)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -85,6 +87,13 @@ def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
     return list(dict.fromkeys(used))
 
 
+def _types(plan: Plan) -> dict[int, TensorType]:
+    """What is said of the values that are given and of those that are allocated."""
+    given = enumerate([*[x.type for x in plan.inputs], *[x.type for x in plan.constants]])
+    types = {n: kind for n, kind in given if isinstance(kind, TensorType)}
+    return types | {s.value: s.type for s in plan.steps if isinstance(s, Allocate)}
+
+
 class _Making:
     """Makes what belongs to a frame: runs, then the tensors that are shown."""
 
@@ -95,9 +104,10 @@ class _Making:
         bound: dict[int, Bound],
         placement: Placement,
         shown: Sequence[int],
+        types: dict[int, TensorType],
     ) -> None:
         self.steps, self.runs, self.bound = steps, runs, bound
-        self.placement, self.shown = placement, shown
+        self.placement, self.shown, self.types = placement, shown, types
 
     def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
         tensors: dict[int, torch.Tensor] = {}
@@ -112,7 +122,7 @@ class _Making:
         return (*runs, *[tensors[value] for value in self.shown])
 
     def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return native_run(self.steps, run, self.bound, fixed)
+        return native_run(self.steps, run, self.bound, fixed, self.types)
 
 
 def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:

@@ -68,11 +68,13 @@ class Boundary(NamedTuple):
 
 
 class Built(NamedTuple):
-    """A plan; the objects its constants stand for; the inputs that no guard has seen."""
+    """A plan; the objects its constants stand for; the inputs that no guard has seen; the values
+    whose memory holds their negatives or conjugates, as a bit of the tensor says."""
 
     plan: Plan
     constants: tuple[Any, ...]
     boundary: Boundary
+    flipped: frozenset[int] = frozenset()
 
 
 def build(graph: Graph, partition: Partition, module: torch.nn.Module) -> Built:
@@ -122,7 +124,8 @@ class _Builder:
             Constant(n.target, self._type_or_none(n), n in self.written) for n in attributes
         ])  # fmt: skip
         plan = Plan(inputs, constants, tuple(self.programs), steps, result)
-        return Built(plan, objects, self._boundary(placeholders))
+        flipped = frozenset([value for n, value in self.values.items() if _is_flipped(n)])
+        return Built(plan, objects, self._boundary(placeholders), flipped)
 
     def _blocks(self) -> Iterator[list[Step]]:
         for unit in self.units:
@@ -324,6 +327,11 @@ def _operator(target: Any) -> str | Foreign:
         return str(target)
     name = getattr(target, "__name__", "function").replace(".", "_")
     return Foreign(target, name if name.isidentifier() else "function")
+
+
+def _is_flipped(node: fx.Node) -> bool:
+    tensor = find_tensor(node)
+    return tensor is not None and (tensor.fake.is_neg() or tensor.fake.is_conj())
 
 
 def _is_tangent(node: fx.Node) -> bool:

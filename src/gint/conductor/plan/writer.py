@@ -104,6 +104,7 @@ class PlanWriter:
         self.launches: list[LaunchRecord] = []
         self.bound: dict[int, str] = {}  # by a launch's id, how it is called
         self.placement = Placement({}, {}, 0)
+        self.flipped = built.flipped
 
     def write(self) -> tuple[Callable[[list], Any], str]:
         """The function, which takes the list of inputs and empties it, and its source."""

@@ -1,6 +1,7 @@
 #include "plan_run.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace gint {
 
@@ -73,6 +74,12 @@ Outcome ProductStep::run(PlanValue *values, int32_t *) const {
     if (c == NONE) {
         const auto product = is_batched ? torch.bmm_out : torch.mm_out;
         return done_or_failed(product(into, left, right));
+    }
+    if (rows) {
+        auto *row = reinterpret_cast<char *>(values[out].address);
+        const auto *added = reinterpret_cast<const char *>(values[c].address);
+        for (size_t n = 0; n < rows; n++, row += row_bytes) std::memcpy(row, added, row_bytes);
+        return done_or_failed(torch.addmm_out(into, into, left, right, beta, alpha));
     }
     const auto product = is_batched ? torch.baddbmm_out : torch.addmm_out;
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));

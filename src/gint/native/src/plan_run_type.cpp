@@ -265,9 +265,12 @@ class PlanSteps {
     }
 
     void product(bool is_batched, nb::object out, nb::object c, nb::object a, nb::object b,
-                 double beta, double alpha) {
+                 double beta, double alpha, size_t rows, size_t row_bytes) {
+        if (rows && (is_batched || c.is_none()))
+            throw nb::value_error("Only what is added to a matrix is copied into its rows.");
         auto step = std::make_unique<ProductStep>();
         step->is_batched = is_batched, step->beta = beta, step->alpha = alpha;
+        step->rows = rows, step->row_bytes = row_bytes;
         step->out = number(out), step->c = optional(c), step->a = number(a), step->b = number(b);
         add(std::move(step));
     }
@@ -379,7 +382,7 @@ void add_plan_runs(nb::module_ &m) {
         .def("expect", &PlanSteps::expect, "value"_a, "size"_a, "strides"_a)
         .def("release", &PlanSteps::release, "values"_a)
         .def("product", &PlanSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
-             "beta"_a, "alpha"_a)
+             "beta"_a, "alpha"_a, "rows"_a = 0, "row_bytes"_a = 0)
         .def("attention", &PlanSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
         .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,

@@ -13,7 +13,7 @@ import torch
 
 from gint.backend.errors import raise_for
 from gint.backend.protocol import BoundLaunch
-from gint.plan import Call, Expect, Launch, Release, Use, View
+from gint.plan import Call, Expect, Launch, Release, TensorType, Use, View
 from gint.program import Program
 
 from .layouts import launch_on_copies
@@ -28,16 +28,20 @@ def native_run(
     run: Run,
     bound: Mapping[int, Bound],
     fixed: Mapping[int, torch.Tensor],
+    types: Mapping[int, TensorType],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
     tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
-    what lies in a frame."""
+    what lies in a frame; `types` is what is known of values."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for)
     for step in run.steps:
-        _ADDERS[type(step)](made, number, bound, step)
+        if isinstance(step, Call):
+            _add_call(made, number, types, step)
+        else:
+            _ADDERS[type(step)](made, number, bound, step)
     return made.finish([number[v] for v in run.outputs])
 
 
@@ -66,7 +70,7 @@ def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
     made.release([number[value] for value in step.values])
 
 
-def _add_call(made: Any, number: dict, _: Any, step: Call) -> None:
+def _add_call(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
     args = [number[a.value] if isinstance(a, Use) else a for a in step.args]
     if step.operator == ATTENTION:
         _add_attention(made, number, step, args)
@@ -75,7 +79,20 @@ def _add_call(made: Any, number: dict, _: Any, step: Call) -> None:
     else:
         is_batched = "bmm" in str(step.operator)
         added = args.pop(0) if len(args) == 3 else None
-        made.product(is_batched, number[step.value], added, *args, 1.0, 1.0)
+        rows = (0, 0) if is_batched or added is None else _rows(step, types)
+        made.product(is_batched, number[step.value], added, *args, 1.0, 1.0, *rows)
+
+
+def _rows(step: Call, types: Mapping[int, TensorType]) -> tuple[int, int]:
+    """The rows of an `addmm`, and the bytes of one, where what is added is one row of the result's
+    type for all of them, as biases are; otherwise zeros."""
+    out, added = types.get(step.value), types.get(step.args[0].value)
+    if out is None or added is None or out.dtype != added.dtype:
+        return 0, 0
+    rows, columns = out.size
+    if (out.strides, added.size, added.strides) != ((columns, 1), (columns,), (1,)):
+        return 0, 0
+    return rows, columns * getattr(torch, out.dtype).itemsize  # type: ignore[return-value]
 
 
 def _add_attention(made: Any, number: dict, step: Call, args: list) -> None:
@@ -90,5 +107,4 @@ def _add_attention(made: Any, number: dict, step: Call, args: list) -> None:
 
 _ADDERS: dict[type, Callable[..., None]] = {
     Launch: _add_launch, View: _add_view, Expect: _add_expect, Release: _add_release,
-    Call: _add_call,
 }  # fmt: skip

@@ -37,18 +37,27 @@ class Run:
 
 
 def split(
-    plan: Plan, placement: Placement, bound: Collection[int], steps: Sequence[Step]
+    plan: Plan,
+    placement: Placement,
+    bound: Collection[int],
+    flipped: Collection[int],
+    steps: Sequence[Step],
 ) -> list[Step | Run]:
     """The last steps of a plan, without those that make what lies in the frame; `bound` are the
-    launches that a run may have, by `id`."""
-    return _Splitter(plan, placement, bound, steps).split()
+    launches that a run may have, by `id`; `flipped` values are read by torch's operators alone."""
+    return _Splitter(plan, placement, bound, flipped, steps).split()
 
 
 class _Splitter:
     def __init__(
-        self, plan: Plan, placement: Placement, bound: Collection[int], steps: Sequence[Step]
+        self,
+        plan: Plan,
+        placement: Placement,
+        bound: Collection[int],
+        flipped: Collection[int],
+        steps: Sequence[Step],
     ) -> None:
-        self.placement, self.bound = placement, bound
+        self.placement, self.bound, self.flipped = placement, bound, flipped
         self.steps = _first_results_alone(steps, plan.result)
         self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
         self.last: dict[int, int] = {}
@@ -96,7 +105,7 @@ class _Splitter:
     def _is_native(self, step: Step) -> bool:
         if isinstance(step, Launch):
             return id(step) in self.bound
-        if symbols_in(step):
+        if symbols_in(step) or any(v in self.flipped for v in values_of(step)):
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made

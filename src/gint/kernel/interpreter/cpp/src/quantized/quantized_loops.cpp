@@ -39,6 +39,10 @@ template <class Format> struct Sizes {
     static constexpr ActivationForm FORM{Format::PARTS_OF_32, Format::EXCESS, Format::HAS_MINIMA};
 };
 
+// How far weights of blocks of 256 are asked for ahead: beside their scales, the loop does not look
+// far enough by itself (docs/performance.md).
+constexpr size_t AHEAD = 4608;
+
 // Goes through the blocks of a group: visit(number of 32 inputs, their words, scales, minima).
 template <class Format, class Visit>
 inline void each_32(size_t blocks, const uint8_t *group, Visit visit) {
@@ -52,9 +56,14 @@ inline void each_32(size_t blocks, const uint8_t *group, Visit visit) {
         Format::scales(group + half * LANES * 2, words, scale, minimum);
         words += S::HEADER_BYTES;
 #pragma GCC unroll 1
-        for (size_t n = 0; n < S::BLOCKS; n++)
-            visit(block * S::BLOCKS + n, words + n * S::BYTES_OF_32,
-                  scale + n * Format::PARTS_OF_32, minimum + n * Format::PARTS_OF_32);
+        for (size_t n = 0; n < S::BLOCKS; n++) {
+            const uint8_t *of_32 = words + n * S::BYTES_OF_32;
+            if constexpr (S::BLOCKS > 1)
+                for (size_t line = 0; line < S::BYTES_OF_32; line += 64)
+                    __builtin_prefetch(of_32 + AHEAD + line);
+            visit(block * S::BLOCKS + n, of_32, scale + n * Format::PARTS_OF_32,
+                  minimum + n * Format::PARTS_OF_32);
+        }
         if constexpr (!S::FACTS.has_apart())
             group += BYTES;
         else if (half)
