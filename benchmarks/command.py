@@ -27,19 +27,21 @@ BENCHMARKS: dict[str, str] = {
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of eight small models",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
+    "decode": "tokens per second of quantised language models (an hour; not part of all)",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",
     "start": "seconds to a saved Llama's first answer, beside AOTInductor and others",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
 #: Run where they are named only: they take hours.
-BY_NAME = ("operators",)
+BY_NAME = ("operators", "decode")
 BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
 )
 NEEDED = {
     "compile": ("torch", "transformers"),
+    "decode": ("torch", "transformers", "gguf"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
     "start": ("torch", "transformers"),

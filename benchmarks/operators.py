@@ -2,11 +2,13 @@
 
 Backends take turns in one process; medians of rounds. Results are compared with eager's before
 they are timed. What is measured comes from the tables (operators_list.py), so an opcode that is
-new is measured without being named. An opcode no operator says is beside NumPy's interpreter.
+new is measured without being named. An opcode no operator says is beside NumPy's interpreter, at
+small shapes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -24,14 +26,17 @@ from gint.measuring.progress import progress
 
 SHAPES: tuple[tuple[int, int], ...] = ((48, 40), (300, 1000), (2048, 1024))
 BACKENDS = ("eager", SUBJECT, "inductor")
-FULL = Effort(rounds=11, batch_s=1e-3, budget_s=0.2)
-QUICK = Effort(rounds=5, batch_s=3e-4, budget_s=0.03)
+#: A batch is several calls of 10 MB: in the first of them the caches are full of another's results.
+FULL = Effort(rounds=11, batch_s=2e-3, budget_s=0.2)
+QUICK = Effort(rounds=5, batch_s=2e-3, budget_s=0.05)
 #: Against eager, relative and absolute: many of them are of sums in another order.
 _TOLERANCES = {
     torch.float64: 1e-8, torch.float32: 2e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2,
     torch.complex64: 2e-3,
 }  # fmt: skip
 _UNSET = ("empty", "new_empty")
+#: Of more elements NumPy's interpreter, which may go line by line, would take minutes a row.
+_NUMPY_POINTS = 1 << 14
 
 
 def run(settings: Settings) -> Report:
@@ -113,9 +118,10 @@ def _program_contenders(case: Case, shape: tuple[int, int]) -> tuple[str, dict[s
             named[slot.name] = _filled(shape, TORCH[slot.dtype.name])
     extents = dict(zip(("rows", "cols"), shape, strict=True))
     calls: dict[str, Call] = {
-        SUBJECT: partial(load(case.program, select().name), extents=extents, **named),
-        NUMPY: partial(load(case.program, "python"), extents=extents, **named),
+        SUBJECT: partial(load(case.program, select().name), extents=extents, **named)
     }
+    if math.prod(shape) <= _NUMPY_POINTS:
+        calls[NUMPY] = partial(load(case.program, "python"), extents=extents, **named)
     return f"the opcode alone, {case.program.program.name}", calls, "1 program"
 
 

@@ -43,6 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.plan": _PROGRAMS,
     "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
     "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
+    "gint.precompile": ("gint.plan", "gint.runtime", "gint.runtime.tensors"),
     "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),
     "gint.conductor.lowering": _GRAPHS,
@@ -56,7 +57,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
-        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights", "gint.precompile",
     ),
     "gint.measuring": ("gint.conductor", "gint.host", "gint.runtime"),
     "gint.demo": ("gint.measuring",),
@@ -79,7 +80,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 #: Libraries that only some rooms may import. Standard library and NumPy are for all but the lowest.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": (
-        "gint.conductor", "gint.runtime.tensors", "gint.measuring", "gint.demo",
+        "gint.conductor", "gint.precompile", "gint.runtime.tensors", "gint.measuring", "gint.demo",
         "airllm.tensor_ops", "airllm.cpp_ext",
     ),
     "pyopencl": (f"{_INTERPRETER}.opencl",),

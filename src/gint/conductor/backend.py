@@ -8,14 +8,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from torch import fx
-from torch.autograd import forward_ad
 
 from gint.host.memory import POOL
 from gint.runtime.tensors.frames import clear as clear_frames
+from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
+from . import keeping
 from .compiler import GintCompiler
 from .options import Options
-from .plan.foreign import Saving, in_fake_mode, modes
+from .plan.foreign import Saving
 from .records import remember, whole
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
@@ -71,6 +72,11 @@ def compile_with(
     weights = compiler.options.weights
     if weights is None:
         return _compiled(compiler, gm, example_inputs)
+    if keeping.compiles_ahead():
+        raise ValueError(
+            "A function with quantised weights cannot be saved: they are of this process. Leave "
+            "out the option 'weights', or call the function without saving it."
+        )
     # The operators are registered with torch where somebody uses them.
     from .weights.model import cpu_products
     from .weights.rewrite import quantize_constants
@@ -92,16 +98,10 @@ def _compiled(
     traced = trace_inference(gm)
     if traced is None:
         return _through_aot_autograd(gm, example_inputs, compiler)
-    compiled = compiler.compile(traced).function
+    compiled = compiler.compile(traced)
     # The code alone, without the graph: it names no attribute of the graph's.
     eager = partial(type(gm).forward, None)
-
-    def call(*args: Any) -> Any:
-        if forward_ad._current_level >= 0 or (modes() and in_fake_mode()):
-            return eager(*args)
-        return compiled(list(args))
-
-    return call
+    return keeping.compiled_function(gm, compiled, eager, compiler.options)
 
 
 def _through_aot_autograd(
@@ -113,11 +113,11 @@ def _through_aot_autograd(
 
     from .trace.decompositions import decompositions
 
-    compile_graph, saving = compiler.compile, Saving()
+    kept, saving = keeping.kept_compiler(compiler), Saving()
     compiled = aot_autograd(
-        fw_compiler=partial(compile_graph, saving=saving),
-        bw_compiler=partial(compile_graph, saving=saving, is_backward=True),
-        inference_compiler=compile_graph,
+        fw_compiler=kept(saving=saving),
+        bw_compiler=kept(saving=saving, is_backward=True),
+        inference_compiler=kept(),
         decompositions=decompositions(),
         partition_fn=_partition_joint,
         keep_inference_input_mutations=True,
@@ -130,6 +130,8 @@ def _through_aot_autograd(
             return eager(*args)
         return compiled(*args)
 
+    # torch saves it by this, where it is to be saved.
+    call.serialize = getattr(compiled, "serialize", None)  # type: ignore[attr-defined]
     return call
 
 

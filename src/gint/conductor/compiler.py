@@ -29,7 +29,7 @@ from .options import Options
 from .partition.order import Unit
 from .partition.partitioning import Partition
 from .partitioner import GraphPartitioner
-from .plan.builder import build
+from .plan.builder import Built, build
 from .plan.capturable import why_not_captured, written_inputs
 from .plan.foreign import Saving
 from .plan.replay import Replay, capture_on_cuda, say_not_replayed
@@ -42,10 +42,13 @@ log = logging.getLogger(__name__)
 
 class GintCompiledSubgraph:
     """A compiled graph: call it with the list of inputs; the list is emptied, results come as a
-    tuple. `record` tells what was made of the graph."""
+    tuple. `record` tells what was made of the graph; `built` is its plan, or None for a graph left
+    to eager."""
 
-    def __init__(self, function: Callable[[list], Any], record: GraphRecord) -> None:
-        self.function, self.record = function, record
+    def __init__(
+        self, function: Callable[[list], Any], record: GraphRecord, built: Built | None = None
+    ) -> None:
+        self.function, self.record, self.built = function, record, built
         # On the object, not the class: what torch wraps around it copies the object's __dict__.
         self._boxed_call = True
 
@@ -129,7 +132,7 @@ class GintCompiler:
             record = record._replace(**texts(graph, units))
         remember(record)
         log.debug("%d programs, %d units", record.programs, len(units))
-        return GintCompiledSubgraph(function, record)
+        return GintCompiledSubgraph(function, record, built)
 
     def _partition(self, graph: Graph, can: Capabilities) -> Partition:
         wanted = self.options.max_tensors

@@ -22,6 +22,7 @@ from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
 from gint.plan.verifier import PlanError, verify_plan
+from gint.runtime.tensors.layouts import memory_of
 
 from .capture import ExportError, captured
 from .compiler import drop_dead_code
@@ -99,7 +100,7 @@ def _saved(
         signature = signature_of(exported)
     except (PlanError, TreeError) as error:
         raise ExportError(str(error)) from error
-    return Saved(plan, signature, tuple([_bytes_of(t) for t in built.constants]))
+    return Saved(plan, signature, tuple([memory_of(t) for t in built.constants]))
 
 
 def _with_checks(plan: Plan, traced: Traced) -> Plan:
@@ -140,12 +141,3 @@ def where_written(node: fx.Node | None) -> str:
     lines = [line for line in trace.strip().splitlines() if line.strip()]
     shown = "\n".join(lines[-2:])
     return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."
-
-
-def _bytes_of(t: torch.Tensor) -> memoryview:
-    """The bytes of a tensor from its first element to its last."""
-    if t.numel() == 0:
-        return memoryview(b"")
-    count = 1 + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-    flat = t.detach().as_strided((count,), (1,), t.storage_offset())
-    return memoryview(flat.view(torch.uint8).numpy())

@@ -12,9 +12,12 @@ offset   bytes  content
 64+H     P      the programs in their file form, one after the other
          W      from the next multiple of 64 on, the weights (weights.py)
 
-The header holds `programs` (the length of each), `plan` (codec.py), `signature`, `checksums` (the
-CRC-32 of every constant) and `weights` (None, or the name and the bytes of the file beside).
-Nothing in the file is executed: a plan is read, verified and then interpreted.
+The header holds `programs` (the length of each), `plan` (codec.py), `signature`, `options` (names
+and values, for whoever made the plan), `checksums` (the CRC-32 of every constant) and `weights`
+(None, or the name and the bytes of the file beside). Nothing in the file is executed: a plan is
+read, verified and then interpreted.
+
+The same bytes without a file are what torch's own caches keep of a plan (gint.precompile).
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ import json
 import mmap
 import struct
 import zlib
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gint.program import VerifiedProgram, verify
@@ -47,21 +51,25 @@ _ALIGNED = 64
 
 
 class Saved(NamedTuple):
-    """A plan with how it is called, and the bytes of its constants, in their order."""
+    """A plan with how it is called, the bytes of its constants, in their order, and what whoever
+    made it wants to read again: options whose values are None, bool, int or str."""
 
     plan: Plan
     signature: Signature
     constants: tuple[memoryview | bytes, ...]
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Opened:
     """A plan that was read from a file, and verified. `starts` says where each constant's bytes
-    begin in `buffer`; the weights are mapped, privately: what is written into them stays here."""
+    begin in `buffer`; the weights are mapped, privately: what is written into them stays here.
+    `path` is None for bytes that were no file."""
 
-    path: Path
+    path: Path | None
     plan: Plan
     signature: Signature
+    options: Mapping[str, Any]
     buffer: Any
     starts: tuple[int, ...]
     checksums: tuple[int, ...]
@@ -76,8 +84,8 @@ class Opened:
             if zlib.crc32(view[start : start + constant_bytes(constant.type)]) != checksum:
                 where = self.weights_path or self.path
                 raise ValueError(
-                    f"{where}: the tensor {constant.name!r} is not the one that was saved: its "
-                    "checksum does not match."
+                    f"{where or 'the plan'}: the tensor {constant.name!r} is not the one that was "
+                    "saved: its checksum does not match."
                 )
 
 
@@ -108,6 +116,14 @@ def write(path: Path, saved: Saved, weights_beside: bool) -> list[Path]:
     head = _head(saved, weights, 0 if beside else size)
     _write(path, head if beside or not data else [*head, header, *data])
     return [path] if beside is None else [path, beside]
+
+
+def saved_bytes(saved: Saved) -> bytes:
+    """The bytes of a file with the weights inside. Raises codec.ForeignError as `write`."""
+    order, header = _weights_header(saved)
+    data = [header, *[saved.constants[n] for n in order]] if saved.constants else []
+    size = sum(memoryview(d).nbytes for d in data)
+    return b"".join([*_head(saved, None, size), *data])
 
 
 def _write(path: Path, pieces: Iterable[Any]) -> None:
@@ -159,6 +175,7 @@ def _head(saved: Saved, weights: dict | None, nbytes: int) -> list[bytes]:
             "kwargs": codec.written_argument(s.kwargs),
             "result": codec.written_argument(s.result),
         },
+        "options": dict(saved.options),
         "checksums": [zlib.crc32(c) for c in saved.constants],
         "weights": weights,
     }
@@ -180,11 +197,26 @@ def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
     that holds its weights.
     """
     try:
-        return _opened(path, frozenset(operators))
+        return _opened(mapped(path), path, frozenset(operators))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
-    except (ValueError, LookupError, RecursionError, OverflowError) as error:
+    except _MALFORMED as error:
         raise ValueError(f"{path}: {_sentence(error)}") from None
+
+
+def open_bytes(data: bytes, operators: Container[str]) -> Opened:
+    """The saved function in these bytes, the weights of which are inside and a copy of theirs.
+
+    `operators` are further ones it may call. Raises ValueError saying what is wrong with the bytes.
+    """
+    try:
+        return _opened(bytearray(data), None, operators)
+    except _MALFORMED as error:
+        raise ValueError(_sentence(error)) from None
+
+
+#: What reading something malformed raises.
+_MALFORMED = (ValueError, LookupError, RecursionError, OverflowError)
 
 
 def _sentence(error: Exception) -> str:
@@ -193,20 +225,21 @@ def _sentence(error: Exception) -> str:
     return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
 
 
-def _opened(path: Path, operators: Container[str]) -> Opened:
-    buffer = mapped(path)
+def _opened(buffer: Any, path: Path | None, operators: Container[str]) -> Opened:
     length, programs_bytes, weights_bytes = _read_head(buffer)
     start, end = _HEAD.size, _HEAD.size + length
     header = _header(bytes(buffer[start:end]))
     programs = _programs(buffer, end, end + programs_bytes, header["programs"])
     plan = codec.plan_of(header["plan"], programs)
     verify_plan(plan, operators)
-    signature = _signature(header["signature"], plan)
+    signature, options = _signature(header["signature"], plan), _options(header["options"])
     checksums = _checksums(header["checksums"], plan)
     at = end + programs_bytes
     at += -at % _ALIGNED if weights_bytes else 0
     beside = None
     if header["weights"] is not None:
+        if path is None:
+            raise ValueError("its weights cannot lie beside it: it is no file.")
         beside = path.parent / _name_beside(header["weights"])
         buffer = _mapped_beside(beside, header["weights"]["nbytes"])
         at, weights_bytes = 0, len(buffer)
@@ -214,7 +247,7 @@ def _opened(path: Path, operators: Container[str]) -> Opened:
     if plan.constants:
         weights = Weights(buffer, at, at + weights_bytes)
         starts = tuple([_find(weights, c.name, c.type) for c in plan.constants])
-    return Opened(path, plan, signature, buffer, starts, checksums, beside)
+    return Opened(path, plan, signature, options, buffer, starts, checksums, beside)
 
 
 def _find(weights: Weights, name: str, t: TensorType | None) -> int:
@@ -257,7 +290,7 @@ def _read_head(buffer: Any) -> tuple[int, int, int]:
 
 
 def _header(text: bytes) -> dict[str, Any]:
-    wanted = {"programs", "plan", "signature", "checksums", "weights"}
+    wanted = {"programs", "plan", "signature", "options", "checksums", "weights"}
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -298,6 +331,13 @@ def _signature(form: Any, plan: Plan) -> Signature:
     if any(n >= len(plan.result) for n in uses(result)):
         raise ValueError(f"the signature does not fit the plan's {len(plan.result)} results.")
     return Signature(tuple(args), tuple(listed), kwargs, result)
+
+
+def _options(form: Any) -> dict[str, Any]:
+    plain = (type(None), bool, int, str)
+    if not isinstance(form, dict) or not all(isinstance(value, plain) for value in form.values()):
+        raise ValueError("the header is malformed at 'options'.")
+    return form
 
 
 def _checksums(found: Any, plan: Plan) -> tuple[int, ...]:

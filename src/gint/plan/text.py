@@ -33,7 +33,8 @@ from .model import (
 def describe(opened: Opened) -> str:
     """The whole of a saved function."""
     plan, nbytes = opened.plan, sum(constant_bytes(c.type) for c in opened.plan.constants)
-    lines = [f"{opened.path.name}: {_counts(plan)}", *_signature(opened)]
+    name = opened.path.name if opened.path else "a saved plan"
+    lines = [f"{name}: {_counts(plan)}", *_signature(opened)]
     where = f"in {opened.weights_path.name}" if opened.weights_path else "in the file"
     lines += ["", f"{len(plan.constants)} constants, {nbytes} bytes {where}"]
     first = len(plan.inputs)

@@ -165,6 +165,17 @@ def test_a_negative_bit_is_torchs_business(within: bool):
         torch.testing.assert_close(compiled_of(f)(given, w), f(given, w))
 
 
+def test_what_counts_from_the_storage_reads_no_frame():
+    def f(x, y):
+        left, right = torch.sin(x), torch.cos(x)
+        left = torch.as_strided_scatter(left, torch.relu(y), (5,), (1,), 2)
+        right = torch.as_strided_scatter(right, torch.relu(-y), (5,), (2,), 0)
+        return left * 2, right * 3
+
+    x, y = torch.randn(38), torch.randn(5)
+    torch.testing.assert_close(compiled_of(f)(x, y), f(x, y))
+
+
 def test_large_values_are_the_pools():
     def f(x, w):
         return torch.relu(x @ w) @ w

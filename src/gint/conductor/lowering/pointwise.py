@@ -308,7 +308,7 @@ def _silu(c: Context) -> Value:
 def _silu_backward(c: Context) -> Value:
     grad, x = c.operand(c.argument(0, "grad_output")), c.operand(c.argument(1, "self"))
     s = c.builder.sigmoid(x)
-    return grad * s * (1 + x * (1 - s))
+    return ((1 - s) * x + 1) * s * grad
 
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
@@ -340,7 +340,7 @@ def _gelu_backward(c: Context) -> Value:
 @lowers(aten.sigmoid_backward.default)
 def _sigmoid_backward(c: Context) -> Value:
     grad, y = c.operand(c.argument(0, "grad_output")), c.operand(c.argument(1, "output"))
-    return grad * (1 - y) * y
+    return (1 - y) * grad * y
 
 
 @lowers(aten.tanh_backward.default)

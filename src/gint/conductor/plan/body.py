@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gint.plan import Allocate, Launch, Plan, Step, TensorType
+from gint.plan import Allocate, Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
@@ -152,9 +152,15 @@ def _contents(writer: Writer, placement: Placement) -> list[str]:
 
 
 def _write_items(writer: Writer, items: Sequence[Step | Run], names: dict[int, str]) -> None:
+    inside: set[int] = set()  # values that only runs know: no variable holds them
     for item in items:
         if isinstance(item, Run):
+            made = {v for step in item.steps if (v := getattr(step, "value", None)) is not None}
+            inside |= made - set(item.outputs)
             _write_run(writer, item, names[id(item)])
+        elif isinstance(item, Release):
+            if held := tuple(v for v in item.values if v not in inside):
+                writer.write_steps([Release(held)])
         else:
             writer.write_steps([item])
     writer.write_result()

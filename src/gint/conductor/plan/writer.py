@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.autograd import forward_ad
 
 from gint.backend.errors import raise_for
 from gint.backend.protocol import Kernel
@@ -66,11 +65,12 @@ from gint.runtime.tensors.layouts import (
 )
 from gint.runtime.tensors.memory import POOLED_BYTES, allocate, empty_strided, shelf, span
 from gint.runtime.tensors.placement import Placement
+from gint.runtime.tensors.surroundings import forward_ad, modes, need_operators
 
 from ..graph.sizes import is_float
 from .body import write_body
 from .builder import Built
-from .foreign import Saving, modes, need_operators, saved_tensors_hooks
+from .foreign import Saving, saved_tensors_hooks
 from .launch_record import LaunchRecord, preparing
 
 

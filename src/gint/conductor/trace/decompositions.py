@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from .gradients import WRITTEN
+
 aten = torch.ops.aten
 
 _PACKETS = (
@@ -63,7 +65,7 @@ def decompositions() -> dict[Any, Callable]:
                 chosen[overload] = decomposition_table[overload]
     chosen[aten.repeat.default] = _repeat
     chosen[aten.roll.default] = _roll
-    return chosen
+    return chosen | WRITTEN
 
 
 def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:

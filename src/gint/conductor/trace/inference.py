@@ -41,7 +41,8 @@ def trace_inference(gm: fx.GraphModule) -> fx.GraphModule | None:
     if mode is None or not _is_plain(gm, inputs):
         return None
     try:
-        traced = trace_operators(gm.forward, inputs, mode)
+        # make_fx counts a method's `self` among its arguments, unless they are any number.
+        traced = trace_operators(lambda *args: gm.forward(*args), inputs, mode)
     except Exception as error:
         # AOTAutograd traces what this road cannot, or says what is wrong with the graph.
         log.debug("left to AOTAutograd: %s: %s", type(error).__name__, error)

@@ -8,6 +8,8 @@ Knows blocks, and float32 arrays. Does not know torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from weakref import WeakValueDictionary
 
@@ -32,6 +34,7 @@ class QuantizedMatrix:
         self.products = products
         self._rows: QuantizedWeights | None = weights
         self._packed: PreparedWeights | None = None
+        self._bound: dict[bool, Callable[..., None]] = {}
         self._reads_rows = False
         self.shape: tuple[int, int] = weights.shape
         self.format: QuantizedFormat = weights.format
@@ -61,10 +64,21 @@ class QuantizedMatrix:
         return held + (self._rows.data.nbytes if self._rows is not None else 0)
 
     def multiply(self, x: np.ndarray, out: np.ndarray, quantize_activations: bool) -> None:
-        """As QuantizedProducts.multiply."""
-        if self._packed is None:
-            self.for_products()
-        self.products.multiply(x, self._packed, out, quantize_activations)  # type: ignore[arg-type]
+        """out <- x times the transpose, for float32 arrays (..., in) and (..., out) without gaps;
+        see QuantizedProducts.multiply."""
+        bound = self._bound.get(quantize_activations)
+        if bound is None:
+            bound = self._bind(quantize_activations)
+        bound(x, self._packed, out)
+
+    def _bind(self, quantize_activations: bool) -> Callable[..., None]:
+        packed = self.for_products()._packed
+        if self.products.bind is not None and hasattr(packed, "recall_key"):
+            made = self.products.bind(packed, quantize_activations)
+        else:
+            made = partial(_multiply, self.products, quantize_activations)
+        self._bound[quantize_activations] = made
+        return made
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Integers of any shape -> (*ids.shape, in) float32. Raises IndexError."""
@@ -74,6 +88,17 @@ class QuantizedMatrix:
 
     def __repr__(self) -> str:
         return f"QuantizedMatrix({self.name!r}, {self.shape}, {self.format.name})"
+
+
+def _multiply(
+    products: QuantizedProducts,
+    quantize_activations: bool,
+    x: np.ndarray,
+    packed: PreparedWeights,
+    out: np.ndarray,
+) -> None:
+    rows = x.reshape(-1, packed.shape[1])
+    products.multiply(rows, packed, out.reshape(-1, packed.shape[0]), quantize_activations)
 
 
 def matrix(key: int) -> QuantizedMatrix:

@@ -30,13 +30,14 @@ def quantized_linear(
     """
     m = matrix(key)
     _check(x, bias, m)
-    outputs, inputs = m.shape
-    rows = x.detach().reshape(-1, inputs)
-    made = _empty(rows.shape[0], outputs)
-    m.multiply(rows.float().numpy(), made.numpy(), quantize_activations)
+    if x.requires_grad:
+        x = x.detach()
+    made = _empty(*x.shape[:-1], m.shape[0])
+    if made.numel():
+        m.multiply(x.float().contiguous().numpy(), made.numpy(), quantize_activations)
     if bias is not None:
         made += bias.detach()
-    return made.to(x.dtype).reshape(*x.shape[:-1], outputs)
+    return made if x.dtype is torch.float32 else made.to(x.dtype)
 
 
 def quantized_embedding(ids: torch.Tensor, key: int, dtype: torch.dtype) -> torch.Tensor:
@@ -48,8 +49,11 @@ def quantized_embedding(ids: torch.Tensor, key: int, dtype: torch.dtype) -> torc
     return torch.from_numpy(m.rows(ids.numpy())).to(dtype)
 
 
-def _empty(rows: int, outputs: int) -> torch.Tensor:
-    return allocate((rows, outputs), (outputs, 1), torch.float32)
+def _empty(*size: int) -> torch.Tensor:
+    strides = [1]
+    for length in size[:0:-1]:
+        strides.append(strides[-1] * max(length, 1))
+    return allocate(size, tuple(reversed(strides)), torch.float32)
 
 
 def _check(x: torch.Tensor, bias: torch.Tensor | None, m: QuantizedMatrix) -> None:

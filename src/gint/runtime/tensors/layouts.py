@@ -10,11 +10,21 @@ from typing import Any
 import torch
 
 from gint.backend.protocol import BoundLaunch
+from gint.plan.dtypes import span
 
 
 def resolved(t: torch.Tensor) -> torch.Tensor:
     """The same values without a negative or conjugate bit, which the memory knows nothing of."""
     return t.resolve_conj().resolve_neg()
+
+
+def memory_of(t: torch.Tensor) -> memoryview:
+    """The bytes of a tensor on the CPU, from its first element to its last; nothing is copied."""
+    if t.numel() == 0:
+        return memoryview(b"")
+    count = span(t.shape, t.stride())
+    flat = t.detach().as_strided((count,), (1,), t.storage_offset())
+    return memoryview(flat.view(torch.uint8).numpy())
 
 
 def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:

@@ -1,0 +1,78 @@
+"""torch's precompile cache: what one process compiled, the next one runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+
+RUNS = """
+import sys
+from pathlib import Path
+
+import torch
+from tests.precompile import functions
+
+artifacts = Path(sys.argv[1])
+if artifacts.exists():
+    torch.compiler.load_cache_artifacts(artifacts.read_bytes())
+made = [
+    torch.compile(f, backend="gint", dynamic=f is functions.rows or None)
+    for f in (functions.apply, functions.write_and_view, functions.loss, functions.rows)
+]
+functions.check(*made)
+import gint.conductor
+
+print(len(gint.conductor.statistics()))
+if not artifacts.exists():
+    artifacts.write_bytes(torch.compiler.save_cache_artifacts()[0])
+"""
+
+
+def run(artifacts: Path, cache: Path) -> int:
+    """How many graphs gint compiled in a process with that cache folder."""
+    settings = {
+        "TORCH_CACHING_PRECOMPILE": "1", "TORCHINDUCTOR_CACHE_DIR": str(cache),
+        "TORCH_LOGS": "-dynamo",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", RUNS, artifacts],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | settings,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    artifacts = tmp_path / "artifacts"
+    assert run(artifacts, tmp_path / "first") == 5
+    assert run(artifacts, tmp_path / "second") == 0
+
+
+def test_bytes_that_cannot_be_used_are_compiled_again():
+    """torch does without a cache that raises a RuntimeError."""
+    from gint.precompile.function import CompiledArtifact
+
+    with pytest.raises(RuntimeError, match="does not start with"):
+        CompiledArtifact("__compiled_fn_0", b"something else").after_deserialization()
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.compiler, "set_default_backend"),
+    reason=f"torch {torch.__version__} has no default backend to set",
+)
+def test_gint_can_be_the_backend_of_every_torch_compile():
+    from gint.conductor import statistics
+
+    torch.compiler.set_default_backend("gint")
+    try:
+        before = len(statistics())
+        x = torch.randn(4, 6)
+        torch.testing.assert_close(torch.compile(lambda x: x.sin() + 1)(x), x.sin() + 1)
+        assert len(statistics()) == before + 1
+    finally:
+        torch.compiler.set_default_backend(None)
