@@ -1,9 +1,9 @@
 """From nothing to the first answer of a small Llama: a saved plan, and what else there is.
 
 Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted:
-saved plan, AOTInductor's package, the caches Inductor fills, an ONNX model (where onnxruntime and
-onnxscript are installed: `pip install onnxruntime onnxscript`). Where the clocks start is in
-`gint.measuring.start`.
+saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
+fills, an ONNX model (where onnxruntime and onnxscript are installed: `pip install onnxruntime
+onnxscript`). Where the clocks start is in `gint.measuring.start`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ TITLES = {
     "arrays": "saved plan, without torch",
     "eager": "eager, model built",
     "gint": "torch.compile, gint",
+    "door": "torch's compiled function, gint",
     "inductor": "Inductor, warm caches",
     "aoti": "AOTInductor's package",
     "onnx": "ONNX Runtime",
@@ -67,6 +68,7 @@ def ways_of(settings: Settings) -> dict[str, int]:
     usable, many, few = settings.usable(), 3 if settings.quick else 7, 1 if settings.quick else 3
     ways = {"saved": many, "arrays": many} if "gint" in usable else {}
     ways |= {backend: few for backend in ("eager", "gint") if backend in usable}
+    ways |= {"door": few} if "gint" in usable else {}
     if "inductor" in usable and not settings.quick:
         ways |= {"inductor": few, "aoti": many}
     if all(map(find_spec, ONNX)):
@@ -89,7 +91,8 @@ def _found(ways: dict[str, int], folder: Path, settings: Settings) -> Found:
         "TORCHINDUCTOR_FX_GRAPH_CACHE": "1",
         "TORCHINDUCTOR_AUTOGRAD_CACHE": "1",
     }
-    environments = {"inductor": caches}
+    # Both would else try again, in every process, which instructions the compiler takes.
+    environments = {"inductor": caches, "aoti": caches}
     turns = [way for r in range(max(ways.values())) for way in ways if r < ways[way]]
     prepared = ["arrays", *[way for way in ways if way in PREPARED]]
     with progress("start", len(prepared) + len(turns) + 1) as step:

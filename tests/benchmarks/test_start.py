@@ -23,7 +23,7 @@ SLOW = Start(5.0, 3.5, 3.0, 0.0, 500_000_000, None)
 def test_ways_are_those_asked_for_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "find_spec", lambda name: None)
     assert "onnx" not in ways_of(Settings())
-    assert set(ways_of(Settings(quick=True))) == {"saved", "arrays", "eager", "gint"}
+    assert set(ways_of(Settings(quick=True))) == {"saved", "arrays", "eager", "gint", "door"}
     assert set(ways_of(Settings(("eager",)))) == {"eager"}
     monkeypatch.setattr(start, "find_spec", lambda name: object())
     assert "onnx" in ways_of(Settings(quick=True))
