@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.start import STEADY as START_LATER
+from benchmarks.start import TITLES as START_TITLES
 from gint.measuring.clock import median
 from gint.measuring.models import BY_NAME
 
@@ -99,6 +101,28 @@ def peaks(run: Run) -> str:
     return "\n".join(_by_model(run, found, "MiB", lambda mib: f"{mib:.0f}"))
 
 
+def start(run: Run) -> str:
+    """Seconds to the first answer, one row a way, and the verdicts."""
+    result = run["results"]["start"]
+    rows = [
+        _made(run),
+        "",
+        "| | after `import torch`, s | from the start, s | of it, the model, s | peak MB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for way, found in result["medians"].items():
+        seconds = (found[name] for name in ("imported_s", "process_s", "built_s"))
+        cells = [*("" if s is None else f"{s:.2f}" for s in seconds)]
+        peak = found["peak_bytes"]
+        cells.append("" if peak is None else f"{peak / 1e6:.0f}")
+        rows.append(f"| {START_TITLES[way]} | {' | '.join(cells)} |")
+    later = ", ".join(
+        f"{START_LATER[name]} {1e3 * s:.1f}" for name, s in result["steady_medians_s"].items()
+    )
+    rows += ["", f"Later calls, milliseconds: {later}.", ""]
+    return "\n".join([*rows, *(f"- {note}" for note in result["notes"])])
+
+
 def _by_model(
     run: Run, found: dict[str, dict[str, float]], unit: str, figure: Callable[[float], str]
 ) -> list[str]:
@@ -135,6 +159,7 @@ TABLES: dict[str, Callable[[Run], str]] = {
     "machine": machine,
     "table: first call": models("first_call", "seconds", 1.0),
     "table: memory of the first call": peaks,
+    "table: start": start,
     "table: steady state of models": models("models", "milliseconds", 1e3),
     "table: kernels": kernels,
     "table: tensor_ops": tensor_ops,

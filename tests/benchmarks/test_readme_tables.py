@@ -41,6 +41,16 @@ RUN = {
             "median_peaks_mib": {"llama": {"eager": 300.4, "inductor": 600.0}},
             "notes": [],
         },
+        "start": {
+            "medians": {
+                "arrays": {
+                    "process_s": 0.4, "imported_s": None, "built_s": None, "peak_bytes": 2e8,
+                },
+                "aoti": dict.fromkeys(("process_s", "imported_s", "built_s", "peak_bytes")),
+            },
+            "steady_medians_s": {"saved": 0.05},
+            "notes": ["slower"],
+        },
         "tensor_ops": {"backend": "cpp", "device": "v4", "cases": [{
             "operation": "silu", "shape": [128, 4096],
             "medians_s": {"numpy": 4e-4, "torch": 2e-4, "tensor_ops": 1e-4},
@@ -56,6 +66,9 @@ def test_every_place_is_filled_anew():
     assert "old" not in text
     assert text.endswith("tail\n")
     assert "CPU, 2 cores, 24 GiB; Python 3.11.7, 2 threads, 2026-11-20, commit abcdef0." in text
+    assert "| saved plan, without torch |  | 0.40 |  | 200 |" in text
+    assert "| AOTInductor's package |  |  |  |  |" in text
+    assert "Later calls, milliseconds: saved plan 50.0.\n\n- slower" in text
     assert "| x + 2y | 30.00 | 30.00 | 10.00 | 30.00 | 30.00 | 10.00 | 3.00, 3.00 |" in text
     assert "| 256x1024 and 4096x4096 | 1.25 | 1.25 | 1.25 |" in text
     assert "| Llama | 50.00 | 40.00 |" in text
