@@ -116,7 +116,7 @@ def start(run: Run) -> str:
         peak = found["peak_bytes"]
         cells.append("" if peak is None else f"{peak / 1e6:.0f}")
         rows.append(f"| {START_TITLES[way]} | {' | '.join(cells)} |")
-    later = ", ".join(
+    later = "; ".join(
         f"{START_LATER[name]} {1e3 * s:.1f}" for name, s in result["steady_medians_s"].items()
     )
     rows += ["", f"Later calls, milliseconds: {later}.", ""]
