@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, str] = {
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",
+    "start": "seconds to a saved Llama's first answer, beside AOTInductor and others",
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
 #: Run where they are named only: they take hours.
@@ -43,6 +44,7 @@ NEEDED = {
     "decode": ("torch", "transformers", "gguf"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "start": ("torch", "transformers"),
     "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),

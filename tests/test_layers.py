@@ -59,7 +59,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
         "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights", "gint.precompile",
     ),
-    "gint.measuring": ("gint.conductor", "gint.host"),
+    "gint.measuring": ("gint.conductor", "gint.host", "gint.runtime"),
     "gint.demo": ("gint.measuring",),
     "gint": ("gint.host", "gint.runtime"),
     "airllm": ("gint.backend", "gint.host"),

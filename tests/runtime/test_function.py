@@ -12,6 +12,7 @@ import pytest
 import gint
 from gint.plan import Input, Operation, Use, View
 from gint.plan.verifier import PlanError
+from gint.runtime.explain_cli import main as explain
 from gint.runtime.run_cli import main as run
 from tests.plan.saving import BYTES, ROWS, expected, plan, save
 
@@ -52,6 +53,15 @@ def test_arguments_that_do_not_fit_are_refused_in_words(path):
         loaded()
     with pytest.raises(TypeError, match=r"no argument 'z'\. It takes: x"):
         loaded(rows(2), z=3)
+
+
+def test_a_missing_file_is_a_sentence(tmp_path, capsys):
+    for call in (gint.load, lambda path: gint.load(path, check=True)):
+        with pytest.raises(FileNotFoundError, match=r"^There is no file '.*none\.gint'\.$"):
+            call(tmp_path / "none.gint")
+    for tool in (run, explain):
+        assert tool([str(tmp_path / "none.gint")]) == 2
+        assert capsys.readouterr().err.count("There is no file") == 1
 
 
 def test_what_reaches_beyond_a_value_does_not_run(tmp_path):

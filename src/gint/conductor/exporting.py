@@ -19,6 +19,7 @@ from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
 from gint.plan import Call, Check, Foreign, Plan
 from gint.plan.file import Saved, constant_bytes, write
+from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
 from gint.plan.verifier import PlanError, verify_plan
 from gint.runtime.tensors.layouts import memory_of
@@ -27,6 +28,7 @@ from .capture import ExportError, captured
 from .compiler import drop_dead_code
 from .graph.nodes import Graph
 from .lowering.kinds import read_graph
+from .naming import names_of
 from .partitioner import GraphPartitioner
 from .plan.builder import build
 from .plan.expressions import expression
@@ -51,7 +53,8 @@ def export(
     """Save a function for `gint.load`; the files written.
 
     `model` is a module or a function, called once with `args` and `kwargs` to trace it, or what
-    torch.export made of one. `dynamic_shapes` are torch.export's: sizes that they name are free.
+    torch.export made of one. `dynamic_shapes` are torch.export's: sizes that they name are free,
+    and have these names in messages.
     `path` ends in .gint. `with_torch` says that torch will be there where it runs: then it may call
     any operator on gint's list, and otherwise those that gint has for NumPy arrays. `weights` is
     "inside" the file, "beside" it in a .safetensors file, or "auto": beside, if they are more than
@@ -70,6 +73,8 @@ def export(
     with torch.no_grad():
         traced = trace_exported(exported)
         saved = _saved(traced, exported, frozenset(operators), with_torch)
+    named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
+    saved = saved._replace(plan=named)
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
     beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
     return write(path, saved, beside)

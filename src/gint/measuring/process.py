@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,22 @@ class ProcessError(RuntimeError):
         self.reason = reason
 
 
-def run_child(module: str, *arguments: str) -> Any:
+def run_child(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
     """Run `module` in a fresh process whose compile caches are empty; return the JSON it wrote.
 
-    It finds the module's package where this process has found it. Raises ProcessError.
+    `environment` is set beside, and instead of, what makes them so. The child finds the module's
+    package where this process has found it. Raises ProcessError.
     """
     with tempfile.TemporaryDirectory(prefix="gint-measuring-") as folder:
         result = Path(folder) / "result.json"
-        environment = empty_caches(Path(folder))
-        path = (_home_of(module), environment.get("PYTHONPATH", ""))
-        environment["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
+        variables = {**empty_caches(Path(folder)), **(environment or {})}
+        path = (_home_of(module), variables.get("PYTHONPATH", ""))
+        variables["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
         asked = ["-m", module, str(result), *arguments]
         try:
             done = subprocess.run(
                 [sys.executable, *asked],
-                env=environment,
+                env=variables,
                 capture_output=True,
                 text=True,
                 timeout=TIME_LIMIT_S,

@@ -199,7 +199,7 @@ def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
     try:
         return _opened(mapped(path), path, frozenset(operators))
     except FileNotFoundError:
-        raise
+        raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
     except _MALFORMED as error:
         raise ValueError(f"{path}: {_sentence(error)}") from None
 

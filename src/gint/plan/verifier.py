@@ -43,6 +43,11 @@ class PlanError(ValueError):
     """A plan that must not run; the message says which step, and why."""
 
 
+def is_size_name(name: str) -> bool:
+    """Whether a size can be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def verify_plan(plan: Plan, operators: Container[str]) -> None:
     """Raise PlanError for a plan that is not well formed, or calls what neither every saved plan
     may call nor is in `operators`."""
@@ -164,7 +169,7 @@ class _Verifier:
         asks_for = step.path[1] if len(step.path) == 2 and step.path[0] in _QUESTIONS[:2] else None
         if t is not None and isinstance(asks_for, int) and asks_for >= len(t.size):
             self.fail(f"value {step.value} has no dimension {asks_for}")
-        if not _NAME.fullmatch(step.symbol):
+        if not is_size_name(step.symbol):
             self.fail(f"{step.symbol!r} is no name for a size")
         if step.symbol in self.symbols:
             self.fail(f"the size {step.symbol} is known already")

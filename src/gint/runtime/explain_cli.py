@@ -26,12 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(load(options.file, operators=options.operators, check=True), end="")
     except (FileNotFoundError, ValueError) as error:
-        print(f"gint explain: {_said(error)}", file=sys.stderr)
+        print(f"gint explain: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"There is no file {error.filename!r}."
-    return str(error)

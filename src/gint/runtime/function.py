@@ -14,6 +14,7 @@ from typing import Any
 from gint.host.launches import load_kernel
 from gint.host.tensors import is_torch
 from gint.plan import Plan, TensorType
+from gint.plan.contents import symbols_in
 from gint.plan.dtypes import span
 from gint.plan.file import Opened, open_saved
 from gint.plan.signature import filled
@@ -202,8 +203,8 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
 
 def _other_size(name: str, t: TensorType, size: tuple, found: tuple, s: Mapping[str, Any]) -> str:
     text = f"{name} has the shape {_shown(t.size)}, not {tuple(found)}"
-    if s:
-        text += f", where {', '.join(f'{k} = {n}' for k, n in s.items())}"
+    if names := symbols_in(t.size):
+        text += f", where {', '.join(f'{k} = {n}' for k, n in s.items() if k in names)}"
     return f"{text}."
 
 

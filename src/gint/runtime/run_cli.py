@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, ValueError, TypeError, LookupError, ImportError) as error:
         return _fail(str(error.args[0] if error.args else error))
     except FileNotFoundError as error:
-        return _fail(f"There is no file {str(error.filename)!r}.")
+        missing = error.filename  # None where the message says it
+        return _fail(f"There is no file {str(missing)!r}." if missing else str(error))
     return 0
 
 
