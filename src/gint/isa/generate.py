@@ -50,8 +50,7 @@ def header() -> str:
     GI_INSTRUCTION(X)     X(C type, field of an encoded instruction)
     GI_OPCODES(X)         X(opcode, "name", registers read, cost, is it a reduction, and of indices,
                           is it a scan, may it set the error flag (of floats only a gather does),
-                          links of chains whose accumulator is operand a, operand b, both; of a
-                          choice a, b, c)
+                          links of chains whose accumulator is operand a, operand b, both)
     GI_CHAIN_1(X)         X(link, type, C type, expression of the accumulator a)
     GI_CHAIN_2(X)         X(link, type, C type, accumulator and operand: a and b or b and a,
                           expression)
@@ -127,10 +126,8 @@ def _facts(op: Opcode) -> tuple[str, ...]:
 
 
 def _links() -> list[str]:
-    """KEEP is x, and y <- x; OPERAND stands beside a link that has two of them; the others are
-    those of the table's rows."""
-    found = (link for op in OPCODES for link in dict.fromkeys(op.links) if link)
-    links = ["KEEP", "OPERAND", *found]
+    """KEEP is x, and y <- x; the others are those of the table's rows."""
+    links = ["KEEP", *(link for op in OPCODES for link in dict.fromkeys(op.links) if link)]
     lines = ["enum ChainOp : uint8_t {", *(f"  CHAIN_{link}," for link in links), "  CHAIN_OPS"]
     names = [(f"CHAIN_{link}", f'"{link.lower()}"') for link in links]
     return [*lines, "};", "", *_list("GI_CHAIN_NAMES", names)]
@@ -139,7 +136,7 @@ def _links() -> list[str]:
 def _chain_alone() -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for op in OPCODES:
-        link = op.links[0] if op.inputs == 1 else "" if op.is_choice else op.links[2]
+        link = op.links[0] if op.inputs == 1 else op.links[2]
         for t in _floats_of(op) if link else ():
             expression = re.sub(r"\bb\b", "a", op.c_for(t))
             rows.append((link, t.name, t.c, f"({expression})"))

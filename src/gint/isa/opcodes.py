@@ -95,27 +95,19 @@ class Opcode:
 
         It does where the C expression can be computed of vectors (loops/wide.h).
         """
-        floats = self.result in ("T", "bool") and not {"f32", "f64"}.isdisjoint(self.types)
+        floats = self.result == "T" and not {"f32", "f64"}.isdisjoint(self.types)
         alike = set(self.operands) == {"T"} and self.inputs <= 2
-        chosen = self.is_choice or alike
-        return self.form is Form.POINTWISE and floats and chosen and not self.sets_error
-
-    @property
-    def is_choice(self) -> bool:
-        """Is it `where`: of a mask and two values?"""
-        return self.operands == ("bool", "T", "T")
+        return self.form is Form.POINTWISE and floats and alike and not self.sets_error
 
     @property
     def links(self) -> tuple[str, str, str]:
         """Names of the links of a chain whose accumulator is the first operand, the second, or
-        both (of a choice: the third); "" where there is none."""
+        both; "" where there is none."""
         name = self.name.upper()
         if not self.may_chain:
             return "", "", ""
         if self.inputs == 1:
             return name, "", ""
-        if self.is_choice:
-            return name, f"{name}_TRUE", f"{name}_FALSE"
         return (name, name, f"{name}_SELF") if self.commutative else (name, f"{name}_REVERSED", "")
 
     def operand_types(self, t: DType) -> tuple[DType, ...]:

@@ -10,14 +10,13 @@ import torch
 from gint.conductor.trace.gradients import WRITTEN
 
 aten = torch.ops.aten
-_SPECIAL = (0.0, 0.5, -0.5, 1.0, -1.0, math.inf, -math.inf, 200.0, -200.0, 1.5)
+_SPECIAL = (0.0, 0.5, -0.5, 1.0, -1.0, math.inf, -math.inf, 200.0, -200.0, 1.5, math.nan)
 #: Arguments by operator, of grad g, input x and target t.
 _CALLS = {
     aten.leaky_relu_backward.default: ("(g, x, 0.01, False)", "(g, x, 0.1, True)"),
     aten.softshrink.default: ("(x, 0.5)", "(x, 0.0)"),
     aten.hardshrink.default: ("(x, 0.5)", "(x, 0.0)"),
     aten.log_sigmoid_backward.default: ("(g, x, torch.exp(-x.abs()))",),
-    aten.hardtanh_backward.default: ("(g, x, -1.0, 1.0)",),
     aten.elu_backward.default: ("(g, 0.7, 1.1, 0.9, False, x)", "(g, 0.7, 1.1, 0.9, True, x)"),
     aten.huber_loss_backward.default: ("(g, x, t, 0, 0.7)", "(g.sum(), x, t, 1, 0.7)"),
     aten.smooth_l1_loss_backward.default: ("(g, x, t, 0, 0.7)", "(g.sum(), x, t, 2, 0.7)"),
@@ -34,6 +33,8 @@ def test_values_are_eagers(target, dtype):
     torch.manual_seed(0)
     x, g, t = (2 * torch.randn(13, 17, dtype=dtype) for _ in range(3))
     x[0, : len(_SPECIAL)] = torch.tensor(_SPECIAL, dtype=dtype)
+    if target is aten.elu_backward.default:  # eager's answer to NaN depends on where it lies
+        x = x.nan_to_num(3.0, math.inf, -math.inf)
     for call in _CALLS[target]:
         arguments = eval(call, {"torch": torch}, {"x": x, "g": g, "t": t})
         expected = target(*arguments)

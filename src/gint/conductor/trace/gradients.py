@@ -38,11 +38,6 @@ def log_sigmoid_backward(grad: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
     return torch.sigmoid(-x) * grad
 
 
-def hardtanh_backward(grad: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    """grad strictly between the limits."""
-    return torch.where(x <= low, 0, torch.where(x >= high, 0, grad))
-
-
 def elu_backward(
     grad: Tensor, alpha: float, scale: float, input_scale: float, is_result: bool, x: Tensor
 ) -> Tensor:
@@ -78,7 +73,6 @@ WRITTEN: dict[Any, Callable] = {
     aten.softshrink.default: softshrink,
     aten.hardshrink.default: hardshrink,
     aten.log_sigmoid_backward.default: log_sigmoid_backward,
-    aten.hardtanh_backward.default: hardtanh_backward,
     aten.elu_backward.default: elu_backward,
     aten.huber_loss_backward.default: huber_loss_backward,
     aten.smooth_l1_loss_backward.default: smooth_l1_loss_backward,

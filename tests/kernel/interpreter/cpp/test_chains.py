@@ -34,13 +34,6 @@ EXACT: dict[str, Callable] = {
     "product": lambda b, x, r, w: x * w,
     "long": lambda b, x, r, w: b.abs(-(x * r) + w) / 3.0,
     "root": lambda b, x, r, w: b.sqrt(b.abs(x)) - b.reciprocal(w),
-    "choice of values": lambda b, x, r, w: b.where(b.gt(x * r, w), w, r),
-    "choice by a mask in memory": lambda b, x, r, w: b.where(b.le(x, w), x * w, x - r),
-    "one of two chosen": lambda b, x, r, w: b.where(b.ne(x, w), r, x + w),
-    "kept on the way": lambda b, x, r, w: b.sqrt(b.abs(x + w)) * (x + w) - r,
-    "a mask read twice": lambda b, x, r, w: b.where(
-        b.lt(x - w, r), b.where(b.lt(x - w, r), x, r) - w, w
-    ),
 }
 INEXACT: dict[str, Callable] = {
     "exp": lambda b, x, r, w: b.exp(x - r),

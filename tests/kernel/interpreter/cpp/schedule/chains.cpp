@@ -81,52 +81,14 @@ CASE(both_operands_may_be_the_result_so_far) {
     check(ops(made->sections[0].chains.at(0)) == Ops{CHAIN_SUB, CHAIN_MUL_SELF});
 }
 
-CASE(a_result_that_is_read_again_is_kept_on_the_way) {
+CASE(a_result_that_somebody_else_reads_ends_the_chain) {
     Lines s;
     const uint16_t x = s.load(s.x), sum = s.emit(GI_OP_ADD, GI_f32, {x, s.load(s.w)});
     const uint16_t root = s.emit(GI_OP_SQRT, GI_f32, {sum});
     s.store(s.y, s.emit(GI_OP_MUL, GI_f32, {root, sum}));
     const auto made = s.schedule();
-    check(kinds(made->sections[0].steps) == Kinds{Step::CHAIN});
-    const Chain &chain = made->sections[0].chains.at(0);
-    check(ops(chain) == Ops{CHAIN_ADD, CHAIN_KEEP, CHAIN_SQRT, CHAIN_MUL});
-    check(chain.links[1].operand == chain.links[3].operand);
-    check(made->places[chain.links[1].operand].kind == Place::FRAME);
-}
-
-CASE(what_is_stored_and_read_again_ends_the_chain) {
-    Lines s;
-    const uint16_t sum = s.emit(GI_OP_ADD, GI_f32, {s.load(s.x), s.load(s.w)});
-    s.store(s.y, sum);
-    s.store(s.slot(GI_f32, {s.i, s.j}), s.emit(GI_OP_SQRT, GI_f32, {sum}));
-    const auto made = s.schedule();
-    check(kinds(made->sections[0].steps) == Kinds{Step::APPLY, Step::APPLY});
-}
-
-CASE(a_comparison_and_what_it_chooses_are_one_chain) {
-    Lines s;
-    const uint16_t x = s.load(s.x), w = s.load(s.w), r = s.load(s.r);
-    const uint16_t mask = s.emit(GI_OP_LT, GI_f32, {x, r});
-    s.store(s.y, s.emit(GI_OP_WHERE, GI_f32, {mask, w, r}));
-    const auto made = s.schedule();
-    check(kinds(made->sections[0].steps) == Kinds{Step::CHAIN});
-    const Chain &chain = made->sections[0].chains.at(0);
-    check(ops(chain) == Ops{CHAIN_LT, CHAIN_WHERE, CHAIN_OPERAND});
-    check(chain.links[1].form == CHAIN_PACKED && chain.links[2].form == CHAIN_SCALAR);
-    check(chain.links[1].link == table().chain[GI_f32].where[CHAIN_PACKED][CHAIN_SCALAR]);
-}
-
-CASE(a_mask_in_memory_chooses_the_result_so_far) {
-    Lines s;
-    const uint16_t x = s.load(s.x), w = s.load(s.w);
-    const uint16_t mask = s.emit(GI_OP_LT, GI_f32, {x, w});
-    const uint16_t product = s.emit(GI_OP_MUL, GI_f32, {x, w});
-    s.store(s.y, s.emit(GI_OP_WHERE, GI_f32, {mask, x, product}));
-    const auto made = s.schedule();
     check(kinds(made->sections[0].steps) == Kinds{Step::APPLY, Step::CHAIN});
-    const Chain &chain = made->sections[0].chains.at(0);
-    check(ops(chain) == Ops{CHAIN_MUL, CHAIN_WHERE_FALSE, CHAIN_OPERAND});
-    check(chain.links[1].form == CHAIN_MASK);
+    check(ops(made->sections[0].chains.at(0)) == Ops{CHAIN_SQRT, CHAIN_MUL});
 }
 
 CASE(integers_and_opcodes_without_a_link_are_loops) {

@@ -129,7 +129,7 @@ axis  extent  kind      of           strides:    x  w    y
    1     512  reduced   cols                     1  1    1
 tile   1 x 512 along axis 1
 grid   128 blocks of 1 tile
-frame  3008 bytes a worker
+frame  1472 bytes a worker
 work   1114112
 once per launch
   APPLY       1x1    cast.f32       pool+8     <- 512
@@ -176,7 +176,7 @@ axis  extent  kind      of    strides:       x       y
    1  200000  reduced   cols                 1       1
 tile   1 x 4096 along axis 1
 grid   2 blocks of 49 tiles; threads may share a block, 16 tiles at a time
-frame  3840 bytes a worker
+frame  2304 bytes a worker
 work   27200000
 reduce, per tile
   frame+0 folds lines, 1 tile at a time

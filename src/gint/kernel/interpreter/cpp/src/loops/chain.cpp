@@ -5,7 +5,6 @@
 // link: one load per operation and no store, where a loop per instruction needs two and one.
 #include "loops/half_vectors.h"
 #include "loops/loops.h"
-#include "loops/masks.h"
 #include "loops/numeric.h"
 #include "loops/vectors.h"
 #include "loops/wide.h"
@@ -62,12 +61,6 @@ template <class T> struct Operand<T, CHAIN_PACKED> {
         : p(static_cast<const char *>(operand) + offset) {}
     V<T> operator[](int n) const { return load<T>(p, n); }
 };
-template <class T> struct Operand<T, CHAIN_MASK> {
-    const char *p;
-    Operand(const void *operand, ptrdiff_t offset)
-        : p(static_cast<const char *>(operand) + offset / ptrdiff_t(sizeof(T))) {}
-    V<T> operator[](int n) const { return load_mask<T>(p, n); }
-};
 template <class T> struct Operand<T, CHAIN_SCALAR> {
     V<T> value;
     Operand(const void *operand, ptrdiff_t) : value(broadcast<T>(operand)) {}
@@ -122,27 +115,6 @@ void unary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const
                                                  y.v[2], y.v[3], at + 1, offset);
 }
 
-// A choice of which the accumulator is the mask, or a value; the operands are what else there is.
-struct ByMask {
-    template <class T> static V<T> of(V<T> acc, V<T> y, V<T> z) { return choose<T>(acc, y, z); }
-};
-struct IfTrue {
-    template <class T> static V<T> of(V<T> acc, V<T> y, V<T> z) { return choose<T>(y, acc, z); }
-};
-struct IfFalse {
-    template <class T> static V<T> of(V<T> acc, V<T> y, V<T> z) { return choose<T>(y, z, acc); }
-};
-template <class T, class Choice, ChainForm S1, ChainForm S2>
-void choice(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,
-            ptrdiff_t offset) {
-    const Operand<T, S1> y(at[0].operand, offset);
-    const Operand<T, S2> z(at[1].operand, offset);
-    auto step = [&](V<T> x, int n) { return Choice::template of<T>(x, y[n], z[n]); };
-    return reinterpret_cast<Link<T>>(at[2].link)(step(a, 0), step(b, 1), step(c, 2), step(d, 3),
-                                                 step(e, 4), step(f, 5), step(g, 6), step(h, 7),
-                                                 at + 2, offset);
-}
-
 // f(x) * y, as in x * sigmoid(x)
 template <ChainOp OP>
 void unary_times(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
@@ -181,21 +153,6 @@ void store_halves(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Fl
     put_halves(p, 2, To::narrow(c)), put_halves(p, 3, To::narrow(d));
     put_halves(p, 4, To::narrow(e)), put_halves(p, 5, To::narrow(f));
     put_halves(p, 6, To::narrow(g)), put_halves(p, 7, To::narrow(h));
-}
-
-template <class T>
-void store_mask(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-                const ChainArgument *at, ptrdiff_t offset) {
-    char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset / ptrdiff_t(sizeof(T));
-    put_mask<T>(p, 0, a), put_mask<T>(p, 1, b), put_mask<T>(p, 2, c), put_mask<T>(p, 3, d);
-    put_mask<T>(p, 4, e), put_mask<T>(p, 5, f), put_mask<T>(p, 6, g), put_mask<T>(p, 7, h);
-}
-
-template <class T>
-void keep_mask(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
-               const ChainArgument *at, ptrdiff_t offset) {
-    store_mask<T>(a, b, c, d, e, f, g, h, at, offset);
-    return reinterpret_cast<Link<T>>(at[1].link)(a, b, c, d, e, f, g, h, at + 1, offset);
 }
 
 template <class T>
@@ -270,24 +227,6 @@ template <class T, ChainOp OP> void add_pairs(ChainLoops &k) {
     add_pairs<T, OP, CHAIN_MUL>(k);
 }
 
-template <class T, ChainForm Z> void add_choices_of(ChainLoops &k) {
-    k.where[CHAIN_PACKED][Z] = erase<T>(choice<T, ByMask, CHAIN_PACKED, Z>);
-    k.where[CHAIN_SCALAR][Z] = erase<T>(choice<T, ByMask, CHAIN_SCALAR, Z>);
-    if constexpr (sizeof(T) == sizeof(float)) {
-        k.where[CHAIN_F16][Z] = erase<T>(choice<T, ByMask, CHAIN_F16, Z>);
-        k.where[CHAIN_BF16][Z] = erase<T>(choice<T, ByMask, CHAIN_BF16, Z>);
-    }
-    k.link[CHAIN_WHERE_TRUE][Z] = erase<T>(choice<T, IfTrue, CHAIN_MASK, Z>);
-    k.link[CHAIN_WHERE_FALSE][Z] = erase<T>(choice<T, IfFalse, CHAIN_MASK, Z>);
-}
-template <class T> void add_choices(ChainLoops &k) {
-    add_choices_of<T, CHAIN_PACKED>(k), add_choices_of<T, CHAIN_SCALAR>(k);
-    if constexpr (sizeof(T) == sizeof(float))
-        add_choices_of<T, CHAIN_F16>(k), add_choices_of<T, CHAIN_BF16>(k);
-    k.store[CHAIN_MASK] = erase<T>(store_mask<T>);
-    k.link[CHAIN_KEEP][CHAIN_MASK] = erase<T>(keep_mask<T>);
-}
-
 template <class T> void add_memory_and_pairs(ChainLoops &k) {
     k.run[CHAIN_PACKED] = run<T, CHAIN_PACKED>;
     k.store[CHAIN_PACKED] = erase<T>(store<T>);
@@ -307,7 +246,6 @@ template <ChainForm FORM> void add_halves(ChainLoops &k) {
 void fill_chains(LoopTable &t) {
     ChainLoops &k = t.chain[GI_f32];
     add_memory_and_pairs<float>(k), add_memory_and_pairs<double>(t.chain[GI_f64]);
-    add_choices<float>(k), add_choices<double>(t.chain[GI_f64]);
 #define X(LINK, TYPE, T, ...) add_unary<T, CHAIN_##LINK>(t.chain[GI_##TYPE]);
     GI_CHAIN_1(X)
 #undef X

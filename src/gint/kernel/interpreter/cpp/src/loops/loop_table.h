@@ -120,7 +120,6 @@ enum ChainForm : uint8_t {
     CHAIN_SCALAR, // one for all; operands only
     CHAIN_F16,    // elements of another type; with f32 alone
     CHAIN_BF16,
-    CHAIN_MASK, // bools, a byte each; in registers all bits of an element or none
     CHAIN_FORMS
 };
 
@@ -154,10 +153,6 @@ struct ChainLoops {
     ChainRun run[CHAIN_FORMS];
     ChainLink link[CHAIN_OPS][CHAIN_FORMS]; // null where an opcode is not written for vectors
     ChainLink store[CHAIN_FORMS], store_stream;
-    // A choice by the accumulator, between two operands; the second has a ChainArgument of its own,
-    // whose link is not looked at. (By an operand: link[CHAIN_WHERE_TRUE] and _FALSE, by the form
-    // of the other operand, which is that second one.)
-    ChainLink where[CHAIN_FORMS][CHAIN_FORMS];
     // Two links at once, of packed operands and scalars; null where the pair is not built. Its
     // second argument's link is not looked at.
     ChainLink pair[CHAIN_OPS][2][CHAIN_OPS][2];

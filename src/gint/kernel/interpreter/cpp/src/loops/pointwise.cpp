@@ -131,8 +131,7 @@ void guess(size_t n, typename F::Result *r, int &flag, const Operands &...x) {
 template <class F>
 void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
-    if constexpr (std::same_as<typename F::First, float> &&
-                  std::same_as<typename F::Result, float> && HasWide<F, Wide>) {
+    if constexpr (std::same_as<typename F::First, float> && HasWide<F, Wide>) {
         unary_wide<F>(n, r, static_cast<const float *>(pa));
     } else {
         const Operand<typename F::First, false> a(pa);

@@ -104,13 +104,6 @@ template <class T, int N> struct Vectors {
     GI_WIDE operator*(Vectors a, Vectors b) GI_EACH(a.v[n] * b.v[n]);
     GI_WIDE operator/(Vectors a, Vectors b) GI_EACH(a.v[n] / b.v[n]);
     GI_WIDE operator-(Vectors a) GI_EACH(-a.v[n]);
-    // Masks: all bits of an element or none.
-    GI_WIDE operator==(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] == b.v[n]));
-    GI_WIDE operator!=(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] != b.v[n]));
-    GI_WIDE operator<(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] < b.v[n]));
-    GI_WIDE operator<=(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] <= b.v[n]));
-    GI_WIDE operator>(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] > b.v[n]));
-    GI_WIDE operator>=(Vectors a, Vectors b) GI_EACH((V<T>)(a.v[n] >= b.v[n]));
     GI_WIDE gi_abs_f32(Vectors a) GI_EACH(magnitude<T>(a.v[n]));
     GI_WIDE gi_abs_f64(Vectors a) GI_EACH(magnitude<T>(a.v[n]));
     GI_WIDE gi_maximum_f32(Vectors a, Vectors b) GI_EACH(maximum(a.v[n], b.v[n]));

@@ -26,10 +26,9 @@ struct Arena {
 };
 thread_local Arena arena;
 
-bool is_half(ChainForm form) { return form == CHAIN_F16 || form == CHAIN_BF16; }
 uint8_t type_of(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
 size_t size_of(ChainForm form, uint8_t type) {
-    return form == CHAIN_MASK ? 1 : is_half(form) ? sizeof(uint16_t) : type_size(type);
+    return form > CHAIN_SCALAR ? sizeof(uint16_t) : type_size(type);
 }
 
 // Elements before the first one that begins a line of the caches.
@@ -432,43 +431,31 @@ const char *Worker::run_apart(const Chain &chain, size_t first, size_t last, siz
         return scratch + (first - begin) * size_of(form, chain.type);
     }
     run_rest_of(chain, first, last, scratch);
-    if (!is_half(form)) return scratch;
+    if (form == CHAIN_PACKED) return scratch;
     char *narrow = scratch + BLOCK_BYTES;
     s.loops->narrow[type_of(form)](last - first, narrow, scratch, scratch, scratch, &error);
     return narrow;
 }
 
-// Elements from `first` on go link by link to d, the beginning of the scratch; results on the way
-// to one of two blocks behind it, halves widened to others.
+// Elements from `first` on go link by link to d.
 void Worker::run_rest_of(const Chain &chain, size_t first, size_t n, char *d) {
-    const size_t count = chain.links.size();
-    char *way[] = {d + BLOCK_BYTES, d + 2 * BLOCK_BYTES};
-    const auto operand = [&](uint16_t p, ChainForm form, char *wide) -> const char * {
-        if (is_half(form)) return widen(form, place[p], first, n, wide);
-        return place[p] + (form == CHAIN_SCALAR ? 0 : first * size_of(form, chain.type));
-    };
-    const char *acc = operand(chain.start, chain.start_form, way[0]);
+    const size_t at = first * type_size(chain.type), count = chain.links.size();
+    char *scratch = place[chain.scratch], *other = scratch + BLOCK_BYTES;
+    const char *acc = place[chain.start] + at;
+    if (chain.start_form) acc = widen(chain.start_form, place[chain.start], first, n, scratch);
     for (size_t i = 0; i < count; i++) {
         const Chain::Link &l = chain.links[i];
+        char *y = place[l.operand] + (l.form == CHAIN_SCALAR ? 0 : at);
+        if (l.form > CHAIN_SCALAR) y = widen(l.form, place[l.operand], first, n, other);
         if (l.op == CHAIN_KEEP) {
-            const size_t size = size_of(l.form, chain.type);
-            std::memcpy(place[l.operand] + first * size, acc, (n - first) * size);
+            std::memcpy(y, acc, (n - first) * type_size(chain.type));
             continue;
         }
-        const char *y = operand(l.operand, l.form, d + 3 * BLOCK_BYTES), *z = y;
-        const bool has_two = i + 1 < count && chain.links[i + 1].op == CHAIN_OPERAND;
-        if (has_two) {
-            const Chain::Link &second = chain.links[++i];
-            z = operand(second.operand, second.form, d + 4 * BLOCK_BYTES);
-        }
-        const char *b = l.acc_second ? acc : l.acc_first ? y : z;
-        const char *c = !has_two ? y : l.acc_first || l.acc_second ? z : acc;
-        char *to = i + 1 == count ? d : acc == way[0] ? way[1] : way[0];
-        l.one(n - first, to, l.acc_first ? acc : y, b, c, &error);
+        char *to = i + 1 == count ? d : scratch;
+        l.one(n - first, to, l.acc_first ? acc : y, l.acc_second ? acc : y, y, &error);
         acc = to;
     }
-    const size_t size = chain.result_form == CHAIN_MASK ? 1 : type_size(chain.type);
-    if (acc != d && n != first) std::memcpy(d, acc, (n - first) * size);
+    if (acc != d && n != first) std::memcpy(d, acc, (n - first) * type_size(chain.type));
 }
 
 // Halves from the first to the nth, at most a block of them, as floats.

@@ -6,8 +6,6 @@ namespace {
 
 constexpr size_t LONGEST_CHAIN = 30;
 
-bool is_choice(const Instruction &in) { return in.op == GI_OP_WHERE; }
-
 } // namespace
 
 Chains::Chains(const Inputs &i, const Liveness &l, Places &p, Registers &r, Steps &s)
@@ -16,68 +14,48 @@ Chains::Chains(const Inputs &i, const Liveness &l, Places &p, Registers &r, Step
 bool Chains::take(const Instruction &in, uint32_t at) {
     if (inputs.tile == UNIFORM || inputs.value(in.d).shape != inputs.tile) return false;
     int acc = extended_operand(in);
-    const uint16_t reads[] = {in.a, in.b, in.c};
     if (acc < 0) {
-        acc = first_operand(in);
-        if (acc < 0 || !is_chainable(in, acc)) return false;
+        const bool first_varies = inputs.value(in.a).shape != UNIFORM;
+        acc = first_varies || operand_count(in) == 1 ? 0 : 1;
+        if (!is_chainable(in, acc)) return false;
         close();
         is_open = true;
         chain = {};
         chain.type = in.type;
-        chain.start = operand(reads[acc], chain.start_form);
+        chain.start = operand(acc == 0 ? in.a : in.b, chain.start_form);
     } else {
-        add_keep(lives.last_use(result_register()) > at);
+        add_keep();
     }
-    if (is_choice(in))
-        add_choice(in, acc);
-    else
-        add_link(in, acc);
-    is_mask = inputs.program.register_types[in.d] == GI_bool;
+    chain.links.push_back(make_link(in, acc));
     last_at = at;
+    const uint16_t reads[] = {in.a, in.b};
     for (int o = 0; o < operand_count(in); o++)
         if (lives.last_use(reads[o]) == at) last_reads.push_back(reads[o]);
     return true;
 }
 
-// Which operand a chain may begin with; or -1. (A mask in memory is for a choice to read.)
-int Chains::first_operand(const Instruction &in) const {
-    const auto varies = [&](uint16_t r) { return inputs.value(r).shape != UNIFORM; };
-    if (is_choice(in)) return varies(in.b) ? 1 : varies(in.c) ? 2 : -1;
-    return operand_count(in) == 1 || varies(in.a) ? 0 : 1;
-}
-
-// Which operand of `in` is the open chain's result, or -1. What is wanted again later on is kept
-// on the way, but for what goes to an output anyway.
+// Which operand of `in` is the open chain's result, of use to nobody else; or -1.
 int Chains::extended_operand(const Instruction &in) const {
-    if (!is_open || chain.links.size() + 4 > LONGEST_CHAIN) return -1;
+    if (!is_open || chain.links.size() + 2 > LONGEST_CHAIN) return -1;
     const uint16_t r = result_register();
-    const int count = operand_count(in);
-    const int acc = in.a == r ? 0 : count > 1 && in.b == r ? 1 : count > 2 && in.c == r ? 2 : -1;
+    const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
     if (acc < 0 || in.type != chain.type || !is_chainable(in, acc)) return -1;
-    if (is_choice(in) && in.b == in.c) return -1;
-    if (inputs.value(r).outlives) return -1;
-    const uint32_t reads = count == 2 && in.a == in.b ? 2 : 1;
-    return lives.uses(r) == reads || lives.first_store(r) < 0 ? acc : -1;
+    const uint32_t reads = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
+    return lives.uses(r) == reads && !inputs.value(r).outlives ? acc : -1;
 }
 
 bool Chains::is_chainable(const Instruction &in, int acc) const {
     const ChainOp op = chain_op(in, acc);
-    if (op == CHAIN_OPS) return false;
-    const ChainLoops &loops = inputs.loops.chain[in.type];
-    return op == CHAIN_WHERE ? loops.where[0][0] : loops.link[op][0];
+    return op != CHAIN_OPS && inputs.loops.chain[in.type].link[op][0];
 }
 
-// Where the result so far is wanted for a later section too, or again in this one, it is stored on
-// the way.
-void Chains::add_keep(bool again) {
-    const bool kept = lives.role(last_at).writes_kept;
-    if (!kept && !again) return;
+// Where the result so far is wanted for a later section too, it is stored on the way.
+void Chains::add_keep() {
+    if (!lives.role(last_at).writes_kept) return;
     Chain::Link link{};
     link.op = CHAIN_KEEP;
-    link.form = form_of_result();
-    link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][link.form];
-    link.operand = kept ? registers.kept_row(last_at) : registers.apart(result_register());
-    if (again) registers.put(result_register(), link.operand);
+    link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][0];
+    link.operand = registers.kept_row(last_at);
     chain.links.push_back(link);
 }
 
@@ -87,51 +65,26 @@ uint16_t Chains::operand(uint16_t r, ChainForm &form) {
     return form != CHAIN_PACKED ? registers.place(r) : registers.operand(r, inputs.tile);
 }
 
-// What is no accumulator: a scalar where it is one for all.
-uint16_t Chains::other_operand(uint16_t r, ChainForm &form) {
-    if (inputs.value(r).shape != UNIFORM) return operand(r, form);
-    form = CHAIN_SCALAR;
-    return registers.place(r);
-}
-
-// The mask comes first, or else what is chosen if it is true.
-void Chains::add_choice(const Instruction &in, int acc) {
-    const ChainLoops &loops = inputs.loops.chain[in.type];
-    Chain::Link first{}, second{};
-    first.op = chain_op(in, acc);
-    first.acc_first = acc == 0, first.acc_second = acc == 1;
-    second.op = CHAIN_OPERAND;
-    second.operand = other_operand(acc == 2 ? in.b : in.c, second.form);
-    if (acc == 0) {
-        first.operand = other_operand(in.b, first.form);
-        first.link = loops.where[first.form][second.form];
-    } else {
-        first.form = CHAIN_MASK;
-        first.operand = registers.operand(in.a, inputs.tile);
-        first.link = loops.link[first.op][second.form];
-    }
-    unsigned variant = 0;
-    if (second.form == CHAIN_SCALAR) variant |= acc == 2 ? SCALAR_B : SCALAR_C;
-    if (first.form == CHAIN_SCALAR) variant |= SCALAR_B;
-    first.one = inputs.loop(in, variant);
-    chain.links.push_back(first);
-    chain.links.push_back(second);
-}
-
-void Chains::add_link(const Instruction &in, int acc) {
+Chain::Link Chains::make_link(const Instruction &in, int acc) {
     Chain::Link link{};
     const bool binary = operand_count(in) == 2 && in.a != in.b;
     link.acc_first = acc == 0;
     link.acc_second = acc == 1 || !binary;
     unsigned variant = 0;
     if (binary) {
-        link.operand = other_operand(acc == 0 ? in.b : in.a, link.form);
-        if (link.form == CHAIN_SCALAR) variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        const uint16_t other = acc == 0 ? in.b : in.a;
+        if (inputs.value(other).shape == UNIFORM) {
+            link.form = CHAIN_SCALAR;
+            link.operand = registers.place(other);
+            variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        } else {
+            link.operand = operand(other, link.form);
+        }
     }
     link.op = chain_op(in, acc);
     link.link = inputs.loops.chain[in.type].link[link.op][link.form];
     link.one = inputs.loop(in, variant);
-    chain.links.push_back(link);
+    return link;
 }
 
 bool Chains::is_all_of(const Instruction &store, uint8_t shape) const {
@@ -150,7 +103,7 @@ void Chains::leave() {
 void Chains::close() {
     if (!is_open) return;
     leave();
-    finish(registers.result(lives.instruction(last_at), last_at), false, form_of_result());
+    finish(registers.result(lives.instruction(last_at), last_at), false, CHAIN_PACKED);
 }
 
 void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
@@ -177,8 +130,8 @@ void Chains::emit(uint16_t d, bool streamed, ChainForm form) {
 // One operation on floats in memory needs no chain: its own loop does it.
 bool Chains::is_one_loop() const {
     const Chain::Link &l = chain.links[0];
-    return chain.links.size() == 1 && !chain.streamed && !chain.start_form &&
-           !is_half(chain.result_form) && l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
+    return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
+           l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
 }
 
 bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator) {
@@ -189,7 +142,7 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
         acc.shape != UNIFORM || acc.operand_shape != inputs.tile ||
         inputs.value(r).shape != inputs.tile || lives.uses(r) != 1 || inputs.value(r).outlives)
         return false;
-    add_keep(false);
+    add_keep();
     leave();
     chain.fold = &fold;
     const auto &links = chain.links;

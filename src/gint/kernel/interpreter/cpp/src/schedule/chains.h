@@ -8,7 +8,6 @@
 namespace gint {
 
 // How the elements of a storage-only type lie in memory, seen by a chain.
-inline bool is_half(ChainForm form) { return form == CHAIN_F16 || form == CHAIN_BF16; }
 inline ChainForm form_of(uint8_t type) { return type == GI_f16 ? CHAIN_F16 : CHAIN_BF16; }
 
 class Chains {
@@ -43,7 +42,6 @@ class Chains {
     std::vector<Chain> closed;
 
     bool is_open = false; // what follows is the open chain's
-    bool is_mask = false; // the result it has so far is of bools
     Chain chain;
     uint32_t last_at = 0;             // the instruction whose result it has so far
     std::vector<uint16_t> last_reads; // registers to release once it has been emitted
@@ -51,13 +49,9 @@ class Chains {
     uint16_t result_register() const { return lives.instruction(last_at).d; }
     int extended_operand(const Instruction &in) const;
     bool is_chainable(const Instruction &in, int acc) const;
-    ChainForm form_of_result() const { return is_mask ? CHAIN_MASK : CHAIN_PACKED; }
-    int first_operand(const Instruction &in) const;
     uint16_t operand(uint16_t r, ChainForm &form);
-    uint16_t other_operand(uint16_t r, ChainForm &form);
-    void add_link(const Instruction &in, int acc);
-    void add_choice(const Instruction &in, int acc);
-    void add_keep(bool again); // `again`: in this section
+    Chain::Link make_link(const Instruction &in, int acc);
+    void add_keep();
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);
     void emit(uint16_t d, bool streamed, ChainForm form);

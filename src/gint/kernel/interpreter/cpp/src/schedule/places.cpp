@@ -111,8 +111,7 @@ uint16_t Places::kept_row(uint32_t number, size_t size) {
 }
 
 void Places::finish(Schedule &out) {
-    if (scratch_place != NO_PLACE)
-        places[scratch_place].at = allocate(SCRATCH_BLOCKS * BLOCK_BYTES);
+    if (scratch_place != NO_PLACE) places[scratch_place].at = allocate(2 * BLOCK_BYTES);
     const int64_t row = inputs.elements(inputs.tile) * inputs.grids.reduced.total;
     for (const auto &[number, place] : kept_places)
         places[place].at = allocate(row << places[place].size_log2);

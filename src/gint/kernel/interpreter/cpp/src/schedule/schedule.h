@@ -75,15 +75,15 @@ struct Prefetch {
     int64_t distance;
 };
 
-// A block of a chain in any instruction set, and how many a chain's scratch holds.
-constexpr size_t BLOCK_BYTES = 512, SCRATCH_BLOCKS = 5;
+// A block of a chain in any instruction set; a chain's scratch holds two.
+constexpr size_t BLOCK_BYTES = 512;
 
 // Arithmetic in vector registers: from `start`, through the links.
 struct Chain {
     struct Link {
         ChainLink link;   // this operation, or this one and the next
         ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
-                          // CHAIN_KEEP and CHAIN_OPERAND none
+                          // CHAIN_KEEP none
         uint16_t operand; // place, if any
         ChainOp op;
         ChainForm form;             // of the operand
