@@ -19,7 +19,7 @@ import pytest
 from gint.backend import registry
 
 #: Packages of the extra `test` that tests import; a GPU machine without network may lack some.
-_PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes", "gguf")
+_PACKAGES = ("hypothesis", "mpmath", "expecttest", "ml_dtypes", "gguf", "transformers")
 _MISSING = [name for name in _PACKAGES if find_spec(name) is None]
 _ROOT = Path(__file__).resolve().parent.parent
 _REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
