@@ -14,7 +14,7 @@ from gint.plan import Input, Operation, Use, View
 from gint.plan.verifier import PlanError
 from gint.runtime.explain_cli import main as explain
 from gint.runtime.run_cli import main as run
-from tests.plan.saving import BYTES, ROWS, expected, plan, save
+from tests.plan.saving import BYTES, ROWS, WEIGHTS, expected, plan, save
 
 
 @pytest.fixture
@@ -75,6 +75,17 @@ def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
     made = replace(plan(), steps=(*steps[:3], longer, *steps[4:]))
     with pytest.raises(PlanError, match="slot 0 reaches beyond its tensor"):
         gint.load(save(tmp_path / "b.gint", made))(rows(2))
+
+
+@pytest.mark.parametrize("is_state", [False, True])
+def test_constants_can_be_written_where_they_are_state_alone(tmp_path, is_state):
+    made = plan()
+    constant = replace(made.constants[0], written=is_state)
+    made = replace(made, constants=(constant,), result=(Use(1), Use(5)))
+    loaded = gint.load(save(tmp_path / "a.gint", made))
+    weights = loaded(rows(2))["y"]
+    assert weights.flags.writeable is is_state
+    np.testing.assert_array_equal(weights, WEIGHTS)
 
 
 def test_state_is_written_in_place_and_must_be_writable(tmp_path):

@@ -54,9 +54,11 @@ class Arrays:
         return 0
 
     def constant(
-        self, buffer: Any, start: int, count: int, dtype: np.dtype, layout: Layout
+        self, buffer: Any, start: int, count: int, dtype: np.dtype, layout: Layout, written: bool
     ) -> np.ndarray:
-        return np.ndarray(layout[0], dtype, buffer, start, _bytes(layout[1], dtype))
+        found = np.ndarray(layout[0], dtype, buffer, start, _bytes(layout[1], dtype))
+        found.flags.writeable = written  # what is never written is packed once (operators/packing)
+        return found
 
     def allocator(self, dtype: np.dtype, layout: Layout) -> Callable[[], np.ndarray]:
         size, strides = layout

@@ -224,5 +224,6 @@ def _constants(opened: Opened, values: Values) -> list[Any]:
         t: Any = constant.type
         layout = (t.size, t.strides)
         dtype = values.dtype_of(t.dtype)
-        found.append(values.constant(opened.buffer, start, span(*layout), dtype, layout))
+        where = (opened.buffer, start, span(*layout))
+        found.append(values.constant(*where, dtype, layout, constant.written))
     return found

@@ -34,8 +34,11 @@ class Values(Protocol):
     def offset(self, x: Any) -> int:
         """Of the first element in the storage."""
 
-    def constant(self, buffer: Any, start: int, count: int, dtype: Any, layout: Layout) -> Any:
-        """`count` elements from byte `start` on, seen in a layout; nothing is copied."""
+    def constant(
+        self, buffer: Any, start: int, count: int, dtype: Any, layout: Layout, written: bool
+    ) -> Any:
+        """`count` elements from byte `start` on, seen in a layout; nothing is copied. `written`:
+        the plan writes into them."""
 
     def allocator(self, dtype: Any, layout: Layout) -> Callable[[], Any]:
         """What gives memory for a result of this layout."""

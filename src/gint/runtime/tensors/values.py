@@ -48,7 +48,7 @@ class Tensors:
         return x.storage_offset()
 
     def constant(
-        self, buffer: Any, start: int, count: int, dtype: torch.dtype, layout: Layout
+        self, buffer: Any, start: int, count: int, dtype: torch.dtype, layout: Layout, written: bool
     ) -> torch.Tensor:
         if not count:
             return torch.empty_strided(*layout, dtype=dtype)
