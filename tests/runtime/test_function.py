@@ -59,6 +59,8 @@ def test_a_missing_file_is_a_sentence(tmp_path, capsys):
     for call in (gint.load, lambda path: gint.load(path, check=True)):
         with pytest.raises(FileNotFoundError, match=r"^There is no file '.*none\.gint'\.$"):
             call(tmp_path / "none.gint")
+    with pytest.raises(ValueError, match="is a folder, not a saved function"):
+        gint.load(tmp_path)
     for tool in (run, explain):
         assert tool([str(tmp_path / "none.gint")]) == 2
         assert capsys.readouterr().err.count("There is no file") == 1

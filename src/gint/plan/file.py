@@ -200,6 +200,8 @@ def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
         return _opened(mapped(path), path, frozenset(operators))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
+    except IsADirectoryError:
+        raise ValueError(f"{str(path)!r} is a folder, not a saved function.") from None
     except _MALFORMED as error:
         raise ValueError(f"{path}: {_sentence(error)}") from None
 
