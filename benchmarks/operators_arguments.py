@@ -111,6 +111,7 @@ SAID: dict[str, str] = {
     "im2col": "(image, [3, 3], [1, 1], [1, 1], [1, 1])",
     "roll": "(x, [3], [1])", "flip": "(x, [1])", "rot90": "(x, 1, [0, 1])",
     "diag_embed": "(small_row,)", "pow.Scalar": "(1.5, fraction)",
+    "log_sigmoid_backward": "(x, y, (-y.abs()).exp())",
     "slice_backward": "(x[1:], {size}, 0, 1, {rows}, 1)",
     "select_backward": "(row, {size}, 0, 1)", "diagonal_backward": "(small_row, {size}, 0, 0, 1)",
     "trace": "(small,)", "native_dropout": "(x, 0.5, True)",
