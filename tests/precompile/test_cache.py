@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
+torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.torch
 ROOT = Path(__file__).parents[2]
 
 RUNS = """

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 from torch._dynamo.aot_compile import AOTCompiledFunction
 
 from tests.precompile import functions
 
+pytestmark = pytest.mark.torch
 ROOT = Path(__file__).parents[2]
 #: torch guards a module's code by identity, which no file can say.
 PORTABLE = {"guard_filter_fn": torch.compiler.keep_portable_guards_unsafe}

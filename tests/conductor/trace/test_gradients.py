@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from gint.conductor.trace.gradients import WRITTEN
 
+pytestmark = pytest.mark.torch
 aten = torch.ops.aten
 _SPECIAL = (0.0, 0.5, -0.5, 1.0, -1.0, math.inf, -math.inf, 200.0, -200.0, 1.5, math.nan)
 #: Arguments by operator, of grad g, input x and target t.
