@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -66,10 +67,14 @@ def test_control_c_in_a_long_launch(backend) -> None:
     process = _started(_INTERRUPTED)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=120)
-    assert (said, errors, process.returncode) == ("interrupted\n", "", 0)
+    for _ in range(3):  # Python drops one that arrives while it runs a finaliser, and says so
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            said, errors = process.communicate(timeout=40)
+            break
+    assert (said, process.returncode) == ("interrupted\n", 0)
+    assert not errors or "Exception ignored" in errors
 
 
 @pytest.mark.parametrize("backend", ["cpp"], indirect=True)
