@@ -160,7 +160,7 @@ template <QuantizedFormat FORMAT>
 void pack(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size_t pitch) {
     constexpr QuantizedFacts FACTS = QUANTIZED_FACTS[FORMAT];
     constexpr size_t WORDS = FACTS.words();
-    if (lanes < LANES || blocks % 2) memset(group, 0, FACTS.group_bytes(blocks));
+    if (blocks && (lanes < LANES || blocks % 2)) memset(group, 0, FACTS.group_bytes(blocks));
     Lanes words[WORDS] = {};
     for (size_t block = 0; block < blocks; block++, rows += FACTS.row_block) {
         const uint8_t *from = rows + FACTS.first_word();
