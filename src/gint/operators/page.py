@@ -27,7 +27,7 @@ names the NumPy generator that they come from.
 def page() -> str:
     """The whole page."""
     lines = [_HEAD]
-    for module in dict.fromkeys(f.__module__ for f in OPERATORS.values()):
+    for module in sorted({f.__module__ for f in OPERATORS.values()}):
         words = (inspect.getmodule(_first_of(module)).__doc__ or "").partition("\n\n")[0]
         lines += [f"## {' '.join(words.split()).rstrip('.')}", "", "| ATen's operator | here |"]
         lines.append("| --- | --- |")
@@ -47,7 +47,7 @@ def _first_of(module: str):
 
 def _by_function(module: str) -> dict:
     found: dict = {}
-    for name, function in OPERATORS.items():
+    for name, function in sorted(OPERATORS.items()):
         if function.__module__ == module:
             found.setdefault(function, []).append(name.removesuffix(".default"))
     return found
