@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import fx
 from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
-from gint.plan import Call, Check, Foreign, Plan
+from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
 from gint.plan.verifier import PlanError, verify_plan
 from gint.runtime.tensors.layouts import memory_of
 
-from .capture import ExportError, captured
+from .capture import ExportError, captured, where_written
 from .compiler import drop_dead_code
 from .graph.nodes import Graph
 from .lowering.kinds import read_graph
@@ -106,6 +105,11 @@ def _saved(
 def _with_checks(plan: Plan, traced: Traced) -> Plan:
     """The plan that begins, once its sizes are known, by checking what they must be."""
     checks = [Check(expression(b.condition), b.message) for b in traced.bounds]
+    # Of a size 2 * n + 3 that is 1, n would be -1.
+    for step in plan.steps[: plan.head]:
+        if isinstance(step, Define) and any(str(part).startswith("-") for part in step.path):
+            no_less = Operation("ge", (Symbol(step.symbol), 0))
+            checks.append(Check(no_less, f"{step.symbol} is at least 0."))
     checks = [check for check in checks if check.condition is not True]
     first = plan.head
     return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
@@ -133,11 +137,3 @@ def _refuse(graph: Graph, target: Any, why: str) -> None:
     if node is not None and node in graph.refusals:
         because = f" It is left whole: {graph.refusals[node].reason}."
     raise ExportError(f"{why}.{because}{where_written(node)}")
-
-
-def where_written(node: fx.Node | None) -> str:
-    """The user's line that a node comes from, as the end of a message."""
-    trace = (node.meta.get("stack_trace") or "") if node is not None else ""
-    lines = [line for line in trace.strip().splitlines() if line.strip()]
-    shown = "\n".join(lines[-2:])
-    return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."

@@ -8,13 +8,16 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+
+from torch.utils._pytree import TreeSpec
 
 from .inference import trace_operators
 
@@ -41,7 +44,8 @@ class Traced(NamedTuple):
 
 def trace_exported(exported: ExportedProgram) -> Traced:
     """Raises ValueError for inputs that are no tensors or numbers, and what tracing raises."""
-    functional = exported.run_decompositions({})
+    with _called_with_lists(exported):
+        functional = exported.run_decompositions({})
     module, signature = functional.graph_module, functional.graph_signature
     placeholders = [n for n in module.graph.nodes if n.op == "placeholder"]
     values = [n.meta.get("val") for n in placeholders]
@@ -61,6 +65,28 @@ def trace_exported(exported: ExportedProgram) -> Traced:
     _write_back(traced, signature.output_specs, nodes)
     traced.graph.lint()
     return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
+
+
+@contextmanager
+def _called_with_lists(exported: ExportedProgram) -> Iterator[None]:
+    """Let the program take and return lists inside, where it has objects of somebody's own. torch
+    makes these to trace it anew, and what is computed meanwhile (a cache of keys and values makes
+    tensors) would become part of the program, or its ruin."""
+    signature = exported.module_call_graph[0].signature
+    before = signature.in_spec, signature.out_spec
+    signature.in_spec, signature.out_spec = map(_of_lists, before)
+    try:
+        yield
+    finally:
+        signature.in_spec, signature.out_spec = before
+
+
+def _of_lists(spec: TreeSpec) -> TreeSpec:
+    if spec.is_leaf():
+        return spec
+    inner = [_of_lists(child) for child in spec.children()]
+    is_plain = spec.type in (tuple, list, dict)
+    return TreeSpec(spec.type if is_plain else list, spec.context if is_plain else None, inner)
 
 
 def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
