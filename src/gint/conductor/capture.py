@@ -68,9 +68,7 @@ def _exported(
 ) -> ExportedProgram:
     try:
         with torch.no_grad():
-            return torch.export.export(
-                module, args, kwargs, dynamic_shapes=shapes, strict=strict
-            )
+            return torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=strict)
     except Exception as error:  # whatever the user's own code and torch's tracing raise
         raise ExportError(f"{_why(error)}{_line_of(error)}") from error
 
@@ -80,9 +78,9 @@ def _written_constant(exported: ExportedProgram) -> fx.Node | None:
     constants = exported.graph_signature.inputs_to_lifted_tensor_constants
     for node in exported.graph.nodes:
         is_operator = isinstance(node.target, torch._ops.OpOverload)
-        if is_operator and node.target._schema.is_mutable:
-            if isinstance(node.args[0], fx.Node) and node.args[0].name in constants:
-                return node
+        writes = is_operator and node.target._schema.is_mutable
+        if writes and isinstance(node.args[0], fx.Node) and node.args[0].name in constants:
+            return node
     return None
 
 

@@ -6,6 +6,7 @@ exported programs. Does not know how a plan is run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,8 @@ def export(
     dynamic_shapes: Any = None,
     with_torch: bool = False,
     weights: str = "auto",
+    quantize: str | Mapping[str, str] | None = None,
+    quantize_activations: bool = True,
     operators: Iterable[str] = (),
 ) -> list[Path]:
     """Save a function for `gint.load`; the files written.
@@ -57,8 +60,9 @@ def export(
     `path` ends in .gint. `with_torch` says that torch will be there where it runs: then it may call
     any operator on gint's list, and otherwise those that gint has for NumPy arrays. `weights` is
     "inside" the file, "beside" it in a .safetensors file, or "auto": beside, if they are more than
-    16 MiB. `operators` names further ATen operators it may call, which `gint.load` must be given
-    too.
+    16 MiB. `quantize` and `quantize_activations` are torch.compile's options `weights` and
+    `quantize_activations`: in which format products and embeddings are kept. `operators` names
+    further ATen operators it may call, which `gint.load` must be given too.
 
     Raises ExportError (a ValueError) for what cannot be saved: control flow that depends on data,
     operators that are not there, Python state that is part of the function. Nothing is written.
@@ -70,13 +74,34 @@ def export(
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
-        traced = trace_exported(exported)
+        traced = _traced(exported, quantize, quantize_activations)
         saved = _saved(traced, exported, frozenset(operators), with_torch)
     named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
     saved = saved._replace(plan=named)
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
     beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
     return write(path, saved, beside)
+
+
+def _traced(
+    exported: ExportedProgram, quantize: str | Mapping[str, str] | None, quantize_activations: bool
+) -> Traced:
+    if quantize is None and "gint.conductor.weights.operators" not in sys.modules:
+        return trace_exported(exported)  # there can be no quantised matrix
+    from .weights.choice import Choice
+    from .weights.model import cpu_products
+    from .weights.saving import hold_blocks, quantize_program
+
+    matrices = []
+
+    def change(program: ExportedProgram) -> None:
+        if quantize is not None:
+            how = Choice.of(quantize), cpu_products(None), quantize_activations
+            matrices.extend(quantize_program(program, *how))
+
+    traced = trace_exported(exported, change)
+    hold_blocks(traced.module)
+    return traced
 
 
 def _saved(

@@ -69,7 +69,9 @@ def _multiple(k: Key) -> tuple[str | None, tuple[str, ...]]:
     if isinstance(k, int):
         return None, ()
     more, terms = k.as_coeff_add()
-    times, factors = terms[0].as_coeff_mul() if len(terms) == 1 else (1, ())
+    if len(terms) != 1:
+        return None, ()
+    times, factors = terms[0].as_coeff_mul()
     is_line = more.is_Integer and times.is_Integer and times > 0
     if not is_line or len(factors) != 1 or not factors[0].is_Symbol:
         return None, ()

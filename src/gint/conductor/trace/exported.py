@@ -16,7 +16,6 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
-
 from torch.utils._pytree import TreeSpec
 
 from .inference import trace_operators
@@ -42,10 +41,17 @@ class Traced(NamedTuple):
     bounds: tuple[Bound, ...]
 
 
-def trace_exported(exported: ExportedProgram) -> Traced:
-    """Raises ValueError for inputs that are no tensors or numbers, and what tracing raises."""
+def trace_exported(
+    exported: ExportedProgram, change: Callable[[ExportedProgram], Any] | None = None
+) -> Traced:
+    """Trace a program, once functional and changed by `change`, into a graph of operators.
+
+    Raises ValueError for inputs that are no tensors or numbers, and what tracing raises.
+    """
     with _called_with_lists(exported):
         functional = exported.run_decompositions({})
+    if change is not None:
+        change(functional)
     module, signature = functional.graph_module, functional.graph_signature
     placeholders = [n for n in module.graph.nodes if n.op == "placeholder"]
     values = [n.meta.get("val") for n in placeholders]
@@ -115,7 +121,7 @@ def _hold_constants(
             continue
         value = program.state_dict.get(spec.target)
         value = program.constants[spec.target] if value is None else value
-        _register(traced, spec.target, value)
+        register_constant(traced, spec.target, value)
         with traced.graph.inserting_before(node):
             held = traced.graph.get_attr(spec.target)
         held.meta.update(node.meta)
@@ -125,7 +131,7 @@ def _hold_constants(
     return found
 
 
-def _register(module: torch.nn.Module, path: str, value: torch.Tensor) -> None:
+def register_constant(module: torch.nn.Module, path: str, value: torch.Tensor) -> None:
     """Make a tensor the attribute at a path."""
     *parents, name = path.split(".")
     for parent in parents:
