@@ -7,10 +7,13 @@ how a plan was made.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gint.backend.protocol import Backend
 from gint.host.launches import load_kernel
 from gint.host.tensors import is_torch
 from gint.plan import Plan, TensorType
@@ -105,6 +108,7 @@ class Running:
         self.plan, self.values = opened.plan, values
         chosen = values.backend(backend)
         kernels = [load_kernel(chosen, p) for p in self.plan.programs]
+        self.operators_on = _operators_on(chosen) if backend is not None else nullcontext
         steps = Steps(self.plan, values, kernels)
         count = self.plan.head
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
@@ -130,7 +134,7 @@ class Running:
         v = [check(x) for check, x in zip(self.checks, inputs, strict=True)]
         v += self.rest
         s: dict[str, Any] = {}
-        with self.values.running():
+        with self.values.running(), self.operators_on():
             for step in self.head:
                 step(v, s)
             for step in self.layouts:
@@ -138,6 +142,13 @@ class Running:
             for step in self.steps:
                 step(v, s)
             return self.result(v, s)
+
+
+def _operators_on(chosen: Backend) -> Callable[[], AbstractContextManager[Any]]:
+    """What has operators of gint's own run on a backend that was asked for by name."""
+    from gint.operators import use_backend
+
+    return partial(use_backend, chosen)
 
 
 class _Checked:

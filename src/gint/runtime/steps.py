@@ -327,6 +327,8 @@ def _along(values: Values, x: Any, path: Sequence[int | str]) -> Any:
             x = int(x)
         elif part.startswith("//"):
             x = x // int(part[2:])
+        elif part.startswith(("+", "-")):
+            x = x + int(part)
         else:
             x = asked[part](x)
     return x
