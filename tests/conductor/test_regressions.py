@@ -111,6 +111,21 @@ def test_gradients_inside_a_function_without_gradients() -> None:
     agrees(torch.func.grad(lambda a: (a.sin() ** 2).sum()), torch.randn(3))
 
 
+def test_gradients_that_need_an_input_as_it_was_before_it_was_written() -> None:
+    def f(x):
+        y = x.roll(1, 0)
+        x.mul_(y)
+        return y
+
+    found = []
+    for function in (compiled(f), f):
+        leaf = torch.arange(1.0, 5.0).requires_grad_()
+        x = leaf * 1
+        y = function(x)
+        found.append(torch.autograd.grad(y.sum() + x.sum(), leaf)[0])
+    torch.testing.assert_close(*found)
+
+
 def test_tracing_does_not_run_an_optimizer_s_step() -> None:
     ends = []
     for compile in (compiled, lambda step: step):
