@@ -15,8 +15,12 @@ import torch
 
 from gint.plan import Named
 
-#: Operators of ours -> the function behind each, which needs no dispatcher.
-DIRECT: dict[Any, Callable[..., Any]] = {}
+from .layouts import write_strided
+
+#: Operators -> the function of ours that is called: those of ours need no dispatcher.
+DIRECT: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.as_strided_scatter.default: write_strided,
+}
 
 
 def overload(name: str) -> torch._ops.OpOverload:
