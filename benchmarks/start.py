@@ -2,8 +2,8 @@
 
 Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted:
 saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
-fills, an ONNX model (where onnxruntime and onnxscript are installed, as the extra `bench` does). Where
-the clocks start is in `gint.measuring.start`.
+fills, an ONNX model (where onnxruntime and onnxscript are installed: the extra `bench`). Where the
+clocks start is in `gint.measuring.start`.
 """
 
 from __future__ import annotations

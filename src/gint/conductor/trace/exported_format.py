@@ -39,7 +39,7 @@ class ChannelsLast(fx.Interpreter):
             target = _ATEN.reshape.default
         elif self.changes and target in _POOLS and set(args[1]) == {1}:
             # What ATen computes; its own would set strides in place.
-            return args[0].mean(tuple(range(-len(args[1]), 0)), keepdim=True)
+            return args[0].mean((-2, -1), keepdim=True)
         return super().call_function(target, args, kwargs)
 
     def output(self, target: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
