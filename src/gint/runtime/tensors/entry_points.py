@@ -18,6 +18,9 @@ from gint.plan import Named
 #: Operators of ours -> the function behind each, which needs no dispatcher.
 DIRECT: dict[Any, Callable[..., Any]] = {}
 
+#: Whose operators say truly what they write into and what they return.
+_PURE = ("aten", "gint", "mkldnn")
+
 
 def overload(name: str) -> torch._ops.OpOverload:
     """The operator called "aten.mm.default". Raises LookupError where this torch has none."""
@@ -39,7 +42,7 @@ def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments' elements, and returns nothing that shows them.
 
     Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in _PURE:
         return False
     if target.overloadpacket.__name__.startswith("as_strided"):
         return False

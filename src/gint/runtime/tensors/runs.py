@@ -17,11 +17,18 @@ from gint.plan import Allocate, Call, Expect, Item, Launch, Plan, Release, Step,
 from gint.plan.contents import symbols_in, uses, values_of
 
 from .placement import Placement, is_small, is_small_type
+from .torch_shim import has_onednn
 
 #: Operators that write into memory they are given.
 PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
 CONVOLUTION = "aten.convolution.default"
+#: oneDNN's: products and convolutions with what follows them, alone or with another tensor.
+LINEAR = "mkldnn._linear_pointwise.default"
+LINEAR_BINARY = "mkldnn._linear_pointwise.binary"
+POINTWISE = "mkldnn._convolution_pointwise.default"
+POINTWISE_BINARY = "mkldnn._convolution_pointwise.binary"
+ONEDNN = (LINEAR, LINEAR_BINARY, POINTWISE, POINTWISE_BINARY)
 
 
 @dataclass
@@ -145,6 +152,8 @@ def is_called_natively(step: Call) -> bool:
     """Whether the native module calls an operator as this step does."""
     if step.into:
         return step.operator in PRODUCTS and not step.kwargs
+    if step.operator in ONEDNN:
+        return has_onednn() and not step.kwargs
     if step.operator == ATTENTION:
         are_known = {k for k, _ in step.kwargs} <= {"attn_mask", "scale"}
         return are_known and len(step.args) <= 5 and not any(step.args[3:4])  # no dropout
