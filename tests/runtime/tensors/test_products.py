@@ -48,7 +48,7 @@ def test_a_linear_layer(faster):
 
 def test_factors_of_any_layout(faster):
     a, b = torch.randn(64, 256), torch.randn(256, 300)
-    check(lambda a, b: torch.mm(a, b), a, b, by_onednn=1)
+    check(lambda a, b: a @ b, a, b, by_onednn=1)
     check(lambda a, b: a.t() @ b.t(), torch.randn(256, 64), torch.randn(300, 256), by_onednn=1)
     wide = torch.randn(300, 512)
     check(lambda a, w: a @ w[:, 256:].t() + 1, a, wide, by_onednn=1)
@@ -63,22 +63,20 @@ def test_one_factor_for_two_products_and_its_own_result(faster):
 
 
 def test_what_is_left_to_blas(faster):
-    check(lambda a, b: torch.mm(a, b), torch.randn(64, 8), torch.randn(8, 64), by_onednn=0)  # small
-    check(
-        lambda a, b: torch.mm(a, b), torch.randn(4, 2048), torch.randn(2048, 512), by_onednn=0
-    )  # few rows
-    check(lambda c, a, b: torch.addmm(c, a, b), torch.randn(64, 256), torch.randn(64, 256), torch.randn(256, 256),
-          by_onednn=0)  # fmt: skip
+    check(lambda a, b: a @ b, torch.randn(64, 8), torch.randn(8, 64), by_onednn=0)  # small
+    check(lambda a, b: a @ b, torch.randn(4, 2048), torch.randn(2048, 512), by_onednn=0)  # few rows
+    added = torch.randn(64, 256), torch.randn(64, 256), torch.randn(256, 256)
+    check(lambda c, a, b: torch.addmm(c, a, b), *added, by_onednn=0)
     a, b = torch.randn(64, 256).double(), torch.randn(256, 256).double()
-    check(lambda a, b: torch.mm(a, b), a, b, by_onednn=0)
-    check(lambda a, b: torch.mm(a, b), torch.randn(64, 0), torch.randn(0, 4096), by_onednn=0)
+    check(lambda a, b: a @ b, a, b, by_onednn=0)
+    check(lambda a, b: a @ b, torch.randn(64, 0), torch.randn(0, 4096), by_onednn=0)
     with torch.backends.mkldnn.flags(enabled=False):
-        check(lambda a, b: torch.mm(a, b), torch.randn(64, 256), torch.randn(256, 256), by_onednn=0)
+        check(lambda a, b: a @ b, torch.randn(64, 256), torch.randn(256, 256), by_onednn=0)
 
 
 def test_elsewhere_than_on_amd_everything_is(monkeypatch):
     monkeypatch.setattr(products, "is_faster", lambda: False)
-    check(lambda a, b: torch.mm(a, b), torch.randn(64, 256), torch.randn(256, 256), by_onednn=0)
+    check(lambda a, b: a @ b, torch.randn(64, 256), torch.randn(256, 256), by_onednn=0)
 
 
 def test_values_that_are_no_numbers(faster):

@@ -27,7 +27,7 @@ from gint.quantized import (
     quantize,
 )
 
-from ..trace.constants import Constant, Unchanged, constants_of
+from ..trace.constants import Constant, Unchanged, constants_of, refuse_training
 from .choice import Choice
 from .matrix import QuantizedMatrix
 from .operators import EMBEDDING, LINEAR
@@ -67,7 +67,7 @@ def quantize_constants(
     that was chosen for them.
     """
     constants = constants_of(gm.graph)
-    _refuse_training(gm.graph, constants)
+    refuse_training(gm.graph, "weights")
     made: dict[tuple[fx.Node, bool], QuantizedMatrix | None] = {}
     for node in list(gm.graph.nodes):
         use = _use(node, constants)
@@ -83,20 +83,6 @@ def quantize_constants(
     taken = {weight: m for (weight, _), m in made.items() if m is not None}
     unchanged = Unchanged([constants[w] for w in taken], "to be quantised")
     return Quantized(tuple(m for m in made.values() if m is not None), unchanged)
-
-
-def _refuse_training(graph: fx.Graph, constants: dict[fx.Node, Constant]) -> None:
-    if not torch.is_grad_enabled():
-        return
-    for node in graph.nodes:
-        value = node.meta.get("example_value")
-        if node.op == "placeholder" and isinstance(value, torch.Tensor) and value.requires_grad:
-            name = repr(constants[node].name) if node in constants else f"the input {node.name}"
-            raise RuntimeError(
-                f"The option 'weights' is for inference, and {name} requires gradients.\n"
-                "Call the compiled model under torch.no_grad() or torch.inference_mode(), or "
-                "turn its gradients off: model.requires_grad_(False)."
-            )
 
 
 # Where constants are used

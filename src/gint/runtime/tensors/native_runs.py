@@ -38,17 +38,20 @@ def native_run(
     bound: Mapping[int, Bound],
     fixed: Mapping[int, torch.Tensor],
     types: Mapping[int, TensorType],
+    packed: Mapping[int, Any],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
     tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
-    what lies in a frame; `types` is what is known of values."""
+    what lies in a frame; `types` is what is known of values, `packed` are constants without memory
+    of their own."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for)
     for step in run.steps:
         if isinstance(step, Call):
-            _add_call(made, number, types, step)
+            args = [_operand(a, number, packed) for a in step.args]
+            _add_call(made, number, types, step, args)
         else:
             _ADDERS[type(step)](made, number, bound, step)
     return made.finish([number[v] for v in run.outputs])
@@ -79,8 +82,16 @@ def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
     made.release([number[value] for value in step.values])
 
 
-def _add_call(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
-    args = [number[a.value] if isinstance(a, Use) else a for a in step.args]
+def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
+    """An argument as the native module takes it: a value's number, a packed weight, or itself."""
+    if not isinstance(a, Use):
+        return a
+    return packed[a.value] if a.value in packed else number[a.value]
+
+
+def _add_call(
+    made: Any, number: dict, types: Mapping[int, TensorType], step: Call, args: list
+) -> None:
     if step.operator == ATTENTION:
         _add_attention(made, number, step, args)
     elif step.operator == CONVOLUTION:

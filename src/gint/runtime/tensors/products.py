@@ -9,12 +9,12 @@ Knows plans. Does not know how a step is carried out.
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,6 +33,11 @@ _LEAST_ROWS, _LEAST_WORK = 16, 1 << 21
 def is_faster() -> bool:
     """Whether oneDNN's products are faster here: where MKL meets a processor of AMD's."""
     return torch.backends.mkl.is_available() and has_onednn() and _vendor() == "AuthenticAMD"
+
+
+def is_worth(rows: int, columns: int, depth: int) -> bool:
+    """Whether a product is large enough for oneDNN to win back what it takes to begin."""
+    return rows >= _LEAST_ROWS and rows * columns * depth >= _LEAST_WORK
 
 
 def _vendor() -> str:
@@ -56,11 +61,12 @@ def by_onednn(plan: Plan) -> Plan:
 class _Products:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.made = {s.value: s for s in plan.steps if isinstance(s, Allocate)}
+        made = [s for s in plan.steps if isinstance(s, Allocate)]
+        self.made = {s.value: s for s in made}
         self.views = {s.value: s for s in plan.steps if isinstance(s, View)}
         given = [x.type for x in (*plan.inputs, *plan.constants)]
         self.types = {n: t for n, t in enumerate(given) if isinstance(t, TensorType)}
-        self.types |= {value: s.type for value, s in self.made.items()}
+        self.types.update({value: s.type for value, s in self.made.items()})
         values = [v for s in plan.steps for v in values_of(s)]
         self.count = max(values, default=0) + 1
         self.released: set[int] = set()
@@ -83,24 +89,24 @@ class _Products:
         made = self.made.get(step.value)
         if not step.into or made is None or step.operator not in _MATRICES or step.kwargs:
             return False
-        layouts = [self._layout(a) for a in step.args]
-        if None in layouts or symbols_in((made.type.size, made.type.strides, layouts)):
+        layouts = [layout for a in step.args if (layout := self._layout(a))]
+        if len(layouts) < len(step.args) or symbols_in((made.type.size, layouts)):
             return False
-        (*added, (left, _), _), (rows, columns) = layouts, made.type.size  # type: ignore[misc]
+        sizes: list[Any] = [size for size, _ in layouts]
+        rows, columns = sizes[-2][0], sizes[-1][1]
         return (
             made.device == "cpu"
             and made.type.dtype == "float32"
-            and made.type.strides == (columns, 1)
-            and (not added or added[0][0] == (columns,))
-            and rows >= _LEAST_ROWS
-            and math.prod((columns, *left)) >= _LEAST_WORK
+            and (made.type.size, made.type.strides) == ((rows, columns), (columns, 1))
+            and (len(sizes) == 2 or sizes[0] == (columns,))
+            and is_worth(rows, columns, sizes[-1][0])
         )
 
     def _layout(self, argument: object) -> tuple[tuple, tuple] | None:
         """The sizes and strides of a value, where they are known before the plan runs."""
         if not isinstance(argument, Use):
             return None
-        known = self.views.get(argument.value) or self.types.get(argument.value)
+        known: Any = self.views.get(argument.value) or self.types.get(argument.value)
         return None if known is None else (known.size, known.strides)
 
     def _product(self, step: Call) -> list[Step]:

@@ -67,6 +67,9 @@ class _Splitter:
         self.placement, self.bound, self.flipped = placement, bound, flipped
         self.steps = _first_results_alone(steps, plan.result)
         self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
+        #: Packed weights, which no run is given: its steps have them.
+        constants = enumerate(plan.constants, len(plan.inputs))
+        self.packed = {n for n, c in constants if c.type is None}
         self.last: dict[int, int] = {}
         for n, step in enumerate(self.steps):
             if not isinstance(step, Release):
@@ -123,7 +126,7 @@ class _Splitter:
         makes = isinstance(step, View) or (isinstance(step, Call) and not step.into)
         made = step.value if makes else None  # type: ignore[union-attr]
         for value in values_of(step):
-            if value == made or value in run.made:
+            if value == made or value in run.made or value in self.packed:
                 continue
             known = run.fixed if self.placement.holds(value) else run.inputs
             if value not in known:
