@@ -70,12 +70,12 @@ def compile_with(
         return gm.forward
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
-    option = "weights" if weights is not None else "freeze" if compiler.options.freeze else None
-    if option is not None and keeping.compiles_ahead():
-        raise ValueError(
-            "A function with quantised or packed weights cannot be saved: they are of this "
-            f"process. Leave out the option {option!r}, or call the function without saving it."
-        )
+    for option, kind in (("weights", "quantised"), ("freeze", "packed")):
+        if getattr(compiler.options, option) and keeping.compiles_ahead():
+            raise ValueError(
+                f"A function with {kind} weights cannot be saved: they are of this process. Leave "
+                f"out the option {option!r}, or call the function without saving it."
+            )
     if weights is None:
         return _frozen_or_compiled(compiler, gm, example_inputs)
     # The operators are registered with torch where somebody uses them.
