@@ -16,7 +16,7 @@ from typing import Any
 from gint.backend.protocol import Backend
 from gint.host.launches import load_kernel
 from gint.host.tensors import is_torch
-from gint.plan import Plan, TensorType
+from gint.plan import Call, Plan, TensorType
 from gint.plan.contents import symbols_in
 from gint.plan.dtypes import span
 from gint.plan.file import Opened, open_saved
@@ -108,7 +108,9 @@ class Running:
         self.plan, self.values = opened.plan, values
         chosen = values.backend(backend)
         kernels = [load_kernel(chosen, p) for p in self.plan.programs]
-        self.operators_on = _operators_on(chosen) if backend is not None else nullcontext
+        called = [str(step.operator) for step in self.plan.steps if isinstance(step, Call)]
+        has_ours = any(map(values.is_ours, called))
+        self.operators_on = _operators_on(chosen) if has_ours else nullcontext
         steps = Steps(self.plan, values, kernels)
         count = self.plan.head
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
@@ -145,7 +147,7 @@ class Running:
 
 
 def _operators_on(chosen: Backend) -> Callable[[], AbstractContextManager[Any]]:
-    """What has operators of gint's own run on a backend that was asked for by name."""
+    """What has operators of gint's run on a backend."""
     from gint.operators import use_backend
 
     return partial(use_backend, chosen)

@@ -66,6 +66,8 @@ class Steps:
     def sized(self, expressions: Any, make: Callable[[Any], Any]) -> tuple[Any, Any]:
         """What `make` makes of the values of `expressions`: at once and for good, with None; or a
         function of the sizes they depend on, with what picks those."""
+        if _is_plain(expressions):
+            return make(expressions), None
         names = sorted(symbols_in(expressions))
         if not names:
             return make(_evaluated(expressions, {})), None
@@ -298,6 +300,13 @@ _PREPARE: dict[type, Callable[[Steps, Any], Prepared]] = {
     Call: Steps._call, Item: Steps._item, View: Steps._view, Expect: Steps._expect,
     Release: Steps._release,
 }  # fmt: skip
+
+
+def _is_plain(e: Any) -> bool:
+    """Whether nested tuples hold nothing but whole numbers."""
+    if type(e) is tuple:
+        return all(map(_is_plain, e))
+    return type(e) is int
 
 
 def _evaluated(e: Any, known: dict[str, Any]) -> Any:
