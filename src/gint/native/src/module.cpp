@@ -19,6 +19,7 @@
 #include "quantized_module.h"
 #include "recall.h"
 #include "run/kernel.h"
+#include "row_module.h"
 #include "sequence.h"
 
 namespace nb = nanobind;
@@ -194,6 +195,7 @@ NB_MODULE(_native, m) {
     add_quantized(m);
     add_plan_runs(m);
     add_attention(m);
+    add_row_steps(m);
     add_recall(m);
     add_sequence(m);
 }
