@@ -18,8 +18,8 @@
 #include "plan_run_type.h"
 #include "quantized_module.h"
 #include "recall.h"
-#include "run/kernel.h"
 #include "row_module.h"
+#include "run/kernel.h"
 #include "sequence.h"
 
 namespace nb = nanobind;

@@ -95,8 +95,9 @@ RowStep make_add(nb::handle x, nb::handle more) {
 }
 
 RowStep make_gate(nb::handle gates, nb::handle ups, const std::string &activation, nb::handle out) {
-    const auto *const end = std::end(ROW_ACTIVATIONS),
-                     *const found = std::find(std::begin(ROW_ACTIVATIONS), end, activation);
+    const auto *const end = std::end(ROW_ACTIVATIONS), *const found =
+                                                           std::find(std::begin(ROW_ACTIVATIONS),
+                                                                     end, activation);
     if (found == end) throw nb::value_error("A gate's activation has another name.");
     const auto kind = RowActivation(found - std::begin(ROW_ACTIVATIONS));
     const Layout to = plain(out, true);
