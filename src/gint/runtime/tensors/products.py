@@ -64,9 +64,9 @@ class _Products:
         made = [s for s in plan.steps if isinstance(s, Allocate)]
         self.made = {s.value: s for s in made}
         self.views = {s.value: s for s in plan.steps if isinstance(s, View)}
-        given = [x.type for x in (*plan.inputs, *plan.constants)]
+        given = [*[x.type for x in plan.inputs], *[x.type for x in plan.constants]]
         self.types = {n: t for n, t in enumerate(given) if isinstance(t, TensorType)}
-        self.types.update({value: s.type for value, s in self.made.items()})
+        self.types.update({s.value: s.type for s in made})
         values = [v for s in plan.steps for v in values_of(s)]
         self.count = max(values, default=0) + 1
         self.released: set[int] = set()
