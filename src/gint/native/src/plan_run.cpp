@@ -139,9 +139,9 @@ Outcome LinearStep::run(PlanValue *values, int32_t *) const {
         return keep(error, made, &values[value]);
     }
     PostArguments post(after);
-    const ShimError error = torch.linear_pointwise(
-        values[input].handle, weight_handle(values), optional_bias, post.name, post.scalars.data(),
-        post.count(), post.optional_algorithm, &made);
+    const ShimError error = torch.linear_pointwise(values[input].handle, weight_handle(values),
+                                                   optional_bias, post.name, post.scalars.data(),
+                                                   post.count(), post.optional_algorithm, &made);
     return keep(error, made, &values[value]);
 }
 

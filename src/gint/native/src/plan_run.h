@@ -107,9 +107,9 @@ struct PostOperation {
     std::optional<std::string> algorithm;
 };
 
-// A product with the transpose of a weight by oneDNN, or a convolution: then what follows it, either
-// an operation with `other` and one more, or one alone. The weight is a value, or packed: a tensor
-// without memory of its own, which the run keeps.
+// A product with the transpose of a weight by oneDNN, or a convolution: then what follows it,
+// either an operation with `other` and one more, or one alone. The weight is a value, or packed: a
+// tensor without memory of its own, which the run keeps.
 struct PointwiseStep : PlanStep {
     Number value, input, weight, bias, other;
     TensorHandle packed = nullptr;

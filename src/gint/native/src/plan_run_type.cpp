@@ -307,9 +307,9 @@ class PlanSteps {
     }
 
     void pointwise_convolution(nb::object value, nb::object input, nb::object weight,
-                               nb::object bias, nb::object other, nb::str combined,
-                               nb::tuple after, nb::list padding, nb::list stride,
-                               nb::list dilation, int64_t groups) {
+                               nb::object bias, nb::object other, nb::str combined, nb::tuple after,
+                               nb::list padding, nb::list stride, nb::list dilation,
+                               int64_t groups) {
         auto step = std::make_unique<PointwiseConvolutionStep>();
         step->padding = integers(padding), step->stride = integers(stride);
         step->dilation = integers(dilation), step->groups = groups;
