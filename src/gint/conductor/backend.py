@@ -7,6 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import fx
 
 from gint.host.memory import POOL
@@ -70,13 +71,14 @@ def compile_with(
         return gm.forward
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
+    for option, kind in (("weights", "quantised"), ("freeze", "packed")):
+        if getattr(compiler.options, option) and keeping.compiles_ahead():
+            raise ValueError(
+                f"A function with {kind} weights cannot be saved: they are of this process. Leave "
+                f"out the option {option!r}, or call the function without saving it."
+            )
     if weights is None:
-        return _compiled(compiler, gm, example_inputs)
-    if keeping.compiles_ahead():
-        raise ValueError(
-            "A function with quantised weights cannot be saved: they are of this process. Leave "
-            "out the option 'weights', or call the function without saving it."
-        )
+        return _frozen_or_compiled(compiler, gm, example_inputs)
     # The operators are registered with torch where somebody uses them.
     from .weights.model import cpu_products
     from .weights.rewrite import quantize_constants
@@ -84,7 +86,18 @@ def compile_with(
     options = compiler.options
     products = cpu_products(options.backend)
     quantized = quantize_constants(gm, weights, products, options.quantize_activations)
-    return partial(_checked, quantized, _compiled(compiler, gm, example_inputs))
+    return partial(_checked, quantized, _frozen_or_compiled(compiler, gm, example_inputs))
+
+
+def _frozen_or_compiled(
+    compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable[..., Any]:
+    frozen = None
+    if compiler.options.freeze:
+        from .freeze.function import freeze
+
+        frozen = freeze(gm, lambda module: compiler.compile(module).function)
+    return _compiled(compiler, gm, example_inputs) if frozen is None else frozen
 
 
 def _checked(quantized: Quantized, function: Callable[..., Any], *args: Any) -> Any:
@@ -135,10 +148,26 @@ def _through_aot_autograd(
     return call
 
 
-def _partition_joint(*args: Any, **kwargs: Any) -> Any:
+def _partition_joint(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
     from torch._functorch.partitioners import min_cut_rematerialization_partition
 
-    return min_cut_rematerialization_partition(*args, **kwargs)
+    _save_copies_of_written_inputs(joint.graph)
+    return min_cut_rematerialization_partition(joint, *args, **kwargs)
+
+
+def _save_copies_of_written_inputs(graph: fx.Graph) -> None:
+    """AOTAutograd copies an input before it is written, so that a backward graph has it as it was.
+    The input itself must not be saved in the place of its copy: autograd refuses it once written.
+    """
+    from torch.utils.checkpoint import CheckpointPolicy
+
+    results = graph.output_node().meta.get("desc", ())
+    written = [r.mutated_input for r in results if hasattr(r, "mutated_input")]
+    for node in graph.find_nodes(op="placeholder"):
+        if node.meta.get("desc") in written:
+            for user in node.users:
+                if user.target is torch.ops.aten.clone.default:
+                    user.meta["recompute"] = CheckpointPolicy.MUST_SAVE
 
 
 def register_backend() -> None:

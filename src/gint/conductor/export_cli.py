@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .explain_cli import UsageError, load_function, parse_arguments
-from .exporting import ExportError, export
+from .exporting import export
 
 _FREE = re.compile(r"(\d+):(\d+)(?:=([A-Za-z]\w*))?")
 
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model.eval()
         files = export(
             model, args, path=options.output, dynamic_shapes=free_sizes(options.free, args),
-            with_torch=options.with_torch, weights=options.weights,
+            with_torch=options.with_torch, weights=options.weights, quantize=options.quantize,
         )  # fmt: skip
-    except (UsageError, ExportError) as error:
+    except (UsageError, ValueError, OSError) as error:
         print(f"gint export: {error}", file=sys.stderr)
         return 2
     for file in files:
@@ -61,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights", choices=("auto", "inside", "beside"), default="auto",
         help="in the file, or in a .safetensors file beside it (auto: beside, above 16 MiB)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quantize", metavar="FORMAT",
+        help="keep the weights of products and embeddings in this format (q8_0, q4_k, ...)",
     )  # fmt: skip
     return parser
 

@@ -31,6 +31,7 @@ from gint.plan import (
     Use,
     View,
 )
+from gint.plan.operators import is_saved_operator
 from gint.program import VerifiedProgram
 from gint.runtime.tensors.entry_points import only_reads
 
@@ -53,7 +54,7 @@ from .symbols import Symbols, path_steps
 
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims", "gint")
+_KNOWN = ("aten", "prims", "gint", "mkldnn")
 _ASSERT = torch.ops.aten._assert_scalar.default
 #: Operators that can write into memory they are given, by their overload `out`.
 _INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
@@ -322,9 +323,11 @@ def _named(a: Any) -> Named | Foreign:
 
 
 def _operator(target: Any) -> str | Foreign:
-    # Ours name matrices of this process by number.
-    if isinstance(target, torch._ops.OpOverload) and target.namespace != "gint":
-        return str(target)
+    # Of ours some name matrices of this process by number.
+    if isinstance(target, torch._ops.OpOverload):
+        name = str(target)
+        if target.namespace != "gint" or is_saved_operator(name):
+            return name
     name = getattr(target, "__name__", "function").replace(".", "_")
     return Foreign(target, name if name.isidentifier() else "function")
 

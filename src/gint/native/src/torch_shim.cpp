@@ -6,7 +6,7 @@ namespace {
 
 TorchShim shim;
 PyTypeObject *type = nullptr;
-PyObject *wrap_capsule = nullptr;
+PyObject *wrap_capsules = nullptr;
 ptrdiff_t offset_in_object = 0;
 
 template <class Function> bool find(PyObject *functions, const char *name, Function *out) {
@@ -16,6 +16,18 @@ template <class Function> bool find(PyObject *functions, const char *name, Funct
     Py_DECREF(address);
     *out = reinterpret_cast<Function>(found);
     return found != nullptr;
+}
+
+// Of functions that not every torch has, all of a kind or none: the others stay null.
+void find_onednn(PyObject *functions) {
+    TorchShim found = shim;
+    if (find(functions, "linear_pointwise", &found.linear_pointwise) &&
+        find(functions, "linear_pointwise_binary", &found.linear_pointwise_binary) &&
+        find(functions, "convolution_pointwise", &found.convolution_pointwise) &&
+        find(functions, "convolution_pointwise_binary", &found.convolution_pointwise_binary))
+        shim = found;
+    else
+        PyErr_Clear();
 }
 
 } // namespace
@@ -29,9 +41,13 @@ TensorHandle handle_of(PyObject *object) {
 
 PyObject *tensor_of(TensorHandle handle) {
     PyObject *capsule = PyCapsule_New(handle, nullptr, nullptr);
-    PyObject *tensor = capsule ? PyObject_CallOneArg(wrap_capsule, capsule) : nullptr;
-    if (!capsule) shim.free_tensor(handle);
-    Py_XDECREF(capsule);
+    if (!capsule) {
+        shim.free_tensor(handle);
+        return nullptr;
+    }
+    PyObject *tensors = PyObject_CallFunction(wrap_capsules, "([N])", capsule);
+    PyObject *tensor = tensors ? PySequence_GetItem(tensors, 0) : nullptr;
+    Py_XDECREF(tensors);
     return tensor;
 }
 
@@ -51,7 +67,8 @@ bool set_torch_shim(PyObject *tensor_type, ptrdiff_t offset, PyObject *wrap, PyO
         find(functions, "empty_strided", &shim.empty_strided) &&
         find(functions, "copy", &shim.copy) && find(functions, "what", &shim.what);
     if (!found) return false;
-    wrap_capsule = Py_NewRef(wrap);
+    find_onednn(functions);
+    wrap_capsules = Py_NewRef(wrap);
     Py_INCREF(tensor_type);
     type = reinterpret_cast<PyTypeObject *>(tensor_type);
     offset_in_object = offset;
