@@ -277,9 +277,9 @@ FITS = {
     "ERF_F64": Fit(
         lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), mpf("0.001"), mpf(1), 14, 2, 64
     ),
-    # x from 0.98 to 27.3
+    # x from 0.44 to 27.3; the first coefficient is followed by what rounding it loses
     "ERFC_F64": Fit(
-        erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf("-0.3425"), mpf("0.8635"), 24, 1, 64
+        erfc_scaled, lambda t: 1 / erfc_scaled(t), mpf("-0.64"), mpf("0.8635"), 24, 1, 64
     ),
     # float64 kernels of pow: log2(m) = s q(s^2), s = (m - 1)/(m + 1); 2^r = q(r)
     "POW_LOG2": Fit(
@@ -288,6 +288,16 @@ FITS = {
         mpf("1e-4"),
         mpf("0.17158"),
         6,
+        2,
+        64,
+    ),
+    # float64: log(m) = s (2 + z (2/3 + z q(z))), z = s^2
+    "POW_LOG_F64": Fit(
+        lambda s: (2 * (mp.atanh(s) - s) / s**3 - mpf(2) / 3) / s**2,
+        lambda s: s**4,
+        mpf("0.002"),
+        mpf("0.1717"),
+        9,
         2,
         64,
     ),

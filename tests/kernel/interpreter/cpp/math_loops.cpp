@@ -86,6 +86,7 @@ UNARY(cos_f64_fast, double)
 UNARY(tan_f64_fast, double)
 
 BINARY(atan2_f64, double)
+BINARY(pow_f64, double)
 BINARY(hypot_f64, double)
 
 #define WIDE(NAME)                                                                                 \

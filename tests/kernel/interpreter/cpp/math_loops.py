@@ -173,6 +173,7 @@ FLOAT64 = [
     Function("cosh", np.cosh, 1.5, bits=64),
     Function("asinh", np.arcsinh, 2.0, bits=64),
     Function("acosh", np.arccosh, 2.25, bits=64),
+    Function("atanh", np.arctanh, 1.5, bits=64),
     Function("sin_fast", np.sin, 1.5, bits=64, where=near_f64),
     Function("cos_fast", np.cos, 1.5, bits=64, where=near_f64),
     Function("tan_fast", np.tan, 1.5, bits=64, where=near_f64),
@@ -180,6 +181,9 @@ FLOAT64 = [
     Function("acos", np.arccos, 1.5, bits=64),
     Function("atan", np.arctan, 1.5, bits=64),
     Function("erf", wide("erf"), 1.5, bits=64),
+    Function("erfc", wide("erfc"), 1.6, bits=64),
+    Function("pow", np.power, 1.5, inputs=2, bits=64),
+    Function("atan2", np.arctan2, 1.5, inputs=2, bits=64),
     Function("hypot", np.hypot, 1.5, inputs=2, bits=64),
 ]
 
@@ -327,8 +331,7 @@ checked by `tests/kernel/interpreter/cpp/test_math.py`, and this page is written
 every power of two and of the places where a function changes its method; for pow and atan2 over
 3 million pairs; for float64 over millions of values and pairs. v2, v3, v4 are the x86-64
 levels (v2 has no fused multiply-add, hence the differences). `_fast` forms are for |x| < 2^18
-(float64: 2^20), the others for all x; sin, cos and tan of larger float64, and its pow, atan2,
-atanh and erfc, are the C library's.
+(float64: 2^20), the others for all x; sin, cos and tan of larger float64 are the C library's.
 """
 TABLE = """
 | {title} | bound | {columns} |

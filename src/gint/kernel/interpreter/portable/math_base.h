@@ -161,6 +161,24 @@ GI_FN double gi_copysign_f64(double x, double s) {
 GI_FN gi_i64 gi_signs_differ_f64(double x, double y) {
     return (gi_i64)((gi_bits_f64(x) ^ gi_bits_f64(y)) >> 63);
 }
+/* What the product p = a * b lost when it was rounded. Without an instruction for it the factors
+ * are halved into products that are exact (Dekker, 1971). */
+GI_FN double gi_lost_f64(double a, double b, double p) {
+#if GI_FUSES || defined(__OPENCL_VERSION__)
+    return GI_FMA(a, b, -p);
+#else
+    double a_high = gi_f64_bits(gi_bits_f64(a) & 0xfffffffff8000000u), a_low = a - a_high;
+    double b_high = gi_f64_bits(gi_bits_f64(b) & 0xfffffffff8000000u), b_low = b - b_high;
+    return ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low;
+#endif
+}
+/* (a + a_low) / (b + b_low) as the sum of what is returned and *low */
+GI_FN double gi_quotient_f64(double a, double a_low, double b, double b_low, double *low) {
+    double inverse = 1.0 / b, q = a * inverse, p = q * b;
+    double rest = (a - p) - gi_lost_f64(q, b, p);
+    *low = (rest + (a_low - q * b_low)) * inverse;
+    return q;
+}
 #endif
 /* 2^n, n from -126 to 127, given n + 127 in the low 9 bits */
 GI_FN float gi_pow2_biased_f32(gi_u32 n) { return gi_f32_bits(n << 23); }
@@ -268,6 +286,11 @@ GI_FN double gi_poly24_f64(double x, double c0, double c1, double c2, double c3,
     double high = gi_poly8_f64(x, c16, c17, c18, c19, c20, c21, c22, c23);
     high = GI_FMA(high, v, gi_poly8_f64(x, c8, c9, c10, c11, c12, c13, c14, c15));
     return GI_FMA(high, v, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
+}
+GI_FN double gi_poly9_f64(double x, double c0, double c1, double c2, double c3, double c4,
+                          double c5, double c6, double c7, double c8) {
+    double w = x * x * (x * x);
+    return GI_FMA(c8, w * w, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
 }
 GI_FN double gi_poly10_f64(double x, double c0, double c1, double c2, double c3, double c4,
                            double c5, double c6, double c7, double c8, double c9) {

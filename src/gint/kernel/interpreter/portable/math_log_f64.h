@@ -21,12 +21,14 @@ GI_FN double gi_log_split_f64(double x, double *f) {
 
 /* log(1 + f) = f - (h - s (h + s^2 q(s^2))), h = f^2/2, s = f / (2 + f) (LOG_F64), the arrangement
  * of K. C. Ng's log in fdlibm. Returns the last product. */
+GI_FN double gi_log_q_f64(double z) {
+    return gi_poly7_f64(z, 0x1.5555555555558p-1, 0x1.9999999995216p-2, 0x1.2492492e049ffp-2,
+                        0x1.c71c62cfb063cp-3, 0x1.7462ba418b2fdp-3, 0x1.39fdb7238ec3cp-3,
+                        0x1.2b5fcf8046e0cp-3);
+}
 GI_FN double gi_log_tail_f64(double f, double h) {
     double s = f / (2.0 + f), z = s * s;
-    double q = gi_poly7_f64(z, 0x1.5555555555558p-1, 0x1.9999999995216p-2, 0x1.2492492e049ffp-2,
-                            0x1.c71c62cfb063cp-3, 0x1.7462ba418b2fdp-3, 0x1.39fdb7238ec3cp-3,
-                            0x1.2b5fcf8046e0cp-3);
-    return s * GI_FMA(z, q, h);
+    return s * GI_FMA(z, gi_log_q_f64(z), h);
 }
 
 /* y where 0 < x < inf; -inf at 0, NaN below, x itself for inf and NaN */
@@ -95,8 +97,27 @@ GI_FN double gi_acosh_f64(double x) {
     return x < 1.0 ? GI_NAN_F64 : y;
 }
 
-/* log1p(2a / (1 - a)) / 2 is off by 2 units: the quotient is rounded before the logarithm. */
-GI_FN double gi_atanh_f64(double x) { return atanh(x); }
+/* log(n / d) / 2 = e log(2) / 2 + atanh((n - b) / (n + b)), n = 1 + a, d = 1 - a, b = 2^e d such
+ * that n / b lies from sqrt(1/2) to sqrt(2); with what rounding n, d and the quotient lost. The
+ * bits of a positive number rise as its logarithm does, which tells e but for one. */
+GI_FN double gi_atanh_f64(double x) {
+    double a = gi_abs_f64(x);
+    double n = 1.0 + a, n_low = a - (n - 1.0), d = 1.0 - a, d_low = (1.0 - d) - a;
+    gi_u64 e = (gi_bits_f64(n) - gi_bits_f64(d)) >> 52;
+    int more = n > d * gi_pow2_biased_f64(e + 1023u) * 0x1.6a09e667f3bcdp+0;
+    e += (gi_u64)more;
+    double two = gi_pow2_biased_f64(e + 1023u), b = d * two, b_low = d_low * two;
+    double whole = gi_f64_bits(e | 0x4330000000000000u) - 0x1p52, low;
+    double sum = n + b, sum_low = n < b ? (b - sum) + n : (n - sum) + b;
+    double s = gi_quotient_f64(n - b, n_low - b_low, sum, sum_low + (n_low + b_low), &low);
+    s = e == 0 ? a : s;
+    low = e == 0 ? 0.0 : low;
+    double z = s * s, tail = s * z * (0.5 * gi_log_q_f64(z));
+    double y =
+        GI_FMA(whole, 0.5 * GI_LN2_HI_F64, s + GI_FMA(whole, 0.5 * GI_LN2_LO_F64, low + tail));
+    y = a < 1.0 ? y : GI_NAN_F64;
+    return gi_copysign_f64(a == 1.0 ? GI_INF_F64 : y, x);
+}
 
 /* See gi_logaddexp_f32. */
 GI_FN double gi_logaddexp_f64(double a, double b) {

@@ -1,9 +1,9 @@
-/* pow in float32, through double; in float64 it is the C library's. Coefficients:
+/* pow in float32, through double, and in float64, through pairs of doubles. Coefficients:
  * tools/fit_polynomials.py. Special cases as in C99, annex F. */
 #ifndef GI_MATH_POW_H
 #define GI_MATH_POW_H
 
-#include "math_base.h"
+#include "math_log_f64.h"
 
 #if GI_HAS_F64
 
@@ -47,7 +47,45 @@ GI_FN float gi_pow_f32(float x, float y) {
     return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : p;
 }
 
-GI_FN double gi_pow_f64(double x, double y) { return pow(x, y); }
+/* log2(a) as the sum of what is returned and *low, to 66 bits: a = 2^e m, log(m) = s (2 + z (2/3 +
+ * z q(z))), s = (m - 1) / (m + 1), z = s^2 (POW_LOG_F64); every sum and product but those of q with
+ * what rounding lost of it. For a > 0; 0 and infinity have infinite logarithms. */
+GI_FN double gi_pow_log2_f64(double a, double *low) {
+    double f, e = gi_log_split_f64(a, &f), sum = 2.0 + f, s_low;
+    double s = gi_quotient_f64(f, 0.0, sum, (2.0 - sum) + f, &s_low);
+    double z = s * s, z_low = GI_FMA(s + s, s_low, gi_lost_f64(s, s, z));
+    double q = gi_poly9_f64(z, 0x1.999999999999ap-2, 0x1.249249249246fp-2, 0x1.c71c71c722853p-3,
+                            0x1.745d1741763a7p-3, 0x1.3b13b314decb7p-3, 0x1.111093a054ec4p-3,
+                            0x1.e20bade931302p-4, 0x1.aae8b8bdffc02p-4, 0x1.c333b4d3c0a61p-4);
+    double c = 0x1.5555555555555p-1, v = GI_FMA(z, q, 0x1.5555555555555p-55);
+    double p = c + v, p_low = (c - p) + v;
+    double t = z * p, t_low = gi_lost_f64(z, p, t) + GI_FMA(z, p_low, z_low * p);
+    double g = s * t, g_low = gi_lost_f64(s, t, g) + GI_FMA(s, t_low, s_low * t);
+    double h = 2.0 * s + g, h_low = ((2.0 * s - h) + g) + (2.0 * s_low + g_low);
+    double k = h * 0x1.71547652b82fep+0;
+    double k_low = gi_lost_f64(h, 0x1.71547652b82fep+0, k) +
+                   GI_FMA(h, 0x1.777d0ffda0d24p-56, h_low * 0x1.71547652b82fep+0);
+    double y = e + k;
+    gi_i64 finite = (a > 0.0) & (a < GI_INF_F64);
+    *low = finite ? ((e - y) + k) + k_low : 0.0;
+    return finite ? y : (a == 0.0 ? -GI_INF_F64 : a);
+}
+
+/* 2^(y log2 |x|): what is beyond 1100 is 0 or infinity */
+GI_FN double gi_pow_f64(double x, double y) {
+    double a = gi_abs_f64(x), y_half = y * 0.5, low;
+    gi_i64 whole = GI_TRUNC(y) == y, odd = whole & (GI_TRUNC(y_half) != y_half);
+    double l = gi_pow_log2_f64(a, &low), t = y * l;
+    double t_low = gi_lost_f64(y, l, t) + y * low;
+    t_low = gi_abs_f64(t) < 1100.0 ? t_low : 0.0;
+    t = (a == 1.0) & (gi_abs_f64(y) == GI_INF_F64) ? 0.0 : t;
+    t = gi_abs_f64(t) > 1100.0 ? gi_copysign_f64(1100.0, t) : t;
+    double shifted = t + (0x1.8p52 + 2046.0), r = (t - (shifted - (0x1.8p52 + 2046.0))) + t_low;
+    double p = gi_scale_f64(gi_exp_p_f64(r * 0x1.62e42fefa39efp-1) + 1.0, gi_bits_f64(shifted));
+    p = odd ? gi_copysign_f64(p, x) : p;
+    p = (x < 0.0) & (a < GI_INF_F64) & !whole ? GI_NAN_F64 : p;
+    return (y == 0.0) | (x == 1.0) ? 1.0 : p;
+}
 
 #else
 

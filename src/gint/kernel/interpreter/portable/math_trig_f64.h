@@ -124,31 +124,53 @@ GI_FN double gi_acos_f64(double x) {
     return big ? 2.0 * wide : y;
 }
 
-/* atan(small / large) + quarters * pi/4, 0 <= small <= large: quotients from 1/2 up turn by pi/4,
- * (small - large) / (small + large) (ATAN_F64, up to 1/2) */
-GI_FN double gi_atan_of_quotient_f64(double small, double large, double quarters, double sign) {
-    int turn = small + small >= large;
-    double t = (turn ? small - large : small) / (turn ? small + large : large), z = t * t;
-    double q =
-        z * gi_poly12_f64(z, -0x1.5555555555516p-2, 0x1.999999999115ep-3, -0x1.249249215e671p-3,
-                          0x1.c71c709110316p-4, -0x1.745cf4ceb1aaep-4, 0x1.3b113df337ad0p-4,
-                          -0x1.10f320f7e68f7p-4, 0x1.dfe98f56322efp-5, -0x1.a398c81f80c1ap-5,
-                          0x1.56f6c9bf75ee2p-5, -0x1.c182e8c49a767p-6, 0x1.4b882c7416ba8p-7);
-    double m = turn ? quarters + sign : quarters;
-    double w = GI_FMA(sign * t, q, m * (0.5 * GI_PIO2_LO_F64));
+/* (ATAN_F64, up to 1/2) */
+GI_FN double gi_atan_q_f64(double z) {
+    return gi_poly12_f64(z, -0x1.5555555555516p-2, 0x1.999999999115ep-3, -0x1.249249215e671p-3,
+                         0x1.c71c709110316p-4, -0x1.745cf4ceb1aaep-4, 0x1.3b113df337ad0p-4,
+                         -0x1.10f320f7e68f7p-4, 0x1.dfe98f56322efp-5, -0x1.a398c81f80c1ap-5,
+                         0x1.56f6c9bf75ee2p-5, -0x1.c182e8c49a767p-6, 0x1.4b882c7416ba8p-7);
+}
+/* sign * atan(t + low) + m * pi/4, m from 0 to 4 */
+GI_FN double gi_atan_turned_f64(double t, double low, double m, double sign) {
+    double z = t * t;
+    double w = GI_FMA(sign * t, z * gi_atan_q_f64(z), m * (0.5 * GI_PIO2_LO_F64));
+    w = GI_FMA(sign * low, 1.0 - z, w);
     return m * (0.5 * GI_PIO2_HI_F64) + (w + sign * t);
 }
 
+/* Slopes above 1 by their inverse; from 1/2 up they turn by pi/4, (a - 1) / (a + 1). */
 GI_FN double gi_atan_f64(double x) {
     double a = gi_abs_f64(x);
     int steep = a > 1.0;
     double small = steep ? 1.0 : a, large = steep ? a : 1.0;
-    double y = gi_atan_of_quotient_f64(small, large, steep ? 2.0 : 0.0, steep ? -1.0 : 1.0);
-    return gi_copysign_f64(y, x);
+    int turn = small + small >= large;
+    double t = (turn ? small - large : small) / (turn ? small + large : large);
+    double sign = steep ? -1.0 : 1.0, quarters = steep ? 2.0 : 0.0;
+    double m = turn ? quarters + sign : quarters;
+    return gi_copysign_f64(gi_atan_turned_f64(t, 0.0, m, sign), x);
 }
 
-/* As a quotient of the arguments' magnitudes it would be off by more than 1.5 units. */
-GI_FN double gi_atan2_f64(double y, double x) { return atan2(y, x); }
+/* The same of y / x, with what rounding lost of the quotient. Scaled, so that sums and inverses
+ * stay finite, and that what a quotient that is no zero lost is a number. */
+GI_FN double gi_atan2_f64(double y, double x) {
+    double a = gi_abs_f64(y), b = gi_abs_f64(x);
+    int steep = a > b, back = gi_signs_differ_f64(x, 1.0) != 0;
+    double small = steep ? b : a, large = steep ? a : b;
+    double scale = large > 0x1p500 ? 0x1p-4 : 0x1p500;
+    small *= scale;
+    large *= scale;
+    small = large == GI_INF_F64 ? (small == GI_INF_F64 ? 1.0 : 0.0) : small;
+    large = (large == GI_INF_F64) | (large == 0.0) ? 1.0 : large;
+    int turn = small + small >= large;
+    double above = turn ? small - large : small, below = turn ? small + large : large, low;
+    double t = gi_quotient_f64(above, 0.0, below, turn ? (large - below) + small : 0.0, &low);
+    double sign = steep != back ? -1.0 : 1.0, flat = back ? 4.0 : 0.0;
+    double quarters = steep ? 2.0 : flat;
+    double r = gi_atan_turned_f64(t, low, turn ? quarters + sign : quarters, sign);
+    r = (x != x) | (y != y) ? GI_NAN_F64 : r;
+    return gi_copysign_f64(r, y);
+}
 
 #endif
 #endif

@@ -127,6 +127,38 @@ CASE(a_chain_writes_past_the_caches_itself) {
     check(made->sections[0].chains[0].streamed);
 }
 
+CASE(outputs_of_launches_over_much_memory_go_past_the_caches) {
+    const auto streams = [](std::vector<uint16_t> ops, bool with_itself, int64_t count) {
+        Sketch s;
+        const uint8_t n = s.axis(count);
+        const uint16_t x = s.slot(GI_f64, {n}), y = s.slot(GI_f64, {n}), z = s.slot(GI_f64, {n});
+        s.section(SectionKind::MAP);
+        const uint16_t a = s.load(x), b = with_itself ? a : s.load(y);
+        uint16_t value = b;
+        for (uint16_t op : ops) value = s.emit(op, GI_f64, {value, a});
+        s.store(z, value);
+        return s.schedule()->streams;
+    };
+    constexpr int64_t MANY = 2000000; // 15 MiB each
+    check(streams({GI_OP_ADD, GI_OP_MUL, GI_OP_SUB}, false, MANY));
+    check(streams({GI_OP_ADD}, true, MANY));
+    check(!streams({GI_OP_ADD, GI_OP_MUL, GI_OP_SUB}, false, MANY / 2));
+    check(!streams({GI_OP_ADD, GI_OP_MUL}, false, MANY)); // one loop over two operands
+    check(!streams({GI_OP_ATAN2}, true, MANY));           // no link of a chain
+}
+
+CASE(halves_that_are_alike_are_narrowed_once) {
+    Sketch s;
+    const uint8_t n = s.axis(5000);
+    const uint16_t x = s.slot(GI_bf16, {}), y = s.slot(GI_bf16, {n});
+    s.section(SectionKind::MAP);
+    s.store(y, s.emit(GI_OP_NEG, GI_f32, {s.load(x)}));
+    const auto made = s.schedule();
+    const std::vector<Step> &steps = made->sections[0].steps;
+    check(steps.back().kind == Step::FILL && is_slot(*made, steps.back().d, y));
+    check(steps.back().size_log2 == 1 && steps[steps.size() - 2].shape == UNIFORM);
+}
+
 CASE(outputs_that_something_reads_stay_in_the_caches) {
     Pass s(GI_f32, 3000, 5000, {5000, 1}, {5000, 1});
     Sketch in_place = s;

@@ -17,11 +17,12 @@ constexpr unsigned COST[] = {
 #undef X
 };
 
-// One struct per row of the table: OPCODE_type, with the expression as `apply`.
+// One struct per row of the table: OPCODE_type, with the expression as `apply`. (A call that gcc
+// does not inline, since it is long and made in several loops, would keep them from vectors.)
 #define X(OP, TYPE, R, A, EXPR)                                                                    \
     struct OP##_##TYPE {                                                                           \
         using Result = R;                                                                          \
-        static inline R apply(A a, int &error) {                                                   \
+        [[gnu::always_inline]] static inline R apply(A a, int &error) {                            \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \
@@ -39,7 +40,7 @@ GI_POINTWISE_1(X)
         using First = A;                                                                           \
         using Second = B;                                                                          \
         static constexpr GiOpcode OPCODE = GI_OP_##OP;                                             \
-        static inline R apply(A a, B b, int &error) {                                              \
+        [[gnu::always_inline]] static inline R apply(A a, B b, int &error) {                       \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \
@@ -56,7 +57,7 @@ GI_POINTWISE_2(X)
         using First = A;                                                                           \
         using Second = B;                                                                          \
         using Third = C;                                                                           \
-        static inline R apply(A a, B b, C c, int &error) {                                         \
+        [[gnu::always_inline]] static inline R apply(A a, B b, C c, int &error) {                  \
             (void)error;                                                                           \
             return EXPR;                                                                           \
         }                                                                                          \

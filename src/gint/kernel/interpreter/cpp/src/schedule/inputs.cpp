@@ -52,6 +52,27 @@ bool Inputs::is_alike(uint16_t r) const {
            !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b));
 }
 
+bool Inputs::is_part_of_much(uint16_t slot) const {
+    double all = 0;
+    for (size_t n = 0; n < program.slots.size(); n++)
+        if (program.slots[n].used) all += bytes(uint16_t(n));
+    return bytes(slot) >= MEMORY_BYTES / 2 && all >= CACHE_BYTES && !is_one_loop();
+}
+
+// One or two operations on several operands, or none that a chain has: their loops go over memory a
+// line at a time, which is quicker than blocks of lines, or a copy, that go past the caches.
+bool Inputs::is_one_loop() const {
+    size_t reads = 0, operations = 0, linked = 0;
+    for (const Instruction &in : program.code) {
+        reads += in.op == GI_OP_LOAD;
+        if (in.op == GI_OP_STORE || operand_count(in) == 0) continue;
+        const ChainOp op = chain_op(in, 0);
+        operations++;
+        linked += op != CHAIN_OPS && loops.chain[in.type].link[op][0];
+    }
+    return operations <= 2 && (reads > 1 || linked == 0);
+}
+
 uint8_t Inputs::slot_shape(uint16_t slot) const {
     return shape_of(layout, varies_of_slot(layout, slot));
 }
@@ -60,10 +81,15 @@ bool Inputs::is_packed(uint16_t slot, uint8_t shape) const {
     return gint::is_packed(layout, slot, shape);
 }
 
-bool Inputs::is_streamed(uint16_t slot) const {
+double Inputs::bytes(uint16_t slot) const {
     double bytes = double(slot_size(slot));
-    for (int a = 0; a < layout.rank; a++) bytes *= double(layout.extent[a]);
-    if (bytes < MEMORY_BYTES) return false;
+    for (int a = 0; a < layout.rank; a++)
+        if (layout.strides[slot][a]) bytes *= double(layout.extent[a]);
+    return bytes;
+}
+
+bool Inputs::is_streamed(uint16_t slot) const {
+    if (bytes(slot) < MEMORY_BYTES && !is_part_of_much(slot)) return false;
     for (size_t n = 0; n < program.slots.size(); n++)
         if (n != slot && groups[n] == groups[slot]) return false;
     return !program.slots[slot].reads;

@@ -10,6 +10,8 @@ namespace gint {
 constexpr uint16_t NO_PLACE = 0xFFFF;
 // Slots from here on come from memory and go past the caches.
 constexpr double MEMORY_BYTES = 24 << 20;
+// So do those of half that size, where a launch goes over as much as no cache holds.
+constexpr double CACHE_BYTES = 28 << 20;
 
 // How tiles follow one another, and how those of a reduction are grouped; as Schedule has it.
 struct Grids {
@@ -45,9 +47,14 @@ struct Inputs {
     // Is it written past the caches? Large outputs are, unless the launch reads what lies there
     // too.
     bool is_streamed(uint16_t slot) const;
+    double bytes(uint16_t slot) const; // that a launch touches of it
     // The loop of a pointwise instruction, by the operands that are scalars; null where none is
     // built.
     ApplyFn loop(const Instruction &in, unsigned scalars) const;
+
+  private:
+    bool is_part_of_much(uint16_t slot) const;
+    bool is_one_loop() const;
 };
 
 } // namespace gint

@@ -134,6 +134,13 @@ bool Moves::end_chain(const Instruction &in, uint16_t d) {
 
 void Moves::narrow(const Instruction &in, uint8_t shape, bool packed, uint16_t d) {
     const ApplyFn loop = inputs.loops.narrow[in.type];
+    const uint8_t own = inputs.value(in.a).shape;
+    if (packed && own != shape) { // what is the same in many places is narrowed once
+        const uint16_t narrow = places.temporary(own, type_size(in.type));
+        steps.apply(operation(in), loop, own, narrow, registers.operand(in.a, own));
+        registers.expand_from(narrow, own, shape, type_size(in.type), d);
+        return places.give_back(narrow);
+    }
     const uint16_t a = registers.operand(in.a, shape);
     if (packed) return steps.apply(operation(in), loop, shape, d, a);
     const uint16_t narrow = places.temporary(shape, type_size(in.type));

@@ -36,11 +36,15 @@ uint16_t Registers::operand(uint16_t r, uint8_t shape) {
 }
 
 void Registers::expand(uint16_t r, uint8_t shape, uint16_t place) {
-    const uint8_t own = inputs.value(r).shape;
+    expand_from(state[r].place, inputs.value(r).shape, shape, inputs.register_size(r), place);
+}
+
+void Registers::expand_from(uint16_t from, uint8_t own, uint8_t shape, size_t size,
+                            uint16_t place) {
     const Step::Kind kind = own == UNIFORM ? Step::FILL
                             : own == ROWS  ? Step::REPEAT_ROWS
                                            : Step::REPEAT_COLS;
-    steps.add(kind, shape, inputs.register_size(r), place, state[r].place);
+    steps.add(kind, shape, size, place, from);
 }
 
 // Halves in place become floats of their own.

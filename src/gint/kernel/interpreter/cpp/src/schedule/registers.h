@@ -21,6 +21,8 @@ class Registers {
     // The place of its values as elements of its type, in `shape`.
     uint16_t operand(uint16_t r, uint8_t shape);
     void expand(uint16_t r, uint8_t shape, uint16_t place);
+    // What lies at `from` in its own shape, elements of `size` bytes, goes to `place` in another.
+    void expand_from(uint16_t from, uint8_t own, uint8_t shape, size_t size, uint16_t place);
 
     // The value lies there already.
     void put(uint16_t r, uint16_t place) { state[r].place = place; }
