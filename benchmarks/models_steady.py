@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
-from gint.measuring.backends import compile_for, title_of
+from gint.measuring.backends import compile_all, title_of
 from gint.measuring.clock import Effort, Samples, geomean, medians, take_turns
 from gint.measuring.models import EIGHT, Workload
 from gint.measuring.progress import progress
@@ -37,10 +37,8 @@ def measure(model: Workload, settings: Settings) -> Samples:
     torch.manual_seed(0)
     built = model.build("cpu")
     with torch.no_grad():
-        calls = {}
-        for backend in settings.usable():
-            compiled = compile_for(built.function, backend)
-            calls[backend] = partial(built.call, compiled)
+        compiled = compile_all(built.function, settings.usable(), settings.frozen)
+        calls = {name: partial(built.call, function) for name, function in compiled.items()}
         return take_turns(calls, QUICK if settings.quick else FULL)
 
 
