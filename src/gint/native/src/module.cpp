@@ -19,6 +19,7 @@
 #include "quantized_module.h"
 #include "recall.h"
 #include "run/kernel.h"
+#include "scatter_module.h"
 #include "sequence.h"
 
 namespace nb = nanobind;
@@ -195,5 +196,6 @@ NB_MODULE(_native, m) {
     add_plan_runs(m);
     add_attention(m);
     add_recall(m);
+    add_scatter(m);
     add_sequence(m);
 }

@@ -32,6 +32,8 @@ struct TorchShim {
                              const int64_t *dilation, int64_t, int32_t is_transposed,
                              const int64_t *output_padding, int64_t, int64_t groups,
                              TensorHandle *made);
+    ShimError (*rank)(TensorHandle, int64_t *);
+    ShimError (*device_type)(TensorHandle, int32_t *);
     ShimError (*sizes)(TensorHandle, int64_t **);
     ShimError (*strides)(TensorHandle, int64_t **);
     ShimError (*dtype)(TensorHandle, int32_t *);

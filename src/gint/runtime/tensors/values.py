@@ -79,7 +79,7 @@ class Tensors:
         return launch_on_copies(launch, xs, written)
 
     def operator(self, name: str, into: bool) -> Callable[..., Any]:
-        return entry_point(writing_into(name) if into else overload(name))
+        return writing_into(name) if into else entry_point(overload(name))
 
     def named(self, a: Named) -> Any:
         return named_object(a)
