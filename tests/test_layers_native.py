@@ -23,6 +23,7 @@ ROOMS = {
     "quantized": {"cpu", "loops", "portable"},
     "attention": {"cpu", "loops", "portable"},
     "scatter": {"cpu", "loops", "portable"},
+    "row": {"cpu", "loops", "portable"},
     "schedule": {"layout", "program", "loops"},
     "run": {"schedule", "layout", "program", "cpu", "loops"},
     "native": {
@@ -35,6 +36,7 @@ ROOMS = {
         "quantized",
         "attention",
         "scatter",
+        "row",
         "portable",
     },
 }

@@ -9,6 +9,8 @@ from gint.program.facts import may_fail
 
 #: Folds of floats that devices do in another order, or in float32 what others carry in float64.
 _ROUNDED = ("sum", "prod", "cumsum", "cumprod")
+#: What gives a NaN the sign that it has in memory; arithmetic gives it any.
+_MOVES = (Form.LOAD, Form.GATHER, Form.CONST, Form.PARAM)
 #: How far a value may differ: not at all, by the sign of a zero, in any way.
 _SAME, _ZERO, _ANY = 0, 1, 2
 
@@ -23,6 +25,7 @@ def exact_slots(verified: VerifiedProgram, shared: frozenset[int]) -> tuple[froz
     p = verified.program
     registers: dict[int, int] = {}
     slots: dict[int, int] = {}
+    moved: set[int] = set()
     for section in p.sections:
         for i in section.instructions:
             worst = max((registers[r] for r in i.reads), default=_SAME)
@@ -31,8 +34,12 @@ def exact_slots(verified: VerifiedProgram, shared: frozenset[int]) -> tuple[froz
             elif i.op.form in (Form.LOAD, Form.GATHER):
                 there = max(slots.values(), default=_SAME) if i.n in shared else slots.get(i.n, 0)
                 registers[i.d] = max(worst, there)
+            elif i.op.name == "copysign" and i.b not in moved:
+                registers[i.d] = _ANY
             else:
                 registers[i.d] = _difference(i, worst, p)
+            if i.op.form in _MOVES and not (i.n in shared or i.n in slots):
+                moved.add(i.d)
     exact = frozenset(n for n, s in enumerate(p.slots) if slots.get(n, _SAME) == _SAME)
     return exact, not may_fail(p) or _ANY not in registers.values()
 

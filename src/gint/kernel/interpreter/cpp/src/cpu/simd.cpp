@@ -15,6 +15,7 @@
     const LoopTable *table();                                                                      \
     const AttentionTable *attention_table();                                                       \
     const ScatterTable *scatter_table();                                                           \
+    const RowTable *row_table();                                                                   \
     }                                                                                              \
     namespace gint::NAMESPACE {                                                                    \
     const QuantizedTable *quantized_table();                                                       \
@@ -30,6 +31,7 @@ namespace gint {
              INTERPRETER::table,                                                                   \
              NAMESPACE::quantized_table,                                                           \
              INTERPRETER::attention_table,                                                         \
+             INTERPRETER::row_table,                                                               \
              INTERPRETER::scatter_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"

@@ -8,6 +8,7 @@ namespace gint {
 struct AttentionTable;
 struct LoopTable;
 struct QuantizedTable;
+struct RowTable;
 struct ScatterTable;
 
 struct SimdUnit {
@@ -16,6 +17,7 @@ struct SimdUnit {
     const LoopTable *(*table)();          // the interpreter's loops
     const QuantizedTable *(*quantized)(); // the loops of quantised products
     const AttentionTable *(*attention)(); // the loops of one row's attention
+    const RowTable *(*row)();             // the loops of its smaller steps
     const ScatterTable *(*scatter)();     // the loops of scatters
 };
 

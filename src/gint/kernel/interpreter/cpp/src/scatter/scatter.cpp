@@ -118,14 +118,7 @@ class Walk {
           is_direct(s.positions.size() == 1 && s.positions[0].is_wide && space.each.extent == 1 &&
                     !is_owner && !s.leaves_out) {}
 
-    bool run() {
-        const int64_t extent = space.points.extent, piece = piece_size();
-        for (first_point = 0; first_point < extent; first_point = end_point) {
-            end_point = std::min(extent, first_point + piece);
-            if (!run_outer(0)) return false;
-        }
-        return true;
-    }
+    bool run() { return run_outer(0); }
 
   private:
     const Scatter &s;
@@ -138,16 +131,7 @@ class Walk {
     std::array<int64_t, MOST_POSITIONS> at{}, located{};
     int64_t places[BLOCK], sources[BLOCK];
     size_t count = 0, block_count = 0; // of the points in `places`; of those they were found for
-    int64_t block_start = -1, first_point = 0, end_point = 0;
-
-    // Points side by side in the destination are taken some columns at a time where it is larger
-    // than the cache and positions choose among its lines.
-    int64_t piece_size() const {
-        const bool chooses = std::any_of(space.outer.begin(), space.outer.end(),
-                                         [](const ScatterAxis &axis) { return !is_free(axis); });
-        const bool is_large = s.elements * int64_t(size) > CACHE_BYTES;
-        return chooses && is_free(space.points) && is_large ? COLUMNS : space.points.extent;
-    }
+    int64_t block_start = -1;
 
     // Along the outer axes from `depth` on.
     bool run_outer(size_t depth) {
@@ -171,8 +155,8 @@ class Walk {
     }
 
     bool run_points() {
-        for (int64_t first = first_point; first < end_point; first += BLOCK) {
-            const size_t n = size_t(std::min(int64_t(BLOCK), end_point - first));
+        for (int64_t first = 0; first < space.points.extent; first += BLOCK) {
+            const size_t n = size_t(std::min(int64_t(BLOCK), space.points.extent - first));
             if (!is_known(first, n) && !locate(first, n)) return false;
             fold();
         }
@@ -180,12 +164,10 @@ class Walk {
     }
 
     bool run_directly(const ScatterAxis &lines) const {
-        const PositionRow row = positions(0, first_point, size_t(end_point - first_point));
-        const ScatterAxis &p = space.points;
-        const Elements e = elements(first_point * p.destination, first_point * p.source, p);
+        const PositionRow row = positions(0, 0, size_t(space.points.extent));
+        const Elements e = elements(space.points);
         return table.direct[size_t(s.fold)][s.type](
-            row, e,
-            {lines.extent, lines.destination, lines.source, lines.positions[0], is_free(lines)});
+            row, e, {lines.extent, lines.destination, lines.source, lines.positions[0]});
     }
 
     // Positions of points from `first` on.
@@ -196,10 +178,10 @@ class Walk {
         return {data, stride, p.step, n, p.rule};
     }
 
-    Elements elements(int64_t to, int64_t from, const ScatterAxis &axis) const {
-        return {static_cast<char *>(s.destination) + (destination + to) * int64_t(size),
-                static_cast<const char *>(s.source) + (source + from) * int64_t(size),
-                axis.destination, axis.source};
+    Elements elements(const ScatterAxis &axis) const {
+        return {static_cast<char *>(s.destination) + destination * int64_t(size),
+                static_cast<const char *>(s.source) + source * int64_t(size), axis.destination,
+                axis.source};
     }
 
     // Whether the places are those of the block before: its positions are the same.
@@ -252,7 +234,7 @@ class Walk {
 
     void fold() const {
         const auto fold = size_t(s.fold);
-        const Elements e = elements(0, 0, space.each);
+        const Elements e = elements(space.each);
         if (space.has_rows())
             table.rows[fold][s.type](count, places, sources, size_t(space.each.extent), e);
         else if (space.has_lines())
@@ -267,11 +249,15 @@ void begin(const Scatter &s, int64_t n, int64_t count) {
     if (!s.initial && !s.is_cleared) return;
     const int64_t bytes = s.elements * int64_t(size_of(s.type)), piece = bytes / count / 64 * 64;
     const int64_t from = n * piece, to = n + 1 == count ? bytes : from + piece;
-    char *d = static_cast<char *>(s.destination) + from;
-    if (s.initial)
-        std::memcpy(d, static_cast<const char *>(s.initial) + from, size_t(to - from));
-    else
-        std::memset(d, 0, size_t(to - from));
+    const int64_t step = bytes < STREAM_BYTES ? PIECE_BYTES : bytes;
+    for (int64_t at = from; at < to; at += step) {
+        const auto size = size_t(std::min(step, to - at));
+        char *d = static_cast<char *>(s.destination) + at;
+        if (s.initial)
+            std::memcpy(d, static_cast<const char *>(s.initial) + at, size);
+        else
+            std::memset(d, 0, size);
+    }
 }
 
 double microseconds(const Scatter &s, const Space &space) {

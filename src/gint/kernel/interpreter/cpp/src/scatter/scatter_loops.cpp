@@ -50,46 +50,33 @@ void points(size_t count, const int64_t *places, const int64_t *sources, const E
         d[places[j]] = combined<Element, F>(d[places[j]], s[sources[j]]);
 }
 
-// Lines that take turns keep apart the points that meet: a processor waits for an element that was
-// just written.
-template <class Element, class F, int64_t TURNS>
-inline bool direct_lines(const PositionRow &row, const Elements &e, const Lines &l, int64_t first) {
+template <class Element, class F>
+bool direct(const PositionRow &row, const Elements &e, const Lines &l) {
     using S = typename Element::Stored;
-    auto *d = static_cast<S *>(e.destination) + first * l.destination;
-    const auto *s = static_cast<const S *>(e.source) + first * l.source;
-    const auto *data = static_cast<const int64_t *>(row.data) + first * l.positions;
+    auto *d = static_cast<S *>(e.destination);
+    const auto *s = static_cast<const S *>(e.source);
+    const auto *data = static_cast<const int64_t *>(row.data);
     const int64_t wrapped = row.rule.wraps ? row.rule.extent : 0, step = row.step;
     const auto extent = uint64_t(row.rule.extent);
     const auto put = [&](int64_t j, int64_t stride, int64_t source_stride) {
-#pragma GCC unroll 4
-        for (int64_t line = 0; line < TURNS; line++) {
-            int64_t position = data[line * l.positions + j * stride];
-            position += position < 0 ? wrapped : 0;
-            if (uint64_t(position) >= extent) return false;
-            S &to = d[line * l.destination + j * e.destination_stride + position * step];
-            to = combined<Element, F>(to, s[line * l.source + j * source_stride]);
-        }
+        int64_t position = data[j * stride];
+        position += position < 0 ? wrapped : 0;
+        if (uint64_t(position) >= extent) return false;
+        S &to = d[j * e.destination_stride + position * step];
+        to = combined<Element, F>(to, s[j * source_stride]);
         return true;
     };
     const auto count = int64_t(row.count);
-    if (row.stride == 1 && e.source_stride == 1) {
-        for (int64_t j = 0; j < count; j++)
-            if (!put(j, 1, 1)) return false;
-    } else {
-        for (int64_t j = 0; j < count; j++)
-            if (!put(j, row.stride, e.source_stride)) return false;
+    for (int64_t n = 0; n < l.count; n++) {
+        if (row.stride == 1 && e.source_stride == 1) {
+            for (int64_t j = 0; j < count; j++)
+                if (!put(j, 1, 1)) return false;
+        } else {
+            for (int64_t j = 0; j < count; j++)
+                if (!put(j, row.stride, e.source_stride)) return false;
+        }
+        d += l.destination, s += l.source, data += l.positions;
     }
-    return true;
-}
-
-template <class Element, class F>
-bool direct(const PositionRow &row, const Elements &e, const Lines &l) {
-    int64_t line = 0;
-    if (l.are_free)
-        for (; line + 4 <= l.count; line += 4)
-            if (!direct_lines<Element, F, 4>(row, e, l, line)) return false;
-    for (; line < l.count; line++)
-        if (!direct_lines<Element, F, 1>(row, e, l, line)) return false;
     return true;
 }
 

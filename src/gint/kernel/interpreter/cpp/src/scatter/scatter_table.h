@@ -33,11 +33,9 @@ struct Elements {
     int64_t destination_stride, source_stride;
 };
 
-// How many lines of such elements and their positions there are, and how far apart. Elements of
-// free lines never meet.
+// How many lines of such elements and their positions there are, and how far apart.
 struct Lines {
     int64_t count, destination, source, positions;
-    bool are_free;
 };
 
 struct ScatterTable {
@@ -48,7 +46,7 @@ struct ScatterTable {
     void (*points[size_t(Fold::COUNT)][GI_TYPE_COUNT])(size_t count, const int64_t *places,
                                                        const int64_t *sources, const Elements &);
     // destination[j * stride + step * position j] <- fold(it, source[j * stride]), for positions of
-    // 8 bytes, line after line, until one is not fit: false. Free lines may take turns.
+    // 8 bytes, line after line, until one is not fit: false.
     bool (*direct[size_t(Fold::COUNT)][GI_TYPE_COUNT])(const PositionRow &, const Elements &,
                                                        const Lines &);
     // Of each point `lines` elements, which lie by the strides apart:
