@@ -9,13 +9,14 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from gint.plan.operators import PRODUCTS, SCATTERS
+from gint.plan.operators import PRODUCTS, SCATTERS, WIDENING
 
 from .dtypes import gint_dtype
-from .nodes import find_tensor, tensor_of
+from .nodes import find_tensor, tensor_of, value_of
 from .sizes import symbols
 
 _GRADIENT = "aten.embedding_dense_backward.default"
+_HALF_TYPES = (torch.float16, torch.bfloat16)
 _POSITIONS = (torch.int32, torch.int64)
 
 
@@ -34,7 +35,8 @@ def is_product(node: fx.Node) -> bool:
 def is_scatter(node: fx.Node) -> bool:
     """Whether a node writes where positions say, in what our own kernel computes with. Masks are
     no positions."""
-    if str(node.target) not in SCATTERS:
+    name = str(node.target)
+    if name not in SCATTERS or (name in WIDENING and value_of(node).dtype in _HALF_TYPES):
         return False
     tensors = [t for n in (node, *node.all_input_nodes) if (t := find_tensor(n)) is not None]
     return all(_is_plain(t.fake) for t in tensors) and all(

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from gint.plan.operators import WIDENING
+
 from .torch_shim import native_with_torch
 
 aten = torch.ops.aten
@@ -47,9 +49,13 @@ def _stands_for(*targets: torch._ops.OpOverload) -> Callable[[Callable], Callabl
 
 
 def _or_aten(function: Callable[..., None], target: Any) -> Callable[..., None]:
+    widens = str(target) in WIDENING
+
     @wraps(function)
     def scatter(*args: Any, out: torch.Tensor, **kwargs: Any) -> None:
         try:
+            if widens and out.dtype in _HALF_TYPES:
+                raise _RefusedError
             function(*args, out=out, **kwargs)
         except _RefusedError:
             out.copy_(target(*args, **kwargs))
@@ -80,13 +86,7 @@ def _index_add(
     self: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, *, alpha: Any = 1,
     out: torch.Tensor,
 ) -> None:  # fmt: skip
-    scaled = source if alpha == 1 else source * alpha
-    if out.dtype in _HALF_TYPES:
-        wide = self.float()
-        _slices(ADD, wide, wide, dim, index, scaled.float(), False)
-        out.copy_(wide)
-    else:
-        _slices(ADD, out, self, dim, index, scaled, False)
+    _slices(ADD, out, self, dim, index, source if alpha == 1 else source * alpha, False)
 
 
 @_stands_for(aten.index_copy.default)
@@ -157,19 +157,6 @@ def _scatter_by(
 def _scatter_reduce(
     self: torch.Tensor, dim: int, index: torch.Tensor, src: torch.Tensor, reduce: str, *,
     include_self: bool = True, out: torch.Tensor,
-) -> None:  # fmt: skip
-    fold = _FOLDS[reduce]
-    if out.dtype in _HALF_TYPES and fold in (ADD, MULTIPLY):
-        wide = torch.empty_like(out, dtype=torch.float32)
-        _fold(self.float(), dim, index, src.float(), reduce, include_self, wide)
-        out.copy_(wide)
-    else:
-        _fold(self, dim, index, src, reduce, include_self, out)
-
-
-def _fold(
-    self: torch.Tensor, dim: int, index: torch.Tensor, src: torch.Tensor, reduce: str,
-    include_self: bool, out: torch.Tensor,
 ) -> None:  # fmt: skip
     initial, fold = self, _FOLDS[reduce]
     if not include_self:
