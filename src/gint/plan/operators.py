@@ -70,6 +70,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
 #: Operators of our own that no program computes: products with quantised matrices, their rows. Of
 #: each, `blocks` is given the matrix, and `default` a number that this process alone knows.
 OWN = ("quantized_linear", "quantized_embedding")
+#: oneDNN's, with what follows them: in frozen graphs alone, which are of one process.
+ONEDNN = ("_linear_pointwise", "_convolution_pointwise")
 
 #: Overloads that are called with memory to write into: products, by their overload `out`, and what
 #: writes where positions say, into a copy of its first argument or into that itself.

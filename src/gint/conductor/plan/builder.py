@@ -55,7 +55,7 @@ from .symbols import Symbols, path_steps
 
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims", "gint")
+_KNOWN = ("aten", "prims", "gint", "mkldnn")
 _ASSERT = torch.ops.aten._assert_scalar.default
 
 
