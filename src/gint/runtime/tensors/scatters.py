@@ -142,7 +142,7 @@ def _scatter(
 def _scatter_add(
     self: torch.Tensor, dim: int, index: torch.Tensor, src: torch.Tensor, *, out: torch.Tensor
 ) -> None:
-    _scatter_reduce(self, dim, index, src, "sum", out=out)
+    _along(ADD, out, self, dim, index, src)
 
 
 @_stands_for(aten.scatter.reduce, aten.scatter.value_reduce)

@@ -14,8 +14,9 @@ namespace {
 constexpr size_t BLOCK = 512;      // points whose places are computed together
 constexpr int64_t SHORT_ROW = 4;   // shorter rows are points
 constexpr int64_t LEAST_ROW = 128; // bytes of a row that a thread owns
-// A destination of fewer bytes stays in the second cache; how many columns of a larger one do.
-constexpr int64_t CACHE_BYTES = 1 << 19, COLUMNS = 16;
+// Destinations of fewer bytes are begun in pieces, which the C library does not write past the
+// caches: their elements are wanted again at once.
+constexpr int64_t STREAM_BYTES = 24 << 20, PIECE_BYTES = 1 << 16;
 // What a thread does in a microsecond, roughly; and what is worth waking one for.
 constexpr double BYTES_PER_US = 8e3, POINTS_PER_US = 700, ROWS_PER_US = 50, US_PER_THREAD = 15;
 
@@ -268,6 +269,15 @@ double microseconds(const Scatter &s, const Space &space) {
     return begun / BYTES_PER_US + each / POINTS_PER_US;
 }
 
+// Where there is no axis to share, every thread looks at all points for its own: that pays where
+// each of them is a row.
+int thread_count(const Scatter &s, Space space, int allowed) {
+    const double wanted = microseconds(s, space) / US_PER_THREAD;
+    const int count = int(std::clamp(wanted, 1.0, double(allowed)));
+    const int64_t row = space.each.extent * int64_t(size_of(s.type));
+    return row >= LEAST_ROW || shared_axis(space, size_of(s.type), count) ? count : 1;
+}
+
 // The part of the space, and of the destination, that one thread does.
 struct Part {
     Scatter s;
@@ -308,8 +318,7 @@ bool scatter(const Scatter &given, int threads) {
                                       [](const ScatterAxis &axis) { return axis.extent == 0; });
     if (is_empty) s.axes.clear();
     const Space space(s);
-    const double most = double(allowed_threads(threads));
-    const int count = int(std::clamp(microseconds(s, space) / US_PER_THREAD, 1.0, most));
+    const int count = thread_count(s, space, allowed_threads(threads));
     const ScatterTable &table = *simd_unit()->scatter();
     std::vector<Part> parts; // made here, since threads may throw nothing
     for (int n = 0; n < count && !is_empty; n++) parts.emplace_back(s, space, n, count);
