@@ -75,6 +75,8 @@ class _Splitter:
             if not isinstance(step, Release):
                 self.last.update(dict.fromkeys(values_of(step), n))
         self.last.update(dict.fromkeys(uses(plan.result), len(self.steps)))
+        self.pairs = {step.of for step in self.steps if isinstance(step, Item)}
+        self.pairs.update(uses(plan.result))
         self.items: list[Step | Run] = []
         self.run = Run()
         self.after: list[int] = []  # what Python holds, and is released after the run
@@ -119,6 +121,8 @@ class _Splitter:
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
+        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
+            return False  # the native module makes the first result alone
         return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
 
     def _take(self, step: Step) -> None:
