@@ -145,7 +145,7 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
     )
-    few = parser.add_argument_group("operators only (--only: models and small_graphs too)")
+    few = parser.add_argument_group("operators only (--only: models, small_graphs and decode too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")
