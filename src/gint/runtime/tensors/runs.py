@@ -15,12 +15,11 @@ from typing import Any
 
 from gint.plan import Allocate, Call, Expect, Item, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
+from gint.plan.operators import PRODUCTS
 
 from .placement import Placement, is_small, is_small_type
 from .torch_shim import has_onednn
 
-#: Operators that write into memory they are given.
-PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
 CONVOLUTION = "aten.convolution.default"
 #: oneDNN's: products and convolutions with what follows them, alone or with another tensor.
