@@ -65,6 +65,7 @@ def decompositions() -> dict[Any, Callable]:
                 chosen[overload] = decomposition_table[overload]
     chosen[aten.repeat.default] = _repeat
     chosen[aten.roll.default] = _roll
+    chosen[aten.index_put.default] = _index_put
     chosen[aten.lerp.Scalar] = _lerp
     chosen[aten.nan_to_num.default] = _nan_to_num
     chosen[aten.addcmul.default] = _addcmul
@@ -167,3 +168,18 @@ def _roll(x: torch.Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> t
         first = size - shift % size
         x = torch.cat([x.narrow(dim, first, size - first), x.narrow(dim, 0, first)], dim)
     return x
+
+
+def _index_put(
+    x: torch.Tensor, indices: list[torch.Tensor | None], values: torch.Tensor,
+    accumulate: bool = False,
+) -> torch.Tensor:  # fmt: skip
+    """A mask and a number, as `x[mask] = 2` has them, are a choice; anything else is left."""
+    if accumulate or len(indices) != 1 or values.dim():
+        return NotImplemented
+    (mask,) = indices
+    if mask is None or mask.dtype is not torch.bool or not mask.dim():
+        return NotImplemented
+    if not all(isinstance(size, int) for size in x.shape) or mask.shape != x.shape[: mask.dim()]:
+        return NotImplemented
+    return torch.where(mask.view(*mask.shape, *[1] * (x.dim() - mask.dim())), values, x)

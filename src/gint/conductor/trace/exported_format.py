@@ -87,7 +87,8 @@ def convolve_with_packed_weights(module: fx.GraphModule) -> None:
         if source.dim() not in FORMATS or any(n.target is not node.target for n in weight.users):
             continue
         format = FORMATS[source.dim()]
-        if source.is_contiguous(memory_format=format):
+        step = source.stride(1)  # torch does not tell of the format where the batch is free
+        if type(step) is int and step == 1:
             *path, name = weight.target.split(".")
             owner = module.get_submodule(".".join(path))
             setattr(owner, name, getattr(owner, name).contiguous(memory_format=format))
