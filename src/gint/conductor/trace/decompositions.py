@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .gradients import WRITTEN
+from . import gradients, norms
 
 aten = torch.ops.aten
 
@@ -65,7 +65,7 @@ def decompositions() -> dict[Any, Callable]:
                 chosen[overload] = decomposition_table[overload]
     chosen[aten.repeat.default] = _repeat
     chosen[aten.roll.default] = _roll
-    return chosen | WRITTEN
+    return chosen | gradients.WRITTEN | norms.WRITTEN
 
 
 def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:
