@@ -1,115 +1,188 @@
-"""Tokens per second of a language model of random weights, by contender, each in its own process.
+"""Tokens per second of a language model of random weights, by contender.
 
 One Llama; its weights are written as GGUF files, which gint and llama.cpp read. llama.cpp is one
-where the package llama-cpp-python is installed. Every process measures the bandwidth at which it
-reads memory, takes a prompt of 128 tokens, and then one token after the other.
+where the package llama-cpp-python is installed. Each contender is a process of its own; those of
+one file take turns, each with a prompt of 128 tokens and then one token after the other, and so
+does reading memory.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from benchmarks import goals
 from benchmarks.decode_contenders import FORMATS, PROMPT, SIZES
 from benchmarks.report import Report, Table
 from benchmarks.settings import Settings
-from gint.measuring.process import ProcessError, run_child
+from gint.measuring.clock import median
+from gint.measuring.process import Companion, ProcessError, run_child
 from gint.measuring.progress import progress
 
 HEADERS = (
-    "size", "threads", "contender", "weights", "tokens/s", f"prompt of {PROMPT}, tokens/s",
-    "beyond memory, us", "resident, MiB", "graphs",
+    "size", "threads", "weights", "contender", "tokens/s", f"prompt of {PROMPT}, tokens/s",
+    "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "resident, MiB", "graphs",
 )  # fmt: skip
+#: The weights of contenders that take floats.
+NO_FILE = "-"
 _FLOAT = ("eager f32", "eager bf16", "eager int8", "inductor f32")
+#: gint's two doors: torch.compile of a transformers model, and a model without torch.
+OURS = ("gint", "airllm")
+#: Contenders whose threads wait by spinning sleep by then.
+_PAUSE_S = 0.03
 
 
-class Row(NamedTuple):
-    """What one process found. `beyond_us`: a token's time less that of reading the matrices;
-    `resident`: bytes when all is done; `graphs`: compiled by Dynamo."""
+@dataclass(frozen=True)
+class Row:
+    """What one contender's turns came to.
+
+    `nbytes` of matrices are read for a token, at `bandwidth` bytes a second if nothing else were
+    to be done; `resident`: bytes more than before the model was opened; `graphs`: by Dynamo.
+    """
 
     size: str
     threads: int
-    contender: str
     weights: str
-    tokens_per_s: float
-    prompt_per_s: float
-    beyond_us: float
+    contender: str
+    token_s: float
+    prompt_s: float
+    bandwidth: float
+    nbytes: int
     resident: int
     graphs: int
+
+    @property
+    def beyond_us(self) -> float:
+        """A token's time less that of reading the matrices."""
+        return (self.token_s - self.nbytes / self.bandwidth) * 1e6
+
+    def cells(self) -> list[str]:
+        """As HEADERS name them."""
+        return [
+            self.size,
+            str(self.threads),
+            self.weights,
+            self.contender,
+            f"{1 / self.token_s:.1f}",
+            f"{PROMPT / self.prompt_s:.0f}",
+            f"{self.nbytes / self.token_s / 1e9:.1f}",
+            f"{self.bandwidth / 1e9:.1f}",
+            f"{self.beyond_us:.0f}",
+            f"{self.resident / 2**20:.0f}",
+            str(self.graphs),
+        ]
 
 
 def run(settings: Settings) -> Report:
     """Run every contender on every size with one and two threads."""
     sizes = list(SIZES)[:1] if settings.quick else list(SIZES)
     threads = (settings.threads,) if settings.threads else (1, 2)
-    asked = list(_asked(settings))
+    turns = 3 if settings.quick else 9
+    groups = list(_groups(settings))
     rows: list[Row] = []
     failed: list[str] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        progress("decode", len(sizes) * len(threads) * len(asked)) as step,
-    ):
+    with progress("decode", len(sizes) * len(groups) * len(threads)) as step:
         for size in sizes:
-            for weights in FORMATS:
-                run_child("benchmarks.decode_contenders", "write", size, weights, folder)
-            for count in threads:
-                for contender, weights in asked:
-                    step(f"{size} {contender} {weights}")
-                    given = (contender, size, weights, folder, str(count))
-                    try:
-                        found = run_child("benchmarks.decode_contenders", *given)
-                        rows.append(Row(size, count, contender, weights, **found))
-                    except ProcessError as error:
-                        failed.append(f"{contender} {weights} {size}: {error.reason}")
-            for file in Path(folder).iterdir():
-                file.unlink()
-    lines = [
-        [
-            *map(str, r[:4]),
-            f"{r.tokens_per_s:.1f}",
-            f"{r.prompt_per_s:.0f}",
-            f"{r.beyond_us:.0f}",
-            f"{r.resident / 2**20:.0f}",
-            str(r.graphs),
-        ]
-        for r in rows
-    ]
-    table = Table("decode, one sequence", HEADERS, lines)
-    data = {"rows": [r._asdict() for r in rows], "failed": failed}
+            for weights, contenders in groups:
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / f"{weights}.gguf"
+                    if weights in FORMATS:
+                        run_child("benchmarks.decode_contenders", "write", size, weights, str(path))
+                    for count in threads:
+                        step(f"{size} {weights}, {count} threads")
+                        found, missing = measure(size, weights, contenders, path, count, turns)
+                        rows += found
+                        failed += missing
+    return report_of(rows, failed)
+
+
+def report_of(rows: Sequence[Row], failed: Sequence[str]) -> Report:
+    """The table, and verdicts."""
+    table = Table("decode, one sequence, medians", HEADERS, [r.cells() for r in rows])
+    data = {"rows": [asdict(r) for r in rows], "failed": list(failed)}
     return Report("decode", (table,), data, (*_verdicts(rows), *failed))
 
 
-def _asked(settings: Settings) -> Iterator[tuple[str, str]]:
-    for contender in _FLOAT:
-        if contender != "inductor f32" or "inductor" in settings.usable():
-            yield contender, "-"
-    llama = find_spec("llama_cpp") is not None
-    for weights in FORMATS:
-        yield "gint", weights
-        if llama:
-            yield "llama.cpp", weights
+def _groups(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Weights, and the contenders that take turns with them."""
+    inductor = "inductor" in settings.usable()
+    floats = tuple(c for c in _FLOAT if c != "inductor f32" or inductor)
+    beside = ("llama.cpp",) if find_spec("llama_cpp") is not None else ()
+    for weights, contenders in ((NO_FILE, floats), *((w, (*OURS, *beside)) for w in FORMATS)):
+        if settings.wants(weights):
+            yield weights, contenders
 
 
-def _verdicts(rows: list[Row]) -> tuple[str, ...]:
-    def of(row: Row, contender: str) -> Any:
-        same = (r for r in rows if r[:3] == (row.size, row.threads, contender))
-        return next((r for r in same if r.weights in (row.weights, "-")), None)
+def measure(
+    size: str, weights: str, contenders: Sequence[str], path: Path, threads: int, turns: int
+) -> tuple[list[Row], list[str]]:
+    """The rows of contenders that take so many turns, and what each that failed said.
 
-    ours = [r for r in rows if r.contender == "gint"]
-    said = []
+    `path` is the GGUF file, or is not there for contenders without one.
+    """
+    from gint.kernel.interpreter.cpp.quantized import read_all
+
+    environment = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    memory = np.ones(256 << 20, np.uint8)
+    reading: list[float] = []
+    answers: dict[str, list[dict[str, Any]]] = {}
+    failed = []
+    with ExitStack() as stack:
+        asked = {}
+        for contender in contenders:
+            arguments = (contender, size, str(path), str(threads))
+            child = Companion("benchmarks.decode_contenders", *arguments, environment=environment)
+            try:
+                answers[contender] = [stack.enter_context(child).ask("facts")]
+                asked[contender] = child
+            except ProcessError as error:
+                failed.append(f"{contender} {weights} {size}: {error.reason}")
+        for _ in range(turns):
+            for contender, child in asked.items():
+                time.sleep(_PAUSE_S)
+                answers[contender].append(child.ask("turn"))
+            time.sleep(_PAUSE_S)
+            begun = time.perf_counter()
+            read_all(memory, threads)
+            reading.append(time.perf_counter() - begun)
+    bandwidth = memory.nbytes / min(reading)
+    rows = []
+    for contender, (facts, *found) in answers.items():
+        token = median([s for turn in found for s in turn["tokens"]])
+        prompt = median([turn["prompt"] for turn in found])
+        rows.append(Row(size, threads, weights, contender, token, prompt, bandwidth, **facts))
+    return rows, failed
+
+
+def _verdicts(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(f"{door}: {verdict}" for door in OURS for verdict in _verdicts_of(door, rows))
+
+
+def _verdicts_of(door: str, rows: Sequence[Row]) -> Iterator[str]:
+    def beside(row: Row, contender: str) -> Row | None:
+        same = (row.size, row.threads, contender)
+        found = (r for r in rows if (r.size, r.threads, r.contender) == same)
+        return next((r for r in found if r.weights in (row.weights, NO_FILE)), None)
+
+    ours = [r for r in rows if r.contender == door]
+    against = [(r, o) for r in ours if (o := beside(r, "llama.cpp"))]
     for weights, goal in goals.DECODE_LLAMA_CPP.items():
-        ratios = [r.tokens_per_s / other.tokens_per_s for r in ours
-                  if r.weights == weights and (other := of(r, "llama.cpp"))]  # fmt: skip
-        said.append(goal.verdict(min(ratios, default=math.nan)))
-    prompts = [r.prompt_per_s / o.prompt_per_s for r in ours if (o := of(r, "llama.cpp"))]
-    eager = [r.tokens_per_s / o.tokens_per_s for r in ours if (o := of(r, "eager bf16"))]
-    said.append(goals.DECODE_PROMPT.verdict(min(prompts, default=math.nan)))
-    said.append(goals.DECODE_EAGER.verdict(min(eager, default=math.nan)))
+        ratios = [o.token_s / r.token_s for r, o in against if r.weights == weights]
+        yield goal.verdict(min(ratios, default=math.nan))
+    prompts = [o.prompt_s / r.prompt_s for r, o in against]
+    yield goals.DECODE_PROMPT.verdict(min(prompts, default=math.nan))
+    eager = [o.token_s / r.token_s for r in ours if (o := beside(r, "eager bf16"))]
+    yield goals.DECODE_EAGER.verdict(min(eager, default=math.nan))
     beyond = [r.beyond_us for r in ours if r.threads == 1]
-    said.append(goals.DECODE_BEYOND.verdict(max(beyond, default=math.nan)))
-    return tuple(said)
+    yield goals.DECODE_BEYOND.verdict(max(beyond, default=math.nan))
+    resident = [r.resident / r.nbytes for r in ours]
+    yield goals.DECODE_RESIDENT.verdict(max(resident, default=math.nan))

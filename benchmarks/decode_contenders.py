@@ -1,4 +1,4 @@
-"""A contender of the benchmark `decode`: a process that loads a model, and measures it."""
+"""A contender of the benchmark `decode`: a process that opens a model, and is asked for tokens."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gint.measuring.clock import median
+from gint.measuring.process import answer
 
 PROMPT, TOKENS = 128, 24
 FORMATS = ("q4_0", "q8_0", "q4_k", "q6_k")
@@ -20,6 +20,7 @@ FORMATS = ("q4_0", "q8_0", "q4_k", "q6_k")
 SIZES = {"0.1B": (768, 2048, 12), "0.4B": (1024, 2816, 16), "1B": (2048, 5632, 16)}
 _HEAD = 64
 _VOCABULARY = 32000
+_POSITIONS = 512
 
 
 def build(size: str) -> Any:
@@ -38,8 +39,25 @@ def build(size: str) -> Any:
     return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
-def torch_model(contender: str, size: str, path: Path) -> Any:
-    """The model as this contender has it, to be called with `input_ids` and a cache."""
+class Steps(NamedTuple):
+    """A model in use: tokens to the likeliest next one, as if all that came before were known;
+    a way to forget those; and the bytes of the matrices that every token is multiplied with."""
+
+    step: Callable[[np.ndarray], int]
+    forget: Callable[[], None]
+    nbytes: int
+
+
+def open_steps(contender: str, size: str, path: Path, threads: int) -> Steps:
+    """The model as this contender has it."""
+    if contender == "llama.cpp":
+        return _llama_cpp(path, threads)
+    if contender == "airllm":
+        return _airllm(path)
+    return _torch(contender, size, path, threads)
+
+
+def _torch_model(contender: str, size: str, path: Path) -> Any:
     import torch
 
     if contender == "gint":
@@ -60,11 +78,12 @@ def torch_model(contender: str, size: str, path: Path) -> Any:
     return model
 
 
-def torch_steps(model: Any) -> tuple[Callable[[np.ndarray], int], Callable[[], None]]:
-    """A function from tokens to the likeliest next one, and one that forgets all tokens."""
+def _torch(contender: str, size: str, path: Path, threads: int) -> Steps:
     import torch
     from transformers import DynamicCache
 
+    torch.set_num_threads(threads)
+    model = _torch_model(contender, size, path)
     state: dict[str, Any] = {}
 
     def forget() -> None:
@@ -78,13 +97,24 @@ def torch_steps(model: Any) -> tuple[Callable[[np.ndarray], int], Callable[[], N
             )  # fmt: skip
             return int(made.logits[0, -1].argmax())
 
-    return step, forget
+    of_parameters = sum(p.nbytes for p in model.parameters())
+    return Steps(step, forget, path.stat().st_size if contender == "gint" else of_parameters)
 
 
-def llama_cpp_steps(
-    path: Path, threads: int
-) -> tuple[Callable[[np.ndarray], int], Callable[[], None]]:
-    """The same by llama.cpp's C interface."""
+def _airllm(path: Path) -> Steps:
+    from airllm import AutoModel
+
+    model = AutoModel.from_pretrained(path)
+    cache = model.new_cache(_POSITIONS)
+    logits = np.empty((1, _VOCABULARY), np.float32)
+
+    def step(tokens: np.ndarray) -> int:
+        return int(model(tokens, cache, out=logits).argmax())
+
+    return Steps(step, lambda: cache.truncate(0), model.weight_bytes)
+
+
+def _llama_cpp(path: Path, threads: int) -> Steps:
     import llama_cpp as lib
 
     quiet = lib.llama_log_callback(lambda *said: None)
@@ -92,7 +122,7 @@ def llama_cpp_steps(
     lib.llama_backend_init()
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     settings = lib.llama_context_default_params()
-    settings.n_ctx, settings.n_batch, settings.n_ubatch = 512, 512, 512
+    settings.n_ctx = settings.n_batch = settings.n_ubatch = _POSITIONS
     settings.n_threads = settings.n_threads_batch = threads
     context = lib.llama_init_from_model(model, settings)
 
@@ -106,60 +136,62 @@ def llama_cpp_steps(
         logits = lib.llama_get_logits_ith(context, -1)
         return int(np.ctypeslib.as_array(logits, (_VOCABULARY,)).argmax())
 
-    return step, forget
+    return Steps(step, forget, path.stat().st_size)
 
 
-def measure(contender: str, size: str, weights: str, folder: Path, threads: int) -> dict[str, Any]:
-    """What a Row holds beyond what was asked."""
-    import torch
+class Contender:
+    """What a process of this module answers with: see the methods, whose names are asked for."""
 
-    from gint.kernel.interpreter.cpp.quantized import read_all
+    def __init__(self, contender: str, size: str, path: Path, threads: int) -> None:
+        _import(contender)
+        before = _resident()
+        self.steps = open_steps(contender, size, path, threads)
+        self.prompt = np.random.default_rng(0).integers(3, _VOCABULARY, PROMPT)
+        for _ in range(2):  # compiles, and grows what grows
+            self.turn()
+        self.resident = _resident() - before
 
-    torch.set_num_threads(threads)
-    path = folder / f"{size}-{weights}.gguf"
-    if contender == "llama.cpp":
-        step, forget = llama_cpp_steps(path, threads)
-        nbytes = path.stat().st_size
-    else:
-        model = torch_model(contender, size, path)
-        step, forget = torch_steps(model)
-        nbytes = path.stat().st_size if contender == "gint" else _weight_bytes(model)
-    prompt = np.random.default_rng(0).integers(3, _VOCABULARY, PROMPT)
-    forget()
-    token = step(prompt)  # compiles
-    step(np.array([token]))
-    prompts, tokens = [], []
-    for _ in range(3):
+    def turn(self) -> dict[str, Any]:
+        """Seconds of a prompt, and of each token after it."""
+        step, forget, _ = self.steps
         forget()
-        begun = time.perf_counter()
-        token = step(prompt)
-        prompts.append(time.perf_counter() - begun)
-    for _ in range(TOKENS):
-        begun = time.perf_counter()
-        token = step(np.array([token]))
-        tokens.append(time.perf_counter() - begun)
-    resident = _resident()
-    memory = np.ones(256 << 20, np.uint8)
-    reading = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        read_all(memory, threads)
-        reading.append(time.perf_counter() - begun)
-    took, bandwidth = median(tokens), memory.nbytes / min(reading)
-    return {
-        "tokens_per_s": 1 / took,
-        "prompt_per_s": PROMPT / median(prompts),
-        "beyond_us": (took - nbytes / bandwidth) * 1e6,
-        "resident": resident,
-        "graphs": _graphs(),
-    }
+        clock = time.perf_counter
+        begun = clock()
+        token = step(self.prompt)
+        prompt, tokens = clock() - begun, []
+        for _ in range(TOKENS):
+            begun = clock()
+            token = step(np.array([token]))
+            tokens.append(clock() - begun)
+        return {"prompt": prompt, "tokens": tokens}
+
+    def facts(self) -> dict[str, Any]:
+        """Bytes of the matrices; those resident since the model is there; graphs compiled."""
+        return {
+            "nbytes": self.steps.nbytes,
+            "resident": self.resident,
+            "graphs": _graphs(),
+        }
 
 
-def _weight_bytes(model: Any) -> int:
-    return sum(p.nbytes for p in model.parameters())
+def _import(contender: str) -> None:
+    """What is resident without any model."""
+    if contender == "llama.cpp":
+        import llama_cpp  # noqa: F401
+    elif contender == "airllm":
+        import gguf  # noqa: F401
+
+        import airllm  # noqa: F401
+    else:
+        import torch._dynamo  # noqa: F401
+        import transformers  # noqa: F401
+
+        import gint.conductor  # noqa: F401
 
 
 def _graphs() -> int:
+    if "torch._dynamo" not in sys.modules:
+        return 0
     import torch._dynamo.utils
 
     return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
@@ -170,17 +202,19 @@ def _resident() -> int:
     return int(found[1]) << 10 if found else 0
 
 
-def main(result: str, contender: str, size: str, weights: str, folder: str, *rest: str) -> None:
-    """As `run_child` calls it. "write" as the contender writes the file that the others read."""
-    if contender == "write":
-        from benchmarks.gguf_file import write_gguf
+def write(result: str, _: str, size: str, weights: str, path: str) -> None:
+    """Write the file that contenders read, as `run_child` asks for it."""
+    from benchmarks.gguf_file import write_gguf
 
-        write_gguf(build(size), Path(folder) / f"{size}-{weights}.gguf", weights)
-        found: Any = None
-    else:
-        found = measure(contender, size, weights, Path(folder), int(rest[0]))
-    Path(result).write_text(json.dumps(found), encoding="utf-8")
+    write_gguf(build(size), Path(path), weights)
+    Path(result).write_text(json.dumps(Path(path).stat().st_size), encoding="utf-8")
+
+
+def main(contender: str, size: str, path: str, threads: str) -> None:
+    """As a Companion: answers with what the named method returns."""
+    made = Contender(contender, size, Path(path), int(threads))
+    answer(lambda method: getattr(made, method)())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (write if "write" in sys.argv[2:3] else main)(*sys.argv[1:])

@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.operators": _HOST,
     "gint.plan": _PROGRAMS,
     "gint.runtime": (*_HOST, "gint.operators", "gint.plan", "gint.runtime.tensors"),
-    "gint.runtime.tensors": (*_HOST, "gint.plan", "gint.runtime"),
+    "gint.runtime.tensors": (*_HOST, "gint.operators", "gint.plan", "gint.runtime"),
     "gint.precompile": ("gint.plan", "gint.runtime", "gint.runtime.tensors"),
     "gint.conductor.graph": (*_HOST, "gint.plan"),
     "gint.conductor.trace": (),

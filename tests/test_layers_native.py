@@ -22,6 +22,7 @@ ROOMS = {
     "loops": {"portable"},
     "quantized": {"cpu", "loops", "portable"},
     "attention": {"cpu", "loops", "portable"},
+    "row": {"cpu", "loops", "portable"},
     "schedule": {"layout", "program", "loops"},
     "run": {"schedule", "layout", "program", "cpu", "loops"},
     "native": {
@@ -33,6 +34,7 @@ ROOMS = {
         "loops",
         "quantized",
         "attention",
+        "row",
         "portable",
     },
 }

@@ -6,23 +6,49 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.decode import Row, _verdicts
+from benchmarks.decode import HEADERS, NO_FILE, Row, measure, report_of
 
 pytestmark = pytest.mark.torch
 
 
-def row(contender, weights, tokens, prompt=100.0):
-    return Row("0.1B", 1, contender, weights, tokens, prompt, 40.0, 1 << 20, 2)
+def row(contender, weights, tokens_per_s, prompt_per_s=1000.0, **others):
+    seconds = 1 / tokens_per_s, 128 / prompt_per_s
+    figures = {"bandwidth": 1e9, "nbytes": 10_000_000, "resident": 10_500_000, "graphs": 0}
+    return Row("0.1B", 1, weights, contender, *seconds, **(figures | others))
 
 
 def test_verdicts_compare_with_the_same_file():
-    rows = [row("gint", "q4_0", 95.0), row("llama.cpp", "q4_0", 100.0), row("eager bf16", "-", 19)]
-    said = _verdicts(rows)
-    assert "q4_0, gint over llama.cpp, worst: 0.95 (goal: at least 0.95, reached)" in said[0]
-    assert "q8_0" in said[1]
-    assert "not measured" in said[1]
-    assert any("eager bfloat16, worst: 5 (goal: at least 3, reached)" in line for line in said)
+    rows = [
+        row("gint", "q4_0", 95.0),
+        row("llama.cpp", "q4_0", 100.0, 500.0),
+        row("eager bf16", NO_FILE, 19.0),
+        row("airllm", "q8_0", 99.0, resident=12_000_000),
+    ]
+    said = report_of(rows, ["what failed"]).notes
+    assert "gint: tokens per second, q4_0, over llama.cpp, worst: 0.95 (goal: at least 0.95, " \
+        "reached)" in said  # fmt: skip
+    assert any(n.startswith("gint: prompt of 128 tokens") and ": 2 (" in n for n in said)
+    assert any(n.startswith("gint: tokens per second, over eager") and ": 5 (" in n for n in said)
+    assert "airllm: tokens per second, q8_0, over llama.cpp, worst: not measured" in said
+    assert any(
+        n.startswith("airllm: resident") and "1.2 (goal: at most 1.1, NOT" in n for n in said
+    )
+    assert any("beyond its matrices" in n and ": 101 us" in n for n in said)
+    assert said[-1] == "what failed"
+
+
+def test_a_row_has_a_cell_for_every_header():
+    assert row("gint", "q4_0", 50.0).beyond_us == 10_000
+    (cells,) = report_of([row("gint", "q4_0", 50.0)], []).tables[0].rows
+    assert dict(zip(HEADERS, cells, strict=True))["tokens/s"] == "50.0"
 
 
 def test_nothing_measured():
-    assert all("not measured" in line for line in _verdicts([]))
+    assert all("not measured" in line for line in report_of([], []).notes)
+
+
+def test_a_contender_that_cannot_is_said(tmp_path):
+    found, failed = measure("0.1B", "q4_0", ("airllm",), tmp_path / "none.gguf", 1, 1)
+    assert not found
+    assert "airllm q4_0 0.1B: " in failed[0]
+    assert "none.gguf" in failed[0]

@@ -100,8 +100,13 @@ class Generated:
         return self.function(*inputs)
 
     def everything(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
-        """All values met on the way."""
-        return _run(self.steps, list(inputs))
+        """All values met on the way, what was written over later among them."""
+        values, before = list(inputs), []
+        for step in self.steps:
+            if not step.makes:
+                before += [v.detach().clone() for v in values]
+            values = _run([step], values)
+        return [*values, *before]
 
     def __repr__(self) -> str:
         return "\n".join([*self.given.lines(), self.source])

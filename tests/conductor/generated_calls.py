@@ -12,6 +12,7 @@ import torch
 from .calls import AROUND, Call, Given, why_unlike_eager
 from .generated import Generated, random_function, scale_of
 from .generated_inputs import GRADS, LAYOUTS, Inputs
+from .generated_steps import FLOATS
 
 #: Of every size another one, which broadcasts wherever it did.
 _RESIZED = {2: 3, 3: 4, 5: 7}
@@ -44,7 +45,8 @@ class Campaign:
                 scale = scale_of(self.function.everything(*inputs.make()[1]))
         except (RuntimeError, NotImplementedError, IndexError, TypeError, ValueError):
             scale = self.function.scale
-        coarse = self.function.coarse or around == "autocast"
+        halves = any(i.dtype in FLOATS[2:] for i in inputs.inputs)
+        coarse = self.function.coarse or halves or around == "autocast"
         return float(f"{(0.05 if coarse else 1e-4) * scale:.1g}")
 
     def source(self, name: str = "test_generated") -> str:

@@ -48,6 +48,16 @@ def test_one_file_serves_all_lengths(path):
         torch.testing.assert_close(loaded(input=x[:, :]), model(x))
 
 
+def test_a_size_may_be_known_as_a_multiple_alone(path):
+    loaded = saved(nn.ReLU(), (torch.ones(7, 4),), path, dynamic_shapes=({0: 2 * N + 3},))
+    for n in (0, 1, 6):
+        assert loaded(torch.ones(2 * n + 3, 4)).shape == (2 * n + 3, 4)
+    with pytest.raises(ValueError, match=r"3 \+ \(2\*n\), 4\), not \(6, 4\), where n = 1"):
+        loaded(torch.ones(6, 4))
+    with pytest.raises(ValueError, match="n is at least 0"):
+        loaded(torch.ones(1, 4))
+
+
 def test_a_loaded_function_imports_no_tracer(path):
     export(mlp(), (torch.ones(5, 32),), path=path, with_torch=True)
     code = (
@@ -124,6 +134,16 @@ class Listing(nn.Module):
         return x * 2
 
 
+class Remembering(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.zeros(4)
+
+    def forward(self, x):
+        self.last.copy_(x[-1])
+        return x + self.last
+
+
 class Decomposing(nn.Module):
     def forward(self, x):
         return torch.linalg.svd(x + 1)[1]
@@ -134,6 +154,7 @@ class Decomposing(nn.Module):
     [
         (Branching(), "depends on the values of tensors", "if x.sum() > 0:"),
         (Listing(), "A call changes 'seen' of Listing", "self.seen.append(1)"),
+        (Remembering(), "neither an argument nor a buffer", "self.last.copy_(x[-1])"),
         (Decomposing(), "aten._linalg_svd.default needs torch", "torch.linalg.svd(x + 1)[1]"),
     ],
 )

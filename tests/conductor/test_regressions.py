@@ -111,6 +111,21 @@ def test_gradients_inside_a_function_without_gradients() -> None:
     agrees(torch.func.grad(lambda a: (a.sin() ** 2).sum()), torch.randn(3))
 
 
+def test_gradients_that_need_an_input_as_it_was_before_it_was_written() -> None:
+    def f(x):
+        y = x.roll(1, 0)
+        x.mul_(y)
+        return y
+
+    found = []
+    for function in (compiled(f), f):
+        leaf = torch.arange(1.0, 5.0).requires_grad_()
+        x = leaf * 1
+        y = function(x)
+        found.append(torch.autograd.grad(y.sum() + x.sum(), leaf)[0])
+    torch.testing.assert_close(*found)
+
+
 def test_tracing_does_not_run_an_optimizer_s_step() -> None:
     ends = []
     for compile in (compiled, lambda step: step):
@@ -176,3 +191,16 @@ def test_as_strided_stays_in_the_storage() -> None:
     assert f(torch.arange(64.0)[3:10])[0] == 6
     with pytest.raises(RuntimeError, match="out of bounds"):
         f(torch.arange(7.0))
+
+
+def test_a_write_outside_of_the_tensor_is_told() -> None:
+    f = compiled(lambda x: x.as_strided((3,), (2,), 4).add_(1).sum())
+    base, expected = torch.zeros(20), torch.zeros(20)
+    for window in (slice(0, 9), slice(4, 13), slice(2, 11)):
+        f(base[window])
+        expected[4:10:2] += 1
+        assert torch.equal(base, expected)
+    for window in (slice(5, 14), slice(11, 20), slice(1, 18, 2)):
+        with pytest.raises(RuntimeError, match="outside of the tensor it is a view of"):
+            f(base[window])
+    assert torch.equal(base, expected)

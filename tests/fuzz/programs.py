@@ -1,8 +1,9 @@
 """Mutated programs and bindings: refused in words everywhere, or run everywhere with one result.
 
-NumPy's interpreter is the reference. A case that verifies runs on each backend in host memory, its
-storages next to unreadable pages, from the same bytes; what lies in them and around them afterwards
-is compared, but for results that need not have the same bits (exactness.py).
+NumPy's interpreter is the reference. A case that verifies runs on the CPU's interpreter too, and
+one in eight on every backend in host memory; storages lie next to unreadable pages and begin with
+the same bytes; what lies in them and around them afterwards is compared, but for results that need
+not have the same bits (exactness.py).
 """
 
 from __future__ import annotations
@@ -13,15 +14,11 @@ from functools import cache
 from math import prod
 from random import Random
 
-import numpy as np
-
 from gint.backend import registry
-from gint.isa import DTYPES, DType
 from gint.kernel.interpreter.numpy.memory import slot_view
 from gint.program import (
     Binding,
     Program,
-    SlotBinding,
     VerificationError,
     VerifiedProgram,
     verify,
@@ -29,77 +26,97 @@ from gint.program import (
 )
 from gint.program.file import from_bytes, to_bytes
 from tests.closeness import assert_close
-from tests.fences import Fence
 from tests.generation import random_launch, random_program
-from tests.memory import PATTERN, launch_once, values
+from tests.memory import launch_once
 
 from . import bindings, kinds, mutations
-from .bindings import MOST_BYTES, BindingCase, SlotCase, StorageCase
+from .bindings import BindingCase, SlotCase, StorageCase
 from .exactness import exact_slots
 from .kinds import Kind, Outcome
+from .storages import Storages
 from .words import refused
 
 _REFERENCE = "python"
+#: Runs every case; the others take long to launch, and run a sample.
+_ALWAYS = "cpp"
 #: Numbers of cases that share a valid program.
 _BATCH = 64
 _MOST_STORAGES = 16
 #: Launches of more points are verified and not run.
 _MOST_POINTS = 1 << 14
-#: Values of a type that storages are filled from.
-_POOL = 1 << 12
 
 
 @dataclass(frozen=True)
 class ProgramCase:
-    """What values storages hold follows from `seed`; without a binding nothing is launched."""
+    """What values storages hold follows from `seed`; without a binding nothing is launched.
+
+    `everywhere`: on every backend, not on the reference and the CPU's own interpreter alone.
+    """
 
     program: Program
     binding: BindingCase | None
     seed: int
     threads: int
+    everywhere: bool = True
 
 
 @dataclass(frozen=True)
 class _Batch:
     """Mutants of one program have its launch, so what is refused costs little to make."""
 
-    verified: VerifiedProgram
+    program: Program
     binding: BindingCase | None
 
 
 class Programs:
-    def __init__(self) -> None:
+    """One case in `rarely` runs on every backend."""
+
+    def __init__(self, rarely: int = 8) -> None:
+        self._rarely = rarely
         self._batch = cache(_make_batch)
-        self._memory = _Memory()
+        self._storages = Storages()
+        self._answer: tuple[Program | None, VerifiedProgram | str] = None, ""
 
     def case(self, seed: int, number: int) -> ProgramCase:
         if number % _BATCH == 0:
             self._batch.cache_clear()
         batch = self._batch(seed, number // _BATCH)
         random = Random(f"case {seed} {number}")
-        program, binding = batch.verified.program, batch.binding
+        program, binding = batch.program, batch.binding
         if number % _BATCH and random.randrange(4):
             program = mutations.mutated(random, program)
-            if (program.axes, program.slots) != _shape_of(batch):
+            if isinstance(self._verified(program), str):
+                binding = None
+            elif (program.axes, program.slots) != (batch.program.axes, batch.program.slots):
                 binding = _launched(random, program)
         elif random.randrange(2):
             binding = _launched(random, program)
         if binding and number % _BATCH and random.randrange(3) == 0:
             for _ in range(random.randint(1, 2)):
                 binding = bindings.mutated(random, binding)
-        return ProgramCase(program, binding, random.getrandbits(32), random.choice((1, 2, 3)))
+        seed, threads = random.getrandbits(32), random.choice((1, 2, 3))
+        return ProgramCase(program, binding, seed, threads, not random.randrange(self._rarely))
+
+    def _verified(self, program: Program) -> VerifiedProgram | str:
+        """The verifier's answer, or why it refuses; asked once of a case's program."""
+        if self._answer[0] is not program:
+            try:
+                answer: VerifiedProgram | str = verify(program)
+            except VerificationError as error:
+                answer = refused(error)
+            self._answer = program, answer
+        return self._answer[1]
 
     def run(self, case: ProgramCase) -> Iterator[Outcome]:
-        try:
-            verified = verify(case.program)
-        except VerificationError as error:
-            yield Outcome("verifier", refused(error))
+        verified = self._verified(case.program)
+        if isinstance(verified, str):
+            yield Outcome("verifier", verified)
             return
         yield Outcome("verifier", "accepted")
         if case.binding is None or len(case.binding.storages) > _MOST_STORAGES:
             return
-        binding = self._memory.bind(case.program, case.binding, case.seed)
-        yield from _launch(verified, case, binding, self._memory)
+        binding = self._storages.bind(case.program, case.binding, case.seed)
+        yield from _launch(verified, case, binding, self._storages)
 
     def smaller(self, case: ProgramCase) -> Iterator[ProgramCase]:
         for program in _smaller_programs(case.program):
@@ -121,6 +138,7 @@ class Programs:
             "binding": asdict(case.binding) if case.binding else None,
             "seed": case.seed,
             "threads": case.threads,
+            "everywhere": case.everywhere,
         }
 
     def load(self, written: dict) -> ProgramCase:
@@ -130,6 +148,7 @@ class Programs:
             _read_binding(binding) if binding else None,
             written["seed"],
             written["threads"],
+            written["everywhere"],
         )
 
 
@@ -142,11 +161,7 @@ def _read_binding(b: dict) -> BindingCase:
 def _make_batch(seed: int, batch: int) -> _Batch:
     random = Random(f"program {seed} {batch}")
     verified = random_program(random, random.choice((4, 10, 20)))
-    return _Batch(verified, _launched(random, verified.program))
-
-
-def _shape_of(batch: _Batch) -> tuple:
-    return batch.verified.program.axes, batch.verified.program.slots
+    return _Batch(verified.program, _launched(random, verified.program))
 
 
 def _launched(random: Random, p: Program) -> BindingCase | None:
@@ -177,126 +192,82 @@ def _smaller_programs(p: Program) -> Iterator[Program]:
             size //= 2
 
 
-class _Memory:
-    """Storages of one case after the other, between pages nobody may touch."""
-
-    def __init__(self) -> None:
-        self._fences: list[Fence] = []
-        self._used: list[Fence] = []
-        self._before: list[np.ndarray] = []
-
-    def bind(self, p: Program, b: BindingCase, seed: int) -> Binding:
-        """The binding, over fresh values between guard bytes."""
-        while len(self._fences) < len(b.storages):
-            self._fences.append(Fence(MOST_BYTES))
-        self._used = self._fences[: len(b.storages)]
-        addresses = []
-        types = {s.storage: slot.dtype for s, slot in zip(b.slots, p.slots, strict=False)}
-        random = Random(seed)
-        for n, (fence, storage) in enumerate(zip(self._used, b.storages, strict=True)):
-            start = fence.place(storage.size, storage.at_end)
-            fence.bytes[:] = PATTERN
-            pool = _pool(types.get(n, DTYPES[0]))
-            first = random.randrange(0, pool.size - MOST_BYTES + 1, 8)
-            fence.bytes[start : start + storage.size] = pool[first : first + storage.size]
-            addresses.append(fence.address + start)
-        self._before = [fence.bytes.copy() for fence in self._used]
-        bound = [
-            SlotBinding(addresses[s.storage] + s.shift, s.storage_bytes, s.offset, s.strides)
-            for s in b.slots
-        ]
-        return Binding(b.extents, b.params, tuple(bound))
-
-    def restore(self) -> None:
-        for fence, before in zip(self._used, self._before, strict=True):
-            fence.bytes[:] = before
-
-    def now(self) -> list[np.ndarray]:
-        return [fence.bytes.copy() for fence in self._used]
-
-    def put(self, found: list[np.ndarray]) -> None:
-        for fence, there in zip(self._used, found, strict=True):
-            fence.bytes[:] = there
-
-
 @cache
-def _pool(t: DType) -> np.ndarray:
-    """Bytes of elements of a type; any byte may be a bool."""
-    random = np.random.default_rng(t.code)
-    count = (MOST_BYTES + _POOL) // t.itemsize
-    if t.name == "bool":
-        return np.where(random.random(count) < 0.2, random.integers(0, 256, count), 1).astype("u1")
-    return values(t, (count,), random).view(np.uint8)
-
-
-@cache
-def _backends() -> tuple[str, ...]:
+def _backends(everywhere: bool) -> tuple[str, ...]:
     """Those that work on the host's memory, the reference first."""
     usable = [n for n in registry.usable() if registry.backend(n).memory is None]
-    return (_REFERENCE, *(n for n in usable if n != _REFERENCE))
+    return (_REFERENCE, *(n for n in usable if n == _ALWAYS or (everywhere and n != _REFERENCE)))
 
 
 def _launch(
-    verified: VerifiedProgram, case: ProgramCase, binding: Binding, memory: _Memory
+    verified: VerifiedProgram, case: ProgramCase, binding: Binding, storages: Storages
 ) -> Iterator[Outcome]:
-    p = verified.program
+    if _points(verified.program, binding.extents) > _MOST_POINTS:
+        yield Outcome("binding", _unless_refused(verified, binding))
+        return
+    reference, *others = _backends(case.everywhere)
+    wanted = _launched_on(reference, verified, case, binding)
+    yield Outcome(reference, wanted if isinstance(wanted, str) else "run")
+    right = storages.now()
+    for name in others:
+        storages.restore()
+        found = _launched_on(name, verified, case, binding)
+        if isinstance(found, int) and isinstance(wanted, int):
+            _compare(verified, case, binding, storages, (wanted, right), found)
+        else:
+            both = isinstance(found, str) and isinstance(wanted, str)
+            assert both, f"{name}: {found}, {reference}: {wanted}"
+        yield Outcome(name, found if isinstance(found, str) else "run")
+
+
+def _unless_refused(verified: VerifiedProgram, binding: Binding) -> str:
     try:
         verify_binding(verified, binding)
-        why = None
     except VerificationError as error:
-        why = refused(error)
-    if why is None and _points(p, binding.extents) > _MOST_POINTS:
-        yield Outcome("binding", "accepted, too many points to run")
-        return
-    wanted: tuple[int, list[np.ndarray]] | None = None
-    for name in _backends():
-        memory.restore()
-        try:
-            flag = launch_once(registry.backend(name).load(verified), binding, case.threads)
-        except VerificationError as error:
-            if why is None:
-                raise AssertionError(f"{name} refuses what the verifier accepts") from error
-            yield Outcome(name, why)
-            continue
-        assert why is None, f"{name} runs what is refused: {why}"
-        found = memory.now()
-        if wanted is None:
-            wanted = flag, found
-        else:
-            _compare(verified, case, binding, memory, wanted, (flag, found))
-        yield Outcome(name, "run")
+        return refused(error)
+    return "accepted, too many points to run"
+
+
+def _launched_on(
+    backend: str, verified: VerifiedProgram, case: ProgramCase, binding: Binding
+) -> int | str:
+    """The error flag, or why the binding is refused."""
+    try:
+        return launch_once(registry.backend(backend).load(verified), binding, case.threads)
+    except VerificationError as error:
+        return refused(error)
 
 
 def _compare(
     verified: VerifiedProgram,
     case: ProgramCase,
     binding: Binding,
-    memory: _Memory,
-    wanted: tuple[int, list[np.ndarray]],
-    found: tuple[int, list[np.ndarray]],
+    storages: Storages,
+    wanted: tuple[int, list[bytes]],
+    flag: int,
 ) -> None:
     """Of slots that are not exact only that nothing else was written."""
+    found = storages.now()
+    if (flag, found) == wanted:
+        return
     p = verified.program
     assert case.binding is not None
-    storages = [s.storage for s in case.binding.slots]
-    shared = frozenset(n for n, s in enumerate(storages) if storages.count(s) > 1)
+    where = [s.storage for s in case.binding.slots]
+    shared = frozenset(n for n, s in enumerate(where) if where.count(s) > 1)
     exact, exact_flag = exact_slots(verified, shared)
     if exact_flag:
-        assert found[0] == wanted[0], f"error flag {found[0]}, not {wanted[0]}"
-    if all(np.array_equal(f, w) for f, w in zip(found[1], wanted[1], strict=True)):
-        return
+        assert flag == wanted[0], f"error flag {flag}, not {wanted[0]}"
     written = [n for n, s in enumerate(p.slots) if s.access.writes]
-    memory.put(wanted[1])
+    storages.put(wanted[1])
     right = {n: slot_view(p, binding, n).copy() for n in written}
-    memory.put(found[1])
+    storages.put(found)
     for n in written:
         view = slot_view(p, binding, n)
         if n in exact:
             assert_close(p.slots[n].dtype, view, right[n], 0, f"slot {p.slots[n].name}")
         if view.size:
             view[...] = right[n]
-    for fence, there in zip(memory.now(), wanted[1], strict=True):
-        np.testing.assert_array_equal(fence, there, "bytes outside of written elements")
+    assert storages.now() == wanted[1], "bytes outside of written elements"
 
 
 KIND: Kind = Programs()

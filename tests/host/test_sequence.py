@@ -109,7 +109,7 @@ def test_an_address_that_must_not_be_is_refused():
 
 def test_what_is_not_native_is_refused():
     a, b = floats(5), floats(5)
-    with pytest.raises(TypeError, match="Only bound launches, products and attention"):
+    with pytest.raises(TypeError, match="Only native launches are steps"):
         RecordedSequence([WatchedLaunch(lambda *_: 0, (a, b), False)], 0, {})
     with pytest.raises(ValueError, match="an argument that there is not"):
         RecordedSequence([launch(add_one, a, b)], 1, {address(a): (1, 0)})

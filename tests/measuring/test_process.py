@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gint.measuring import process
-from gint.measuring.process import ProcessError, empty_caches, reason_of, run_child
+from gint.measuring.process import Companion, ProcessError, empty_caches, reason_of, run_child
 
 CHILD = """
 import json, os, pathlib, sys
@@ -50,6 +50,49 @@ def test_a_child_that_takes_too_long_is_stopped(
     monkeypatch.setattr(process, "TIME_LIMIT_S", 0.0)
     with pytest.raises(ProcessError, match="no answer within"):
         run_child(child)
+
+
+COMPANION = """
+import os, sys
+from gint.measuring.process import answer
+def double(question):
+    if question == "fail":
+        raise ValueError("no such thing")
+    print("not an answer")
+    return [sys.argv[1], os.environ["OMP_NUM_THREADS"], question * 2]
+answer(double)
+"""
+
+
+@pytest.fixture
+def companion(child: str, tmp_path: Path) -> Companion:
+    (tmp_path / "child_package" / "stays.py").write_text(COMPANION)
+    module = "child_package.stays"
+    return Companion(module, "argument", environment={"OMP_NUM_THREADS": "3"})
+
+
+def test_a_companion_answers_again_and_again(companion: Companion) -> None:
+    with companion:
+        assert companion.ask(2) == ["argument", "3", 4]
+        assert companion.ask("ab") == ["argument", "3", "abab"]
+    assert companion._process.returncode == 0
+
+
+def test_a_companion_that_fails_says_why(companion: Companion) -> None:
+    with companion:
+        with pytest.raises(ProcessError) as failed:
+            companion.ask("fail")
+        assert failed.value.reason == "ValueError: no such thing"
+        with pytest.raises(ProcessError):
+            companion.ask(1)
+
+
+def test_a_companion_that_takes_too_long_is_stopped(
+    companion: Companion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.0)
+    with companion, pytest.raises(ProcessError, match="no answer within"):
+        companion.ask(1)
 
 
 def test_caches_are_inside_the_folder(tmp_path: Path) -> None:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from collections.abc import Callable
 
 import numpy as np
 
 from airllm import tensor_ops
 from gint.backend import registry
+from gint.backend.errors import raise_for
+from gint.host.memory import address
+from gint.host.recall import WatchedLaunch
+from gint.host.sequence import RecordedSequence
 from gint.program import Binding, SlotBinding, VerifiedProgram, assemble, verify
 from gint.quantized import QuantizedWeights, format_of, quantize
 from tests.programs import SOFTMAX
@@ -25,26 +30,32 @@ _CPP = registry.backend("cpp")
 
 
 def fail_each(
-    what: str, call: Callable[[], object], check: Callable[[object], None], remembers: bool = False
+    what: str,
+    call: Callable[[], object],
+    check: Callable[[object], None],
+    remembers: bool = False,
+    told: type[Exception] = MemoryError,
 ) -> None:
     """`call` anew with its first allocation failing, its second, and so on until none is left.
 
-    What a call `remembers` stays allocated.
+    What a call `remembers` stays allocated. torch says RuntimeError of its own allocations.
     """
     check(call())
-    gc.collect()
-    before, n, failed = _NEW.failing_new_live(), 0, True
+    n, failed = 0, True
     while failed:
         n += 1
         said = None
+        gc.collect()
+        before = _NEW.failing_new_live()
         _NEW.failing_new_arm(n)
         try:
             call()
-        except MemoryError as error:
+        except (MemoryError, told) as error:
             said = str(error)
         failed = _NEW.failing_new_left() == 0
         assert failed == (said is not None), f"{what}: allocation {n} failed, and nothing was said"
-        assert said is None or said.endswith("."), f"{what}: allocation {n}: {said!r}"
+        is_sentence = said is None or said.endswith((".", "bad_alloc"))
+        assert is_sentence, f"{what}: allocation {n}: {said!r}"
         gc.collect()
         assert remembers or _NEW.failing_new_live() <= before, (
             f"{what}: allocation {n} left blocks behind"
@@ -144,8 +155,80 @@ def recalled() -> None:
     fail_each("first call", first_call, check, remembers=True)
 
 
+def attention() -> None:
+    """One row's, bound and called."""
+    q, k = np.ones((2, 3, 16), np.float32), np.ones((2, 16, 70), np.float32).transpose(0, 2, 1)
+    v, keep, out = np.full((2, 70, 16), 2, np.float32), np.ones(70, bool), np.empty_like(q)
+    scores, bind = np.empty((2, 3, 70), np.float32), _CPP.attention
+    ready = bind(q, k, v)
+
+    def check(_):
+        np.testing.assert_allclose(out, 2, rtol=1e-5)
+
+    fail_each("attention bound", lambda: bind(q, k, v), lambda made: None)
+    fail_each("attention", lambda: ready(q, k, v, keep, scores, out), check)
+
+
+def sequences() -> None:
+    """What was watched, as one call."""
+    kernel = _CPP.load(verify(assemble(SOFTMAX)))
+    binding, x, y = softmax(kernel.verified, (3, 70), False)
+    bound = kernel.prepare(binding.extents, (), binding.layouts)
+    launches = [WatchedLaunch(bound, (x, y), False)] * 2
+    moving = {address(y): (0, 0)}
+    ready, out = RecordedSequence(launches, 1, moving), np.empty_like(y)
+
+    def check(_):
+        np.testing.assert_allclose(out.sum(1), 1, rtol=1e-3)
+
+    fail_each("sequence", lambda: RecordedSequence(launches, 1, moving), lambda made: None)
+    fail_each("sequence called", lambda: ready(address(out)), check)
+
+
+def plan_runs() -> None:
+    """A view, a product, a launch and attention: torch's own allocations fail too."""
+    import torch
+
+    from gint.runtime.tensors.torch_shim import native_with_torch
+
+    native = native_with_torch()
+    if native is None:
+        return
+    kernel = _CPP.load(verify(assemble(SOFTMAX)))
+    x, w, product, out = (torch.ones(4, 4) for _ in range(4))
+    q = torch.ones(1, 2, 5, 8)
+    slots = tuple((t.numel() * 4, 0, (4, 1)) for t in (product, out))
+    bound = kernel.prepare((4, 4), (), slots)
+
+    def made(outputs: tuple[int, ...] = ()):
+        steps = native.PlanSteps(3, [product, out], 2, raise_for)
+        steps.view(5, 1, (4, 4), (1, 4), 0)
+        steps.product(False, 3, None, 0, 5, 1.0, 1.0)
+        steps.launch(bound, [3, 4], None)
+        steps.attention(6, 2, 2, 2, None, False, 0.3)
+        steps.release([n for n in (5, 6) if n not in outputs])
+        return steps.finish([*outputs])
+
+    ready, returning = made(), made((5, 6))
+    gc.freeze()
+
+    def check(found):
+        assert torch.equal(out, torch.full((4, 4), 0.25))
+        assert found is None or torch.allclose(found[1], q)
+
+    fail_each("plan", made, lambda run: None)
+    # torch keeps the words of its last error, and the values it could not make tensors of.
+    for run, remembers in ((ready, True), (ready, False), (returning, True)):
+        fail_each("plan called", lambda run=run: run(x, w, q), check, remembers, told=RuntimeError)
+
+
 if __name__ == "__main__":
+    gc.freeze()  # a collection looks at what calls made, not at all that is imported
     launches()
     launch_in_place()
     products()
     recalled()
+    attention()
+    sequences()
+    if "torch" in sys.argv:
+        plan_runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -24,10 +25,11 @@ def test_a_failed_allocation_is_a_memory_error_and_leaves_nothing(tmp_path):
     command = [compiler(), "-std=c++20", "-O1", "-shared", "-fPIC", HERE / "failing_new.cpp"]
     subprocess.run([*command, "-o", library, "-ldl"], check=True)
     paths = os.pathsep.join([*(p for p in sys.path if p), str(ROOT)])
+    torch = ["torch"] if importlib.util.find_spec("torch") else []
     done = subprocess.run(
-        [sys.executable, "-m", "tests.native.failing_calls"],
+        [sys.executable, "-m", "tests.native.failing_calls", *torch],
         cwd=ROOT, env=os.environ | {"LD_PRELOAD": str(library), "PYTHONPATH": paths},
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("allocations failed") == 14
+    assert done.stdout.count("allocations failed") == (22 if torch else 18)

@@ -70,6 +70,19 @@ def test_what_is_made_and_wanted_comes_back_as_tensors():
     torch.testing.assert_close(view, wanted.reshape(4, 36))
 
 
+def test_results_are_the_callers_alone():
+    x = torch.randn(1, 3, 8, 8)
+    s = steps(2, [], 2)
+    s.convolution(2, 0, 1, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    s.view(3, 0, (3, 64), (64, 1), 0)
+    count = torch._C._storage_Use_Count(x.untyped_storage()._cdata)
+    results = s.finish([2, 3])(x, torch.randn(4, 3, 3, 3))
+    gone = [weakref.ref(t) for t in results]
+    del results
+    assert [there() for there in gone] == [None, None]
+    assert torch._C._storage_Use_Count(x.untyped_storage()._cdata) == count
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention(masked: bool):
     q, k, v = (torch.randn(1, 2, 5, 8) for _ in range(3))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gint.plan import Call, Named, Operation, Release, Symbol, Use, View
-from gint.plan.file import open_saved
+from gint.plan.file import open_bytes, open_saved
 from gint.plan.text import describe
 from gint.plan.verifier import PlanError, verify_plan
 from tests.plan.saving import SCALED, SIGNATURE, header_of, plan, save, sealed
@@ -50,6 +50,16 @@ def test_altered_weights_are_noticed_where_they_are_compared(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match="'w' is not the one that was saved"):
         open_saved(path).check_constants()
+
+
+def test_every_bit_flip_is_noticed(tmp_path):
+    data = bytearray(save(tmp_path / "a.gint").read_bytes())
+    open_bytes(data, ()).check_constants()
+    for bit in range(8 * len(data)):
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError, match=r"[.:]"):  # a sentence
+            open_bytes(data, ()).check_constants()
+        data[bit // 8] ^= 1 << bit % 8
 
 
 def version(data: bytes) -> bytes:

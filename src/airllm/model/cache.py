@@ -5,11 +5,14 @@ Knows sizes and positions. Does not know weights or steps.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from airllm.checkpoint import Architecture
 from airllm.tensor_ops.attention import CAUSAL
 from airllm.tensor_ops.rope import frequencies_of
+from airllm.tensor_ops.steps import Kept
 
 #: One row attends over a multiple of so many positions: what lies behind its own is masked. So its
 #: steps are the same for as many tokens.
@@ -19,8 +22,8 @@ BUCKET = 64
 class Cache:
     """Room for `capacity` positions; `length` of them are filled.
 
-    keys      (layers, n_kv_heads, d, capacity) float32: the scores of neighbouring positions are
-              computed together
+    keys      (layers, n_kv_heads, capacity / BUCKET, d, BUCKET) float32: the scores of neighbouring
+              positions are computed together, and what is read lies in one piece
     values    (layers, n_kv_heads, capacity, d) float32
     cos, sin  (capacity, dims / 2) float32, of the rotation at a position
     """
@@ -29,7 +32,8 @@ class Cache:
         a = self.architecture = architecture
         self.capacity, self.length = -(-max(capacity, 1) // BUCKET) * BUCKET, 0
         # Zeros, since what is masked is multiplied too.
-        self.keys = np.zeros((a.layers, a.kv_heads, a.head_dim, self.capacity), np.float32)
+        blocks = self.capacity // BUCKET
+        self.keys = np.zeros((a.layers, a.kv_heads, blocks, a.head_dim, BUCKET), np.float32)
         self.values = np.zeros((a.layers, a.kv_heads, self.capacity, a.head_dim), np.float32)
         frequencies = frequencies_of(a.rope.dims // 2, a.rope.theta, a.rope.scaling)
         angles = np.arange(self.capacity)[:, None] * (frequencies / np.array(a.rope.divisors))
@@ -39,6 +43,24 @@ class Cache:
         # What a row at position p keeps begins capacity - 1 - p before the row's own.
         self._keep = np.zeros(2 * self.capacity, bool)
         self._keep[max(0, self.capacity - (a.window or self.capacity)) : self.capacity] = True
+
+    def key_places(self, layer: int, rows: int) -> list[Kept]:
+        """Where a layer's keys of the next rows belong."""
+        begin, end = self.length, self.length + rows
+        cuts = [begin, *range((begin // BUCKET + 1) * BUCKET, end, BUCKET), end]
+        return [
+            Kept(
+                np.s_[first - begin : last - begin],
+                self.keys[layer, :, first // BUCKET, :, first % BUCKET :][..., : last - first],
+            )
+            for first, last in pairwise(cuts)
+        ]
+
+    def first_keys(self, layer: int, count: int) -> np.ndarray:
+        """A layer's keys of the first `count` positions, (count, n_kv_heads, d), copied."""
+        a, blocks = self.architecture, -(-count // BUCKET)
+        found = self.keys[layer, :, :blocks].transpose(1, 3, 0, 2)
+        return found.reshape(blocks * BUCKET, a.kv_heads, a.head_dim)[:count]
 
     def attended(self) -> int:
         """How many positions the next one looks at, those included that are masked."""

@@ -12,7 +12,7 @@ from airllm.checkpoint import Architecture, Checkpoint
 from airllm.tensor_ops import multi_head_attention, steps
 from gint.host.recall import watched
 
-from .cache import Cache
+from .cache import BUCKET, Cache
 from .matrices import Vectors, last_norm, vectors
 from .parts import as_part
 from .row import RecordedRow
@@ -107,32 +107,32 @@ class Decoder:
         """Queries, keys and values, of which the last two go to the cache."""
         a, rows = self.architecture, len(b.x)
         self._multiply(f"{layer}.qkv", b.normed, b.qkv, v.qkv_bias)
-        q, k = a.query_size, a.query_size + a.kv_size
+        k = a.query_size + a.kv_size
         heads = b.qkv[:, :k].reshape(rows, a.heads + a.kv_heads, a.head_dim)
         if v.query_norm is not None and v.key_norm is not None:
             for part, weight in ((heads[:, : a.heads], v.query_norm),
                                  (heads[:, a.heads :], v.key_norm)):  # fmt: skip
                 steps.norm(part, weight, a.norm_eps, part)
         at = np.s_[cache.length : cache.length + rows]
-        steps.rotate(heads, cache.cos[at], cache.sin[at], a.rope.interleaved)
-        kv = b.qkv[:, q:].reshape(rows, 2, a.kv_heads, a.head_dim)
-        steps.copy(kv[:, 0].transpose(1, 2, 0), cache.keys[layer, :, :, at])
-        steps.copy(kv[:, 1].transpose(1, 0, 2), cache.values[layer, :, at])
+        steps.keep(
+            b.qkv, cache.cos[at], cache.sin[at], a.rope.interleaved,
+            cache.key_places(layer, rows), cache.values[layer, :, at],
+        )  # fmt: skip
 
     def _attend(self, b: Buffers, cache: Cache, layer: int) -> None:
         a, rows, q = self.architecture, len(b.x), self.architecture.query_size
         if rows == 1:
             count, shape = cache.attended(), (a.kv_heads, a.heads // a.kv_heads, a.head_dim)
-            keys = cache.keys[layer, :, :, :count].transpose(0, 2, 1)
             steps.attend(
-                b.qkv[0, :q].reshape(shape), keys, cache.values[layer, :, :count],
+                b.qkv[0, :q].reshape(shape), cache.keys[layer, :, : count // BUCKET],
+                cache.values[layer, :, :count],
                 cache.keep(cache.length, count), cache.scores(count), b.mixed.reshape(shape),
             )  # fmt: skip
             return
         k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
         if cache.length:
             seen = cache.length + rows
-            k = cache.keys[layer, :, :, :seen].transpose(2, 0, 1).reshape(seen, a.kv_size)
+            k = cache.first_keys(layer, seen).reshape(seen, a.kv_size)
             v = cache.values[layer, :, :seen].transpose(1, 0, 2).reshape(seen, a.kv_size)
         mask = cache.mask(rows)
         multi_head_attention(b.qkv[:, :q], k, v, a.heads, a.kv_heads, mask, out=b.mixed)

@@ -31,11 +31,18 @@ class RecordedRow:
 
     def __init__(self, launches: Sequence[WatchedLaunch], cache: Cache, logits: np.ndarray) -> None:
         self._cache, self._count = cache, cache.attended()
-        # Addresses of position 0, and how far the next position's are: a token finds little of what
-        # Python knows in the processor's caches, so little is asked for.
-        kept = cache.keep(0, 1)
-        rows = (cache.cos, cache.sin, kept, cache.keys[0, 0, 0], cache.values[0, 0])
-        steps = [array.strides[0] for array in rows]
+        # Addresses of the first position, and how far the next one's are: a token finds little of
+        # what Python knows in the processor's caches, so little is asked for.
+        self._first = at = cache.length
+        (key,) = cache.key_places(0, 1)
+        rows = (
+            cache.cos[at:],
+            cache.sin[at:],
+            cache.keep(at, 1),
+            key.place,
+            cache.values[0, 0, at:],
+        )
+        steps = [array.strides[-1 if array is key.place else 0] for array in rows]
         steps[2] = -steps[2]
         self._places = tuple(zip(map(address, rows), steps, strict=True))
         moving = {first: (n, 0) for n, first in enumerate([*self._addresses(), address(logits)])}
@@ -55,5 +62,5 @@ class RecordedRow:
 
     def _addresses(self) -> list[int]:
         """Of the rotation's cosines and sines, the mask, the first head's key and value."""
-        at = self._cache.length
+        at = self._cache.length - self._first
         return [first + at * step for first, step in self._places]

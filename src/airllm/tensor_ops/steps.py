@@ -11,6 +11,8 @@ Knows operands, programs, products. Does not know models.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,14 +36,30 @@ Part = Operand | QuantizedWeights | PreparedWeights
 
 def norm(x: np.ndarray, weight: np.ndarray, eps: float, out: np.ndarray) -> None:
     """out <- x / sqrt(mean(x**2) + eps) * weight over the last dimension; out may be x."""
-    run(record_rms_norm, _f32(x, weight, out), 1, (eps,))
+    if (own := _own(x)) is not None:
+        _launch(own.norm(x, None, weight, eps, out), x, weight, out)
+    else:
+        run(record_rms_norm, _f32(x, weight, out), 1, (eps,))
 
 
 def add_norm(
     x: np.ndarray, more: np.ndarray, weight: np.ndarray, eps: float, out: np.ndarray
 ) -> None:
     """x <- x + more, (rows, n); out <- the norm of that."""
-    run(_add_rms_norm, _f32(x, more, weight, out), 1, (eps,))
+    if (own := _own(x)) is not None:
+        _launch(own.norm(x, more, weight, eps, out), x, more, weight, out)
+    else:
+        run(_add_rms_norm, _f32(x, more, weight, out), 1, (eps,))
+
+
+def _own(x: np.ndarray) -> Any:
+    """The backend's own ways of the steps (RowSteps) where x is one row, or None."""
+    return active().row_steps if len(x) == 1 else None
+
+
+def _launch(launch: Callable[..., None], *operands: np.ndarray) -> None:
+    launch(*operands)
+    note_launch(launch, operands)
 
 
 def _add_rms_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
@@ -56,7 +74,10 @@ def _add_rms_norm(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> 
 
 def add(x: np.ndarray, more: np.ndarray) -> None:
     """x <- x + more, which is of x's shape, or is broadcast to it."""
-    run(_add, _f32(np.broadcast_to(more, x.shape), x))
+    if (own := _own(x)) is not None:
+        _launch(own.add(x, more), x, more)
+    else:
+        run(_add, _f32(np.broadcast_to(more, x.shape), x))
 
 
 def _add(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
@@ -64,20 +85,43 @@ def _add(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.store("x", b.inout("x", types[1], *lead) + more)
 
 
-def copy(x: np.ndarray, out: np.ndarray) -> None:
-    """out <- x, of the same shape and any strides."""
-    run(_copy, _f32(x, out))
-
-
 def _copy(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
     b.output("out", types[1], lead, b.input("x", types[0], *lead))
 
 
-def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool) -> None:
-    """Rotate the pairs of x, (rows, heads, dims), in place; cos and sin are (rows, dims / 2).
+def keep(
+    qkv: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool,
+    keys: Sequence[Kept], values: np.ndarray,
+) -> None:  # fmt: skip
+    """Rotate queries and keys of qkv (rows, (heads + 2 n_kv_heads) * d) in place, then copy keys
+    and values to a cache.
 
+    cos, sin     (rows, dims / 2), of the pairs among a head's first `dims` values
     interleaved  as of `apply_rope`
+    keys         places of some rows, one after the other: (rows, (n_kv_heads, d, those rows))
+    values       (n_kv_heads, rows, d)
     """
+    if (own := _own(qkv)) is not None:
+        operands = qkv, cos, sin, keys[0].place[:, :, 0], values[:, 0]
+        _launch(own.keep(*operands[:3], interleaved, *operands[3:]), *operands)
+        return
+    kv_heads, rows, d = values.shape
+    heads = qkv.reshape(rows, -1, d)
+    _rotate(heads[:, :-kv_heads], cos, sin, interleaved)
+    for some in keys:
+        run(_copy, _f32(heads[some.rows, -2 * kv_heads : -kv_heads].transpose(1, 2, 0), some.place))
+    run(_copy, _f32(heads[:, -kv_heads:].transpose(1, 0, 2), values))
+
+
+class Kept(NamedTuple):
+    """Where the keys of some of the rows belong, (n_kv_heads, d, rows)."""
+
+    rows: slice
+    place: np.ndarray
+
+
+def _rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool) -> None:
+    """Rotate the pairs of x, (rows, heads, d), in place."""
     half = cos.shape[-1]
     if interleaved:
         first, second = x[..., 0 : 2 * half : 2], x[..., 1 : 2 * half : 2]
@@ -89,6 +133,9 @@ def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool) -
 
 def gate(gates: np.ndarray, ups: np.ndarray, activation: str, out: np.ndarray) -> None:
     """out <- activation(gates) * ups."""
+    if (own := _own(gates)) is not None:
+        _launch(own.gate(gates, ups, activation, out), gates, ups, out)
+        return
     run(record_gate, _f32(gates, ups, out), choices=(activation,))
 
 
@@ -104,30 +151,24 @@ def attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, keep: np.ndarray, scores: np.ndarray,
     out: np.ndarray,
 ) -> None:  # fmt: skip
-    """One row's attention over the keys and values of a cache.
-
-    q       (n_kv_heads, queries that share one, d); out  likewise
-    k, v    (n_kv_heads, kv_seq, d); of k positions are neighbours, of v a head's values
-    keep    (kv_seq,) bool: False leaves a position out; not all of them
-    scores  (n_kv_heads, queries, kv_seq), overwritten
-    """
-    bind = active().attention
-    if bind is not None:
-        launch = bind(q, k, v)
-        launch(q, k, v, keep, scores, out)
-        note_launch(launch, (q, k, v, keep, scores, out))
+    """One row's attention over the keys and values of a cache, as RowSteps.attention has it; keep
+    is not False everywhere."""
+    own = active().row_steps
+    if own is not None:
+        _launch(own.attention(q, k, v), q, k, v, keep, scores, out)
         return
-    run(_scores, _f32(q, k, scores))
+    blocks, block = k.shape[1], k.shape[3]
+    run(_scores, _f32(q, k, scores.reshape(*scores.shape[:2], blocks, block)))
     mask = Operand(np.broadcast_to(keep, scores.shape), "bool")
-    own = Operand(scores, "f32")
-    run(record_weights, (own, mask, own), 1, (1 / math.sqrt(k.shape[2]),), ("bool",))
+    own_scores = Operand(scores, "f32")
+    run(record_weights, (own_scores, mask, own_scores), 1, (1 / math.sqrt(q.shape[2]),), ("bool",))
     run(_mix, _f32(scores, v, out))
 
 
 def _scores(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
-    group, head, key = lead
+    group, head, block, key = lead
     d = b.reduced("d")
-    q, k = b.input("q", types[0], group, head, d), b.input("k", types[1], group, key, d)
+    q, k = b.input("q", types[0], group, head, d), b.input("k", types[1], group, block, d, key)
     b.output("scores", types[2], lead, b.sum(q * k))
 
 

@@ -138,6 +138,51 @@ class Memory(Protocol):
         """Wait for what was launched on the default device; the error flag, which is 0 after."""
 
 
+class RowSteps(Protocol):
+    """What one row of a decoder's layer needs between its products. Each method makes a function of
+    operands laid out like those it is given. All are float32 without gaps, but for key and value.
+    """
+
+    def norm(
+        self, x: np.ndarray, more: np.ndarray | None, weight: np.ndarray, eps: float,
+        out: np.ndarray,
+    ) -> Callable[..., None]:  # fmt: skip
+        """(x, more, weight, out), without `more` where that is None: x <- x + more; out <- x /
+        sqrt(mean(x**2) + eps) * weight over the last dimension; out may be x."""
+
+    def add(self, x: np.ndarray, more: np.ndarray) -> Callable[..., None]:
+        """(x, more): x <- x + more."""
+
+    def gate(
+        self, gates: np.ndarray, ups: np.ndarray, activation: str, out: np.ndarray
+    ) -> Callable[..., None]:
+        """(gates, ups, out): out <- activation(gates) * ups. `activation` is "silu", "gelu" (by
+        tanh), "gelu_erf" or "relu"."""
+
+    def keep(
+        self, qkv: np.ndarray, cos: np.ndarray, sin: np.ndarray, interleaved: bool,
+        key: np.ndarray, value: np.ndarray,
+    ) -> Callable[..., None]:  # fmt: skip
+        """(qkv, cos, sin, key, value): queries and keys of qkv are rotated in place; then keys and
+        values are copied to `key` and `value`, (n_kv_heads, d), the last without gaps along d.
+
+        cos, sin  (1, half) of the pairs, which are the first 2 * half values of a head: neighbours
+                  where `interleaved`, else `half` values apart
+        """
+
+    def attention(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Callable[..., None]:
+        """(q, k, v, keep, scores, out), one row's attention over a cache.
+
+        q     (n_kv_heads, queries that share one, d); out likewise
+        k     (n_kv_heads, kv_seq / block, d, block), neighbours without gaps
+        v     (n_kv_heads, kv_seq, d), a head's values without gaps
+        keep  (kv_seq,) bool: False leaves a position out
+        scores  (n_kv_heads, queries, kv_seq), overwritten
+
+        out <- softmax(q @ k.T / sqrt(d)) @ v, 0 where nothing is kept.
+        """
+
+
 class Backend(Hashable, Protocol):
     """What every interpreter offers.
 
@@ -160,17 +205,8 @@ class Backend(Hashable, Protocol):
         """Its products with quantised matrices; None where it has none of its own."""
 
     @property
-    def attention(self) -> Callable[..., Callable[..., None]] | None:
-        """bind(q, k, v), one row's attention over a cache: a function (q, k, v, keep, scores, out)
-        of arrays laid out like these; None where programs do it.
-
-        q     (n_kv_heads, queries that share one, d) float32 without gaps; out likewise
-        k, v  (n_kv_heads, kv_seq, d) float32; of k positions are neighbours, of v a head's values
-        keep  (kv_seq,) bool: False leaves a position out
-        scores  (n_kv_heads, queries, kv_seq) float32, overwritten
-
-        out <- softmax(q @ k.T / sqrt(d)) @ v, 0 where nothing is kept.
-        """
+    def row_steps(self) -> RowSteps | None:
+        """Its own ways of one row's steps; None where programs do them."""
 
     def probe(self) -> Probe:
         """Is it usable here; never raises."""

@@ -7,6 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import fx
 
 from gint.host.memory import POOL
@@ -135,10 +136,26 @@ def _through_aot_autograd(
     return call
 
 
-def _partition_joint(*args: Any, **kwargs: Any) -> Any:
+def _partition_joint(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
     from torch._functorch.partitioners import min_cut_rematerialization_partition
 
-    return min_cut_rematerialization_partition(*args, **kwargs)
+    _save_copies_of_written_inputs(joint.graph)
+    return min_cut_rematerialization_partition(joint, *args, **kwargs)
+
+
+def _save_copies_of_written_inputs(graph: fx.Graph) -> None:
+    """AOTAutograd copies an input before it is written, so that a backward graph has it as it was.
+    The input itself must not be saved in the place of its copy: autograd refuses it once written.
+    """
+    from torch.utils.checkpoint import CheckpointPolicy
+
+    results = graph.output_node().meta.get("desc", ())
+    written = [r.mutated_input for r in results if hasattr(r, "mutated_input")]
+    for node in graph.find_nodes(op="placeholder"):
+        if node.meta.get("desc") in written:
+            for user in node.users:
+                if user.target is torch.ops.aten.clone.default:
+                    user.meta["recompute"] = CheckpointPolicy.MUST_SAVE
 
 
 def register_backend() -> None:

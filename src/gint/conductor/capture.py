@@ -6,6 +6,7 @@ Knows torch.export and where a user's own lines are found. Does not know plans.
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import fx
 from torch.export import ExportedProgram
 
 _OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
@@ -29,18 +31,65 @@ def captured(
 ) -> ExportedProgram:
     """What torch.export makes of a module or function. Raises ExportError."""
     module = model if isinstance(model, torch.nn.Module) else _Function(model)
+    _take_caches_apart()
     changed: list[tuple[torch.nn.Module, str]] = []
-    try:
-        with _watched(module, changed):
-            exported = torch.export.export(module, args, kwargs, dynamic_shapes=dynamic_shapes)
-    except Exception as error:  # whatever the user's own code and torch's tracing raise
-        raise ExportError(f"{_why(error)}{_line_of(error)}") from error
+    with _watched(module, changed):
+        exported = _exported(module, args, kwargs, dynamic_shapes)
+    if _written_constant(exported) is not None:
+        # A buffer that is held elsewhere too, as caches are, is known to Dynamo as one.
+        exported = _exported(module, args, kwargs, dynamic_shapes, strict=True)
+    if (node := _written_constant(exported)) is not None:
+        raise ExportError(
+            "A call writes into a tensor that is neither an argument nor a buffer: make it a "
+            f"buffer of its module.{where_written(node)}"
+        )
     for part, name in changed:
         raise ExportError(
             f"A call changes {name!r} of {type(part).__name__}, Python state that no file keeps: "
             f"make it a buffer, or return it.{_line_with(part, name)}"
         )
     return exported
+
+
+def _take_caches_apart() -> None:
+    """Have torch see a cache of transformers' as the tensors in it, as transformers itself has it
+    for torch.export. Nothing to do where nobody has one."""
+    if "transformers.cache_utils" not in sys.modules:
+        return
+    try:
+        from transformers.integrations.executorch import register_dynamic_cache_export_support
+    except ImportError:  # an older one, whose caches are left to torch
+        return
+    register_dynamic_cache_export_support()
+
+
+def _exported(
+    module: torch.nn.Module, args: tuple, kwargs: dict[str, Any], shapes: Any, strict: bool = False
+) -> ExportedProgram:
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=strict)
+    except Exception as error:  # whatever the user's own code and torch's tracing raise
+        raise ExportError(f"{_why(error)}{_line_of(error)}") from error
+
+
+def _written_constant(exported: ExportedProgram) -> fx.Node | None:
+    """A node that writes into a tensor which is no buffer, no parameter and no argument."""
+    constants = exported.graph_signature.inputs_to_lifted_tensor_constants
+    for node in exported.graph.nodes:
+        is_operator = isinstance(node.target, torch._ops.OpOverload)
+        writes = is_operator and node.target._schema.is_mutable
+        if writes and isinstance(node.args[0], fx.Node) and node.args[0].name in constants:
+            return node
+    return None
+
+
+def where_written(node: fx.Node | None) -> str:
+    """The user's line that a node comes from, as the end of a message."""
+    trace = (node.meta.get("stack_trace") or "") if node is not None else ""
+    lines = [line for line in trace.strip().splitlines() if line.strip()]
+    shown = "\n".join(lines[-2:])
+    return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model.eval()
         files = export(
             model, args, path=options.output, dynamic_shapes=free_sizes(options.free, args),
-            with_torch=options.with_torch, weights=options.weights,
+            with_torch=options.with_torch, weights=options.weights, quantize=options.quantize,
         )  # fmt: skip
     except (UsageError, ExportError) as error:
         print(f"gint export: {error}", file=sys.stderr)
@@ -61,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights", choices=("auto", "inside", "beside"), default="auto",
         help="in the file, or in a .safetensors file beside it (auto: beside, above 16 MiB)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quantize", metavar="FORMAT",
+        help="keep the weights of products and embeddings in this format (q8_0, q4_k, ...)",
     )  # fmt: skip
     return parser
 

@@ -6,25 +6,25 @@ exported programs. Does not know how a plan is run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import fx
 from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
-from gint.plan import Call, Check, Foreign, Plan
+from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
 from gint.plan.verifier import PlanError, verify_plan
 from gint.runtime.tensors.layouts import memory_of
 
-from .capture import ExportError, captured
+from .capture import ExportError, captured, where_written
 from .compiler import drop_dead_code
 from .graph.nodes import Graph
 from .lowering.kinds import read_graph
@@ -48,6 +48,8 @@ def export(
     dynamic_shapes: Any = None,
     with_torch: bool = False,
     weights: str = "auto",
+    quantize: str | Mapping[str, str] | None = None,
+    quantize_activations: bool = True,
     operators: Iterable[str] = (),
 ) -> list[Path]:
     """Save a function for `gint.load`; the files written.
@@ -58,8 +60,9 @@ def export(
     `path` ends in .gint. `with_torch` says that torch will be there where it runs: then it may call
     any operator on gint's list, and otherwise those that gint has for NumPy arrays. `weights` is
     "inside" the file, "beside" it in a .safetensors file, or "auto": beside, if they are more than
-    16 MiB. `operators` names further ATen operators it may call, which `gint.load` must be given
-    too.
+    16 MiB. `quantize` and `quantize_activations` are torch.compile's options `weights` and
+    `quantize_activations`: in which format products and embeddings are kept. `operators` names
+    further ATen operators it may call, which `gint.load` must be given too.
 
     Raises ExportError (a ValueError) for what cannot be saved: control flow that depends on data,
     operators that are not there, Python state that is part of the function. Nothing is written.
@@ -71,13 +74,34 @@ def export(
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
-        traced = trace_exported(exported)
+        traced = _traced(exported, quantize, quantize_activations)
         saved = _saved(traced, exported, frozenset(operators), with_torch)
     named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
     saved = saved._replace(plan=named)
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
     beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
     return write(path, saved, beside)
+
+
+def _traced(
+    exported: ExportedProgram, quantize: str | Mapping[str, str] | None, quantize_activations: bool
+) -> Traced:
+    if quantize is None and "gint.conductor.weights.operators" not in sys.modules:
+        return trace_exported(exported)  # there can be no quantised matrix
+    from .weights.choice import Choice
+    from .weights.model import cpu_products
+    from .weights.saving import hold_blocks, quantize_program
+
+    matrices = []
+
+    def change(program: ExportedProgram) -> None:
+        if quantize is not None:
+            how = Choice.of(quantize), cpu_products(None), quantize_activations
+            matrices.extend(quantize_program(program, *how))
+
+    traced = trace_exported(exported, change)
+    hold_blocks(traced.module)
+    return traced
 
 
 def _saved(
@@ -106,6 +130,11 @@ def _saved(
 def _with_checks(plan: Plan, traced: Traced) -> Plan:
     """The plan that begins, once its sizes are known, by checking what they must be."""
     checks = [Check(expression(b.condition), b.message) for b in traced.bounds]
+    # Of a size 2 * n + 3 that is 1, n would be -1.
+    for step in plan.steps[: plan.head]:
+        if isinstance(step, Define) and any(str(part).startswith("-") for part in step.path):
+            no_less = Operation("ge", (Symbol(step.symbol), 0))
+            checks.append(Check(no_less, f"{step.symbol} is at least 0."))
     checks = [check for check in checks if check.condition is not True]
     first = plan.head
     return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
@@ -133,11 +162,3 @@ def _refuse(graph: Graph, target: Any, why: str) -> None:
     if node is not None and node in graph.refusals:
         because = f" It is left whole: {graph.refusals[node].reason}."
     raise ExportError(f"{why}.{because}{where_written(node)}")
-
-
-def where_written(node: fx.Node | None) -> str:
-    """The user's line that a node comes from, as the end of a message."""
-    trace = (node.meta.get("stack_trace") or "") if node is not None else ""
-    lines = [line for line in trace.strip().splitlines() if line.strip()]
-    shown = "\n".join(lines[-2:])
-    return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."

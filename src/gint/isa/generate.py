@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from . import device, errors, limits
+from . import errors, limits
 from .dtypes import DTYPES, DType, Kind
 from .instruction import FIELDS, NONE, SIZE
 from .opcodes import OPCODES, Form, Opcode
@@ -80,6 +80,8 @@ def header() -> str:
 
 def device_header() -> str:
     """The C header of the device interpreters; `gint.isa.device.header` says what is in it."""
+    from . import device  # its codes are many, and `checksum` is asked for at every start
+
     return "\n".join([*_common(), f"#define GI_TABLE_CHECKSUM {checksum()}u", "", *device.header()])
 
 

@@ -1,6 +1,7 @@
 """Measurements in processes of their own, with empty caches: `python -m MODULE RESULT ARGUMENTS`.
 
-The module measures what the arguments say and writes JSON into the file RESULT.
+The module measures what the arguments say and writes JSON into the file RESULT. A process that is
+to take turns with others stays, and answers: `Companion`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,9 +40,7 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
     """
     with tempfile.TemporaryDirectory(prefix="gint-measuring-") as folder:
         result = Path(folder) / "result.json"
-        variables = {**empty_caches(Path(folder)), **(environment or {})}
-        path = (_home_of(module), variables.get("PYTHONPATH", ""))
-        variables["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
+        variables = _variables(module, Path(folder), environment)
         asked = ["-m", module, str(result), *arguments]
         try:
             done = subprocess.run(
@@ -58,6 +58,83 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
             reason = reason_of(done.stderr) or f"exit status {done.returncode}"
             raise ProcessError(" ".join(asked), reason, done.stderr)
         return json.loads(result.read_text(encoding="utf-8"))
+
+
+class Companion:
+    """A process of `module`, as `run_child` starts it, that stays and answers; a context manager.
+
+    The module calls `answer`. Where a question gets no answer, ProcessError is raised.
+    """
+
+    def __init__(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="gint-measuring-")
+        self._said = Path(self._folder.name) / "said.txt"
+        self._command = ["-m", module, *arguments]
+        with self._said.open("w", encoding="utf-8") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command],
+                env=_variables(module, Path(self._folder.name), environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+
+    def ask(self, question: Any) -> Any:
+        """What the module's function makes of the question, both as JSON has them."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        too_long = threading.Event()
+
+        def stop() -> None:
+            too_long.set()
+            process.kill()
+
+        limit = threading.Timer(TIME_LIMIT_S, stop)
+        limit.start()
+        try:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        finally:
+            limit.cancel()
+        if not answer:
+            status, said = process.wait(), self._said.read_text(encoding="utf-8")
+            reason = reason_of(said) or f"exit status {status}"
+            if too_long.is_set():
+                reason = f"no answer within {TIME_LIMIT_S} s"
+            raise ProcessError(" ".join(self._command), reason, said)
+        return json.loads(answer)
+
+    def __enter__(self) -> Companion:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()  # it ends where its input ends
+        self._folder.cleanup()
+
+
+def answer(function: Callable[[Any], Any]) -> None:
+    """Answer a Companion's questions until there are no more. What is printed meanwhile goes to
+    the error output."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        for line in sys.stdin:
+            answers.write(json.dumps(function(json.loads(line))) + "\n")
+            answers.flush()
+
+
+def _variables(module: str, folder: Path, environment: Mapping[str, str] | None) -> dict[str, str]:
+    variables = {**empty_caches(folder), **(environment or {})}
+    path = (_home_of(module), variables.get("PYTHONPATH", ""))
+    variables["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
+    return variables
 
 
 def empty_caches(folder: Path) -> dict[str, str]:

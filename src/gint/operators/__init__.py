@@ -1,6 +1,7 @@
 """ATen's operators on NumPy arrays: what a plan leaves whole, where there is no torch.
 
-    OPERATORS       ATen's overload, "aten.addmm.default" -> a function that takes its arguments
+    OPERATORS       ATen's overload, "aten.addmm.default", or gint's -> a function that takes its
+                    arguments
     REFUSED         names that are not there, and why not
     use_backend     what runs the operators' programs
     use_generator   where random numbers come from
@@ -37,6 +38,9 @@ from . import (
 )
 from . import (
     products as products,
+)
+from . import (
+    quantized as quantized,
 )
 from . import (
     resampling as resampling,

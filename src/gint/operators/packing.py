@@ -14,7 +14,7 @@ import numpy as np
 _kept: dict[tuple, tuple[weakref.ref, Any]] = {}
 
 
-def packed(array: np.ndarray, what: Callable[..., np.ndarray], *choices: Any) -> np.ndarray:
+def packed(array: np.ndarray, what: Callable[..., Any], *choices: Any) -> Any:
     """`what(array, *choices)`, kept where the array is read-only, made anew where it is not."""
     if array.flags.writeable:
         return what(array, *choices)
@@ -23,7 +23,7 @@ def packed(array: np.ndarray, what: Callable[..., np.ndarray], *choices: Any) ->
     if found is not None and found[0]() is array:
         return found[1]
     made = what(array, *choices)
-    if made.base is not array and made is not array:
+    if isinstance(made, np.ndarray) and made.base is not array and made is not array:
         made.flags.writeable = False
     _kept[key] = weakref.ref(array, lambda _: _kept.pop(key, None)), made
     return made

@@ -16,9 +16,9 @@ _HEAD = """\
 
 # Operators without torch
 
-A saved function that runs on NumPy arrays calls these for ATen's operators that no program
-computes. They take the arguments of ATen's schemas, and give its results within rounding; half
-types are computed in float32 and rounded once. bfloat16 needs the package `ml_dtypes`. Random
+A saved function that runs on NumPy arrays calls these for operators, ATen's and gint's, that no
+program computes. They take the arguments of ATen's schemas, and give its results within rounding;
+half types are computed in float32 and rounded once. bfloat16 needs the package `ml_dtypes`. Random
 numbers have torch's distributions, and are not torch's numbers: `gint.operators.use_generator`
 names the NumPy generator that they come from.
 """
@@ -29,7 +29,7 @@ def page() -> str:
     lines = [_HEAD]
     for module in sorted({f.__module__ for f in OPERATORS.values()}):
         words = (inspect.getmodule(_first_of(module)).__doc__ or "").partition("\n\n")[0]
-        lines += [f"## {' '.join(words.split()).rstrip('.')}", "", "| ATen's operator | here |"]
+        lines += [f"## {' '.join(words.split()).rstrip('.')}", "", "| operator | here |"]
         lines.append("| --- | --- |")
         for function, names in _by_function(module).items():
             meaning = " ".join((function.__doc__ or "").partition("\n\n")[0].split())

@@ -133,18 +133,20 @@ def _write(path: Path, pieces: Iterable[Any]) -> None:
 
 def _weights_header(saved: Saved) -> tuple[list[int], bytes]:
     """The constants in the order in which they lie in the file, and the header of that."""
-    constants = saved.plan.constants
-    types = [c.type for c in constants]
-    sizes = [ELEMENT_TYPES[t.dtype].nbytes for t in types if t is not None]
-    order = sorted(range(len(constants)), key=lambda n: -sizes[n])
-    stored = []
-    for n in order:
-        t: Any = types[n]
-        nbytes = constant_bytes(t)
-        is_plain = span(t.size, t.strides) == _product(t.size) and t.strides == _plain(t.size)
-        shape = t.size if is_plain else (nbytes // sizes[n],)
-        stored.append(Stored(constants[n].name, t.dtype, shape, nbytes))
-    return order, weights_header(stored)
+    stored = [_stored(c.name, c.type) for c in saved.plan.constants]
+    order = sorted(range(len(stored)), key=lambda n: -ELEMENT_TYPES[stored[n].dtype].nbytes)
+    return order, weights_header(stored[n] for n in order)
+
+
+def _stored(name: str, t: TensorType | None) -> Stored:
+    """How a constant lies among the weights: one with gaps as a line of elements."""
+    assert t is not None
+    size: Any = t.size
+    strides: Any = t.strides
+    nbytes = constant_bytes(t)
+    is_plain = span(size, strides) == _product(size) and strides == _plain(size)
+    shape = size if is_plain else (nbytes // ELEMENT_TYPES[t.dtype].nbytes,)
+    return Stored(name, t.dtype, shape, nbytes)
 
 
 def _product(size: tuple[int, ...]) -> int:
@@ -248,13 +250,8 @@ def _opened(buffer: Any, path: Path | None, operators: Container[str]) -> Opened
     starts: tuple[int, ...] = ()
     if plan.constants:
         weights = Weights(buffer, at, at + weights_bytes)
-        starts = tuple([_find(weights, c.name, c.type) for c in plan.constants])
+        starts = tuple([weights.find(_stored(c.name, c.type)) for c in plan.constants])
     return Opened(path, plan, signature, options, buffer, starts, checksums, beside)
-
-
-def _find(weights: Weights, name: str, t: TensorType | None) -> int:
-    assert t is not None
-    return weights.find(name, t.dtype, constant_bytes(t) // ELEMENT_TYPES[t.dtype].nbytes)
 
 
 def mapped(path: Path) -> Any:

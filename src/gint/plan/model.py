@@ -89,7 +89,8 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class Define:
     """`symbol` is found in a value along `path`: numbers are items, words what is asked of a
-    tensor ("size", "stride", "storage_offset"), or "int" of a bool."""
+    tensor ("size", "stride", "storage_offset"), "int" of a bool, or what is added or what it is
+    divided by ("-1", "//2")."""
 
     symbol: str
     value: int

@@ -64,7 +64,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     ),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
-#: Operators of our own that no program computes: products with quantised matrices, their rows.
+#: Operators of our own that no program computes: products with quantised matrices, their rows. Of
+#: each, `blocks` is given the matrix, and `default` a number that this process alone knows.
 OWN = ("quantized_linear", "quantized_embedding")
 
 #: Views that ATen takes where somebody may keep them.
@@ -75,9 +76,10 @@ VIEWS = (
 )  # fmt: skip
 
 _SAVED = {f"aten.{name}" for names in EXTERNS.values() for name in names}
-_SAVED |= {f"aten.{name}" for name in VIEWS} | {f"gint.{name}" for name in OWN}
+_SAVED |= {f"aten.{name}" for name in VIEWS}
+_OWN_SAVED = {f"gint.{name}.blocks" for name in OWN}
 
 
 def is_saved_operator(name: str) -> bool:
     """Whether every saved plan may call the overload "aten.mm.default"."""
-    return name.rpartition(".")[0] in _SAVED
+    return name.rpartition(".")[0] in _SAVED or name in _OWN_SAVED

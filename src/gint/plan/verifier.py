@@ -32,6 +32,7 @@ from .operators import is_saved_operator
 
 #: What a path may ask of a tensor.
 _QUESTIONS = ("size", "stride", "storage_offset")
+_NUMERIC = re.compile(r"(//|\+|-)[1-9]\d{0,9}")
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
 #: Parts of one size.
 _MOST_PARTS = 1024
@@ -129,6 +130,8 @@ class _Verifier:
         self.values[value] = t
 
     def size(self, e: Any) -> None:
+        if type(e) is int and -_MOST_SIZE <= e <= _MOST_SIZE:
+            return
         parts = 0
         for part, _ in walk(e):
             parts += 1
@@ -166,7 +169,7 @@ class _Verifier:
 
     def define(self, step: Define) -> None:
         t = self.use(step.value)
-        asks_for = step.path[1] if len(step.path) == 2 and step.path[0] in _QUESTIONS[:2] else None
+        asks_for = step.path[1] if len(step.path) >= 2 and step.path[0] in _QUESTIONS[:2] else None
         if t is not None and isinstance(asks_for, int) and asks_for >= len(t.size):
             self.fail(f"value {step.value} has no dimension {asks_for}")
         if not is_size_name(step.symbol):
@@ -175,7 +178,7 @@ class _Verifier:
             self.fail(f"the size {step.symbol} is known already")
         for part in step.path:
             is_known = type(part) is int or part in ("int", *_QUESTIONS)
-            if not is_known and not re.fullmatch(r"//[1-9]\d{0,9}", str(part)):
+            if not is_known and not _NUMERIC.fullmatch(str(part)):
                 self.fail(f"{part!r} is no way to a size")
         self.symbols.add(step.symbol)
 

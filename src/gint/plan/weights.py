@@ -70,8 +70,9 @@ class Weights:
         if not isinstance(self.entries, dict):
             raise ValueError("the weights' header is malformed.")
 
-    def find(self, name: str, dtype: str, count: int) -> int:
-        """Where the `count` elements of a tensor begin in the buffer. Raises ValueError."""
+    def find(self, tensor: Stored) -> int:
+        """Where the elements of a tensor begin in the buffer. Raises ValueError."""
+        name, dtype, shape, nbytes = tensor
         entry = self.entries.get(name)
         if not isinstance(entry, dict):
             raise ValueError(f"the weights lack the tensor {name!r}.")
@@ -84,10 +85,14 @@ class Weights:
             raise ValueError(
                 f"the tensor {name!r} is of {entry.get('dtype')}, the plan wants {dtype}."
             )
-        if offsets[1] - offsets[0] != count * element.nbytes:
+        if entry.get("shape") != list(shape):
             raise ValueError(
-                f"the tensor {name!r} has {offsets[1] - offsets[0]} bytes, the plan wants "
-                f"{count * element.nbytes}."
+                f"the tensor {name!r} has the shape {entry.get('shape')}, the plan wants "
+                f"{list(shape)}."
+            )
+        if offsets[1] - offsets[0] != nbytes:
+            raise ValueError(
+                f"the tensor {name!r} has {offsets[1] - offsets[0]} bytes, the plan wants {nbytes}."
             )
         at = self.data + offsets[0]
         if at % element.nbytes:

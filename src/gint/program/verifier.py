@@ -23,6 +23,7 @@ from .text import NAME, format_instruction
 
 #: Forms with an operand n.
 _NUMBERED = (Form.PARAM, Form.AXIS, Form.LOAD, Form.GATHER, Form.STORE)
+_NAME = re.compile(NAME)
 _RUNNABLE = (SectionKind.MAP, SectionKind.REDUCE, SectionKind.SCALAR)
 
 
@@ -59,7 +60,7 @@ def _verify_names(p: Program) -> None:
 def _verify_table(what: str, names: Iterable[str]) -> None:
     seen = set()
     for name in names:
-        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise VerificationError(
                 f"The {what} name {name!r} is no name: letters, digits, '_' and '.', a letter or "
                 "'_' first."
@@ -155,7 +156,9 @@ class _Checker:
             count = len(self.program.reduced_axes)
             raise VerificationError(f"a scan in a program with {count} reduced axes; it needs one.")
         self._operands(i, local)
-        varies = self._reads(i) | self._number(i, kind)
+        varies = self._number(i, kind)
+        for register in i.reads:
+            varies |= self.varies[register]
         if i.op.form is Form.SCAN:
             varies |= frozenset(self.program.reduced_axes)
         if kind is SectionKind.SCALAR and not varies <= self.parallel:
@@ -169,15 +172,14 @@ class _Checker:
 
     @staticmethod
     def _fields(i: Instruction) -> None:
-        used = {"a": i.op.inputs > 0, "b": i.op.inputs > 1, "c": i.op.inputs > 2}
-        used["d"] = i.op.form is not Form.STORE
-        for name, wanted in used.items():
-            if (getattr(i, name) != NONE) != wanted:
-                state = "is missing" if wanted else "is set but not used by this opcode"
-                raise VerificationError(f"operand {name} {state}.")
+        inputs = i.op.inputs
+        _verify_operand("a", i.a, inputs > 0)
+        _verify_operand("b", i.b, inputs > 1)
+        _verify_operand("c", i.c, inputs > 2)
+        _verify_operand("d", i.d, i.op.form is not Form.STORE)
         if i.n and i.op.form not in _NUMBERED:
             raise VerificationError("operand n is set but not used by this opcode.")
-        if any(encode_immediate(i.type, i.imm)) and not i.op.has_immediate:
+        if not i.op.has_immediate and any(encode_immediate(i.type, i.imm)):
             raise VerificationError("an immediate is set but not used by this opcode.")
 
     def _operands(self, i: Instruction, local: set[int]) -> None:
@@ -194,9 +196,6 @@ class _Checker:
             found = self.types[register]
             if wanted is not None and found != wanted:
                 raise VerificationError(f"r[{register}] is {found}; {wanted} is needed.")
-
-    def _reads(self, i: Instruction) -> frozenset[int]:
-        return frozenset().union(*(self.varies[r] for r in i.reads))
 
     def _number(self, i: Instruction, kind: SectionKind) -> frozenset[int]:
         """Checks the operand n; the axes the instruction varies over because of it."""
@@ -254,6 +253,12 @@ class _Checker:
     def _in_range(n: int, table: tuple, what: str) -> None:
         if n >= len(table):
             raise VerificationError(f"there is no {what} number {n}; the program has {len(table)}.")
+
+
+def _verify_operand(name: str, register: int, wanted: bool) -> None:
+    if (register != NONE) != wanted:
+        state = "is missing" if wanted else "is set but not used by this opcode"
+        raise VerificationError(f"operand {name} {state}.")
 
 
 def verify_binding(verified: VerifiedProgram, binding: Binding) -> None:

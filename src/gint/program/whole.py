@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,8 @@ def writing_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
     Raises OSError. Where that or anything else is raised inside, the file at `path` is as it was,
     and nothing else is left. Of several that write at once one is last.
     """
+    import tempfile  # and what it needs, which reading a file does without
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "rb+") as file:

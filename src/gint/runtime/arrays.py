@@ -23,14 +23,13 @@ class Arrays:
     noun = "NumPy array"
 
     def backend(self, name: str | None) -> Backend:
-        found = selection.select(name)
-        if found.device == "cpu":
-            return found
-        if selection.demanded(name):
+        demand = selection.demanded(name)
+        if demand is not None and (found := selection.select(demand[0])).device != "cpu":
             raise ValueError(
                 f"The backend {found.name!r} does not reach NumPy arrays; 'cpp' and 'python' do."
             )
-        return selection.select("cpp" if "cpp" in selection.usable() else "python")
+        # As tensors on the CPU: no driver is asked, unless a backend was.
+        return selection.choose_for_torch("cpu", name).backend or selection.select("python")
 
     def is_value(self, x: Any) -> bool:
         return isinstance(x, np.ndarray)
@@ -119,6 +118,9 @@ class Arrays:
         if a.kind == "dtype":
             return self.dtype_of(a.name)
         return f"torch.{a.name}" if a.kind == "memory_format" else None
+
+    def is_ours(self, operator: str) -> bool:
+        return True
 
     def running(self) -> AbstractContextManager[Any]:
         return _NOTHING

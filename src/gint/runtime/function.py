@@ -7,13 +7,16 @@ how a plan was made.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gint.backend.protocol import Backend
 from gint.host.launches import load_kernel
 from gint.host.tensors import is_torch
-from gint.plan import Plan, TensorType
+from gint.plan import Call, Plan, TensorType
 from gint.plan.contents import symbols_in
 from gint.plan.dtypes import span
 from gint.plan.file import Opened, open_saved
@@ -105,6 +108,9 @@ class Running:
         self.plan, self.values = opened.plan, values
         chosen = values.backend(backend)
         kernels = [load_kernel(chosen, p) for p in self.plan.programs]
+        called = [str(step.operator) for step in self.plan.steps if isinstance(step, Call)]
+        has_ours = any(map(values.is_ours, called))
+        self.operators_on = _operators_on(chosen) if has_ours else nullcontext
         steps = Steps(self.plan, values, kernels)
         count = self.plan.head
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
@@ -130,7 +136,7 @@ class Running:
         v = [check(x) for check, x in zip(self.checks, inputs, strict=True)]
         v += self.rest
         s: dict[str, Any] = {}
-        with self.values.running():
+        with self.values.running(), self.operators_on():
             for step in self.head:
                 step(v, s)
             for step in self.layouts:
@@ -138,6 +144,13 @@ class Running:
             for step in self.steps:
                 step(v, s)
             return self.result(v, s)
+
+
+def _operators_on(chosen: Backend) -> Callable[[], AbstractContextManager[Any]]:
+    """What has operators of gint's run on a backend."""
+    from gint.operators import use_backend
+
+    return partial(use_backend, chosen)
 
 
 class _Checked:

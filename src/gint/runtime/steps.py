@@ -66,6 +66,8 @@ class Steps:
     def sized(self, expressions: Any, make: Callable[[Any], Any]) -> tuple[Any, Any]:
         """What `make` makes of the values of `expressions`: at once and for good, with None; or a
         function of the sizes they depend on, with what picks those."""
+        if _is_plain(expressions):
+            return make(expressions), None
         names = sorted(symbols_in(expressions))
         if not names:
             return make(_evaluated(expressions, {})), None
@@ -300,6 +302,13 @@ _PREPARE: dict[type, Callable[[Steps, Any], Prepared]] = {
 }  # fmt: skip
 
 
+def _is_plain(e: Any) -> bool:
+    """Whether nested tuples hold nothing but whole numbers."""
+    if type(e) is tuple:
+        return all(map(_is_plain, e))
+    return type(e) is int
+
+
 def _evaluated(e: Any, known: dict[str, Any]) -> Any:
     """The values of nested tuples of expressions."""
     if isinstance(e, tuple):
@@ -327,6 +336,8 @@ def _along(values: Values, x: Any, path: Sequence[int | str]) -> Any:
             x = int(x)
         elif part.startswith("//"):
             x = x // int(part[2:])
+        elif part.startswith(("+", "-")):
+            x = x + int(part)
         else:
             x = asked[part](x)
     return x

@@ -61,6 +61,9 @@ class Values(Protocol):
     def operator(self, name: str, into: bool) -> Callable[..., Any]:
         """What to call for an operator; with `into` it takes `out=`. Raises LookupError."""
 
+    def is_ours(self, operator: str) -> bool:
+        """Whether an operator is one of gint's, which run on a backend, and not ATen's."""
+
     def named(self, a: Named) -> Any:
         """What an operator is given for a name of torch's. Raises LookupError."""
 

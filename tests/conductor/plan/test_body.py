@@ -72,6 +72,21 @@ def test_a_returned_view_shows_memory_of_its_own():
     torch.testing.assert_close(first, wanted)
 
 
+def test_a_view_whose_schema_hides_it_shows_memory_of_its_own():
+    """AOTAutograd regenerates the flattened view of what was written by `_unsafe_view`s."""
+
+    def f(x):
+        y = x.flatten()
+        y.relu_()
+        return y, x.sigmoid() * 2
+
+    x = torch.randn(5).as_strided((2, 1, 5), (0, 5, 1)).requires_grad_()
+    compiled, wanted = compiled_of(f), f(x)
+    first = compiled(x)
+    compiled(torch.ones(5).as_strided((2, 1, 5), (0, 5, 1)).requires_grad_())
+    torch.testing.assert_close(first, wanted)
+
+
 def test_an_operator_outside_of_native_calls_reads_the_frame():
     def f(x, w):
         y = torch.relu(x @ w)

@@ -98,6 +98,19 @@ def test_a_table_may_be_long_where_one_element_repeats(backend):
     np.testing.assert_array_equal(y, np.full((2, 5), 7))
 
 
+@pytest.mark.parametrize("backend", IN_PLACE, indirect=True)
+def test_an_empty_table_may_be_long_along_other_axes(backend):
+    b = Builder("far")
+    i, indexed = b.parallel("i"), [b.indexed(f"k{n}") for n in range(3)]
+    table, at = b.table("table", "f32", *indexed), b.input("at", "i64", i)
+    b.output("y", "f32", (i,), b.gather(table, at, at, at))
+    kernel, y, at = load(b.build(), backend).kernel, np.ones(2, np.float32), np.zeros(2, np.int64)
+    slots = ((y.nbytes, 0, (1, 1, 1)), (at.nbytes, 0, (1,)), (y.nbytes, 0, (1,)))
+    ready = kernel.prepare((2, 0, 1 << 40, 1 << 40), (), slots)
+    assert ready(y.ctypes.data, at.ctypes.data, y.ctypes.data) == INDEX_OUT_OF_RANGE
+    np.testing.assert_array_equal(y, 0)
+
+
 @bytecode
 def rolled(b: Builder) -> None:
     """Each row rolled by an element, padded with -1 where its number is odd; and summed."""

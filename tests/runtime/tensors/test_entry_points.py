@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from gint.conductor.graph.externs import EXTERNS
-from gint.runtime.tensors.entry_points import entry_point
+from gint.runtime.tensors.entry_points import entry_point, only_reads
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 aten = torch.ops.aten
@@ -61,3 +61,21 @@ def test_where_there_is_a_choice_the_overload_itself_is_called(func):
 
 def test_what_is_no_operator_is_called_as_it_is():
     assert entry_point(len) is len
+
+
+def test_results_of_what_only_reads_share_no_memory_with_arguments(calls):
+    x = torch.ones(2, 6)
+    hidden = (
+        (aten._unsafe_view.default, ([3, 4],)), (aten.unsafe_split.Tensor, (1,)),
+        (aten.unsafe_split_with_sizes.default, ([1, 1],)), (aten.lift.default, ()),
+    )  # fmt: skip
+    seen = {func: call for func, call in calls.items() if only_reads(func)}
+    assert len(seen) > 40
+    for func, (args, kwargs) in {**seen, **{f: ((x, *more), {}) for f, more in hidden}}.items():
+        given, found = memory((args, kwargs)), memory(func(*args, **kwargs))
+        assert not only_reads(func) or not given & found, func
+
+
+def memory(values) -> set[int]:
+    tensors = [t for t in tree_flatten(values)[0] if isinstance(t, torch.Tensor) and t.numel()]
+    return {t.untyped_storage()._cdata for t in tensors if t.layout is torch.strided}

@@ -31,6 +31,7 @@ from gint.plan import (
     Use,
     View,
 )
+from gint.plan.operators import is_saved_operator
 from gint.program import VerifiedProgram
 from gint.runtime.tensors.entry_points import only_reads
 
@@ -322,9 +323,11 @@ def _named(a: Any) -> Named | Foreign:
 
 
 def _operator(target: Any) -> str | Foreign:
-    # Ours name matrices of this process by number.
-    if isinstance(target, torch._ops.OpOverload) and target.namespace != "gint":
-        return str(target)
+    # Of ours some name matrices of this process by number.
+    if isinstance(target, torch._ops.OpOverload):
+        name = str(target)
+        if target.namespace != "gint" or is_saved_operator(name):
+            return name
     name = getattr(target, "__name__", "function").replace(".", "_")
     return Foreign(target, name if name.isidentifier() else "function")
 

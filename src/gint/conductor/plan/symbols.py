@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from gint.plan import Define, Step
 from gint.plan.contents import symbols_in
 
 from ..graph.nodes import value_of
-from ..graph.sizes import keys
+from ..graph.sizes import Key, keys
 
 
 class Symbols:
@@ -35,7 +35,19 @@ class Symbols:
                     for d, k in enumerate(sizes):
                         if not isinstance(k, int) and k.is_Symbol:
                             steps += self.define(str(k), values[node], (what, d))
-        return steps
+        return [*steps, *self._of_multiples(placeholders, values)]
+
+    def _of_multiples(
+        self, placeholders: list[fx.Node], values: Mapping[fx.Node, int]
+    ) -> Iterator[Step]:
+        """Steps for the symbols n that inputs carry only as a size a * n + b. Whoever checks that
+        inputs have the sizes they should finds those that are no such multiple."""
+        for node in placeholders:
+            value = value_of(node)
+            for d, k in enumerate(keys(value.shape) if isinstance(value, torch.Tensor) else ()):
+                symbol, path = _multiple(k)
+                if symbol is not None:
+                    yield from self.define(symbol, values[node], ("size", d, *path))
 
     def define(self, symbol: str, value: int, path: tuple[int | str, ...]) -> list[Step]:
         """The step that gives a symbol its value, unless one has."""
@@ -50,6 +62,21 @@ class Symbols:
             return
         if unknown := symbols_in((*steps, result)) - self.defined:
             raise LookupError(f"The plan reads {sorted(unknown)}, which no input defines.")
+
+
+def _multiple(k: Key) -> tuple[str | None, tuple[str, ...]]:
+    """The symbol n of a size a * n + b, and what a path says after the size; None for others."""
+    if isinstance(k, int):
+        return None, ()
+    more, terms = k.as_coeff_add()
+    if len(terms) != 1:
+        return None, ()
+    times, factors = terms[0].as_coeff_mul()
+    is_line = more.is_Integer and times.is_Integer and times > 0
+    if not is_line or len(factors) != 1 or not factors[0].is_Symbol:
+        return None, ()
+    minus = (f"{-int(more):+d}",) if more else ()
+    return str(factors[0]), (*minus, *((f"//{times}",) if times != 1 else ()))
 
 
 def path_steps(path: tuple) -> tuple[int | str, ...]:

@@ -178,8 +178,8 @@ class PlanWriter:
                 code = f"int({code})"
             elif isinstance(part, int):
                 code = f"{code}[{part}]"
-            elif part.startswith("//"):
-                code = f"{code} {part}"
+            elif part.startswith(("//", "+", "-")):
+                code = f"({code} {part})"
             else:
                 given = path.pop(0) if path and isinstance(path[0], int) else ""
                 code = f"{code}.{part}({given})"

@@ -8,13 +8,15 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+from torch.utils._pytree import TreeSpec
 
 from .inference import trace_operators
 
@@ -39,9 +41,17 @@ class Traced(NamedTuple):
     bounds: tuple[Bound, ...]
 
 
-def trace_exported(exported: ExportedProgram) -> Traced:
-    """Raises ValueError for inputs that are no tensors or numbers, and what tracing raises."""
-    functional = exported.run_decompositions({})
+def trace_exported(
+    exported: ExportedProgram, change: Callable[[ExportedProgram], Any] | None = None
+) -> Traced:
+    """Trace a program, once functional and changed by `change`, into a graph of operators.
+
+    Raises ValueError for inputs that are no tensors or numbers, and what tracing raises.
+    """
+    with _called_with_lists(exported):
+        functional = exported.run_decompositions({})
+    if change is not None:
+        change(functional)
     module, signature = functional.graph_module, functional.graph_signature
     placeholders = [n for n in module.graph.nodes if n.op == "placeholder"]
     values = [n.meta.get("val") for n in placeholders]
@@ -61,6 +71,28 @@ def trace_exported(exported: ExportedProgram) -> Traced:
     _write_back(traced, signature.output_specs, nodes)
     traced.graph.lint()
     return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
+
+
+@contextmanager
+def _called_with_lists(exported: ExportedProgram) -> Iterator[None]:
+    """Let the program take and return lists inside, where it has objects of somebody's own. torch
+    makes these to trace it anew, and what is computed meanwhile (a cache of keys and values makes
+    tensors) would become part of the program, or its ruin."""
+    signature = exported.module_call_graph[0].signature
+    before = signature.in_spec, signature.out_spec
+    signature.in_spec, signature.out_spec = map(_of_lists, before)
+    try:
+        yield
+    finally:
+        signature.in_spec, signature.out_spec = before
+
+
+def _of_lists(spec: TreeSpec) -> TreeSpec:
+    if spec.is_leaf():
+        return spec
+    inner = [_of_lists(child) for child in spec.children()]
+    is_plain = spec.type in (tuple, list, dict)
+    return TreeSpec(spec.type if is_plain else list, spec.context if is_plain else None, inner)
 
 
 def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
@@ -89,7 +121,7 @@ def _hold_constants(
             continue
         value = program.state_dict.get(spec.target)
         value = program.constants[spec.target] if value is None else value
-        _register(traced, spec.target, value)
+        register_constant(traced, spec.target, value)
         with traced.graph.inserting_before(node):
             held = traced.graph.get_attr(spec.target)
         held.meta.update(node.meta)
@@ -99,7 +131,7 @@ def _hold_constants(
     return found
 
 
-def _register(module: torch.nn.Module, path: str, value: torch.Tensor) -> None:
+def register_constant(module: torch.nn.Module, path: str, value: torch.Tensor) -> None:
     """Make a tensor the attribute at a path."""
     *parents, name = path.split(".")
     for parent in parents:

@@ -52,10 +52,16 @@ class QuantizedMatrix:
     def for_rows(self) -> QuantizedMatrix:
         """Keep the bytes."""
         self._reads_rows = True
-        if self._rows is None:
-            assert self._packed is not None
-            self._rows = self._packed.unpack()
+        self._rows = self.blocks
         return self
+
+    @property
+    def blocks(self) -> QuantizedWeights:
+        """The bytes it was made from."""
+        if self._rows is not None:
+            return self._rows
+        assert self._packed is not None
+        return self._packed.unpack()
 
     @property
     def nbytes(self) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from gint.quantized import format_of
+from gint.runtime.tensors import quantized
 from gint.runtime.tensors.entry_points import DIRECT
 from gint.runtime.tensors.memory import allocate
 
@@ -87,6 +89,20 @@ def _no_gradients(ctx: Any, *gradients: Any) -> Any:
     )
 
 
+def _fake_linear_of_blocks(
+    x: torch.Tensor, bias: torch.Tensor | None, blocks: torch.Tensor, *how: Any
+) -> torch.Tensor:
+    return x.new_empty(*x.shape[:-1], blocks.shape[0])
+
+
+def _fake_embedding_of_blocks(
+    ids: torch.Tensor, blocks: torch.Tensor, format: str, dtype: torch.dtype
+) -> torch.Tensor:
+    chosen = format_of(format)
+    inputs = blocks.shape[1] // chosen.block_bytes * chosen.block
+    return ids.new_empty(*ids.shape, inputs, dtype=dtype)
+
+
 def _register() -> None:
     torch.library.define(
         "gint::quantized_linear",
@@ -95,19 +111,33 @@ def _register() -> None:
     torch.library.define(
         "gint::quantized_embedding", "(Tensor ids, int matrix, ScalarType dtype) -> Tensor"
     )
+    torch.library.define(
+        "gint::quantized_linear.blocks",
+        "(Tensor x, Tensor? bias, Tensor blocks, str format, bool quantize_activations) -> Tensor",
+    )
+    torch.library.define(
+        "gint::quantized_embedding.blocks",
+        "(Tensor ids, Tensor blocks, str format, ScalarType dtype) -> Tensor",
+    )
     for name, function, fake in (
         ("quantized_linear", quantized_linear, _fake_linear),
         ("quantized_embedding", quantized_embedding, _fake_embedding),
+        ("quantized_linear.blocks", quantized.quantized_linear, _fake_linear_of_blocks),
+        ("quantized_embedding.blocks", quantized.quantized_embedding, _fake_embedding_of_blocks),
     ):
         torch.library.impl(f"gint::{name}", "cpu", function)
         torch.library.register_fake(f"gint::{name}", fake)
-        DIRECT[getattr(torch.ops.gint, name).default] = function
+        packet, _, overload = name.partition(".")
+        DIRECT[getattr(getattr(torch.ops.gint, packet), overload or "default")] = function
     torch.library.register_autograd("gint::quantized_linear", _no_gradients)
 
 
 _register()
 LINEAR = torch.ops.gint.quantized_linear.default
 EMBEDDING = torch.ops.gint.quantized_embedding.default
+#: The same, given the matrix itself: in a saved plan.
+LINEAR_OF_BLOCKS = torch.ops.gint.quantized_linear.blocks
+EMBEDDING_OF_BLOCKS = torch.ops.gint.quantized_embedding.blocks
 
 
 def matrix_of(node: fx.Node) -> QuantizedMatrix | None:

@@ -1,18 +1,18 @@
-"""Dynamo's graph with operators on quantised matrices, in place of products with constant weights.
+"""A graph with operators on quantised matrices, in place of products with constant weights.
 
 Works before the graph is traced, so that both roads from there take it as it is. A product is with
 a constant if its second factor is a module's parameter, or its transpose: what `Linear`, the
 output layer tied to an embedding, and a plain `x @ weight` become. Rows of an embedding are read
 from the same matrix.
 
-Knows Dynamo's graph. Does not know what becomes of it.
+Knows graphs of Dynamo's and of torch.export's. Does not know what becomes of them.
 """
 
 from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ from gint.quantized import (
 from ..trace.constants import Constant, Unchanged, constants_of
 from .choice import Choice
 from .matrix import QuantizedMatrix
-from .operators import EMBEDDING, LINEAR
+from .operators import EMBEDDING, LINEAR, matrix_of
 
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 #: Values that are converted at a time: 64 MiB as float32.
@@ -68,8 +68,28 @@ def quantize_constants(
     """
     constants = constants_of(gm.graph)
     _refuse_training(gm.graph, constants)
+    made = quantize_nodes(gm.graph, constants, choice, products, quantize_activations)
+    for node in gm.graph.nodes:
+        if (found := matrix_of(node)) is not None:
+            found.for_rows() if node.target is EMBEDDING else found.for_products()
+    gm.recompile()
+    unchanged = Unchanged(
+        [constants[w] for w in dict.fromkeys(weight for weight, _ in made)], "to be quantised"
+    )
+    return Quantized(tuple(made.values()), unchanged)
+
+
+def quantize_nodes(
+    graph: fx.Graph,
+    constants: Mapping[fx.Node, Constant],
+    choice: Choice,
+    products: QuantizedProducts,
+    quantize_activations: bool,
+) -> dict[tuple[fx.Node, bool], QuantizedMatrix]:
+    """Have nodes multiply with quantised matrices in place of constants; the matrices, by the
+    constant and whether its columns are the rows. A graph of Dynamo's, or of torch.export's."""
     made: dict[tuple[fx.Node, bool], QuantizedMatrix | None] = {}
-    for node in list(gm.graph.nodes):
+    for node in list(graph.nodes):
         use = _use(node, constants)
         if use is None:
             continue
@@ -79,13 +99,10 @@ def quantize_constants(
             made[which] = matrix_of_tensor(name, tensor, choice, products, use.columns)
         if (found := made[which]) is not None:
             _replace(node, use, found, quantize_activations)
-    gm.recompile()
-    taken = {weight: m for (weight, _), m in made.items() if m is not None}
-    unchanged = Unchanged([constants[w] for w in taken], "to be quantised")
-    return Quantized(tuple(m for m in made.values() if m is not None), unchanged)
+    return {which: m for which, m in made.items() if m is not None}
 
 
-def _refuse_training(graph: fx.Graph, constants: dict[fx.Node, Constant]) -> None:
+def _refuse_training(graph: fx.Graph, constants: Mapping[fx.Node, Constant]) -> None:
     if not torch.is_grad_enabled():
         return
     for node in graph.nodes:
@@ -102,39 +119,44 @@ def _refuse_training(graph: fx.Graph, constants: dict[fx.Node, Constant]) -> Non
 # Where constants are used
 
 
-def _use(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _use(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     reader = _READERS.get(node.target)
     use = reader(node, constants) if reader is not None else None
     if use is None:
         return None
-    value = use.weight.meta["example_value"]
-    operand = use.operand.meta.get("example_value")
+    value, operand = _value(use.weight), _value(use.operand)
     fits = value.dim() == 2 and value.dtype in _FLOATS and value.device.type == "cpu"
     same = use.reads_rows or (isinstance(operand, torch.Tensor) and operand.dtype == value.dtype)
     is_ours = fits and same and constants[use.weight].is_parameter
     return use if is_ours else None
 
 
-def _linear(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _value(node: Any) -> Any:
+    """What Dynamo, or torch.export, knows of a node's value."""
+    meta = node.meta if isinstance(node, fx.Node) else {}
+    return meta.get("example_value", meta.get("val"))
+
+
+def _linear(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     x, weight, bias = _arguments(node, "input", "weight", "bias")
     if weight not in constants:
         return None
     return Use(weight, x, bias, columns=False, reads_rows=False)
 
 
-def _matmul(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _matmul(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     x, factor = _arguments(node, "input", "other")
     return _product(x, factor, None, constants)
 
 
-def _mm(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _mm(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     x, factor = _arguments(node, "input", "mat2")
     return _product(x, factor, None, constants)
 
 
-def _addmm(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _addmm(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     bias, x, factor = _arguments(node, "input", "mat1", "mat2")
-    value = bias.meta.get("example_value") if isinstance(bias, fx.Node) else None
+    value = _value(bias)
     scaled = {"beta", "alpha", "out"} & set(node.kwargs)
     if scaled or not isinstance(value, torch.Tensor) or value.dim() != 1:
         return None
@@ -142,7 +164,7 @@ def _addmm(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
 
 
 def _product(
-    x: Any, factor: Any, bias: fx.Node | None, constants: dict[fx.Node, Constant]
+    x: Any, factor: Any, bias: fx.Node | None, constants: Mapping[fx.Node, Constant]
 ) -> Use | None:
     if factor in constants:
         return Use(factor, x, bias, columns=True, reads_rows=False)
@@ -157,25 +179,38 @@ def _transposed(node: Any) -> Any:
     if not isinstance(node, fx.Node) or not node.args:
         return None
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    name = name.partition(".")[0]  # ATen's: transpose.int
     source, *dims = node.args
     swaps = name == "transpose" and dims in ([0, 1], [1, 0], [-1, -2], [-2, -1])
+    swaps |= name == "permute" and dims in ([[1, 0]], [1, 0])
     is_property = node.target is getattr and dims in (["T"], ["mT"])
-    return source if name == "t" or swaps or is_property else None
+    return source if name in ("t", "numpy_T", "mT") or swaps or is_property else None
 
 
-def _embedding(node: fx.Node, constants: dict[fx.Node, Constant]) -> Use | None:
+def _embedding(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     ids, weight, _, longest = _arguments(node, "input", "weight", "padding_idx", "max_norm")
     if weight not in constants or longest is not None:
         return None
     return Use(weight, ids, None, columns=False, reads_rows=True)
 
 
-_READERS: dict[Any, Callable[[fx.Node, dict[fx.Node, Constant]], Use | None]] = {
+def _aten_embedding(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
+    weight, ids = node.args[:2]
+    return Use(weight, ids, None, columns=False, reads_rows=True) if weight in constants else None
+
+
+_ATEN = torch.ops.aten
+_READERS: dict[Any, Callable[[fx.Node, Mapping[fx.Node, Constant]], Use | None]] = {
     torch._C._nn.linear: _linear,
     torch.nn.functional.embedding: _embedding,
     **dict.fromkeys((torch.matmul, operator.matmul, "matmul", "__matmul__"), _matmul),
     **dict.fromkeys((torch.mm, "mm"), _mm),
     **dict.fromkeys((torch.addmm, "addmm"), _addmm),
+    _ATEN.linear.default: _linear,
+    _ATEN.matmul.default: _matmul,
+    _ATEN.mm.default: _mm,
+    _ATEN.addmm.default: _addmm,
+    _ATEN.embedding.default: _aten_embedding,
 }
 
 
@@ -187,11 +222,9 @@ def _arguments(node: fx.Node, *names: str) -> list[Any]:
 
 def _replace(node: fx.Node, use: Use, found: QuantizedMatrix, quantize_activations: bool) -> None:
     if use.reads_rows:
-        found.for_rows()
-        dtype = use.weight.meta["example_value"].dtype
+        dtype = _value(use.weight).dtype
         node.target, node.args = EMBEDDING, (use.operand, found.key, dtype)
     else:
-        found.for_products()
         node.target = LINEAR
         node.args = (use.operand, use.bias, found.key, quantize_activations)
     node.op, node.kwargs = "call_function", {}

@@ -1,6 +1,8 @@
 // What Python sees of one row's attention, in _native.
 #include "attention_module.h"
 
+#include <algorithm>
+
 #include "arrays.h"
 #include "attention/attention.h"
 #include "released_gil.h"
@@ -29,14 +31,19 @@ size_t stride(const Array &a, int d) {
 }
 
 AttentionLayout layout_of(const Array &q, const Array &k, const Array &v) {
-    const AttentionLayout l{size_t(q.length(0)), size_t(q.length(1)), size_t(k.length(1)),
-                            size_t(q.length(2)), stride(k, 0),        stride(k, 2),
-                            stride(v, 0),        stride(v, 1)};
-    const auto is = [](const Array &a, size_t x, size_t y, size_t z) {
-        return size_t(a.length(0)) == x && size_t(a.length(1)) == y && size_t(a.length(2)) == z;
+    const AttentionLayout l{size_t(q.length(0)), size_t(q.length(1)), size_t(v.length(1)),
+                            size_t(q.length(2)), size_t(k.length(3)), stride(k, 0),
+                            stride(k, 1),        stride(k, 2),        stride(v, 0),
+                            stride(v, 1)};
+    const auto is = [](const Array &a, std::initializer_list<size_t> lengths) {
+        int d = 0;
+        return std::all_of(lengths.begin(), lengths.end(),
+                           [&](size_t n) { return size_t(a.length(d++)) == n; });
     };
-    if (!q.is_contiguous() || !is(k, l.heads, l.keys, l.size) || !is(v, l.heads, l.keys, l.size) ||
-        (l.keys > 1 && k.stride(1) != SIZE) || (l.size > 1 && v.stride(2) != SIZE))
+    const size_t blocks = size_t(k.length(1));
+    if (!q.is_contiguous() || !is(k, {l.heads, blocks, l.size, l.block}) ||
+        blocks * l.block != l.keys || !is(v, {l.heads, l.keys, l.size}) ||
+        (l.block > 1 && k.stride(3) != SIZE) || (l.size > 1 && v.stride(2) != SIZE))
         throw nb::value_error("The shapes or strides of q, k and v do not match.");
     return l;
 }
@@ -65,7 +72,7 @@ void check_shape(const Array &a, size_t x, size_t y, size_t z) {
 
 void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb::handle keep,
           nb::handle scores, nb::handle out) {
-    const Array from = floats(q, 3), keys = floats(k, 3), values = floats(v, 3);
+    const Array from = floats(q, 3), keys = floats(k, 4), values = floats(v, 3);
     const AttentionLayout l = layout_of(from, keys, values);
     const Array made = floats(scores, 3), to = floats(out, 3);
     check_shape(made, l.heads, l.queries, l.keys);
@@ -97,7 +104,7 @@ void add_attention(nb::module_ &m) {
         .def("__init__",
              [](RowAttention *self, nb::handle q, nb::handle k, nb::handle v, int threads) {
                  new (self)
-                     RowAttention{layout_of(floats(q, 3), floats(k, 3), floats(v, 3)), threads};
+                     RowAttention{layout_of(floats(q, 3), floats(k, 4), floats(v, 3)), threads};
              })
         .def("__call__", &call, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
 }

@@ -18,6 +18,7 @@
 #include "plan_run_type.h"
 #include "quantized_module.h"
 #include "recall.h"
+#include "row_module.h"
 #include "run/kernel.h"
 #include "sequence.h"
 
@@ -194,6 +195,7 @@ NB_MODULE(_native, m) {
     add_quantized(m);
     add_plan_runs(m);
     add_attention(m);
+    add_row_steps(m);
     add_recall(m);
     add_sequence(m);
 }

@@ -7,9 +7,13 @@ namespace gint {
 
 namespace {
 
-// A result with its address; nothing is kept of one that failed.
+// A result with its address. Of a call that failed nothing is kept: where it has several results,
+// the first may be there.
 Outcome keep(ShimError error, TensorHandle made, PlanValue *value) {
-    if (error) return Outcome::failed;
+    if (error) {
+        if (made) torch_shim()->free_tensor(made);
+        return Outcome::failed;
+    }
     value->handle = made;
     void *address = nullptr;
     if (torch_shim()->data_ptr(made, &address)) return Outcome::failed;

@@ -8,6 +8,7 @@
 #include "launch_type.h"
 #include "quantized_module.h"
 #include "released_gil.h"
+#include "row_module.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -35,7 +36,8 @@ StepFunction make_step(nb::handle launch, nb::handle operands) {
     }
     if (StepFunction product = product_step(launch, operands)) return product;
     if (StepFunction attention = attention_step(launch)) return attention;
-    throw nb::type_error("Only bound launches, products and attention are steps of a sequence.");
+    if (StepFunction row = row_step(launch)) return row;
+    throw nb::type_error("Only native launches are steps of a sequence.");
 }
 
 OperandPlace place_of(nb::handle place, nb::handle operand, int arguments) {

@@ -6,7 +6,7 @@ namespace {
 
 TorchShim shim;
 PyTypeObject *type = nullptr;
-PyObject *wrap_capsule = nullptr;
+PyObject *wrap_capsules = nullptr;
 ptrdiff_t offset_in_object = 0;
 
 template <class Function> bool find(PyObject *functions, const char *name, Function *out) {
@@ -29,9 +29,13 @@ TensorHandle handle_of(PyObject *object) {
 
 PyObject *tensor_of(TensorHandle handle) {
     PyObject *capsule = PyCapsule_New(handle, nullptr, nullptr);
-    PyObject *tensor = capsule ? PyObject_CallOneArg(wrap_capsule, capsule) : nullptr;
-    if (!capsule) shim.free_tensor(handle);
-    Py_XDECREF(capsule);
+    if (!capsule) {
+        shim.free_tensor(handle);
+        return nullptr;
+    }
+    PyObject *tensors = PyObject_CallFunction(wrap_capsules, "([N])", capsule);
+    PyObject *tensor = tensors ? PySequence_GetItem(tensors, 0) : nullptr;
+    Py_XDECREF(tensors);
     return tensor;
 }
 
@@ -51,7 +55,7 @@ bool set_torch_shim(PyObject *tensor_type, ptrdiff_t offset, PyObject *wrap, PyO
         find(functions, "empty_strided", &shim.empty_strided) &&
         find(functions, "copy", &shim.copy) && find(functions, "what", &shim.what);
     if (!found) return false;
-    wrap_capsule = Py_NewRef(wrap);
+    wrap_capsules = Py_NewRef(wrap);
     Py_INCREF(tensor_type);
     type = reinterpret_cast<PyTypeObject *>(tensor_type);
     offset_in_object = offset;

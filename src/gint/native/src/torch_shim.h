@@ -52,8 +52,8 @@ TensorHandle handle_of(PyObject *object);
 PyObject *tensor_of(TensorHandle handle);
 
 // `functions` maps the fields' names to addresses, `offset` is where in an object of `tensor_type`
-// its at::Tensor lies, `wrap` makes a Python tensor of a capsule with a handle. False with a
-// KeyError set for a function that is missing.
+// its at::Tensor lies, `wrap` makes a list of Python tensors of one of capsules with handles. False
+// with a KeyError set for a function that is missing.
 bool set_torch_shim(PyObject *tensor_type, ptrdiff_t offset, PyObject *wrap, PyObject *functions);
 
 } // namespace gint

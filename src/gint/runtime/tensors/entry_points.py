@@ -15,8 +15,12 @@ import torch
 
 from gint.plan import Named
 
-#: Operators of ours -> the function behind each, which needs no dispatcher.
-DIRECT: dict[Any, Callable[..., Any]] = {}
+from .layouts import write_strided
+
+#: Operators -> the function of ours that is called: those of ours need no dispatcher.
+DIRECT: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.as_strided_scatter.default: write_strided,
+}
 
 
 def overload(name: str) -> torch._ops.OpOverload:
@@ -34,6 +38,12 @@ def writing_into(name: str) -> torch._ops.OpOverload:
     return overload(f"{name.rpartition('.')[0]}.out")
 
 
+#: What these return shows their argument's memory, which their schemas do not say.
+_HIDDEN_VIEWS = frozenset(
+    ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk", "lift", "data")
+)
+
+
 @lru_cache(maxsize=4096)
 def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments' elements, and returns nothing that shows them.
@@ -41,7 +51,8 @@ def only_reads(target: Any) -> bool:
     Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`."""
     if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
         return False
-    if target.overloadpacket.__name__.startswith("as_strided"):
+    name = target.overloadpacket.__name__
+    if name.startswith("as_strided") or name in _HIDDEN_VIEWS:
         return False
     schema = target._schema
     values = [*schema.arguments, *schema.returns]

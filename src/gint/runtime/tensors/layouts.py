@@ -68,6 +68,27 @@ def _copied(t: torch.Tensor) -> torch.Tensor:
     return t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
 
 
+def write_strided(
+    t: torch.Tensor, values: torch.Tensor, size: Any, stride: Any, storage_offset: Any = None
+) -> torch.Tensor:
+    """`as_strided_scatter`: what a write through `t.as_strided(...)` becomes in a graph. Raises
+    RuntimeError where that reaches memory that is not the tensor's: the graph could not return it.
+    """
+    first = t.storage_offset() if storage_offset is None else storage_offset
+    own = t.new_zeros(span(t.shape, t.stride()), dtype=torch.bool, device="cpu")
+    own.as_strided(t.shape, t.stride()).fill_(True)
+    start, count = first - t.storage_offset(), span(size, stride)
+    reached = own[start : start + count] if start >= 0 else own[:0]
+    if count and (len(reached) < count or not reached.as_strided(size, stride).all()):
+        raise RuntimeError(
+            f"as_strided({tuple(size)}, {tuple(stride)}, {first}) is written to, and reaches "
+            f"memory outside of the tensor it is a view of, of shape {tuple(t.shape)}, strides "
+            f"{t.stride()} and offset {t.storage_offset()}. Write to a tensor that has all of it, "
+            "or leave the function to eager."
+        )
+    return torch.ops.aten.as_strided_scatter(t, values, size, stride, storage_offset)
+
+
 def _as_strided(t: torch.Tensor, size: tuple, stride: tuple, offset: int) -> torch.Tensor:
     return t.as_strided(size, stride, t.storage_offset() + offset)
 

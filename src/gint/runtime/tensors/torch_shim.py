@@ -44,7 +44,8 @@ def native_with_torch() -> Any | None:
     this torch has no shim, or the module is not there."""
     try:
         native = load_native()
-        wrap = torch._C._aoti.alloc_tensor_by_stealing_from_void_ptr
+        # The one for a single tensor returns it with a reference too many (torch 2.13).
+        wrap = torch._C._aoti.alloc_tensors_by_stealing_from_void_ptrs
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
         functions = {
             name: ctypes.cast(getattr(library, of_torch), ctypes.c_void_p).value

@@ -17,21 +17,23 @@ pytestmark = pytest.mark.cpp
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def operands(heads, queries, keys, size, capacity=None, seed=0):
+def operands(heads, queries, keys, size, capacity=None, seed=0, blocks=1):
     """q, k, v, keep, scores, out: k and v are the first `keys` positions of a cache."""
     random, capacity = np.random.default_rng(seed), capacity or keys
+    block, block_capacity = keys // blocks, capacity // blocks
     q = random.standard_normal((heads, queries, size), np.float32)
-    cached_keys = random.standard_normal((heads, size, capacity), np.float32)
+    cached_keys = random.standard_normal((heads, blocks, size, block_capacity), np.float32)
     cached_values = random.standard_normal((heads, capacity, size), np.float32)
     keep = random.random(keys) < 0.8
     keep[random.integers(keys)] = True
     scores = np.full((heads, queries, keys), np.nan, np.float32)
-    k, v = cached_keys[:, :, :keys].transpose(0, 2, 1), cached_values[:, :keys]
+    k, v = cached_keys[..., :block], cached_values[:, :keys]
     return q, k, v, keep, scores, np.full_like(q, np.nan)
 
 
 def formula(q, k, v, keep):
-    scores = np.einsum("hqd,htd->hqt", q.astype(np.float64), k) / np.sqrt(q.shape[-1])
+    scores = np.einsum("hqd,hbdt->hqbt", q.astype(np.float64), k) / np.sqrt(q.shape[-1])
+    scores = scores.reshape(*q.shape[:2], -1)
     scores = np.where(keep, scores, -np.inf)
     powers = np.exp(scores - scores.max(-1, keepdims=True))
     return np.einsum("hqt,htd->hqd", powers / powers.sum(-1, keepdims=True), v)
@@ -53,8 +55,14 @@ def test_formula(heads, queries, keys, size):
     np.testing.assert_allclose(given[4].sum(-1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("blocks", "keys"), [(2, 14), (3, 192)])
+def test_keys_in_blocks(blocks, keys):
+    given = operands(3, 4, keys, 24, capacity=keys + blocks, blocks=blocks)
+    np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)
+
+
 def test_long_ones_do_not_depend_on_threads():
-    given = operands(4, 4, 3000, 64, capacity=4096)
+    given = operands(4, 4, 3000, 64, capacity=4096, blocks=2)
     one = attend(*given, threads=1).copy()
     np.testing.assert_array_equal(attend(*given, threads=4), one)
     np.testing.assert_allclose(one, formula(*given[:4]), rtol=0, atol=3e-5)
@@ -67,7 +75,7 @@ def test_large_scores_and_what_is_not_finite():
     np.testing.assert_allclose(
         attend(q, k, v, keep, scores, out), formula(q, k, v, keep), rtol=0, atol=1e-3
     )
-    k[0, 5, 7] = np.nan
+    k[0, 0, 7, 5] = np.nan
     found = attend(q, k, v, keep, scores, out)
     assert np.isnan(found[0]).all()
     assert np.isfinite(found[1]).all()
@@ -83,7 +91,7 @@ def test_nothing_that_is_kept_gives_zero():
 
 def test_the_backend_offers_it():
     given = operands(2, 2, 5, 8)
-    select("cpp").attention(*given[:3])(*given)
+    select("cpp").row_steps.attention(*given[:3])(*given)
     np.testing.assert_allclose(given[5], formula(*given[:4]), atol=1e-5)
 
 
@@ -91,7 +99,7 @@ def test_other_layouts_are_refused():
     q, k, v, keep, scores, out = operands(2, 3, 10, 8)
     row = load_native().RowAttention
     with pytest.raises(ValueError, match="shapes or strides of q, k and v"):
-        row(q, np.ascontiguousarray(k), v, 0)
+        row(q, k.transpose(0, 1, 3, 2), v, 0)
     with pytest.raises(ValueError, match="shapes or strides of q, k and v"):
         row(q, k, v[:, :9], 0)
     with pytest.raises(ValueError, match="whole elements, forwards"):

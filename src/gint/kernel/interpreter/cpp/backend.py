@@ -5,11 +5,10 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gint.backend.protocol import Backend, BoundLaunch, Capabilities, Probe
+from gint.backend.protocol import Backend, BoundLaunch, Capabilities, Probe, RowSteps
 from gint.isa.generate import checksum
 from gint.native.loader import BUILD_COMMAND, NativeMissingError, load_native
 from gint.program import (
@@ -128,12 +127,12 @@ class CppBackend:
         return CppProducts()
 
     @cached_property
-    def attention(self) -> Callable[..., Callable[..., None]] | None:
+    def row_steps(self) -> RowSteps | None:
         if _native is None:
             return None
-        from .attention import bind
+        from .row_steps import CppRowSteps
 
-        return bind
+        return CppRowSteps()
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

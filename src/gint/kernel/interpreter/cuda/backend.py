@@ -184,7 +184,7 @@ class CudaBackend:
     def memory(self) -> CudaMemory:
         return CudaMemory()
 
-    attention = None
+    row_steps = None
 
     @property
     def quantized(self) -> QuantizedProducts:

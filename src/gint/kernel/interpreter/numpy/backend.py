@@ -66,7 +66,7 @@ class NumpyBackend:
     name = "python"
     device = "cpu"
     capabilities = Capabilities()
-    memory = attention = None
+    memory = row_steps = None
 
     def probe(self) -> Probe:
         import numpy

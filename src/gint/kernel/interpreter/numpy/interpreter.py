@@ -123,17 +123,19 @@ class _Launch:
     def gather(self, i: Instruction) -> np.ndarray:
         """The slot's elements at the positions in registers; 0, or the immediate of an opcode that
         has one, where a position is outside its axis."""
-        view = slot_view(self.program, self.binding, i.n)
-        indexed = self.program.indexed_axes_of(self.program.slots[i.n])
+        slot, extents = self.program.slots[i.n], self.binding.extents
+        indexed = self.program.indexed_axes_of(slot)
         positions = dict(zip(indexed, (self.registers[r] for r in i.reads), strict=True))
-        checks = [(p >= 0) & (p < view.shape[axis]) for axis, p in positions.items()]
+        checks = [(p >= 0) & (p < extents[axis]) for axis, p in positions.items()]
         inside = np.logical_and.reduce(np.broadcast_arrays(*checks))
         if not inside.all() and not i.op.fills:
             self.fn.error |= INDEX_OUT_OF_RANGE
         outside = value_outside(i)
-        if view.size == 0:  # of no element, or at no point
-            here = [view.shape[axis] if axis not in indexed else 1 for axis in range(self.rank)]
+        if any(extents[axis] == 0 for axis in slot.axes):  # of no element, or at no point
+            moving = {axis for axis in slot.axes if axis not in indexed}
+            here = [extents[axis] if axis in moving else 1 for axis in range(self.rank)]
             return np.full(np.broadcast_shapes(tuple(here), inside.shape), outside)
+        view = slot_view(self.program, self.binding, i.n)
         at = []
         for axis, length in enumerate(view.shape):
             if axis in indexed:

@@ -145,7 +145,7 @@ class OpenclBackend:
     def probe(self) -> Probe:
         return ask()
 
-    attention = None
+    row_steps = None
 
     @property
     def quantized(self) -> QuantizedProducts:

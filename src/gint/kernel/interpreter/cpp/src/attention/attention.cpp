@@ -25,9 +25,9 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int threads) {
     std::atomic<size_t> next = 0;
     work_together(int(std::clamp(us / US_PER_THREAD, 1.0, std::max(most, 1.0))), [&](int) {
         for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < l.heads;)
-            table.attend({l.queries, l.keys, l.size, o.q + n * l.queries * l.size,
-                          o.k + n * l.k_head, l.k_stride, o.v + n * l.v_head, l.v_stride, o.keep,
-                          scale, o.scores + n * l.queries * l.keys,
+            table.attend({l.queries, l.keys, l.size, l.block, o.q + n * l.queries * l.size,
+                          o.k + n * l.k_head, l.k_block, l.k_stride, o.v + n * l.v_head, l.v_stride,
+                          o.keep, scale, o.scores + n * l.queries * l.keys,
                           o.out + n * l.queries * l.size});
     });
 }

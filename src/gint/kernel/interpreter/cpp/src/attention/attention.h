@@ -6,10 +6,10 @@
 namespace gint {
 
 // Sizes and strides, in elements, of a row and a cache: queries (heads, queries, size) without
-// gaps, keys (heads, size, keys), values (heads, keys, size).
+// gaps, keys (heads, keys / block, size, block), values (heads, keys, size).
 struct AttentionLayout {
-    size_t heads, queries, keys, size;
-    size_t k_head, k_stride, v_head, v_stride;
+    size_t heads, queries, keys, size, block;
+    size_t k_head, k_block, k_stride, v_head, v_stride;
 };
 
 struct AttentionOperands {

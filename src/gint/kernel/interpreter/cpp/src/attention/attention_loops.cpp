@@ -96,7 +96,9 @@ void weigh(const HeadGroup &g, float *scores) {
 }
 
 void attend(const HeadGroup &g) {
-    multiply(g.queries, g.size, g.keys, g.q, g.size, g.k, g.k_stride, g.scores, g.keys);
+    const float *k = g.k;
+    for (size_t at = 0; at < g.keys; at += g.block, k += g.k_block)
+        multiply(g.queries, g.size, g.block, g.q, g.size, k, g.k_stride, g.scores + at, g.keys);
     for (size_t q = 0; q < g.queries; q++) weigh(g, g.scores + q * g.keys);
     multiply(g.queries, g.keys, g.size, g.scores, g.keys, g.v, g.v_stride, g.out, g.size);
 }

@@ -8,10 +8,10 @@ namespace gint {
 
 // A head of keys and values, and the queries that share it. Strides in elements.
 struct HeadGroup {
-    size_t queries, keys, size;
+    size_t queries, keys, size, block;
     const float *q; // (queries, size)
-    const float *k; // (size, keys): the keys' first values, then their second ones ...
-    size_t k_stride;
+    const float *k; // (keys / block, size, block): a block's first values, its second ones ...
+    size_t k_block, k_stride;
     const float *v; // (keys, size)
     size_t v_stride;
     const uint8_t *keep; // (keys): 0 leaves one out

@@ -14,6 +14,7 @@
     namespace gint::INTERPRETER {                                                                  \
     const LoopTable *table();                                                                      \
     const AttentionTable *attention_table();                                                       \
+    const RowTable *row_table();                                                                   \
     }                                                                                              \
     namespace gint::NAMESPACE {                                                                    \
     const QuantizedTable *quantized_table();                                                       \
@@ -24,8 +25,12 @@
 namespace gint {
 
 #define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
-    SimdUnit{#NAMESPACE, [] { return static_cast<bool>(SUPPORTED); }, INTERPRETER::table,          \
-             NAMESPACE::quantized_table, INTERPRETER::attention_table},
+    SimdUnit{#NAMESPACE,                                                                           \
+             [] { return static_cast<bool>(SUPPORTED); },                                          \
+             INTERPRETER::table,                                                                   \
+             NAMESPACE::quantized_table,                                                           \
+             INTERPRETER::attention_table,                                                         \
+             INTERPRETER::row_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"
 };

@@ -8,6 +8,7 @@ namespace gint {
 struct AttentionTable;
 struct LoopTable;
 struct QuantizedTable;
+struct RowTable;
 
 struct SimdUnit {
     const char *name;
@@ -15,6 +16,7 @@ struct SimdUnit {
     const LoopTable *(*table)();          // the interpreter's loops
     const QuantizedTable *(*quantized)(); // the loops of quantised products
     const AttentionTable *(*attention)(); // the loops of one row's attention
+    const RowTable *(*row)();             // the loops of its smaller steps
 };
 
 // The instruction sets built in, best first, and the first of them that this CPU has.

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
+#include <iterator>
 #include <mutex>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -30,42 +31,84 @@ void relax() {
 #endif
 }
 
-// What a caller offers; it lives on the caller's stack, and nobody joins once it is withdrawn.
-struct Job {
-    const std::function<void(int)> &part;
-    int wanted;   // helpers that may still join
-    int next = 1; // the number of the next one
-    std::atomic<int> active = 0;
+// What a caller offers. Callers own one for a job's time; helpers join while there are places, and
+// nobody joins once it is withdrawn: joining and withdrawing are each one change of `state`.
+struct alignas(64) Offer {
+    std::atomic<bool> is_taken = false;
+    const std::function<void(int)> *part = nullptr;
+    // The job's number (upper half), how many have joined, and how many still may (lower half).
+    std::atomic<uint64_t> state = 0;
+    std::atomic<uint32_t> finished = 0;
+
+    static constexpr uint64_t JOINED = uint64_t(1) << 16, JOB = uint64_t(1) << 32;
+
+    static uint32_t places(uint64_t s) { return uint32_t(s % JOINED); }
+    static uint32_t joined(uint64_t s) { return uint32_t(s % JOB / JOINED); }
+
+    void open(const std::function<void(int)> &work, uint32_t wanted) {
+        part = &work;
+        finished.store(0, std::memory_order_relaxed);
+        const uint64_t job = state.load(std::memory_order_relaxed) / JOB + 1;
+        state.store(job * JOB + wanted, std::memory_order_release);
+    }
+
+    // Nobody joins from here on. Returns when those that did have ended.
+    void close() {
+        const uint64_t job = state.load(std::memory_order_relaxed) / JOB * JOB;
+        const uint32_t others = joined(state.exchange(job, std::memory_order_relaxed));
+        for (int spins = 0; finished.load(std::memory_order_acquire) != others; spins++)
+            spins < SPINS ? relax() : std::this_thread::yield();
+        is_taken.store(false, std::memory_order_release);
+    }
+
+    // A helper's share, if there is a place.
+    bool help() {
+        uint64_t seen = state.load(std::memory_order_acquire);
+        while (places(seen)) {
+            if (!state.compare_exchange_weak(seen, seen - 1 + JOINED, std::memory_order_acquire))
+                continue;
+            (*part)(int(joined(seen)) + 1);
+            finished.fetch_add(1, std::memory_order_release); // `part` may be gone from here on
+            return true;
+        }
+        return false;
+    }
 };
 
 class Team {
   public:
     void run(int threads, const std::function<void(int)> &part) {
-        Job job{part, threads - 1};
-        {
-            const std::lock_guard lock(mutex);
-            hire(threads - 1);
-            jobs.push_back(&job);
-            offers++;
-        }
-        for (int n = 1; n < threads; n++) wake.notify_one();
+        Offer *const offer = free_offer();
+        if (!offer) return part(0); // as many jobs at a time leave nobody to help
+        const int wanted = std::min(threads - 1, MOST_HELPERS);
+        if (helpers.load(std::memory_order_relaxed) < wanted) hire(wanted);
+        offer->open(part, uint32_t(wanted));
+        // Either a helper sees this offer before it sleeps, or it is seen here that it does.
+        offers.fetch_add(1);
+        if (asleep.load()) wake_up(wanted);
         part(0);
-        {
-            const std::lock_guard lock(mutex);
-            jobs.erase(std::find(jobs.begin(), jobs.end(), &job));
-        }
-        for (int spins = 0; job.active.load(std::memory_order_acquire); spins++)
-            spins < SPINS ? relax() : std::this_thread::yield();
+        offer->close();
     }
 
   private:
-    std::mutex mutex; // of all but `offers`, which helpers look at without it
+    static constexpr size_t MOST_OFFERS = 8;
+    static constexpr int MOST_HELPERS = int(Offer::JOINED - 1);
+
+    Offer all[MOST_OFFERS];
+    alignas(64) std::atomic<unsigned> offers = 0;
+    alignas(64) std::atomic<int> asleep = 0;
+    std::atomic<int> helpers = 0;
+    std::mutex mutex; // of those that sleep, and of hiring
     std::condition_variable wake;
-    std::vector<Job *> jobs;
-    std::atomic<unsigned> offers = 0;
-    int helpers = 0;
+
+    Offer *free_offer() {
+        for (Offer &offer : all)
+            if (!offer.is_taken.exchange(true, std::memory_order_acquire)) return &offer;
+        return nullptr;
+    }
 
     void hire(int count) {
+        const std::lock_guard lock(mutex);
         try {
             for (; helpers < count; helpers++) std::thread([this] { help(); }).detach();
         } catch (const std::system_error &) {
@@ -73,31 +116,28 @@ class Team {
         }
     }
 
+    void wake_up(int count) {
+        const std::lock_guard lock(mutex);
+        for (int n = 0; n < count; n++) wake.notify_one();
+    }
+
     void help() {
-        std::unique_lock lock(mutex);
         for (;;) {
-            const auto found = std::find_if(jobs.begin(), jobs.end(),
-                                            [](const Job *job) { return job->wanted > 0; });
-            if (found == jobs.end()) {
-                wait(lock);
-                continue;
-            }
-            Job &job = **found;
-            const int number = job.next++;
-            job.wanted--, job.active++;
-            lock.unlock();
-            job.part(number);
-            job.active.fetch_sub(1, std::memory_order_release); // the job may be gone from here on
-            lock.lock();
+            const unsigned seen = offers.load();
+            if (!std::any_of(std::begin(all), std::end(all), [](Offer &o) { return o.help(); }))
+                wait(seen);
         }
     }
 
-    void wait(std::unique_lock<std::mutex> &lock) {
-        const unsigned seen = offers;
-        lock.unlock();
-        for (int n = 0; n < SPINS && offers.load(std::memory_order_relaxed) == seen; n++) relax();
-        lock.lock();
-        wake.wait(lock, [&] { return offers != seen; });
+    void wait(unsigned seen) {
+        for (int n = 0; n < SPINS; n++) {
+            if (offers.load(std::memory_order_relaxed) != seen) return;
+            relax();
+        }
+        std::unique_lock lock(mutex);
+        asleep++;
+        wake.wait(lock, [&] { return offers.load() != seen; });
+        asleep--;
     }
 };
 

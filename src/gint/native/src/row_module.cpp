@@ -1,0 +1,184 @@
+// What Python sees of one row's smaller steps, in _native: see gint.backend.protocol, RowSteps.
+#include "row_module.h"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "arrays.h"
+#include "cpu/simd_unit.h"
+#include "row/row_table.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace gint {
+
+namespace {
+
+constexpr int64_t SIZE = sizeof(float);
+
+// Where the elements of an operand are.
+struct Layout {
+    std::vector<int64_t> lengths, strides; // strides in bytes
+    bool is_written;
+
+    bool operator==(const Layout &) const = default;
+    size_t count() const {
+        size_t n = 1;
+        for (int64_t length : lengths) n *= size_t(length);
+        return n;
+    }
+};
+
+Array floats(nb::handle object, bool is_written) {
+    if (!is_array(object.ptr())) throw nb::type_error("A row's steps are of NumPy arrays.");
+    const Array found(object.ptr());
+    if (found.type() != NPY_FLOAT || !found.is_behaved() || (is_written && !found.is_writable()))
+        throw nb::value_error("A row's steps are of aligned float32 arrays, results writable.");
+    return found;
+}
+
+Layout layout_of(nb::handle object, bool is_written) {
+    const Array a = floats(object, is_written);
+    Layout made{{}, {}, is_written};
+    for (int d = 0; d < a.rank(); d++) {
+        made.lengths.push_back(a.length(d));
+        made.strides.push_back(a.stride(d));
+    }
+    return made;
+}
+
+[[noreturn]] void refuse() {
+    throw nb::value_error("The operands of a row's step have other shapes or gaps.");
+}
+
+// An operand without gaps; of `count` elements, where that is known.
+Layout plain(nb::handle object, bool is_written, std::optional<size_t> count = {}) {
+    Layout made = layout_of(object, is_written);
+    if (!Array(object.ptr()).is_contiguous() || (count && made.count() != *count)) refuse();
+    return made;
+}
+
+// Made for operands of some layouts.
+struct RowStep {
+    std::vector<Layout> operands;
+    std::function<void(const uint64_t *)> run;
+};
+
+float *at(uint64_t address) { return reinterpret_cast<float *>(address); }
+
+RowStep make_norm(nb::handle x, nb::handle more, nb::handle weight, float eps, nb::handle out) {
+    const Layout rows = plain(x, true), of = plain(weight, false);
+    const size_t n = of.count(), all = rows.count();
+    if (n == 0 || all % n || rows.lengths.empty() || size_t(rows.lengths.back()) != n) refuse();
+    RowStep step{{rows}, {}};
+    if (!more.is_none()) step.operands.push_back(plain(more, false, all));
+    step.operands.push_back(of), step.operands.push_back(plain(out, true, all));
+    step.run = [n, all, eps, adds = !more.is_none()](const uint64_t *p) {
+        const auto norm = simd_unit()->row()->norm;
+        const float *added = adds ? at(p[1]) : nullptr;
+        for (size_t row = 0; row < all; row += n)
+            norm(n, eps, at(p[0]) + row, added ? added + row : nullptr, at(p[1 + adds]),
+                 at(p[2 + adds]) + row);
+    };
+    return step;
+}
+
+RowStep make_add(nb::handle x, nb::handle more) {
+    const Layout to = plain(x, true);
+    const size_t n = to.count();
+    return {{to, plain(more, false, n)},
+            [n](const uint64_t *p) { simd_unit()->row()->add(n, at(p[0]), at(p[1])); }};
+}
+
+RowStep make_gate(nb::handle gates, nb::handle ups, const std::string &activation, nb::handle out) {
+    const auto *const end = std::end(ROW_ACTIVATIONS), *const found =
+                                                           std::find(std::begin(ROW_ACTIVATIONS),
+                                                                     end, activation);
+    if (found == end) throw nb::value_error("A gate's activation has another name.");
+    const auto kind = RowActivation(found - std::begin(ROW_ACTIVATIONS));
+    const Layout to = plain(out, true);
+    const size_t n = to.count();
+    return {{plain(gates, false, n), plain(ups, false, n), to}, [n, kind](const uint64_t *p) {
+                simd_unit()->row()->gate(kind, n, at(p[0]), at(p[1]), at(p[2]));
+            }};
+}
+
+struct Heads {
+    size_t rotated, kept, size, half;
+    bool interleaved;
+    size_t key_head, key_step, value_head; // strides in elements
+};
+
+void rotate_and_keep(const Heads &h, const uint64_t *p) {
+    float *const all = at(p[0]);
+    const auto rotate = simd_unit()->row()->rotate;
+    for (size_t n = 0; n < h.rotated; n++)
+        rotate(h.half, h.interleaved, at(p[1]), at(p[2]), all + n * h.size);
+    const float *k = all + (h.rotated - h.kept) * h.size, *v = all + h.rotated * h.size;
+    for (size_t n = 0; n < h.kept; n++, k += h.size, v += h.size) {
+        float *key = at(p[3]) + n * h.key_head;
+        for (size_t i = 0; i < h.size; i++) key[i * h.key_step] = k[i];
+        std::memcpy(at(p[4]) + n * h.value_head, v, h.size * sizeof(float));
+    }
+}
+
+size_t elements(int64_t stride) {
+    if (stride < 0 || stride % SIZE) refuse();
+    return size_t(stride / SIZE);
+}
+
+RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleaved, nb::handle key,
+                  nb::handle value) {
+    const Layout all = plain(qkv, true), angles = plain(cos, false), keys = layout_of(key, true),
+                 values = layout_of(value, true);
+    if (keys.lengths.size() != 2 || values.lengths != keys.lengths) refuse();
+    const size_t kept = size_t(keys.lengths[0]), size = size_t(keys.lengths[1]);
+    if (size == 0 || all.count() % size || all.count() / size < 2 * kept || kept == 0 ||
+        2 * angles.count() > size || (size > 1 && values.strides[1] != SIZE))
+        refuse();
+    const Heads heads{all.count() / size - kept,
+                      kept,
+                      size,
+                      angles.count(),
+                      interleaved,
+                      elements(keys.strides[0]),
+                      elements(keys.strides[1]),
+                      elements(values.strides[0])};
+    return {{all, angles, plain(sin, false, angles.count()), keys, values},
+            [heads](const uint64_t *p) { rotate_and_keep(heads, p); }};
+}
+
+void call(const RowStep &self, nb::args given) {
+    if (nb::len(given) != self.operands.size()) refuse();
+    std::vector<uint64_t> pointers;
+    for (size_t n = 0; n < self.operands.size(); n++) {
+        if (layout_of(given[n], self.operands[n].is_written) != self.operands[n]) refuse();
+        pointers.push_back(Array(given[n].ptr()).address());
+    }
+    self.run(pointers.data());
+}
+
+} // namespace
+
+StepFunction row_step(nb::handle object) {
+    const RowStep *step = nullptr;
+    if (!nb::try_cast(object, step)) return {};
+    return [run = step->run](const uint64_t *pointers) {
+        run(pointers);
+        return std::optional<int32_t>(0);
+    };
+}
+
+void add_row_steps(nb::module_ &m) {
+    nb::class_<RowStep>(m, "RowStep").def("__call__", &call);
+    m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
+    m.def("row_add", &make_add, "x"_a, "more"_a);
+    m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);
+    m.def("row_keep", &make_keep, "qkv"_a, "cos"_a, "sin"_a, "interleaved"_a, "key"_a, "value"_a);
+}
+
+} // namespace gint

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include "sequence.h"
+
+namespace gint {
+
+void add_row_steps(nanobind::module_ &m);
+
+// A `RowStep` as a step on its operands. Empty for other objects.
+StepFunction row_step(nanobind::handle step);
+
+} // namespace gint

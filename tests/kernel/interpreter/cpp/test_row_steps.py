@@ -1,0 +1,146 @@
+"""One row's smaller steps in native code, beside their formulas in float64."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gint.host.selection import select
+from gint.native.loader import load_native
+
+pytestmark = pytest.mark.cpp
+ROOT = Path(__file__).resolve().parents[4]
+LENGTHS = [1, 3, 64, 67, 256, 1031]
+FORMULAS = {
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "gelu": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "gelu_erf": lambda x: x / 2 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "relu": lambda x: np.maximum(x, 0),
+}
+
+
+def floats(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def run(launch, *operands):
+    launch(*operands)
+
+
+def steps():
+    return select("cpp").row_steps
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_norm(n, adds):
+    x, more, weight, out = (
+        floats(3, n),
+        floats(3, n, seed=1),
+        floats(n, seed=2),
+        np.empty((3, n), "f4"),
+    )
+    total = x.astype("f8") + (more if adds else 0)
+    wanted = total / np.sqrt((total**2).mean(-1, keepdims=True) + 1e-3) * weight
+    operands = (x, more, weight, out) if adds else (x, weight, out)
+    run(steps().norm(x, more if adds else None, weight, 1e-3, out), *operands)
+    np.testing.assert_allclose(out, wanted, rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(x, total, rtol=1e-6, atol=1e-6)
+    again = x.copy()
+    run(steps().norm(again, None, weight, 1e-3, again), again, weight, again)
+    np.testing.assert_array_equal(again, out)  # in place
+
+
+@pytest.mark.parametrize("activation", FORMULAS)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_gate(n, activation):
+    both, out = floats(1, 2 * n) * 3, np.empty((1, n), np.float32)
+    gates, ups = both[:, :n], both[:, n:]
+    run(steps().gate(gates, ups, activation, out), gates, ups, out)
+    wanted = FORMULAS[activation](gates.astype("f8")) * ups
+    # A factor 1 + tanh or erf that is nearly 0 has lost digits.
+    np.testing.assert_allclose(out, wanted, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_add(n):
+    x, more = floats(1, n), floats(n, seed=1)
+    wanted = x + more
+    run(steps().add(x, more), x, more)
+    np.testing.assert_array_equal(x, wanted)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "d", "half"), [(4, 2, 64, 32), (3, 3, 10, 3), (1, 1, 1, 0)]
+)
+def test_keep(heads, kv_heads, d, half, interleaved):
+    qkv = floats(1, (heads + 2 * kv_heads) * d)
+    angles = floats(1, half, seed=1).astype("f8")
+    cos, sin = np.cos(angles).astype("f4"), np.sin(angles).astype("f4")
+    cache, values = np.zeros((kv_heads, d, 5), "f4"), np.zeros((kv_heads, 7, d), "f4")
+    every = qkv.reshape(-1, d).astype("f8")
+    wanted = every.copy()
+    pairs = (
+        np.arange(2 * half).reshape(half, 2)
+        if interleaved
+        else np.arange(2 * half).reshape(2, half).T
+    )
+    for first, second, c, s in zip(*pairs.T, cos[0], sin[0], strict=True):
+        a, b = every[:-kv_heads, first], every[:-kv_heads, second]
+        wanted[:-kv_heads, first], wanted[:-kv_heads, second] = a * c - b * s, a * s + b * c
+    operands = qkv, cos, sin, cache[:, :, 3], values[:, 2]
+    run(steps().keep(*operands[:3], interleaved, *operands[3:]), *operands)
+    queries = heads * d
+    np.testing.assert_allclose(qkv[0, :queries], wanted[:heads].ravel(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(cache[:, :, 3], wanted[heads:-kv_heads], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(values[:, 2], wanted[-kv_heads:].astype("f4"))
+    cache[:, :, 3], values[:, 2] = 0, 0
+    assert not cache.any()  # nothing else was written
+    assert not values.any()
+
+
+def test_what_does_not_fit_is_refused():
+    x, weight, out = floats(1, 8), floats(8), floats(1, 8)
+    native = load_native()
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        native.row_norm(x, None, floats(3), 1e-5, out)
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        native.row_norm(x, floats(7), weight, 1e-5, out)
+    with pytest.raises(ValueError, match="aligned float32 arrays"):
+        native.row_norm(x.astype("f8"), None, weight, 1e-5, out)
+    with pytest.raises(ValueError, match="activation has another name"):
+        native.row_gate(x, x, "swish", out)
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        native.row_keep(floats(1, 30), floats(1, 2), floats(1, 2), True, floats(2, 4), floats(2, 4))
+    with pytest.raises(TypeError, match="of NumPy arrays"):
+        native.row_add([1.0], x)
+    step = native.row_add(x, weight)
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        step(x, floats(9))
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        step(x)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="results writable"):
+        step(out, weight)
+
+
+@pytest.mark.checkout
+def test_every_instruction_set():
+    script = (
+        "from tests.kernel.interpreter.cpp.test_row_steps import *\n"
+        "assert load_native().instruction_set() == %r\n"
+        "for n in LENGTHS: test_norm(n, True), [test_gate(n, a) for a in FORMULAS]\n"
+        "test_keep(4, 2, 64, 32, False), test_keep(3, 3, 10, 3, True)"
+    )
+    for name in [name for name, usable in load_native().instruction_sets() if usable]:
+        subprocess.run(
+            [sys.executable, "-c", script % name], env=os.environ | {"GINT_CPP_ISA": name},
+            cwd=ROOT, check=True, timeout=60,
+        )  # fmt: skip
