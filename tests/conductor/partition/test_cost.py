@@ -36,7 +36,7 @@ def one_user(a, b):
 
 
 def two_users(a, b):
-    """Each would read two matrices, instead of one that is read and one that is written and read."""
+    """Each would read two matrices, instead of one; which is written, too."""
     total = a * b
     return total.abs(), total.neg()
 
