@@ -67,6 +67,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
 #: Operators of our own that no program computes: products with quantised matrices, their rows. Of
 #: each, `blocks` is given the matrix, and `default` a number that this process alone knows.
 OWN = ("quantized_linear", "quantized_embedding")
+#: oneDNN's, with what follows them: in frozen graphs alone, which are of one process.
+ONEDNN = ("_linear_pointwise", "_convolution_pointwise")
 
 #: Views that ATen takes where somebody may keep them.
 VIEWS = (

@@ -61,7 +61,8 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     items = split(writer.plan, placement, bound, writer.flipped, steps)
     runs = [item for item in items if isinstance(item, Run)]
     shown, types = _shown(items, placement), _types(writer.plan)
-    make = _Making(native.PlanSteps, runs, bound, placement, shown, types)
+    packed = _packed(writer)
+    make = _Making(native.PlanSteps, runs, bound, placement, shown, types, packed)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -94,6 +95,12 @@ def _types(plan: Plan) -> dict[int, TensorType]:
     return types | {s.value: s.type for s in plan.steps if isinstance(s, Allocate)}
 
 
+def _packed(writer: Writer) -> dict[int, Any]:
+    """The constants that have no memory of their own: weights in a library's format."""
+    constants = enumerate(writer.plan.constants, len(writer.plan.inputs))
+    return {n: writer.space[writer.name(n)] for n, c in constants if c.type is None}
+
+
 class _Making:
     """Makes what belongs to a frame: runs, then the tensors that are shown."""
 
@@ -105,9 +112,11 @@ class _Making:
         placement: Placement,
         shown: Sequence[int],
         types: dict[int, TensorType],
+        packed: dict[int, Any],
     ) -> None:
         self.steps, self.runs, self.bound = steps, runs, bound
         self.placement, self.shown, self.types = placement, shown, types
+        self.packed = packed
 
     def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
         tensors: dict[int, torch.Tensor] = {}
@@ -122,7 +131,7 @@ class _Making:
         return (*runs, *[tensors[value] for value in self.shown])
 
     def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return native_run(self.steps, run, self.bound, fixed, self.types)
+        return native_run(self.steps, run, self.bound, fixed, self.types, self.packed)
 
 
 def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:

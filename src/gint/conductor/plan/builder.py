@@ -54,7 +54,7 @@ from .symbols import Symbols, path_steps
 
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims", "gint")
+_KNOWN = ("aten", "prims", "gint", "mkldnn")
 _ASSERT = torch.ops.aten._assert_scalar.default
 #: Operators that can write into memory they are given, by their overload `out`.
 _INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")

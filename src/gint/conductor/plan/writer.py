@@ -65,6 +65,7 @@ from gint.runtime.tensors.layouts import (
 )
 from gint.runtime.tensors.memory import POOLED_BYTES, allocate, empty_strided, shelf, span
 from gint.runtime.tensors.placement import Placement
+from gint.runtime.tensors.products import by_onednn
 from gint.runtime.tensors.surroundings import forward_ad, modes, need_operators
 
 from ..graph.sizes import is_float
@@ -86,7 +87,7 @@ class PlanWriter:
         saving: Saving | None = None,
         is_backward: bool = False,
     ) -> None:
-        self.plan, self.boundary, self.kernels = built.plan, built.boundary, kernels
+        self.plan, self.boundary, self.kernels = by_onednn(built.plan), built.boundary, kernels
         self.module, self.saving, self.is_backward = module, saving, is_backward
         self.lines: list[str] = []
         self.space: dict[str, Any] = {

@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
 
+from .exported_format import ChannelsLast, convolve_with_packed_weights
 from .inference import trace_operators
 
 _CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
@@ -68,6 +69,7 @@ def trace_exported(
     traced = trace_operators(_called(module, values, fixed), given, mode)
     specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
     nodes = _hold_constants(traced, specs, functional)
+    convolve_with_packed_weights(traced)
     _write_back(traced, signature.output_specs, nodes)
     traced.graph.lint()
     return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
@@ -99,11 +101,13 @@ def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Calla
     """The graph as a function of those inputs that are not `fixed`. What it calls is told where it
     is written."""
 
+    interpreter = ChannelsLast(module)
+
     def call(*given: Any) -> Any:
         left = iter(given)
         args = [v if n in fixed else next(left) for n, v in enumerate(values)]
         with fx.traceback.preserve_node_meta():
-            return fx.Interpreter(module).run(*args)
+            return interpreter.run(*args)
 
     return call
 

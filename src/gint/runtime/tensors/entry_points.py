@@ -22,6 +22,9 @@ DIRECT: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.as_strided_scatter.default: write_strided,
 }
 
+#: Whose operators say truly what they write into and what they return.
+_PURE = ("aten", "gint", "mkldnn")
+
 
 def overload(name: str) -> torch._ops.OpOverload:
     """The operator called "aten.mm.default". Raises LookupError where this torch has none."""
@@ -49,7 +52,7 @@ def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments' elements, and returns nothing that shows them.
 
     Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in _PURE:
         return False
     name = target.overloadpacket.__name__
     if name.startswith("as_strided") or name in _HIDDEN_VIEWS:
