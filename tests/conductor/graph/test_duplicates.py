@@ -69,3 +69,13 @@ def test_nothing_is_merged_across_a_change():
     merge_equal(module.graph)
     module.recompile()
     torch.testing.assert_close(module(x.clone()), expected)
+
+
+def test_sizes_that_data_tells_keep_their_names(fresh_dynamo):
+    def function(x):
+        return x.nonzero().sum() + x.nonzero().abs().sum()
+
+    x = torch.tensor([1.0, 0.0, 3.0, 4.0])
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(function, backend="gint", options={"check": True})
+        assert compiled(x) == function(x)

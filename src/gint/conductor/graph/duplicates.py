@@ -25,7 +25,8 @@ def merge_equal(graph: fx.Graph) -> None:
     """Let the users of a value that was computed before read that one.
 
     What the graph returns stays a tensor of its own, and so does what is computed on both sides of
-    something that has an effect.
+    something that has an effect. A size that only data tells has a name, which is another one each
+    time.
     """
     returned = _returned(graph)
     known: dict[Hashable, fx.Node] = {}
@@ -35,9 +36,11 @@ def merge_equal(graph: fx.Graph) -> None:
         if not _is_pure(node.target):
             known.clear()
             continue
+        if _is_memory(node.target) or node.meta.get("unbacked_bindings"):
+            continue
         key = (node.target, _hashed(node.args), _hashed(node.kwargs))
         first = known.setdefault(key, node)
-        if first is not node and node not in returned and not _is_memory(node.target):
+        if first is not node and node not in returned:
             node.replace_all_uses_with(first)
             graph.erase_node(node)
 
