@@ -115,6 +115,11 @@ def dear_row_folded(row, column):
     return row.exp().sum()
 
 
+def sum_of_nothing(a):
+    """Its bytes are none, and larger is what is made of it."""
+    return a.neg().sum()
+
+
 def statistics_of_rows(a):
     """Dear and widened, but of a reduction: the program that folds the rows goes on with them."""
     return a * a.sum(-1, keepdim=True).exp()
@@ -140,6 +145,7 @@ def statistics_of_rows(a):
         (steps_of_a_row, (LONG, LARGE), {"abs_1"}),
         (steps_of_a_row, (ROW, MATRIX), set()),
         (dear_row_folded, (ROW, COLUMN), set()),
+        (sum_of_nothing, (torch.empty(0),), set()),
         (statistics_of_rows, (MATRIX,), set()),
     ],
     ids=lambda v: getattr(v, "__name__", ""),

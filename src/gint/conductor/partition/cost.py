@@ -73,7 +73,7 @@ class _Estimate:
         if not wide:
             return False
         several = _SEVERAL * _elements(node)
-        is_repeated = weight >= several and wide / own * weight > _A_LAUNCH
+        is_repeated = weight >= several > 0 and wide / own * weight > _A_LAUNCH
         is_dear = weight > max(2 * own, several)
         return (is_dear or is_repeated) and not self._has_reduction(node)
 
