@@ -25,6 +25,10 @@ AROUND: dict[str, Callable[[], Any]] = {
 }
 
 
+#: Of what gint says where a write would be lost.
+_LOST = "reaches memory outside of the tensor it is a view of"
+
+
 @dataclass
 class Given:
     """What a call is made with: its arguments, and the memory that they lie in, which may be leaves
@@ -159,16 +163,18 @@ def why_unlike_eager(
     where they do not. A call that raises in eager is left out."""
     calls = [(call, seen) for call in calls if not (seen := see(function, call)).error]
     ours = _compiled(function, "gint", calls, dynamic)
-    why = [difference(f, e, call) for (call, e), f in zip(calls, ours, strict=True)]
+    why = [
+        # Where aot_eager loses in silence what is written, gint says so.
+        "" if _LOST in f.error else difference(f, e, call)
+        for (call, e), f in zip(calls, ours, strict=True)
+    ]
     if not any(why):
         return ""
     theirs = _compiled(function, "aot_eager", calls, dynamic)
     for n, (call, e) in enumerate(calls):
         unlike = difference(theirs[n], e, call)
         if why[n] and unlike and not theirs[n].error:
-            # Where aot_eager loses in silence what is written, gint says so.
-            lost = "outside of the tensor it is a view of" in ours[n].error
-            why[n] = "" if lost else difference(ours[n], theirs[n], call)
+            why[n] = difference(ours[n], theirs[n], call)
         if why[n] and not theirs[n].error:
             return f"call {n}: {why[n]}"
     return ""

@@ -29,7 +29,7 @@ class Net(nn.Module):
     def forward(self, x):
         h = self.each(torch.relu(self.norm(self.first(x))))
         y = self.last(h) + nn.functional.adaptive_avg_pool2d(h.sum(1, keepdim=True), 1)
-        return y, y.flatten(1), nn.functional.max_pool2d(h, 2).view(x.shape[0], -1)
+        return y, y.flatten(1), nn.functional.max_pool2d(h, 2).view(x.shape[0], -1), None, 3
 
 
 @torch.no_grad()
@@ -45,8 +45,8 @@ def test_results_and_strides_are_the_programs(tmp_path):
         wanted = net(x)
         for found in (loaded(x), loaded(x.to(memory_format=torch.channels_last))):
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
-            assert [t.stride() for t in found] == [t.stride() for t in wanted]
-        for found, t in zip(loaded(x.numpy()), wanted, strict=True):
+            assert [t.stride() for t in found[:3]] == [t.stride() for t in wanted[:3]]
+        for found, t in zip(loaded(x.numpy())[:3], wanted[:3], strict=True):
             np.testing.assert_allclose(found, t.numpy(), rtol=1e-4, atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
 
 from .exported_format import ChannelsLast, convolve_with_packed_weights
-from .inference import trace_operators
+from .inference import mutates, trace_operators
 
 _CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 _WRITTEN = (
@@ -66,7 +66,9 @@ def trace_exported(
     if mode is None:
         raise ValueError("It takes and holds no tensor, so there is nothing to run.")
     given = [v for n, v in enumerate(values) if n not in fixed]
-    traced = trace_operators(_called(module, values, fixed), given, mode)
+    traced = trace_operators(_called(ChannelsLast(module), values, fixed), given, mode)
+    if mutates(traced):  # some operator sets the strides of its result in place
+        traced = trace_operators(_called(fx.Interpreter(module), values, fixed), given, mode)
     specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
     nodes = _hold_constants(traced, specs, functional)
     convolve_with_packed_weights(traced)
@@ -97,11 +99,9 @@ def _of_lists(spec: TreeSpec) -> TreeSpec:
     return TreeSpec(spec.type if is_plain else list, spec.context if is_plain else None, inner)
 
 
-def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
+def _called(interpreter: fx.Interpreter, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
     """The graph as a function of those inputs that are not `fixed`. What it calls is told where it
     is written."""
-
-    interpreter = ChannelsLast(module)
 
     def call(*given: Any) -> Any:
         left = iter(given)

@@ -5,7 +5,6 @@ between keeps the format. Results have the strides that the program says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ class ChannelsLast(fx.Interpreter):
         self.changes = may_change(module.graph)
 
     def call_function(self, target: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if self.changes and target in _CONVOLUTIONS and args[0].dim() in FORMATS:
+        if self.changes and target in _CONVOLUTIONS and _has_format(args[0]):
             args = (to_format(args[0], FORMATS[args[0].dim()]), *args[1:])
         elif self.changes and target in _VIEWS:
             target = _ATEN.reshape.default
@@ -44,15 +43,20 @@ class ChannelsLast(fx.Interpreter):
 
     def output(self, target: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         results = super().output(target, args, kwargs)
-        return self._in_order(results) if self.changes else results
-
-    def _in_order(self, results: Sequence[Any]) -> tuple:
+        if not self.changes:
+            return results
         (end,) = self.module.graph.find_nodes(op="output")
-        orders = [order_of(value) for value in _values(end)]
-        return tuple([
-            x if order is None else to_order(x, order)
-            for x, order in zip(results, orders, strict=True)
-        ])  # fmt: skip
+        return tuple([_in_order(x, v) for x, v in zip(results, _values(end), strict=True)])
+
+
+def _in_order(x: Any, value: Any) -> Any:
+    """A result in the order of memory that the program's own has."""
+    order = order_of(value) if isinstance(value, torch.Tensor) else None
+    return x if order is None else to_order(x, order)
+
+
+def _has_format(x: torch.Tensor) -> bool:
+    return x.dim() in FORMATS and x.dtype in (torch.float32, torch.bfloat16)
 
 
 def may_change(graph: fx.Graph) -> bool:
@@ -83,7 +87,8 @@ def convolve_with_packed_weights(module: fx.GraphModule) -> None:
         if source.dim() not in FORMATS or any(n.target is not node.target for n in weight.users):
             continue
         format = FORMATS[source.dim()]
-        if source.is_contiguous(memory_format=format):
+        step = source.stride(1)  # torch does not tell of the format where the batch is free
+        if type(step) is int and step == 1:
             *path, name = weight.target.split(".")
             owner = module.get_submodule(".".join(path))
             setattr(owner, name, getattr(owner, name).contiguous(memory_format=format))

@@ -53,7 +53,7 @@ def trace_inference(gm: fx.GraphModule) -> fx.GraphModule | None:
         # AOTAutograd traces what this road cannot, or says what is wrong with the graph.
         log.debug("left to AOTAutograd: %s: %s", type(error).__name__, error)
         return None
-    return None if _mutates(traced) else traced
+    return None if mutates(traced) else traced
 
 
 def _fake_mode(inputs: list[Any]) -> FakeTensorMode | None:
@@ -120,7 +120,7 @@ def _restride_apart(traced: fx.GraphModule) -> None:
             node.target = torch.ops.aten.as_strided.default
 
 
-def _mutates(traced: fx.GraphModule) -> bool:
+def mutates(traced: fx.GraphModule) -> bool:
     """Whether an operator writes into an argument: into an input, mostly, which is AOTAutograd's
     business."""
     return any(map(_writes, traced.graph.nodes))

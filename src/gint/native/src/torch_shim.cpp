@@ -61,7 +61,8 @@ bool set_torch_shim(PyObject *tensor_type, ptrdiff_t offset, PyObject *wrap, PyO
         find(functions, "addmm_out", &shim.addmm_out) &&
         find(functions, "baddbmm_out", &shim.baddbmm_out) &&
         find(functions, "attention", &shim.attention) &&
-        find(functions, "convolution", &shim.convolution) &&
+        find(functions, "convolution", &shim.convolution) && find(functions, "rank", &shim.rank) &&
+        find(functions, "device_type", &shim.device_type) &&
         find(functions, "sizes", &shim.sizes) && find(functions, "strides", &shim.strides) &&
         find(functions, "dtype", &shim.dtype) &&
         find(functions, "empty_strided", &shim.empty_strided) &&

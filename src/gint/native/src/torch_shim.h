@@ -32,6 +32,8 @@ struct TorchShim {
                              const int64_t *dilation, int64_t, int32_t is_transposed,
                              const int64_t *output_padding, int64_t, int64_t groups,
                              TensorHandle *made);
+    ShimError (*rank)(TensorHandle, int64_t *);
+    ShimError (*device_type)(TensorHandle, int32_t *);
     // By oneDNN, with what follows; null where this torch is built without it. `scalars` and
     // `algorithm` are those of the operation `attr`.
     ShimError (*linear_pointwise)(TensorHandle input, TensorHandle weight, TensorHandle *bias,

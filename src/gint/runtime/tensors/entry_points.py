@@ -16,6 +16,7 @@ import torch
 from gint.plan import Named
 
 from .layouts import write_strided
+from .scatters import SCATTERS
 
 #: Operators -> the function of ours that is called: those of ours need no dispatcher.
 DIRECT: dict[Any, Callable[..., Any]] = {
@@ -36,9 +37,9 @@ def overload(name: str) -> torch._ops.OpOverload:
         raise LookupError(f"torch {torch.__version__} has no operator {name}.") from None
 
 
-def writing_into(name: str) -> torch._ops.OpOverload:
-    """The overload of an operator that writes into memory it is given, as `out`."""
-    return overload(f"{name.rpartition('.')[0]}.out")
+def writing_into(name: str) -> Callable[..., Any]:
+    """What writes the result of an operator into memory that it is given, as `out`."""
+    return SCATTERS.get(name) or entry_point(overload(f"{name.rpartition('.')[0]}.out"))
 
 
 #: What these return shows their argument's memory, which their schemas do not say.

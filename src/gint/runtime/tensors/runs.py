@@ -15,12 +15,11 @@ from typing import Any
 
 from gint.plan import Allocate, Call, Expect, Item, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
+from gint.plan.operators import PRODUCTS
 
 from .placement import Placement, is_small, is_small_type
 from .torch_shim import has_onednn
 
-#: Operators that write into memory they are given.
-PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
 CONVOLUTION = "aten.convolution.default"
 #: oneDNN's: products and convolutions with what follows them, alone or with another tensor.
@@ -75,6 +74,8 @@ class _Splitter:
             if not isinstance(step, Release):
                 self.last.update(dict.fromkeys(values_of(step), n))
         self.last.update(dict.fromkeys(uses(plan.result), len(self.steps)))
+        self.pairs = {step.of for step in self.steps if isinstance(step, Item)}
+        self.pairs.update(uses(plan.result))
         self.items: list[Step | Run] = []
         self.run = Run()
         self.after: list[int] = []  # what Python holds, and is released after the run
@@ -119,6 +120,8 @@ class _Splitter:
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
+        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
+            return False  # the native module makes the first result alone
         return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
 
     def _take(self, step: Step) -> None:

@@ -23,6 +23,8 @@ FUNCTIONS = {
     "reinterpret": "aoti_torch__reinterpret_tensor",
     "copy_handle": "aoti_torch_new_tensor_handle",
     "free_tensor": "aoti_torch_delete_tensor_object",
+    "rank": "aoti_torch_get_dim",
+    "device_type": "aoti_torch_get_device_type",
     "sizes": "aoti_torch_get_sizes",
     "strides": "aoti_torch_get_strides",
     "dtype": "aoti_torch_get_dtype",
