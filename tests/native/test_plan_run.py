@@ -67,7 +67,7 @@ def test_products_with_quantised_weights(lead, biased):
     assert torch.equal(run(x, bias), wanted)
     assert held() is not None  # the run keeps what it multiplies with
     with pytest.raises(TypeError, match="native product and packed weights"):
-        steps(2, [], 1).row_product(2, 0, None, None, None, (1, 19))
+        steps(2, [], 1).row_product(2, 0, None, 1, 1, (1, 19))
 
 
 def test_batches():
