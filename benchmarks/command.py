@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of eight small models",
+    "training": "a step of training of eight small models (minutes; not part of all)",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
@@ -34,7 +35,7 @@ BENCHMARKS: dict[str, str] = {
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
 #: Run where they are named only: they take hours.
-BY_NAME = ("operators", "decode")
+BY_NAME = ("operators", "decode", "training")
 BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
@@ -45,6 +46,7 @@ NEEDED = {
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
     "start": ("torch", "transformers"),
+    "training": ("torch", "transformers"),
     "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),
@@ -143,7 +145,7 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
     )
-    few = parser.add_argument_group("operators only (--only: models and small_graphs too)")
+    few = parser.add_argument_group("operators only (--only: models, small_graphs and decode too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

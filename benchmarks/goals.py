@@ -40,6 +40,7 @@ KERNELS_WORST = Goal("kernels, the worst of them, Inductor over gint", 0.9, leas
 SMALL_KERNELS = Goal("small kernels, gint beyond Inductor, largest", 5, least=False, unit="us")
 BANDWIDTH = Goal("large kernels, bytes moved over copy bandwidth, geomean", 0.9, least=True)
 MODELS = Goal("models, better of eager and Inductor over gint, geomean", 1.0, least=True)
+TRAINING = Goal("training, better of eager and Inductor over gint, geomean", 1.0, least=True)
 WITHOUT_TORCH = Goal("models without torch, eager over gint, the slowest", 1.0, least=True)
 START = Goal("saved plan, first answer after import torch", 100, least=False, unit="ms")
 START_ALONE = Goal("saved plan without torch, first answer from start", 0.5, least=False, unit="s")

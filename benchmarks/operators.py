@@ -76,7 +76,7 @@ def measure(
         compare(case, calls)
         row.samples_s = take_turns(calls, effort)
     except Exception as error:  # hours of other rows are not thrown away for this one
-        row.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        row.error = f"{type(error).__name__}: {(str(error).strip() or 'no reason').splitlines()[0]}"
     return row
 
 

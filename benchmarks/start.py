@@ -2,8 +2,8 @@
 
 Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted:
 saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
-fills, an ONNX model (where onnxruntime and onnxscript are installed: `pip install onnxruntime
-onnxscript`). Where the clocks start is in `gint.measuring.start`.
+fills, an ONNX model (where onnxruntime and onnxscript are installed: the extra `bench`). Where the
+clocks start is in `gint.measuring.start`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gint.measuring.start import (
 MB = 1e6
 #: Far beyond rounding: an answer that differs more is another model's.
 MOST_DIFFERENCE = 1e-3
-#: What ONNX Runtime needs here; no extra installs them.
+#: What ONNX Runtime needs here, of the extra `bench`.
 ONNX = ("onnxruntime", "onnxscript")
 TITLES = {
     "saved": "saved plan",

@@ -38,7 +38,10 @@ TOOLS = {  # command: Debian's package
 }
 #: Debian's, with all they depend on.
 PACKAGES = ("python3", "libpython3-dev", "libgomp1", "libstdc++6")
-TESTS = ("tests/native", "tests/kernel", "tests/program", "tests/isa", "tests/quantized")
+TESTS = (
+    "tests/native", "tests/kernel", "tests/program", "tests/isa", "tests/quantized", "tests/plan",
+    "tests/runtime/test_function.py", "tests/runtime/test_made_elsewhere.py",
+)  # fmt: skip
 #: Builds the whole module again, from a copy of the tree.
 LEFT_OUT = ("--ignore=tests/isa/test_made_up.py",)
 

@@ -36,7 +36,12 @@ if "hypothesis" not in _MISSING:
         "suite", deadline=None, max_examples=50, suppress_health_check=list(HealthCheck)
     )
     settings.register_profile("thorough", parent=settings.get_profile("suite"), max_examples=2000)
-    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Every file's tests have the suite's profile: torch.testing loads another when imported."""
+    if "hypothesis" not in _MISSING:
+        settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(

@@ -55,9 +55,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gint.conductor.weights": (
         "gint.conductor.trace", "gint.host", "gint.quantized", "gint.runtime.tensors",
     ),
+    "gint.conductor.freeze": (
+        "gint.conductor.graph", "gint.conductor.trace", "gint.runtime.tensors",
+    ),
     "gint.conductor": (
         *_GRAPHS, *_PLANS, "gint.conductor.lowering", "gint.conductor.partition",
-        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights", "gint.precompile",
+        "gint.conductor.plan", "gint.conductor.trace", "gint.conductor.weights",
+        "gint.conductor.freeze", "gint.precompile",
     ),
     "gint.measuring": ("gint.conductor", "gint.host", "gint.runtime"),
     "gint.demo": ("gint.measuring",),

@@ -6,6 +6,7 @@ A compiled function answers as eager does; where `aot_eager` does not either, as
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,10 @@ AROUND: dict[str, Callable[[], Any]] = {
     "inference_mode": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
 }
+
+
+#: Of what gint says where a write would be lost.
+_LOST = "reaches memory outside of the tensor it is a view of"
 
 
 @dataclass
@@ -158,16 +163,18 @@ def why_unlike_eager(
     where they do not. A call that raises in eager is left out."""
     calls = [(call, seen) for call in calls if not (seen := see(function, call)).error]
     ours = _compiled(function, "gint", calls, dynamic)
-    why = [difference(f, e, call) for (call, e), f in zip(calls, ours, strict=True)]
+    why = [
+        # Where aot_eager loses in silence what is written, gint says so.
+        "" if _LOST in f.error else difference(f, e, call)
+        for (call, e), f in zip(calls, ours, strict=True)
+    ]
     if not any(why):
         return ""
     theirs = _compiled(function, "aot_eager", calls, dynamic)
     for n, (call, e) in enumerate(calls):
         unlike = difference(theirs[n], e, call)
         if why[n] and unlike and not theirs[n].error:
-            # Where aot_eager loses in silence what is written, gint says so.
-            lost = "outside of the tensor it is a view of" in ours[n].error
-            why[n] = "" if lost else difference(ours[n], theirs[n], call)
+            why[n] = difference(ours[n], theirs[n], call)
         if why[n] and not theirs[n].error:
             return f"call {n}: {why[n]}"
     return ""
@@ -177,7 +184,23 @@ def _compiled(function, backend: str, calls: list, dynamic: bool | None) -> list
     torch._dynamo.reset()
     options = {"check": True} if backend == "gint" else None
     compiled = torch.compile(function, backend=backend, dynamic=dynamic, options=options)
-    return [see(function, call, compiled) for call, _ in calls]
+    found = [see(function, call, compiled) for call, _ in calls]
+    for (call, _), seen in zip(calls, found, strict=True):
+        seen.error = seen.error or _kept(compiled, call)
+    return found
+
+
+def _kept(compiled: Callable[..., list], call: Call) -> str:
+    """The results of a call that live on when the caller has let go of them, or ""."""
+    given = call.make()
+    with AROUND[call.around]():
+        made = {id(t): t for t in compiled(*given.args)}
+    for t in (*given.args, *given.memory):
+        made.pop(id(t), None)
+    alive = [weakref.ref(made.popitem()[1]) for _ in range(len(made))]
+    del given, t
+    kept = sum(there() is not None for there in alive)
+    return f"Kept: {kept} of the results live on" if kept else ""
 
 
 def assert_like_eager(

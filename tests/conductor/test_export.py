@@ -167,6 +167,36 @@ def test_what_cannot_be_saved_is_said_with_the_line(path, monkeypatch, model, re
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "kind", "reason"),
+    [
+        ({"path": "model.bin"}, ValueError, "path ends in .gint, unlike"),
+        ({"path": "none/model.gint"}, FileNotFoundError, "There is no folder"),
+        ({"weights": "q8_0"}, ValueError, "quantize= takes a format"),
+        ({"operators": "aten.mm.default"}, TypeError, "operators is a list of names"),
+        ({"dynamic_shapes": ({1: N},)}, ValueError, "n as dynamic but your code specialized it"),
+        ({"model": "model.py"}, TypeError, "What is saved is a module, a function or"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words(path, given, kind, reason):
+    wanted = {"model": nn.Linear(4, 4), "args": (torch.ones(3, 4),), **given}
+    wanted["path"] = path.parent / given.get("path", path.name)
+    with pytest.raises(kind, match=re.escape(reason)):
+        export(**wanted)
+    assert not list(path.parent.iterdir())
+
+
+def test_sizes_may_depend_on_values(path):
+    loaded = saved(Found(), (torch.ones(3, 4),), path)
+    x = torch.tensor([[0.0, 1, 2, 0]]).expand(3, 4)
+    torch.testing.assert_close(loaded(x), Found()(x))
+
+
+class Found(nn.Module):
+    def forward(self, x):
+        return x.nonzero() * 2
+
+
 class Cache(nn.Module):
     """A layer of attention whose keys and values are kept in arguments that it writes into."""
 

@@ -4,17 +4,12 @@ strides: torch's own sample inputs, special values, type promotion, odd shapes a
 from __future__ import annotations
 
 import itertools
-import os
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import settings
 from torch.testing._internal.common_methods_invocations import op_db
-
-# torch's test module loads a hypothesis profile of its own; back to the suite's.
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 from .comparing import DTYPES, Call, Traced, check
 

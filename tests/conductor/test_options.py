@@ -22,7 +22,7 @@ def test_nothing_given_is_the_defaults():
 
 def test_what_is_given_is_kept():
     given = {"backend": "python", "check": True, "max_tensors": 2, "cuda_graphs": True}
-    given |= {"weights": {"*": "q8_0"}, "quantize_activations": False}
+    given |= {"weights": {"*": "q8_0"}, "quantize_activations": False, "freeze": True}
     kept = given | {"weights": Choice.of("q8_0")}
     assert {f.name: getattr(Options.of(given), f.name) for f in fields(Options)} == kept
     with pytest.raises(FrozenInstanceError):

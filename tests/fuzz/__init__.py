@@ -7,10 +7,13 @@
 
 A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one line in kinds.KINDS:
 
-    programs.py   mutated programs and bindings on every backend, compared, between unreadable pages
+    programs.py   mutated programs and bindings, compared, between unreadable pages: on `python` and
+                  `cpp` always, on the other backends one in eight
     files.py      damaged and forged `.gint` files
     plans.py      damaged and forged files of saved functions, loaded and called
     texts.py      damaged listings
+    graphs.py     random torch functions, called several times, beside eager and `aot_eager`
+    load.py       threads that call one another's functions; memory that may not grow
 
 A case follows from a seed and a number alone. Cases run in child processes (child.py), so a
 crash or a hang is a finding like any other: the parent (campaign.py) makes the case smaller

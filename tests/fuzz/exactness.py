@@ -9,8 +9,9 @@ from gint.program.facts import may_fail
 
 #: Folds of floats that devices do in another order, or in float32 what others carry in float64.
 _ROUNDED = ("sum", "prod", "cumsum", "cumprod")
+_READS = (Form.LOAD, Form.GATHER)
 #: What gives a NaN the sign that it has in memory; arithmetic gives it any.
-_MOVES = (Form.LOAD, Form.GATHER, Form.CONST, Form.PARAM)
+_MOVES = (*_READS, Form.CONST, Form.PARAM)
 #: How far a value may differ: not at all, by the sign of a zero, in any way.
 _SAME, _ZERO, _ANY = 0, 1, 2
 
@@ -31,14 +32,15 @@ def exact_slots(verified: VerifiedProgram, shared: frozenset[int]) -> tuple[froz
             worst = max((registers[r] for r in i.reads), default=_SAME)
             if i.op.form is Form.STORE:
                 slots[i.n] = max(slots.get(i.n, _SAME), worst)
-            elif i.op.form in (Form.LOAD, Form.GATHER):
+            elif i.op.form in _READS:
                 there = max(slots.values(), default=_SAME) if i.n in shared else slots.get(i.n, 0)
                 registers[i.d] = max(worst, there)
             elif i.op.name == "copysign" and i.b not in moved:
                 registers[i.d] = _ANY
             else:
                 registers[i.d] = _difference(i, worst, p)
-            if i.op.form in _MOVES and not (i.n in shared or i.n in slots):
+            is_stored = i.op.form in _READS and (i.n in shared or i.n in slots)
+            if i.op.form in _MOVES and not is_stored:
                 moved.add(i.d)
     exact = frozenset(n for n, s in enumerate(p.slots) if slots.get(n, _SAME) == _SAME)
     return exact, not may_fail(p) or _ANY not in registers.values()

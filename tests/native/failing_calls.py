@@ -157,9 +157,9 @@ def recalled() -> None:
 
 def attention() -> None:
     """One row's, bound and called."""
-    q, k = np.ones((2, 3, 16), np.float32), np.ones((2, 16, 70), np.float32).transpose(0, 2, 1)
+    q, k = np.ones((2, 3, 16), np.float32), np.ones((2, 1, 16, 70), np.float32)
     v, keep, out = np.full((2, 70, 16), 2, np.float32), np.ones(70, bool), np.empty_like(q)
-    scores, bind = np.empty((2, 3, 70), np.float32), _CPP.attention
+    scores, bind = np.empty((2, 3, 70), np.float32), _CPP.row_steps.attention
     ready = bind(q, k, v)
 
     def check(_):

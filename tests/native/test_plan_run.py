@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from gint.backend.errors import raise_for
 from gint.host.selection import products_for, select
 from gint.quantized import QuantizedWeights, format_of, quantize
-from gint.runtime.tensors.torch_shim import native_with_torch
+from gint.runtime.tensors.torch_shim import has_onednn, native_with_torch
 
 native = native_with_torch()
 pytestmark = [
@@ -120,6 +120,62 @@ def test_attention(masked: bool):
         q, k, v, attn_mask=mask, is_causal=not masked, scale=0.3
     )
     torch.testing.assert_close(result, wanted)
+
+
+onednn = pytest.mark.skipif(not has_onednn(), reason="a torch without oneDNN in its C shim")
+
+
+def packed(weight, *how):
+    operator = "_reorder_convolution_weight" if weight.dim() == 4 else "_reorder_linear_weight"
+    return getattr(torch.ops.mkldnn, operator)(weight, *how)
+
+
+@onednn
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_products_by_onednn_and_what_follows(is_packed: bool):
+    x, w, b, other = (torch.randn(*size) for size in ((5, 8), (7, 8), (7,), (5, 7)))
+    s = steps(4, [], 3)
+    weight = packed(w) if is_packed else 1
+    s.linear(4, 0, weight, 2, None, "", ("none", [], ""))
+    s.linear(5, 0, weight, None, None, "", ("hardtanh", [-0.5, 0.25], None))
+    s.linear(6, 0, weight, 2, 3, "add", ("", [], None))
+    plain, clipped, added = s.finish([4, 5, 6])(x, w, b, other)
+    torch.testing.assert_close(plain, x @ w.t() + b)
+    torch.testing.assert_close(clipped, (x @ w.t()).clamp(-0.5, 0.25))
+    torch.testing.assert_close(added, x @ w.t() + b + other)
+
+
+@onednn
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_convolutions_by_onednn_and_what_follows(is_packed: bool):
+    x, w, b = torch.randn(2, 3, 9, 9), torch.randn(4, 3, 3, 3), torch.randn(4)
+    x = x.contiguous(memory_format=torch.channels_last)
+    wanted = torch.conv2d(x, w, b, 2, 1)
+    s = steps(4, [], 2)
+    weight = packed(w, [1, 1], [2, 2], [1, 1], 1) if is_packed else 1
+    where = ([1, 1], [2, 2], [1, 1], 1)
+    s.pointwise_convolution(4, 0, weight, 2, None, "", ("leaky_relu", [0.5], ""), *where)
+    s.pointwise_convolution(5, 0, weight, 2, 3, "add", ("relu", [], None), *where)
+    leaky, added = s.finish([4, 5])(x, w, b, wanted)
+    torch.testing.assert_close(leaky, torch.nn.functional.leaky_relu(wanted, 0.5))
+    torch.testing.assert_close(added, (2 * wanted).relu())
+
+
+@onednn
+def test_packed_weights_live_as_long_as_the_run_and_are_tensors():
+    weight = packed(torch.eye(4))
+    gone = weakref.ref(weight)
+    s = steps(1, [], 1)
+    with pytest.raises(TypeError, match="number or a tensor"):
+        s.linear(1, 0, "w", None, None, "", ("none", [], ""))
+    s.linear(1, 0, weight, None, None, "", ("none", [], ""))
+    call = s.finish([1])
+    del weight, s
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(call(x), x)
+    del call
+    gc.collect()
+    assert gone() is None
 
 
 def test_an_operators_own_words_are_raised_and_what_was_made_is_freed():

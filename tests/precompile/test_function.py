@@ -11,7 +11,13 @@ from torch._dynamo.aot_compile import AOTCompiledFunction
 
 from tests.precompile import functions
 
-pytestmark = pytest.mark.torch
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.skipif(
+        not torch._dynamo.config.enable_aot_compile,
+        reason=f"torch {torch.__version__} has aot_compile switched off",
+    ),
+]
 ROOT = Path(__file__).parents[2]
 #: torch guards a module's code by identity, which no file can say.
 PORTABLE = {"guard_filter_fn": torch.compiler.keep_portable_guards_unsafe}

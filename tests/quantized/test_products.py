@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 import tracemalloc
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gint.backend import registry
-from gint.quantized import FORMATS, QuantizedProducts, QuantizedWeights
+from gint.quantized import FORMATS, QuantizedProducts, QuantizedWeights, format_of
 from tests.quantized.matrices import (
     bound_8_bits,
     bound_f32,
@@ -239,3 +241,24 @@ def resident() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def resident_now() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.cpp
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_large_pages_take_a_sixteenth_more_than_the_bytes_at_most():
+    """4.25 MiB are two large pages and a quarter, which is in small ones."""
+    q8_0 = format_of("q8_0")
+    data = np.ones((1024, q8_0.row_bytes(4096)), np.uint8)
+    weights = QuantizedWeights(data, (1024, 4096), q8_0)
+    products = registry.backend("cpp").quantized
+    products.prepare(weights)
+    before = resident_now()
+    held = [products.prepare(weights) for _ in range(16)]
+    nbytes = sum(packed.nbytes for packed in held)
+    assert nbytes == 16 * data.nbytes
+    assert resident_now() - before <= nbytes * 17 / 16 + (1 << 20)

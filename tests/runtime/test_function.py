@@ -26,9 +26,12 @@ def rows(n: int) -> np.ndarray:
     return np.linspace(-1, 1, 4 * n, dtype=np.float32).reshape(n, 4)
 
 
-@pytest.mark.parametrize("backend", ["cpp", "python"])
+@pytest.mark.parametrize(
+    "backend", ["cpp", "python", pytest.param("opencl", marks=pytest.mark.opencl)]
+)
 def test_every_length_in_one_file(path, backend):
-    pytest.importorskip("gint.native._native")
+    if backend == "cpp":
+        pytest.importorskip("gint.native._native")
     loaded = gint.load(path, backend=backend)
     for n in (3, 1, 0, 17, 3):
         x = rows(n)

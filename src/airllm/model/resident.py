@@ -9,6 +9,7 @@ import numpy as np
 
 from airllm.tensor_ops.backend import active
 from airllm.tensor_ops.steps import Part, is_recordable, part_bytes
+from gint.host import memory
 from gint.host.selection import products_for
 from gint.quantized import QuantizedFormat, QuantizedWeights
 
@@ -32,6 +33,7 @@ class Resident:
         found = [part for parts in self._parts.values() for _, part in parts]
         self.is_recordable = all(map(is_recordable, found))
         self.nbytes = sum(map(part_bytes, found))
+        memory.trim()  # the rows that were read have been packed, and are needed no longer
 
     def parts(self, key: str) -> Iterable[tuple[int, Part]]:
         return self._parts[key]

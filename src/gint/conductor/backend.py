@@ -71,13 +71,14 @@ def compile_with(
         return gm.forward
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
+    for option, kind in (("weights", "quantised"), ("freeze", "packed")):
+        if getattr(compiler.options, option) and keeping.compiles_ahead():
+            raise ValueError(
+                f"A function with {kind} weights cannot be saved: they are of this process. Leave "
+                f"out the option {option!r}, or call the function without saving it."
+            )
     if weights is None:
-        return _compiled(compiler, gm, example_inputs)
-    if keeping.compiles_ahead():
-        raise ValueError(
-            "A function with quantised weights cannot be saved: they are of this process. Leave "
-            "out the option 'weights', or call the function without saving it."
-        )
+        return _frozen_or_compiled(compiler, gm, example_inputs)
     # The operators are registered with torch where somebody uses them.
     from .weights.model import cpu_products
     from .weights.rewrite import quantize_constants
@@ -85,7 +86,18 @@ def compile_with(
     options = compiler.options
     products = cpu_products(options.backend)
     quantized = quantize_constants(gm, weights, products, options.quantize_activations)
-    return partial(_checked, quantized, _compiled(compiler, gm, example_inputs))
+    return partial(_checked, quantized, _frozen_or_compiled(compiler, gm, example_inputs))
+
+
+def _frozen_or_compiled(
+    compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable[..., Any]:
+    frozen = None
+    if compiler.options.freeze:
+        from .freeze.function import freeze
+
+        frozen = freeze(gm, lambda module: compiler.compile(module).function)
+    return _compiled(compiler, gm, example_inputs) if frozen is None else frozen
 
 
 def _checked(quantized: Quantized, function: Callable[..., Any], *args: Any) -> Any:

@@ -6,7 +6,9 @@ Knows torch.export and where a user's own lines are found. Does not know plans.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ from torch import fx
 from torch.export import ExportedProgram
 
 _OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+_STDLIB = sysconfig.get_path("stdlib")
+#: A frame of a node's trace, and its file.
+_FRAME = re.compile(r'( *File "([^"]*)".*(?:\n(?! *File ).*)?)')
 _PLAIN = (bool, int, float, str, bytes, type(None), list, dict, set, tuple)
 
 
@@ -30,6 +35,10 @@ def captured(
     model: Callable[..., Any], args: tuple, kwargs: dict[str, Any], dynamic_shapes: Any
 ) -> ExportedProgram:
     """What torch.export makes of a module or function. Raises ExportError."""
+    if not callable(model):
+        raise TypeError(
+            f"What is saved is a module, a function or what torch.export made: {model!r}."
+        )
     module = model if isinstance(model, torch.nn.Module) else _Function(model)
     _take_caches_apart()
     changed: list[tuple[torch.nn.Module, str]] = []
@@ -87,9 +96,12 @@ def _written_constant(exported: ExportedProgram) -> fx.Node | None:
 def where_written(node: fx.Node | None) -> str:
     """The user's line that a node comes from, as the end of a message."""
     trace = (node.meta.get("stack_trace") or "") if node is not None else ""
-    lines = [line for line in trace.strip().splitlines() if line.strip()]
-    shown = "\n".join(lines[-2:])
-    return f"\n{node}, written in\n{shown}" if shown else f"\nIt is {node} of the graph."
+    frames = [f for f in _FRAME.findall(trace) if not f[1].startswith("<")]
+    own = [f for f in frames if not f[1].startswith(_OURS)] or frames
+    if not own:
+        return f"\nIt is {node} of the graph."
+    where, *line = own[-1][0].strip().splitlines()
+    return "\n".join([f"\n{node}, written in", f"  {where}", *(f"    {x.strip()}" for x in line)])
 
 
 @contextmanager
@@ -133,7 +145,10 @@ def _state(module: torch.nn.Module) -> Iterator[tuple[tuple[torch.nn.Module, str
 
 
 def _why(error: Exception) -> str:
-    first = str(error).strip().partition("\n")[0]
+    first, *more = str(error).strip().splitlines() or [""]
+    if first.startswith("Constraints violated"):  # torch says below which, and why
+        reasons = [line.strip().removeprefix("- ") for line in more if line.lstrip()[:2] == "- "]
+        return f"A size cannot be free. {' '.join(reasons) or first}"
     if "data-dependent" in first:
         return f"What it does depends on the values of tensors, which a plan cannot: {first}"
     return f"torch.export cannot trace it: {type(error).__name__}: {first}"
@@ -142,10 +157,16 @@ def _why(error: Exception) -> str:
 def _line_of(error: Exception) -> str:
     """The user's line that an error came through, as the end of a message."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not f.filename.startswith((*_OURS, "<"))]
+    own = [f for f in frames if not f.filename.startswith((*_OURS, "<")) and not _is_python(f)]
     return (
         f'\n  File "{own[-1].filename}", line {own[-1].lineno}\n    {own[-1].line}' if own else ""
     )
+
+
+def _is_python(frame: traceback.FrameSummary) -> bool:
+    """Whether a frame is of the standard library."""
+    is_package = "site-packages" in frame.filename or "dist-packages" in frame.filename
+    return frame.filename.startswith(_STDLIB) and not is_package
 
 
 def _line_with(module: torch.nn.Module, name: str) -> str:

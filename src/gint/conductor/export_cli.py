@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .explain_cli import UsageError, load_function, parse_arguments
-from .exporting import ExportError, export
+from .exporting import export
 
 _FREE = re.compile(r"(\d+):(\d+)(?:=([A-Za-z]\w*))?")
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model, args, path=options.output, dynamic_shapes=free_sizes(options.free, args),
             with_torch=options.with_torch, weights=options.weights, quantize=options.quantize,
         )  # fmt: skip
-    except (UsageError, ExportError) as error:
+    except (UsageError, ValueError, OSError) as error:
         print(f"gint export: {error}", file=sys.stderr)
         return 2
     for file in files:

@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
 from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
+from gint.plan.contents import symbols_in
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
@@ -68,8 +69,7 @@ def export(
     operators that are not there, Python state that is part of the function. Nothing is written.
     """
     path = Path(path)
-    if weights not in ("auto", "inside", "beside"):
-        raise ValueError(f"weights is 'auto', 'inside' or 'beside', not {weights!r}.")
+    _refuse_wrong(path, weights, operators)
     exported = model
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
@@ -81,6 +81,20 @@ def export(
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
     beside = weights == "beside" or (weights == "auto" and nbytes > _MOST_INSIDE)
     return write(path, saved, beside)
+
+
+def _refuse_wrong(path: Path, weights: str, operators: Any) -> None:
+    """Before anything is traced."""
+    if path.suffix != ".gint":
+        raise ValueError(f"path ends in .gint, unlike {str(path)!r}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} for {path.name!r}.")
+    if weights not in ("auto", "inside", "beside"):
+        raise ValueError(
+            f"weights is 'auto', 'inside' or 'beside', not {weights!r}; quantize= takes a format."
+        )
+    if isinstance(operators, str):
+        raise TypeError(f"operators is a list of names: [{operators!r}].")
 
 
 def _traced(
@@ -130,6 +144,9 @@ def _saved(
 def _with_checks(plan: Plan, traced: Traced) -> Plan:
     """The plan that begins, once its sizes are known, by checking what they must be."""
     checks = [Check(expression(b.condition), b.message) for b in traced.bounds]
+    # Sizes that depend on values are compared where they are made.
+    known = {step.symbol for step in plan.steps[: plan.head] if isinstance(step, Define)}
+    checks = [check for check in checks if symbols_in(check.condition) <= known]
     # Of a size 2 * n + 3 that is 1, n would be -1.
     for step in plan.steps[: plan.head]:
         if isinstance(step, Define) and any(str(part).startswith("-") for part in step.path):
@@ -147,7 +164,8 @@ def _refuse_unknown(plan: Plan, graph: Graph, operators: frozenset[str], with_to
             continue
         name = step.operator
         if isinstance(name, Foreign):
-            _refuse(graph, name.value, f"{name.name} is Python of its own, which no file holds")
+            why = f"{name.name} is Python or graphs of its own, which no file holds"
+            _refuse(graph, name.value, why)
         elif not is_saved_operator(name) and name not in operators:
             why = f"{name} is not among the operators that every saved function may call"
             _refuse(graph, name, f"{why}; name it in operators=, here and for gint.load")

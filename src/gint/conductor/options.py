@@ -17,7 +17,8 @@ class Options:
     inside a lowering instead of leaving the node to eager; max_tensors: most tensors a program may
     touch (default: what the backend can); cuda_graphs: graphs of static shapes on CUDA tensors are
     captured once and replayed; weights: the formats that constant weights are quantised to;
-    quantize_activations: products with them may round what they multiply to 8 bits."""
+    quantize_activations: products with them may round what they multiply to 8 bits; freeze:
+    parameters and buffers are constants from the first call on."""
 
     backend: str | None = None
     check: bool = False
@@ -25,6 +26,7 @@ class Options:
     cuda_graphs: bool = False
     weights: Choice | None = None
     quantize_activations: bool = True
+    freeze: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None) -> Options:
@@ -41,7 +43,7 @@ class Options:
         made = cls(**given)
         if made.backend is not None:
             registry.backend(made.backend)
-        for name in ("check", "cuda_graphs", "quantize_activations"):
+        for name in ("check", "cuda_graphs", "quantize_activations", "freeze"):
             if not isinstance(value := getattr(made, name), bool):
                 raise ValueError(f"The option {name!r} is True or False, not {value!r}.")
         most = made.max_tensors

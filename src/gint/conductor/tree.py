@@ -61,7 +61,7 @@ def _tree(spec: TreeSpec, leaves: Any, where: str) -> Any:
         name = getattr(spec.type, "__name__", spec.type)
         raise TreeError(
             f"A {name} is part of {where}, which no file can hold. Pass and return tensors in "
-            "lists, tuples and dicts."
+            "lists, tuples and dicts whose keys are strings."
         )
     return dict(zip(keys, inner, strict=True))
 

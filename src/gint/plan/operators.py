@@ -29,11 +29,14 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention",
     ),
     "indexing by tensor": (
-        "embedding", "embedding_dense_backward", "index", "index_select", "gather", "index_put",
-        "scatter", "scatter_add", "scatter_reduce", "index_add", "masked_select", "nonzero",
-        "take", "_unsafe_index", "_unsafe_index_put", "slice_scatter", "select_scatter",
-        "_embedding_bag", "_embedding_bag_forward_only", "nll_loss_forward", "nll_loss_backward",
-        "nll_loss2d_forward", "nll_loss2d_backward", "masked_scatter", "index_fill", "index_copy",
+        "embedding", "index", "index_select", "gather", "masked_select", "nonzero", "take",
+        "_unsafe_index", "slice_scatter", "select_scatter", "_embedding_bag",
+        "_embedding_bag_forward_only", "nll_loss_forward", "nll_loss_backward",
+        "nll_loss2d_forward", "nll_loss2d_backward", "masked_scatter",
+    ),
+    "writing where positions say (on the CPU by a kernel of gint's own)": (
+        "embedding_dense_backward", "index_put", "_unsafe_index_put", "scatter", "scatter_add",
+        "scatter_reduce", "index_add", "index_fill", "index_copy",
     ),
     "joining and padding": (
         "cat", "constant_pad_nd", "stack", "reflection_pad1d", "reflection_pad2d",
@@ -67,6 +70,24 @@ EXTERNS: dict[str, tuple[str, ...]] = {
 #: Operators of our own that no program computes: products with quantised matrices, their rows. Of
 #: each, `blocks` is given the matrix, and `default` a number that this process alone knows.
 OWN = ("quantized_linear", "quantized_embedding")
+#: oneDNN's, with what follows them: in frozen graphs alone, which are of one process.
+ONEDNN = ("_linear_pointwise", "_convolution_pointwise")
+
+#: Overloads that are called with memory to write into: products, by their overload `out`, and what
+#: writes where positions say, into a copy of its first argument or into that itself.
+PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
+SCATTERS = (
+    "aten.index_add.default", "aten.index_copy.default", "aten.index_fill.int_Scalar",
+    "aten.index_fill.int_Tensor", "aten.index_put.default", "aten._unsafe_index_put.default",
+    "aten.embedding_dense_backward.default", "aten.scatter.src", "aten.scatter.value",
+    "aten.scatter.reduce", "aten.scatter.value_reduce", "aten.scatter_add.default",
+    "aten.scatter_reduce.two",
+)  # fmt: skip
+#: Those of them that ATen computes in float32 for half types, faster than widening all would be.
+WIDENING = (
+    "aten.index_add.default", "aten.scatter_add.default", "aten.scatter.reduce",
+    "aten.scatter.value_reduce", "aten.scatter_reduce.two",
+)  # fmt: skip
 
 #: Views that ATen takes where somebody may keep them.
 VIEWS = (

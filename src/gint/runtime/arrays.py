@@ -13,6 +13,7 @@ from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
+from gint.plan.operators import SCATTERS
 
 from .values import Layout
 
@@ -111,7 +112,7 @@ class Arrays:
         found = OPERATORS.get(name)
         if found is None:
             raise LookupError(f"{name} needs torch: gint has no operator of its own for it.")
-        return found
+        return _writing(found) if into and name in SCATTERS else found
 
     def named(self, a: Named) -> Any:
         """The host operators' own words: a dtype of NumPy's, a memory format by torch's name."""
@@ -127,6 +128,13 @@ class Arrays:
 
 
 _NOTHING = nullcontext()
+
+
+def _writing(function: Callable[..., np.ndarray]) -> Callable[..., None]:
+    def write(*args: Any, out: np.ndarray, **kwargs: Any) -> None:
+        out[...] = function(*args, **kwargs)
+
+    return write
 
 
 def _bytes(strides: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:

@@ -45,6 +45,8 @@ def load(
     been altered or cut short, or whose weights are missing. For a backend that is not there the
     first call raises ValueError or ImportError.
     """
+    if isinstance(operators, str):
+        raise TypeError(f"operators is a list of names: [{operators!r}].")
     opened = open_saved(Path(path), operators)
     if check:
         opened.check_constants()

@@ -215,3 +215,26 @@ def test_the_limit_is_one(large, tmp_path):
     done = run_limited(large, 0, "keep", tmp_path)
     assert done.returncode
     assert "MemoryError" in done.stderr or "memory" in done.stderr.lower()
+
+
+RESIDENT = """
+import gguf, mmap, sys
+from airllm import AutoModel
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+before = resident()
+model = AutoModel.from_pretrained(sys.argv[1], weights="q8_0", cache_dir=False)
+print(resident() - before, model.weight_bytes)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_what_opening_took_is_given_back(large):
+    """Rows are read, and packed as blocks: only the blocks stay."""
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT, large],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    grown, nbytes = map(int, done.stdout.split())
+    assert grown < 1.1 * nbytes + (4 << 20)

@@ -67,7 +67,10 @@ class Memory:
                 self.launch(unit)
             else:
                 node = unit.nodes[0]
-                self.tensors[node] = self.call(node, {})
+                made = self.call(node, {})
+                if node in self.placed:
+                    made = self.tensors[self.placed[node]].copy_(made)
+                self.tensors[node] = made
 
     def launch(self, unit: Unit) -> None:
         """All is computed, then all is stored; of the order within, see below."""
@@ -142,8 +145,16 @@ ONE = {
     "transpose": lambda v: v.t(),
     "first row": lambda v: v[:1].expand(3, 3),
 }
-TWO = {"add": torch.add, "mul": torch.mul, "product": torch.mm}
+TWO = {
+    "add": torch.add, "mul": torch.mul, "product": torch.mm,
+    "scatter": lambda v, w: v.index_add(0, rows(), w),
+    "second scatter": lambda v, w: aten.index_put(v, [None, rows()], w, True),
+}  # fmt: skip
 VIEWS = ("transpose", "first row")
+
+
+def rows() -> torch.Tensor:
+    return torch.arange(3) % 2
 
 
 @st.composite
@@ -257,6 +268,49 @@ def not_by_a_program(x, y, z):
     return ()
 
 
+def where_positions_say(x, y, z):
+    x.copy_(x.index_add(0, rows(), y))
+    return ()
+
+
+def of_another(x, y, z):
+    x.copy_(y.index_add(0, rows(), z))
+    return ()
+
+
+def of_itself(x, y, z):
+    x.copy_(x.index_add(0, rows(), x))
+    return ()
+
+
+def of_itself_turned(x, y, z):
+    x.copy_(x.index_add(0, rows(), x.t()))
+    return ()
+
+
+def into_what_is_made(x, y, z):
+    return ((x + 1).index_add(0, rows(), y) * 2,)
+
+
+def one_after_the_other(x, y, z):
+    return ((x + 1).index_add(0, rows(), y).index_add(0, rows(), z),)
+
+
+def changed_and_read(x, y, z):
+    made = x + 1
+    return (made.index_add(0, rows(), y) @ made,)
+
+
+def changed_and_returned(x, y, z):
+    made = x + 1
+    return made.index_add(0, rows(), y), made.t()
+
+
+def read_before(x, y, z):
+    made = x + 1
+    return made.index_add(0, rows(), y), made @ z
+
+
 @pytest.mark.parametrize(
     ("function", "placed", "copies"),
     [
@@ -272,6 +326,15 @@ def not_by_a_program(x, y, z):
         (other_type, {}, 1),
         (other_strides, {}, 1),
         (not_by_a_program, {}, 1),
+        (where_positions_say, {"index_add": "x"}, 0),
+        (of_another, {"index_add": "x"}, 0),
+        (of_itself, {}, 1),
+        (of_itself_turned, {}, 1),
+        (into_what_is_made, {"index_add": "add"}, 0),
+        (one_after_the_other, {"index_add": "add", "index_add_1": "index_add"}, 0),
+        (changed_and_read, {}, 0),
+        (changed_and_returned, {}, 0),
+        (read_before, {"index_add": "add"}, 0),
     ],
     ids=lambda v: getattr(v, "__name__", None),
 )

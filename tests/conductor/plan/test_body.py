@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import gint.conductor
-from gint.runtime.tensors import frames
+from gint.runtime.tensors import frames, products
 from gint.runtime.tensors.torch_shim import native_with_torch
 
 pytestmark = [
@@ -191,7 +191,9 @@ def test_what_counts_from_the_storage_reads_no_frame():
     torch.testing.assert_close(compiled_of(f)(x, y), f(x, y))
 
 
-def test_large_values_are_the_pools():
+def test_large_values_are_the_pools(monkeypatch):
+    monkeypatch.setattr(products, "is_faster", lambda: False)
+
     def f(x, w):
         return torch.relu(x @ w) @ w
 

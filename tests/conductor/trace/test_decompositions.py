@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from ..comparing import Call, Traced
+from ..comparing import HALVES, Call, Traced
 
 pytestmark = pytest.mark.torch
 
@@ -39,3 +39,54 @@ def test_roll_of_sizes_known_at_the_call_is_one_graph():
         x = torch.randn(4, size)
         assert torch.equal(compiled(x), torch.roll(x, 3, 1) * 2)
     assert counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("weight", [0, 0.25, -0.25, 0.5, 1, 1.5, -2.0])
+def test_lerp_by_a_number_ends_where_eager_does(weight, dtype, interpreters):
+    torch.manual_seed(0)
+    start, end = torch.randn(2, 7, 9).to(dtype)
+    end[0, :3], start[0, 2:4] = torch.tensor([1e30, torch.inf, torch.nan]), -torch.inf
+    call = Call.of(lambda a, b: torch.lerp(a, b, weight), start, end)
+    traced = Traced(call)
+    for backend in interpreters:
+        graph = traced.compile(backend)
+        assert graph.record.programs == 1
+        torch.testing.assert_close(
+            traced.run(graph), torch.lerp(start, end, weight), equal_nan=True
+        )
+
+
+@pytest.mark.parametrize("value", [1, 1.0, True, 2, -0.5])
+@pytest.mark.parametrize("name", ["addcmul", "addcdiv"])
+def test_products_and_quotients_added(name, value, interpreters):
+    torch.manual_seed(0)
+    x, a, b = torch.randn(3, 5, 7)
+    a[0, 0], b[0, 1], x[0, 2] = torch.inf, 0.0, -0.0
+    function = getattr(torch, name)
+    traced = Traced(Call.of(lambda x, a, b: function(x, a, b, value=value), x, a, b))
+    for backend in interpreters:
+        got = traced.run(traced.compile(backend))
+        torch.testing.assert_close(got, function(x, a, b, value=value), equal_nan=True)
+
+
+def test_products_of_integers_added(interpreters):
+    x, a, b = torch.arange(60).view(3, 4, 5)
+    traced = Traced(Call.of(lambda x, a, b: torch.addcmul(x, a, b), x, a, b))
+    for backend in interpreters:
+        assert torch.equal(traced.run(traced.compile(backend)), x + a * b)
+    with pytest.raises(RuntimeError, match=r"[Ii]nteger division"):
+        torch.compile(torch.addcdiv, backend="gint")(x, a, b)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64, torch.int64], ids=str)
+@pytest.mark.parametrize(
+    "numbers", [{}, *({"nan": n} for n in (2.5, torch.nan, torch.inf)), {"posinf": 7.0}], ids=str
+)
+def test_nan_to_num(numbers, dtype, interpreters):
+    values = [torch.nan, torch.inf, -torch.inf, -0.0, 1.5] if dtype.is_floating_point else [3, -4]
+    x = torch.tensor(values * 30, dtype=dtype)
+    traced = Traced(Call.of(lambda x: torch.nan_to_num(x, **numbers), x))
+    for backend in interpreters:
+        got, expected = traced.run(traced.compile(backend)), torch.nan_to_num(x, **numbers)
+        torch.testing.assert_close(got, expected, rtol=0, atol=0, equal_nan=True)

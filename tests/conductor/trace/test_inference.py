@@ -51,7 +51,20 @@ def without_autocast(x):
         return (x @ x).float() * 2
 
 
-PLAIN = [same_inputs, constants, sizes, joined, empty, without_autocast]
+def writes_a_slice(x):
+    y = x * 2
+    y[:, 0] = 1
+    y += x
+    return y, y.t()
+
+
+def pools_to_one_position(x):
+    last = x.reshape(1, -1, 2, 2).contiguous(memory_format=torch.channels_last)
+    return (torch.nn.functional.adaptive_avg_pool2d(last, 1),)
+
+
+PLAIN = [same_inputs, constants, sizes, joined, empty, without_autocast, writes_a_slice,
+         pools_to_one_position]  # fmt: skip
 
 
 @pytest.mark.parametrize("dynamic", [None, True])
@@ -73,13 +86,15 @@ def mutates_its_input(x):
     return x.sum()
 
 
-def writes_a_slice(x):
-    y = x * 2
+def writes_a_slice_of_its_input(x):
+    y = x.t()
     y[:, 0] = 1
-    return y
+    return y * 2
 
 
-@pytest.mark.parametrize("function", [mutates_its_input, writes_a_slice], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [mutates_its_input, writes_a_slice_of_its_input], ids=lambda f: f.__name__
+)
 def test_mutation_is_left_to_aot_autograd(function, roads):
     a, b = X.clone(), X.clone()
     with torch.no_grad():

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from gint.plan.operators import EXTERNS, OWN
+from gint.plan.operators import EXTERNS, ONEDNN, OWN
 
 _NAMES = {f"aten::{name}" for names in EXTERNS.values() for name in names}
-_NAMES |= {f"gint::{name}" for name in OWN}
+_NAMES |= {f"gint::{name}" for name in OWN} | {f"mkldnn::{name}" for name in ONEDNN}
 
 
 @lru_cache(maxsize=4096)

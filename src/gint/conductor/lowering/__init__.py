@@ -13,6 +13,7 @@ The rules, by subject:
     create.py      full, arange, casts, copies
     join.py        concatenations
     gather.py      indexing by tensor
+    pieces.py      gradients of slices
     windows.py     pooling, windows as columns
     scan.py        running sums, products, extremes
 
@@ -21,6 +22,6 @@ nodes belong together.
 """
 
 # Importing them registers their rules.
-from . import create, gather, join, pointwise, reduce, scan, windows
+from . import create, gather, join, pieces, pointwise, reduce, scan, windows
 
-__all__ = ["create", "gather", "join", "pointwise", "reduce", "scan", "windows"]
+__all__ = ["create", "gather", "join", "pieces", "pointwise", "reduce", "scan", "windows"]

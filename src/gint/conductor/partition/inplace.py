@@ -1,8 +1,9 @@
-"""Writing a mutated input where it lies.
+"""Writing a value where another lies.
 
 AOTAutograd ends a graph that mutates inputs with `copy_(input, value)`. Where the value is made by
-a program and nobody reads the input's old content afterwards, the program stores straight into the
-input's memory and the copy is gone.
+a program, or written where positions say, and nobody reads the input's old content afterwards, it
+is stored straight into the input's memory and the copy is gone. So is the one that such a write
+makes of its first argument, where that was made here and nobody reads it afterwards.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 
+from ..graph.into import changed, is_scatter
 from ..graph.nodes import Graph, NodeKind, tensor_of
 from .order import Order, Unit
 
@@ -19,8 +21,8 @@ _COPY = torch.ops.aten.copy_.default
 def place_outputs(
     graph: Graph, order: Order, before: dict[Unit, set[Unit]]
 ) -> dict[fx.Node, fx.Node]:
-    """Value -> the input it is stored into. Adds what must run first to `before`, and takes the
-    copies that are no longer needed out of it."""
+    """Value -> the input, or the value made here, whose memory it is stored into. Adds what must
+    run first to `before`, and takes the copies that are no longer needed out of it."""
     placed: dict[fx.Node, fx.Node] = {}
     output = next(n for n in graph.fx.nodes if n.op == "output")
     returned = {graph.memory(n) for n in output.all_input_nodes}
@@ -30,26 +32,83 @@ def place_outputs(
             continue
         target, value = node.args[:2]
         maker = order.unit_of.get(value)
-        if maker is None or not maker.is_launch or value in placed or target in placed.values():
+        if maker is None or value in placed or target in placed.values():
             continue
-        if value in returned or not _same_layout(graph, target, value):
+        if value in returned or graph.kinds[target] is not NodeKind.INPUT:
             continue
-        readers = {u for u in before if u not in (unit, maker) and _reads(graph, u, target)}
+        if not _may_replace(graph, maker, target, value):
+            continue
+        readers = _other_readers(graph, before, target, maker) - {unit}
         if any(_reaches(reader, maker, before) for reader in readers):
-            continue
-        if not _reads_elementwise(graph, maker, target, value):
             continue
         placed[value] = target
         before[maker] |= readers
         _remove(unit, maker, before)
+    _place_scatters(graph, order, before, placed, returned)
     return placed
 
 
-def _same_layout(graph: Graph, target: fx.Node, value: fx.Node) -> bool:
+def _place_scatters(
+    graph: Graph, order: Order, before: dict[Unit, set[Unit]], placed: dict[fx.Node, fx.Node],
+    returned: set[fx.Node],
+) -> None:  # fmt: skip
+    """Place what is written where positions say into the value that it changes."""
+    for unit in order.units:
+        node = unit.nodes[0]
+        if unit.is_launch or unit not in before or node in placed or not is_scatter(node):
+            continue
+        target = changed(node)
+        maker = order.unit_of.get(target) if target is not None else None
+        if target is None or maker is None or not (maker.is_launch or is_scatter(target)):
+            continue  # not memory that the plan allocates
+        if target in returned or graph.kinds[_placed_in(placed, target)] is NodeKind.INPUT:
+            continue
+        if not _may_replace(graph, unit, target, node):
+            continue
+        readers = _other_readers(graph, before, target, unit) - {maker}
+        if any(_reaches(reader, unit, before) for reader in readers):
+            continue
+        placed[node] = target
+        before[unit] |= readers
+
+
+def _placed_in(placed: dict[fx.Node, fx.Node], value: fx.Node) -> fx.Node:
+    """The node that a value's memory was allocated for."""
+    while value in placed:
+        value = placed[value]
+    return value
+
+
+def _may_replace(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
+    """Whether what makes a value may store it into the target's memory, whatever it reads there."""
+    if not _same_layout(target, value):
+        return False
+    if maker.is_launch:
+        return _reads_elementwise(graph, maker, target, value)
+    if not is_scatter(value):
+        return False
+    others = [n for n in value.all_input_nodes if graph.memory(n) is target]
+    is_changed = others == [target] and changed(value) is target
+    return not others or (is_changed and _is_first_alone(value, target))
+
+
+def _is_first_alone(value: fx.Node, target: fx.Node) -> bool:
+    """Whether a node is no argument of another, but the first."""
+    rest: list[fx.Node] = []
+    fx.node.map_arg((value.args[1:], value.kwargs), rest.append)
+    return target not in rest
+
+
+def _other_readers(
+    graph: Graph, before: dict[Unit, set[Unit]], target: fx.Node, maker: Unit
+) -> set[Unit]:
+    return {u for u in before if u is not maker and _reads(graph, u, target)}
+
+
+def _same_layout(target: fx.Node, value: fx.Node) -> bool:
     a, b = tensor_of(target), tensor_of(value)
     return (
-        graph.kinds[target] is NodeKind.INPUT
-        and a.dtype == b.dtype
+        a.dtype == b.dtype
         and not a.fake.is_neg()
         and a.fake.device == b.fake.device
         and a.shape == b.shape

@@ -60,8 +60,14 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     placement = writer.placement = place(writer.plan)
     items = split(writer.plan, placement, bound, writer.flipped, steps)
     runs = [item for item in items if isinstance(item, Run)]
+<<<<<<< HEAD
     shown, types = _shown(items, placement), types_of(writer.plan)
     make = _Making(native.PlanSteps, runs, bound, placement, shown, types)
+=======
+    shown, types = _shown(items, placement), _types(writer.plan)
+    packed = _packed(writer)
+    make = _Making(native.PlanSteps, runs, bound, placement, shown, types, packed)
+>>>>>>> main
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -87,6 +93,22 @@ def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
     return list(dict.fromkeys(used))
 
 
+<<<<<<< HEAD
+=======
+def _types(plan: Plan) -> dict[int, TensorType]:
+    """What is said of the values that are given and of those that are allocated."""
+    given = enumerate([*[x.type for x in plan.inputs], *[x.type for x in plan.constants]])
+    types = {n: kind for n, kind in given if isinstance(kind, TensorType)}
+    return types | {s.value: s.type for s in plan.steps if isinstance(s, Allocate)}
+
+
+def _packed(writer: Writer) -> dict[int, Any]:
+    """The constants that have no memory of their own: weights in a library's format."""
+    constants = enumerate(writer.plan.constants, len(writer.plan.inputs))
+    return {n: writer.space[writer.name(n)] for n, c in constants if c.type is None}
+
+
+>>>>>>> main
 class _Making:
     """Makes what belongs to a frame: runs, then the tensors that are shown."""
 
@@ -98,9 +120,11 @@ class _Making:
         placement: Placement,
         shown: Sequence[int],
         types: dict[int, TensorType],
+        packed: dict[int, Any],
     ) -> None:
         self.steps, self.runs, self.bound = steps, runs, bound
         self.placement, self.shown, self.types = placement, shown, types
+        self.packed = packed
 
     def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
         tensors: dict[int, torch.Tensor] = {}
@@ -115,7 +139,7 @@ class _Making:
         return (*runs, *[tensors[value] for value in self.shown])
 
     def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return native_run(self.steps, run, self.bound, fixed, self.types)
+        return native_run(self.steps, run, self.bound, fixed, self.types, self.packed)
 
 
 def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:

@@ -35,6 +35,7 @@ from gint.plan.operators import is_saved_operator
 from gint.program import VerifiedProgram
 from gint.runtime.tensors.entry_points import only_reads
 
+from ..graph.into import writes_into
 from ..graph.nodes import (
     Graph,
     NodeKind,
@@ -44,7 +45,7 @@ from ..graph.nodes import (
     tensor_of,
     value_of,
 )  # fmt: skip
-from ..graph.sizes import Key, symbols
+from ..graph.sizes import Key
 from ..partition.order import Unit, mutates
 from ..partition.partitioning import Partition
 from .bare_views import BareView, bare_view
@@ -54,10 +55,8 @@ from .symbols import Symbols, path_steps
 
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
-_KNOWN = ("aten", "prims", "gint")
+_KNOWN = ("aten", "prims", "gint", "mkldnn")
 _ASSERT = torch.ops.aten._assert_scalar.default
-#: Operators that can write into memory they are given, by their overload `out`.
-_INTO = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 
 
 class Boundary(NamedTuple):
@@ -206,7 +205,7 @@ class _Builder:
     # Nodes left whole
 
     def _call(self, node: fx.Node) -> None:
-        if self._writes_into(node):
+        if writes_into(node):
             args, kwargs = self._arguments(node)
             self._allocate(node)
             self.steps.append(Call(self.values[node], str(node.target), args, kwargs, into=True))
@@ -235,13 +234,6 @@ class _Builder:
         args, kwargs = self._arguments(node)
         value = self.values[node] = self._new_value()
         self.steps.append(Call(value, _operator(node.target), args, kwargs))
-
-    def _writes_into(self, node: fx.Node) -> bool:
-        """Whether a product is written into memory that the plan allocates: a frame's, a pool's."""
-        if str(node.target) not in _INTO or node.kwargs:
-            return False
-        tensor = tensor_of(node)
-        return tensor.fake.device.type == "cpu" and not symbols((tensor.shape, tensor.strides))
 
     def _new_value(self) -> int:
         self.count += 1

@@ -65,6 +65,7 @@ from gint.runtime.tensors.layouts import (
 )
 from gint.runtime.tensors.memory import POOLED_BYTES, allocate, empty_strided, shelf, span
 from gint.runtime.tensors.placement import Placement
+from gint.runtime.tensors.products import by_onednn
 from gint.runtime.tensors.surroundings import forward_ad, modes, need_operators
 
 from ..graph.sizes import is_float
@@ -86,7 +87,7 @@ class PlanWriter:
         saving: Saving | None = None,
         is_backward: bool = False,
     ) -> None:
-        self.plan, self.boundary, self.kernels = built.plan, built.boundary, kernels
+        self.plan, self.boundary, self.kernels = by_onednn(built.plan), built.boundary, kernels
         self.module, self.saving, self.is_backward = module, saving, is_backward
         self.lines: list[str] = []
         self.space: dict[str, Any] = {
@@ -270,15 +271,17 @@ class PlanWriter:
         if step.into:
             assert isinstance(step.operator, str)
             given.append(f"out={name}")
-            self.lines.append(f"{self._function(writing_into(step.operator))}({', '.join(given)})")
+            writing = self._named(writing_into(step.operator), f"{step.operator.split('.')[1]}_out")
+            self.lines.append(f"{writing}({', '.join(given)})")
             return
         operator = step.operator
         target = operator.value if isinstance(operator, Foreign) else overload(operator)
-        self.lines.append(f"{name} = {self._function(target)}({', '.join(given)})")
+        function = self._named(entry_point(target), getattr(target, "__name__", "function"))
+        self.lines.append(f"{name} = {function}({', '.join(given)})")
 
-    def _function(self, target: Any) -> str:
-        name = getattr(target, "__name__", "function").replace(".", "_")
-        return self.constant(entry_point(target), name if name.isidentifier() else "function")
+    def _named(self, function: Callable[..., Any], name: str) -> str:
+        name = name.replace(".", "_")
+        return self.constant(function, name if name.isidentifier() else "function")
 
     def _item(self, step: Item) -> None:
         self.lines.append(f"{self.name(step.value)} = {self.name(step.of)}[{step.number}]")

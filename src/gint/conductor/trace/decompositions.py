@@ -44,7 +44,7 @@ _PACKETS = (
     aten.native_batch_norm_backward, aten._fused_rms_norm_backward,
     aten._batch_norm_with_update_functional, aten._batch_norm_no_update, aten.batch_norm_backward,
     # gradients of views, embeddings, dropout
-    aten.slice_backward, aten.select_backward, aten.diagonal_backward, aten.unfold_backward,
+    aten.slice_backward, aten.select_backward, aten.unfold_backward,
     aten.native_dropout_backward, aten.rot90, aten.block_diag,
     # shapes
     aten._reshape_alias, aten._unsafe_view, aten.unsafe_split, aten.unsafe_chunk,
@@ -65,7 +65,84 @@ def decompositions() -> dict[Any, Callable]:
                 chosen[overload] = decomposition_table[overload]
     chosen[aten.repeat.default] = _repeat
     chosen[aten.roll.default] = _roll
+    chosen[aten.index_put.default] = _index_put
+    chosen[aten.lerp.Scalar] = _lerp
+    chosen[aten.nan_to_num.default] = _nan_to_num
+    chosen[aten.addcmul.default] = _addcmul
+    chosen[aten.addcdiv.default] = _addcdiv
+    chosen[aten.slice_backward.default] = _slice_backward
+    chosen[aten.select_backward.default] = _select_backward
     return chosen | WRITTEN
+
+
+def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
+    """As eager, from the end that is nearer. (torch's chooses between both with tensors.)"""
+    if not isinstance(weight, (int, float)):  # a symbol: which end would become a guard
+        return torch._refs.lerp(start, end, weight)
+    if abs(weight) < 0.5:
+        return start + (end - start) * weight
+    return end - (end - start) * (1 - weight)
+
+
+def _addcmul(
+    x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, value: float = 1
+) -> torch.Tensor:
+    """As torch's, without a product by 1."""
+    return x + (a * b if _is_one(value) else value * a * b)
+
+
+def _addcdiv(
+    x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, value: float = 1
+) -> torch.Tensor:
+    """As torch's, without a product by 1. Of integers eager says that there is none."""
+    if not (a.is_floating_point() or b.is_floating_point()):
+        return torch._refs.addcdiv(x, a, b, value=value)
+    return x + (a / b if _is_one(value) else value * (a / b))
+
+
+def _nan_to_num(
+    x: torch.Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> torch.Tensor:
+    """Infinities that become the largest and smallest numbers of the type are what a clamp does."""
+    number = 0.0 if nan is None else nan
+    plain = posinf is None and neginf is None and isinstance(number, (int, float))
+    if not plain or not x.is_floating_point() or abs(number) > torch.finfo(x.dtype).max:
+        return torch._refs.nan_to_num(x, nan, posinf, neginf)
+    limits = torch.finfo(x.dtype)
+    return torch.where(x != x, number, x).clamp(limits.min, limits.max)
+
+
+def _is_one(value: object) -> bool:
+    """Whether it is the number 1, and no symbol that may be."""
+    return isinstance(value, (int, float)) and value == 1
+
+
+def _slice_backward(
+    grad: torch.Tensor, sizes: Sequence[int], dim: int, start: int, end: int, step: int
+) -> torch.Tensor:
+    """Left to its rule where the piece is known to lie in one run from `start` on."""
+    from torch._decomp import decomposition_table
+
+    known = isinstance(start, int) and isinstance(step, int) and isinstance(sizes[dim], int)
+    if grad.device.type != "cpu" or not known or step != 1:
+        return decomposition_table[aten.slice_backward.default](grad, sizes, dim, start, end, step)
+    size, whole = sizes[dim], dim % len(sizes)
+    first = min(max(start + size if start < 0 else start, 0), size)
+    if (whole, first) == (dim, start):
+        return NotImplemented  # make_fx then records the operator itself
+    return aten.slice_backward.default(grad, sizes, whole, first, end, step)
+
+
+def _select_backward(
+    grad: torch.Tensor, sizes: Sequence[int], dim: int, index: int
+) -> torch.Tensor:
+    """The gradient of a slice of length 1."""
+    dim = dim % len(sizes)
+    first = index if index >= 0 else index + sizes[dim]
+    return aten.slice_backward.default(grad.unsqueeze(dim), sizes, dim, first, first + 1, 1)
 
 
 def _repeat(x: torch.Tensor, repeats: list[int]) -> torch.Tensor:
@@ -91,3 +168,18 @@ def _roll(x: torch.Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> t
         first = size - shift % size
         x = torch.cat([x.narrow(dim, first, size - first), x.narrow(dim, 0, first)], dim)
     return x
+
+
+def _index_put(
+    x: torch.Tensor, indices: list[torch.Tensor | None], values: torch.Tensor,
+    accumulate: bool = False,
+) -> torch.Tensor:  # fmt: skip
+    """A mask and a number, as `x[mask] = 2` has them, are a choice; anything else is left."""
+    if accumulate or len(indices) != 1 or values.dim():
+        return NotImplemented
+    (mask,) = indices
+    if mask is None or mask.dtype is not torch.bool or not mask.dim():
+        return NotImplemented
+    if not all(isinstance(size, int) for size in x.shape) or mask.shape != x.shape[: mask.dim()]:
+        return NotImplemented
+    return torch.where(mask.view(*mask.shape, *[1] * (x.dim() - mask.dim())), values, x)

@@ -18,7 +18,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
 
-from .inference import trace_operators
+from .exported_format import ChannelsLast, convolve_with_packed_weights
+from .inference import mutates, trace_operators
 
 _CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 _WRITTEN = (
@@ -65,9 +66,12 @@ def trace_exported(
     if mode is None:
         raise ValueError("It takes and holds no tensor, so there is nothing to run.")
     given = [v for n, v in enumerate(values) if n not in fixed]
-    traced = trace_operators(_called(module, values, fixed), given, mode)
+    traced = trace_operators(_called(ChannelsLast(module), values, fixed), given, mode)
+    if mutates(traced):  # some operator sets the strides of its result in place
+        traced = trace_operators(_called(fx.Interpreter(module), values, fixed), given, mode)
     specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
     nodes = _hold_constants(traced, specs, functional)
+    convolve_with_packed_weights(traced)
     _write_back(traced, signature.output_specs, nodes)
     traced.graph.lint()
     return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
@@ -95,7 +99,7 @@ def _of_lists(spec: TreeSpec) -> TreeSpec:
     return TreeSpec(spec.type if is_plain else list, spec.context if is_plain else None, inner)
 
 
-def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
+def _called(interpreter: fx.Interpreter, values: list[Any], fixed: set[int]) -> Callable[..., Any]:
     """The graph as a function of those inputs that are not `fixed`. What it calls is told where it
     is written."""
 
@@ -103,7 +107,7 @@ def _called(module: fx.GraphModule, values: list[Any], fixed: set[int]) -> Calla
         left = iter(given)
         args = [v if n in fixed else next(left) for n, v in enumerate(values)]
         with fx.traceback.preserve_node_meta():
-            return fx.Interpreter(module).run(*args)
+            return interpreter.run(*args)
 
     return call
 

@@ -31,6 +31,7 @@ _HARMLESS = (
     torch.amp.autocast_mode._exit_autocast,
     torch._C._log_api_usage_once,
 )
+_RESTRIDE = torch.ops.aten.as_strided_.default
 _NUMBERS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -43,11 +44,16 @@ def trace_inference(gm: fx.GraphModule) -> fx.GraphModule | None:
     try:
         # make_fx counts a method's `self` among its arguments, unless they are any number.
         traced = trace_operators(lambda *args: gm.forward(*args), inputs, mode)
+        written = [_base(n) for n in traced.graph.nodes if _writes(n)]
+        if written and all(n.op == "call_function" for n in written):
+            functional = torch.func.functionalize(lambda *args: gm.forward(*args))
+            traced = trace_operators(lambda *args: functional(*args), inputs, mode)
+            _restride_apart(traced)
     except Exception as error:
         # AOTAutograd traces what this road cannot, or says what is wrong with the graph.
         log.debug("left to AOTAutograd: %s: %s", type(error).__name__, error)
         return None
-    return None if _mutates(traced) else traced
+    return None if mutates(traced) else traced
 
 
 def _fake_mode(inputs: list[Any]) -> FakeTensorMode | None:
@@ -105,9 +111,35 @@ def trace_operators(
             return trace(*inputs)
 
 
-def _mutates(traced: fx.GraphModule) -> bool:
-    """Whether an operator writes into an argument: functionalising is AOTAutograd's business."""
+def _restride_apart(traced: fx.GraphModule) -> None:
+    """Make new views of values that are told other strides, where nothing else sees the values.
+
+    Pooling to one position does that in channels-last memory, below what functionalises."""
     for node in traced.graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-            return True
-    return False
+        if node.target is _RESTRIDE and len(node.args[0].users) == 1:
+            node.target = torch.ops.aten.as_strided.default
+
+
+def mutates(traced: fx.GraphModule) -> bool:
+    """Whether an operator writes into an argument: into an input, mostly, which is AOTAutograd's
+    business."""
+    return any(map(_writes, traced.graph.nodes))
+
+
+def _writes(node: fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+def _base(node: fx.Node) -> fx.Node:
+    """What a node that writes, or what it is a view of, leads back to by its first arguments."""
+    while node.op == "call_function":
+        aliases = (
+            any(r.alias_info for r in getattr(node.target, "_schema", node).returns)
+            if (isinstance(node.target, torch._ops.OpOverload))
+            else True
+        )
+        source = node.args[0] if node.args else None
+        if not aliases or not isinstance(source, fx.Node):
+            return node
+        node = source
+    return node

@@ -16,7 +16,7 @@ import torch
 from torch import fx
 
 #: A convolution's memory format, by the dimensions of its input.
-_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 _CONVOLUTIONS = {
     torch.conv2d, torch.conv3d, torch.conv_transpose2d, torch.conv_transpose3d,
 }  # fmt: skip
@@ -47,13 +47,13 @@ def convolve_in_channels_last(gm: fx.GraphModule) -> None:
     if len(convolutions) < 2 or not _may_change(gm.graph):
         return
     for node in convolutions:
-        _insert(node.args[0], node, _to_format, _FORMATS[_value(node).dim()])
+        _insert(node.args[0], node, to_format, FORMATS[_value(node).dim()])
     for node in gm.graph.nodes:
         if node.op == "call_method" and _is_reshape(node):
             node.target = _RESHAPES[node.target]
     end = next(n for n in gm.graph.nodes if n.op == "output")
     for node in _results(gm.graph):
-        _insert(node, end, _to_order, _order(_value(node)))
+        _insert(node, end, to_order, order_of(_value(node)))
     gm.recompile()
 
 
@@ -72,7 +72,7 @@ def _is_convolution(node: fx.Node) -> bool:
         and isinstance(value, torch.Tensor)
         and isinstance(node.args[0] if node.args else None, fx.Node)
         and value.device.type == "cpu"
-        and value.dim() in _FORMATS
+        and value.dim() in FORMATS
         and value.dtype in (torch.float32, torch.bfloat16)
     )
 
@@ -85,7 +85,7 @@ def _may_change(graph: fx.Graph) -> bool:
         return False
     values = [_value(n) for n in _results(graph)]
     storages = [v.untyped_storage()._cdata for v in values]
-    return len(set(storages)) == len(storages) and all(_order(v) is not None for v in values)
+    return len(set(storages)) == len(storages) and all(order_of(v) is not None for v in values)
 
 
 def _sees_order(node: fx.Node) -> bool:
@@ -150,7 +150,7 @@ def _results(graph: fx.Graph) -> list[fx.Node]:
     ]  # fmt: skip
 
 
-def _order(t: torch.Tensor) -> tuple[int, ...] | None:
+def order_of(t: torch.Tensor) -> tuple[int, ...] | None:
     """The dimensions of a tensor, slowest first, if it fills its memory in that order."""
     if t.layout is not torch.strided:
         return None
@@ -171,11 +171,11 @@ def _insert(node: fx.Node, user: fx.Node, function: Callable[..., Any], *args: A
     user.replace_input_with(node, made)
 
 
-def _to_format(t: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
+def to_format(t: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
     return t.contiguous(memory_format=memory_format)
 
 
-def _to_order(t: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
+def to_order(t: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
     """The tensor in memory in this order of its dimensions; itself where it is."""
     inverse = sorted(range(len(order)), key=order.__getitem__)
     return t.permute(order).contiguous().permute(inverse)

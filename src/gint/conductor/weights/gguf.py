@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gint.host import memory
 from gint.quantized import FORMATS, QuantizedFormat, QuantizedProducts, QuantizedWeights
 
 from .matrix import QuantizedMatrix
@@ -160,6 +161,7 @@ class _Loading:
         for name in [*(self.matrices.keys() - set(linear)), *linear]:
             put_in_place(model, name, self.matrices[name], self.quantize_activations)
             _let_go(self.mapped)
+        memory.trim()
         missing = [name for name, p in model.named_parameters() if p.is_meta]
         if missing:
             raise ValueError(f"{self.path} has no tensor for {', '.join(missing[:4])}.")

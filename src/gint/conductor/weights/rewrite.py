@@ -27,7 +27,7 @@ from gint.quantized import (
     quantize,
 )
 
-from ..trace.constants import Constant, Unchanged, constants_of
+from ..trace.constants import Constant, Unchanged, constants_of, refuse_training
 from .choice import Choice
 from .matrix import QuantizedMatrix
 from .operators import EMBEDDING, LINEAR, matrix_of
@@ -67,7 +67,7 @@ def quantize_constants(
     that was chosen for them.
     """
     constants = constants_of(gm.graph)
-    _refuse_training(gm.graph, constants)
+    refuse_training(gm.graph, "weights")
     made = quantize_nodes(gm.graph, constants, choice, products, quantize_activations)
     for node in gm.graph.nodes:
         if (found := matrix_of(node)) is not None:
@@ -100,20 +100,6 @@ def quantize_nodes(
         if (found := made[which]) is not None:
             _replace(node, use, found, quantize_activations)
     return {which: m for which, m in made.items() if m is not None}
-
-
-def _refuse_training(graph: fx.Graph, constants: Mapping[fx.Node, Constant]) -> None:
-    if not torch.is_grad_enabled():
-        return
-    for node in graph.nodes:
-        value = node.meta.get("example_value")
-        if node.op == "placeholder" and isinstance(value, torch.Tensor) and value.requires_grad:
-            name = repr(constants[node].name) if node in constants else f"the input {node.name}"
-            raise RuntimeError(
-                f"The option 'weights' is for inference, and {name} requires gradients.\n"
-                "Call the compiled model under torch.no_grad() or torch.inference_mode(), or "
-                "turn its gradients off: model.requires_grad_(False)."
-            )
 
 
 # Where constants are used

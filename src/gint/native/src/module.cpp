@@ -20,6 +20,7 @@
 #include "recall.h"
 #include "row_module.h"
 #include "run/kernel.h"
+#include "scatter_module.h"
 #include "sequence.h"
 
 namespace nb = nanobind;
@@ -197,5 +198,6 @@ NB_MODULE(_native, m) {
     add_attention(m);
     add_row_steps(m);
     add_recall(m);
+    add_scatter(m);
     add_sequence(m);
 }

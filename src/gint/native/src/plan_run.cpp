@@ -126,4 +126,62 @@ Outcome ConvolutionStep::run(PlanValue *values, int32_t *) const {
     return keep(error, made, &values[value]);
 }
 
+namespace {
+
+// A PostOperation as the shim's functions take it.
+struct PostArguments {
+    std::vector<const double *> scalars;
+    const char *name, *algorithm;
+    const char **optional_algorithm;
+
+    explicit PostArguments(const PostOperation &post) : name(post.name.c_str()) {
+        for (const auto &scalar : post.scalars) scalars.push_back(scalar ? &*scalar : nullptr);
+        algorithm = post.algorithm ? post.algorithm->c_str() : nullptr;
+        optional_algorithm = algorithm ? &algorithm : nullptr;
+    }
+    int64_t count() const { return int64_t(scalars.size()); }
+};
+
+} // namespace
+
+Outcome LinearStep::run(PlanValue *values, int32_t *) const {
+    const TorchShim &torch = *torch_shim();
+    TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
+    TensorHandle *optional_bias = added ? &added : nullptr;
+    if (other != NONE) {
+        const ShimError error = torch.linear_pointwise_binary(
+            values[input].handle, values[other].handle, weight_handle(values), optional_bias,
+            combined.c_str(), &made);
+        return keep(error, made, &values[value]);
+    }
+    PostArguments post(after);
+    const ShimError error = torch.linear_pointwise(values[input].handle, weight_handle(values),
+                                                   optional_bias, post.name, post.scalars.data(),
+                                                   post.count(), post.optional_algorithm, &made);
+    return keep(error, made, &values[value]);
+}
+
+Outcome PointwiseConvolutionStep::run(PlanValue *values, int32_t *) const {
+    const TorchShim &torch = *torch_shim();
+    TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
+    TensorHandle *optional_bias = added ? &added : nullptr;
+    const auto count = [](const std::vector<int64_t> &list) { return int64_t(list.size()); };
+    PostArguments post(after);
+    if (other == NONE) {
+        const ShimError error = torch.convolution_pointwise(
+            values[input].handle, weight_handle(values), optional_bias, padding.data(),
+            count(padding), stride.data(), count(stride), dilation.data(), count(dilation), groups,
+            post.name, post.scalars.data(), post.count(), post.optional_algorithm, &made);
+        return keep(error, made, &values[value]);
+    }
+    double alpha = 1.0;
+    const char **unary = after.name.empty() ? nullptr : &post.name;
+    const ShimError error = torch.convolution_pointwise_binary(
+        values[input].handle, values[other].handle, weight_handle(values), optional_bias,
+        padding.data(), count(padding), stride.data(), count(stride), dilation.data(),
+        count(dilation), groups, combined.c_str(), &alpha, unary, post.scalars.data(), post.count(),
+        post.optional_algorithm, &made);
+    return keep(error, made, &values[value]);
+}
+
 } // namespace gint

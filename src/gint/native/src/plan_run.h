@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "run/kernel.h"
@@ -104,6 +106,38 @@ struct ConvolutionStep final : PlanStep {
     Number value, input, weight, bias;
     std::vector<int64_t> stride, padding, dilation, output_padding;
     bool is_transposed;
+    int64_t groups;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+// What oneDNN does to a result before it is stored, as torch's operators are told.
+struct PostOperation {
+    std::string name;
+    std::vector<std::optional<double>> scalars;
+    std::optional<std::string> algorithm;
+};
+
+// A product with the transpose of a weight by oneDNN, or a convolution: then what follows it,
+// either an operation with `other` and one more, or one alone. The weight is a value, or packed: a
+// tensor without memory of its own, which the run keeps.
+struct PointwiseStep : PlanStep {
+    Number value, input, weight, bias, other;
+    TensorHandle packed = nullptr;
+    std::string combined; // the operation with `other`
+    PostOperation after;
+
+  protected:
+    TensorHandle weight_handle(const PlanValue *values) const {
+        return packed ? packed : values[weight].handle;
+    }
+};
+
+struct LinearStep final : PointwiseStep {
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+struct PointwiseConvolutionStep final : PointwiseStep {
+    std::vector<int64_t> padding, stride, dilation;
     int64_t groups;
     Outcome run(PlanValue *values, int32_t *flag) const override;
 };

@@ -25,6 +25,7 @@ struct PlanRun {
     std::vector<nb::object> again; // per step: a launch on copies, or None
     std::vector<nb::object> weights;
     std::vector<Number> outputs;
+    std::vector<nb::object> kept; // packed weights, whose handles steps have
     nb::object raise_for;
     bool is_short = true;
 
@@ -318,6 +319,24 @@ class PlanSteps {
         add(std::move(step));
     }
 
+    void linear(nb::object value, nb::object input, nb::object weight, nb::object bias,
+                nb::object other, nb::str combined, nb::tuple after) {
+        auto step = std::make_unique<LinearStep>();
+        set(*step, value, input, weight, bias, other, combined, after);
+        add(std::move(step));
+    }
+
+    void pointwise_convolution(nb::object value, nb::object input, nb::object weight,
+                               nb::object bias, nb::object other, nb::str combined, nb::tuple after,
+                               nb::list padding, nb::list stride, nb::list dilation,
+                               int64_t groups) {
+        auto step = std::make_unique<PointwiseConvolutionStep>();
+        step->padding = integers(padding), step->stride = integers(stride);
+        step->dilation = integers(dilation), step->groups = groups;
+        set(*step, value, input, weight, bias, other, combined, after);
+        add(std::move(step));
+    }
+
     nb::object finish(nb::list outputs) {
         for (nb::handle value : outputs) run_made().outputs.push_back(gone_number(value));
         auto *object = PyObject_New(PlanRunObject, plan_run_type);
@@ -372,6 +391,28 @@ class PlanSteps {
         return n;
     }
 
+    // `after` is (name, scalars, algorithm); a weight that is no number is a tensor.
+    void set(PointwiseStep &step, nb::object value, nb::object input, nb::object weight,
+             nb::object bias, nb::object other, nb::str combined, nb::tuple after) {
+        if (!torch_shim() || !torch_shim()->linear_pointwise)
+            throw nb::value_error("This torch is built without oneDNN.");
+        step.input = number(input), step.bias = optional(bias), step.other = optional(other);
+        step.combined = combined.c_str();
+        step.after.name = nb::borrow<nb::str>(after[0]).c_str();
+        for (nb::handle scalar : nb::cast<nb::list>(after[1]))
+            step.after.scalars.push_back(
+                scalar.is_none() ? std::nullopt : std::optional(nb::cast<double>(scalar)));
+        if (!after[2].is_none()) step.after.algorithm = nb::borrow<nb::str>(after[2]).c_str();
+        if (nb::isinstance<nb::int_>(weight)) {
+            step.weight = number(weight);
+        } else {
+            step.weight = NONE, step.packed = handle_of(weight.ptr());
+            if (!step.packed) throw nb::type_error("A weight is a value's number or a tensor.");
+            run_made().kept.push_back(weight);
+        }
+        step.value = made_number(value);
+    }
+
     Number optional(nb::handle value) { return value.is_none() ? NONE : number(value); }
 
     static std::vector<int64_t> integers(nb::handle list) {
@@ -410,6 +451,11 @@ void add_plan_runs(nb::module_ &m) {
         .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,
              "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
              "output_padding"_a, "groups"_a)
+        .def("linear", &PlanSteps::linear, "value"_a, "input"_a, "weight"_a, "bias"_a.none(),
+             "other"_a.none(), "combined"_a, "after"_a)
+        .def("pointwise_convolution", &PlanSteps::pointwise_convolution, "value"_a, "input"_a,
+             "weight"_a, "bias"_a.none(), "other"_a.none(), "combined"_a, "after"_a, "padding"_a,
+             "stride"_a, "dilation"_a, "groups"_a)
         .def("finish", &PlanSteps::finish, "outputs"_a);
 }
 

@@ -18,6 +18,18 @@ template <class Function> bool find(PyObject *functions, const char *name, Funct
     return found != nullptr;
 }
 
+// Of functions that not every torch has, all of a kind or none: the others stay null.
+void find_onednn(PyObject *functions) {
+    TorchShim found = shim;
+    if (find(functions, "linear_pointwise", &found.linear_pointwise) &&
+        find(functions, "linear_pointwise_binary", &found.linear_pointwise_binary) &&
+        find(functions, "convolution_pointwise", &found.convolution_pointwise) &&
+        find(functions, "convolution_pointwise_binary", &found.convolution_pointwise_binary))
+        shim = found;
+    else
+        PyErr_Clear();
+}
+
 } // namespace
 
 const TorchShim *torch_shim() { return type ? &shim : nullptr; }
@@ -49,12 +61,14 @@ bool set_torch_shim(PyObject *tensor_type, ptrdiff_t offset, PyObject *wrap, PyO
         find(functions, "addmm_out", &shim.addmm_out) &&
         find(functions, "baddbmm_out", &shim.baddbmm_out) &&
         find(functions, "attention", &shim.attention) &&
-        find(functions, "convolution", &shim.convolution) &&
+        find(functions, "convolution", &shim.convolution) && find(functions, "rank", &shim.rank) &&
+        find(functions, "device_type", &shim.device_type) &&
         find(functions, "sizes", &shim.sizes) && find(functions, "strides", &shim.strides) &&
         find(functions, "dtype", &shim.dtype) &&
         find(functions, "empty_strided", &shim.empty_strided) &&
         find(functions, "copy", &shim.copy) && find(functions, "what", &shim.what);
     if (!found) return false;
+    find_onednn(functions);
     wrap_capsules = Py_NewRef(wrap);
     Py_INCREF(tensor_type);
     type = reinterpret_cast<PyTypeObject *>(tensor_type);

@@ -32,6 +32,26 @@ struct TorchShim {
                              const int64_t *dilation, int64_t, int32_t is_transposed,
                              const int64_t *output_padding, int64_t, int64_t groups,
                              TensorHandle *made);
+    ShimError (*rank)(TensorHandle, int64_t *);
+    ShimError (*device_type)(TensorHandle, int32_t *);
+    // By oneDNN, with what follows; null where this torch is built without it. `scalars` and
+    // `algorithm` are those of the operation `attr`.
+    ShimError (*linear_pointwise)(TensorHandle input, TensorHandle weight, TensorHandle *bias,
+                                  const char *attr, const double **scalars, int64_t,
+                                  const char **algorithm, TensorHandle *made);
+    ShimError (*linear_pointwise_binary)(TensorHandle input, TensorHandle other,
+                                         TensorHandle weight, TensorHandle *bias, const char *attr,
+                                         TensorHandle *made);
+    ShimError (*convolution_pointwise)(TensorHandle input, TensorHandle weight, TensorHandle *bias,
+                                       const int64_t *padding, int64_t, const int64_t *stride,
+                                       int64_t, const int64_t *dilation, int64_t, int64_t groups,
+                                       const char *attr, const double **scalars, int64_t,
+                                       const char **algorithm, TensorHandle *made);
+    ShimError (*convolution_pointwise_binary)(
+        TensorHandle input, TensorHandle other, TensorHandle weight, TensorHandle *bias,
+        const int64_t *padding, int64_t, const int64_t *stride, int64_t, const int64_t *dilation,
+        int64_t, int64_t groups, const char *binary_attr, double *alpha, const char **attr,
+        const double **scalars, int64_t, const char **algorithm, TensorHandle *made);
     ShimError (*sizes)(TensorHandle, int64_t **);
     ShimError (*strides)(TensorHandle, int64_t **);
     ShimError (*dtype)(TensorHandle, int32_t *);

@@ -16,6 +16,7 @@ import torch
 from gint.plan import Named
 
 from .layouts import write_strided
+from .scatters import SCATTERS
 
 #: Operators -> the function of ours that is called: those of ours need no dispatcher.
 DIRECT: dict[Any, Callable[..., Any]] = {
@@ -24,6 +25,9 @@ DIRECT: dict[Any, Callable[..., Any]] = {
 #: Operators of ours that multiply rows of x with a matrix, given (x, bias, *which): from `which` to
 #: the native product and its weights, or None where there is none.
 ROW_PRODUCTS: dict[Any, Callable[..., tuple[Any, Any] | None]] = {}
+
+#: Whose operators say truly what they write into and what they return.
+_PURE = ("aten", "gint", "mkldnn")
 
 
 def overload(name: str) -> torch._ops.OpOverload:
@@ -36,9 +40,9 @@ def overload(name: str) -> torch._ops.OpOverload:
         raise LookupError(f"torch {torch.__version__} has no operator {name}.") from None
 
 
-def writing_into(name: str) -> torch._ops.OpOverload:
-    """The overload of an operator that writes into memory it is given, as `out`."""
-    return overload(f"{name.rpartition('.')[0]}.out")
+def writing_into(name: str) -> Callable[..., Any]:
+    """What writes the result of an operator into memory that it is given, as `out`."""
+    return SCATTERS.get(name) or entry_point(overload(f"{name.rpartition('.')[0]}.out"))
 
 
 #: What these return shows their argument's memory, which their schemas do not say.
@@ -52,7 +56,7 @@ def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments' elements, and returns nothing that shows them.
 
     Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`."""
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in ("aten", "gint"):
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace not in _PURE:
         return False
     name = target.overloadpacket.__name__
     if name.startswith("as_strided") or name in _HIDDEN_VIEWS:

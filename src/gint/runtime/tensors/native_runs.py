@@ -18,7 +18,16 @@ from gint.program import Program
 
 from .entry_points import ROW_PRODUCTS
 from .layouts import launch_on_copies
-from .runs import ATTENTION, CONVOLUTION, Run
+from .runs import (
+    ATTENTION,
+    CONVOLUTION,
+    LINEAR,
+    LINEAR_BINARY,
+    ONEDNN,
+    POINTWISE,
+    POINTWISE_BINARY,
+    Run,
+)
 
 #: A launch of a plan that is bound, and its program.
 Bound = tuple[BoundLaunch, Program]
@@ -30,17 +39,20 @@ def native_run(
     bound: Mapping[int, Bound],
     fixed: Mapping[int, torch.Tensor],
     types: Mapping[int, TensorType],
+    packed: Mapping[int, Any],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
     tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
-    what lies in a frame; `types` is what is known of values."""
+    what lies in a frame; `types` is what is known of values, `packed` are constants without memory
+    of their own."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for)
     for step in run.steps:
         if isinstance(step, Call):
-            _add_call(made, number, types, step)
+            args = [_operand(a, number, packed) for a in step.args]
+            _add_call(made, number, types, step, args)
         else:
             _ADDERS[type(step)](made, number, bound, step)
     return made.finish([number[v] for v in run.outputs])
@@ -71,15 +83,30 @@ def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
     made.release([number[value] for value in step.values])
 
 
+<<<<<<< HEAD
 def _add_call(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
     if isinstance(step.operator, Foreign):
         _add_row_product(made, number, types, step)
         return
     args = [number[a.value] if isinstance(a, Use) else a for a in step.args]
+=======
+def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
+    """An argument as the native module takes it: a value's number, a packed weight, or itself."""
+    if not isinstance(a, Use):
+        return a
+    return packed[a.value] if a.value in packed else number[a.value]
+
+
+def _add_call(
+    made: Any, number: dict, types: Mapping[int, TensorType], step: Call, args: list
+) -> None:
+>>>>>>> main
     if step.operator == ATTENTION:
         _add_attention(made, number, step, args)
     elif step.operator == CONVOLUTION:
         made.convolution(number[step.value], *args)
+    elif step.operator in ONEDNN:
+        _ONEDNN[step.operator](made, number[step.value], *args)
     else:
         is_batched = "bmm" in str(step.operator)
         added = args.pop(0) if len(args) == 3 else None
@@ -116,6 +143,44 @@ def _add_attention(made: Any, number: dict, step: Call, args: list) -> None:
         is_causal, how.get("scale"),
     )  # fmt: skip
 
+
+# Arguments in the order of torch's operators.
+
+
+def _add_linear(
+    made: Any, value: int, x: int, weight: Any, bias: Any, attr: str, scalars: Any, algorithm: Any
+) -> None:
+    made.linear(value, x, weight, bias, None, "", (attr, list(scalars), algorithm))
+
+
+def _add_linear_binary(
+    made: Any, value: int, x: int, other: int, weight: Any, bias: Any, attr: str
+) -> None:
+    made.linear(value, x, weight, bias, other, attr, ("", [], None))
+
+
+def _add_pointwise(
+    made: Any, value: int, x: int, weight: Any, bias: Any, padding: list, stride: list,
+    dilation: list, groups: int, attr: str, scalars: Any, algorithm: Any,
+) -> None:  # fmt: skip
+    after = (attr, list(scalars), algorithm)
+    where = (padding, stride, dilation, groups)
+    made.pointwise_convolution(value, x, weight, bias, None, "", after, *where)
+
+
+def _add_pointwise_binary(
+    made: Any, value: int, x: int, other: int, weight: Any, bias: Any, padding: list, stride: list,
+    dilation: list, groups: int, combined: str, alpha: Any, attr: Any, scalars: Any, algorithm: Any,
+) -> None:  # fmt: skip
+    after = (attr or "", list(scalars), algorithm)
+    where = (padding, stride, dilation, groups)
+    made.pointwise_convolution(value, x, weight, bias, other, combined, after, *where)
+
+
+_ONEDNN: dict[Any, Callable[..., None]] = {
+    LINEAR: _add_linear, LINEAR_BINARY: _add_linear_binary,
+    POINTWISE: _add_pointwise, POINTWISE_BINARY: _add_pointwise_binary,
+}  # fmt: skip
 
 _ADDERS: dict[type, Callable[..., None]] = {
     Launch: _add_launch, View: _add_view, Expect: _add_expect, Release: _add_release,

@@ -22,7 +22,7 @@ def quantized_linear(
     quantize_activations: bool,
 ) -> torch.Tensor:  # fmt: skip
     """See gint.operators.quantized; x is float32, bfloat16 or float16."""
-    if x.dtype.itemsize == 2:  # NumPy has no bfloat16
+    if x.dtype in (torch.bfloat16, torch.float16):  # the former NumPy has not
         return quantized_linear(
             x.float(), None if bias is None else bias.float(), blocks, format, quantize_activations
         ).to(x.dtype)

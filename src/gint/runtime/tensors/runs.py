@@ -28,14 +28,20 @@ from gint.plan import (
     View,
 )
 from gint.plan.contents import symbols_in, uses, values_of
+from gint.plan.operators import PRODUCTS
 
 from .entry_points import ROW_PRODUCTS
 from .placement import Placement, is_small, is_small_type
+from .torch_shim import has_onednn
 
-#: Operators that write into memory they are given.
-PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
 CONVOLUTION = "aten.convolution.default"
+#: oneDNN's: products and convolutions with what follows them, alone or with another tensor.
+LINEAR = "mkldnn._linear_pointwise.default"
+LINEAR_BINARY = "mkldnn._linear_pointwise.binary"
+POINTWISE = "mkldnn._convolution_pointwise.default"
+POINTWISE_BINARY = "mkldnn._convolution_pointwise.binary"
+ONEDNN = (LINEAR, LINEAR_BINARY, POINTWISE, POINTWISE_BINARY)
 
 
 @dataclass
@@ -75,11 +81,16 @@ class _Splitter:
         self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
         self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
+        #: Packed weights, which no run is given: its steps have them.
+        constants = enumerate(plan.constants, len(plan.inputs))
+        self.packed = {n for n, c in constants if c.type is None}
         self.last: dict[int, int] = {}
         for n, step in enumerate(self.steps):
             if not isinstance(step, Release):
                 self.last.update(dict.fromkeys(values_of(step), n))
         self.last.update(dict.fromkeys(uses(plan.result), len(self.steps)))
+        self.pairs = {step.of for step in self.steps if isinstance(step, Item)}
+        self.pairs.update(uses(plan.result))
         self.items: list[Step | Run] = []
         self.run = Run()
         self.after: list[int] = []  # what Python holds, and is released after the run
@@ -124,16 +135,22 @@ class _Splitter:
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
+<<<<<<< HEAD
         if isinstance(step, Call):
             return is_called_natively(step) or is_row_product(step, self.types)
         return isinstance(step, View)
+=======
+        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
+            return False  # the native module makes the first result alone
+        return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
+>>>>>>> main
 
     def _take(self, step: Step) -> None:
         run = self.run
         makes = isinstance(step, View) or (isinstance(step, Call) and not step.into)
         made = step.value if makes else None  # type: ignore[union-attr]
         for value in values_of(step):
-            if value == made or value in run.made:
+            if value == made or value in run.made or value in self.packed:
                 continue
             known = run.fixed if self.placement.holds(value) else run.inputs
             if value not in known:
@@ -197,6 +214,8 @@ def is_called_natively(step: Call) -> bool:
     """Whether the native module calls an operator as this step does."""
     if step.into:
         return step.operator in PRODUCTS and not step.kwargs
+    if step.operator in ONEDNN:
+        return has_onednn() and not step.kwargs
     if step.operator == ATTENTION:
         are_known = {k for k, _ in step.kwargs} <= {"attn_mask", "scale"}
         return are_known and len(step.args) <= 5 and not any(step.args[3:4])  # no dropout

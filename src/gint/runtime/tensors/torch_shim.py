@@ -23,6 +23,8 @@ FUNCTIONS = {
     "reinterpret": "aoti_torch__reinterpret_tensor",
     "copy_handle": "aoti_torch_new_tensor_handle",
     "free_tensor": "aoti_torch_delete_tensor_object",
+    "rank": "aoti_torch_get_dim",
+    "device_type": "aoti_torch_get_device_type",
     "sizes": "aoti_torch_get_sizes",
     "strides": "aoti_torch_get_strides",
     "dtype": "aoti_torch_get_dtype",
@@ -36,6 +38,13 @@ FUNCTIONS = {
     "convolution": "aoti_torch_cpu_convolution",
     "what": "torch_exception_get_what_without_backtrace",
 }
+#: Of a torch that is built with oneDNN.
+ONEDNN_FUNCTIONS = {
+    "linear_pointwise": "aoti_torch_cpu__linear_pointwise",
+    "linear_pointwise_binary": "aoti_torch_cpu__linear_pointwise_binary",
+    "convolution_pointwise": "aoti_torch_cpu_mkldnn__convolution_pointwise",
+    "convolution_pointwise_binary": "aoti_torch_cpu_mkldnn__convolution_pointwise_binary",
+}
 
 
 @lru_cache(maxsize=1)
@@ -47,10 +56,9 @@ def native_with_torch() -> Any | None:
         # The one for a single tensor returns it with a reference too many (torch 2.13).
         wrap = torch._C._aoti.alloc_tensors_by_stealing_from_void_ptrs
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-        functions = {
-            name: ctypes.cast(getattr(library, of_torch), ctypes.c_void_p).value
-            for name, of_torch in FUNCTIONS.items()
-        }
+        functions = _addresses(library, FUNCTIONS)
+        if has_onednn():
+            functions |= _addresses(library, ONEDNN_FUNCTIONS)
     except (NativeMissingError, AttributeError, OSError):
         return None
     offset = _offset_of_tensor()
@@ -58,6 +66,23 @@ def native_with_torch() -> Any | None:
         return None
     native.use_torch(torch._C.TensorBase, offset, wrap, functions)
     return native
+
+
+@lru_cache(maxsize=1)
+def has_onednn() -> bool:
+    """Whether runs can call oneDNN's products and convolutions with what follows them."""
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    except OSError:
+        return False
+    return all(hasattr(library, name) for name in ONEDNN_FUNCTIONS.values())
+
+
+def _addresses(library: ctypes.CDLL, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        name: ctypes.cast(getattr(library, of_torch), ctypes.c_void_p).value
+        for name, of_torch in names.items()
+    }
 
 
 def _offset_of_tensor() -> int | None:

@@ -84,7 +84,7 @@ class Tensors:
 
             if name in OWN:
                 return OWN[name]
-        return entry_point(writing_into(name) if into else overload(name))
+        return writing_into(name) if into else entry_point(overload(name))
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")

@@ -14,6 +14,7 @@
     namespace gint::INTERPRETER {                                                                  \
     const LoopTable *table();                                                                      \
     const AttentionTable *attention_table();                                                       \
+    const ScatterTable *scatter_table();                                                           \
     const RowTable *row_table();                                                                   \
     }                                                                                              \
     namespace gint::NAMESPACE {                                                                    \
@@ -30,7 +31,8 @@ namespace gint {
              INTERPRETER::table,                                                                   \
              NAMESPACE::quantized_table,                                                           \
              INTERPRETER::attention_table,                                                         \
-             INTERPRETER::row_table},
+             INTERPRETER::row_table,                                                               \
+             INTERPRETER::scatter_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"
 };

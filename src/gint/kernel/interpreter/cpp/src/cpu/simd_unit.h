@@ -9,6 +9,7 @@ struct AttentionTable;
 struct LoopTable;
 struct QuantizedTable;
 struct RowTable;
+struct ScatterTable;
 
 struct SimdUnit {
     const char *name;
@@ -17,6 +18,7 @@ struct SimdUnit {
     const QuantizedTable *(*quantized)(); // the loops of quantised products
     const AttentionTable *(*attention)(); // the loops of one row's attention
     const RowTable *(*row)();             // the loops of its smaller steps
+    const ScatterTable *(*scatter)();     // the loops of scatters
 };
 
 // The instruction sets built in, best first, and the first of them that this CPU has.

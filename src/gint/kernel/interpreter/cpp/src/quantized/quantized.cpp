@@ -181,11 +181,14 @@ void Memory::Free::operator()(uint8_t *p) const { free_aligned(p); }
 Memory::Memory(size_t bytes) {
     const size_t alignment = bytes < 2 * LARGE_PAGE ? LINE : LARGE_PAGE;
     if (bytes == 0) return;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    at.reset(static_cast<uint8_t *>(allocate_aligned(alignment, bytes)));
+    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    at.reset(static_cast<uint8_t *>(allocate_aligned(alignment, rounded)));
     if (!at) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == LARGE_PAGE) madvise(at.get(), bytes, MADV_HUGEPAGE);
+    if (alignment != LARGE_PAGE) return;
+    // A large page is resident as a whole, so the last one must be worth it.
+    const bool is_worth_it = rounded - bytes <= bytes / 16;
+    madvise(at.get(), is_worth_it ? rounded : bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
 }
 

@@ -41,9 +41,14 @@ template <class Values> struct Plain {
     }
 };
 
-struct Nibbles {
-    using Accumulator = NibbleDot;
+// Unsigned bytes, whose products with activations are added up so.
+template <class Values, class Accumulator_> struct Unsigned : Plain<Values> {
+    using Accumulator = Accumulator_;
     static constexpr bool SIGNED = false;
+    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
+};
+
+struct Nibbles : Unsigned<Nibbles, NibbleDot> {
     template <int HALF> static inline Ints value(const uint8_t *p, int n) {
         return nibble<HALF>(p, n);
     }
@@ -57,43 +62,30 @@ struct Nibbles {
         return Plain<Nibbles>::real<HALF>(p, quad, n);
 #endif
     }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 };
 
-struct FiveBits : Plain<FiveBits> {
-    using Accumulator = SmallDot;
-    static constexpr bool SIGNED = false;
+struct FiveBits : Unsigned<FiveBits, SmallDot> {
     template <int HALF> static inline Ints value(const uint8_t *p, int n) {
         return nibble<HALF>(p + LINE, n) | bit<HALF, 4>(p, n);
     }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 };
 
-struct SixBits : Plain<SixBits> {
-    using Accumulator = SmallDot;
-    static constexpr bool SIGNED = false;
+struct SixBits : Unsigned<SixBits, SmallDot> {
     template <int HALF> static inline Ints value(const uint8_t *p, int n) {
         return nibble<HALF>(p + 2 * LINE, n) | pair<HALF, 4>(p, n);
     }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 };
 
-struct TwoBits : Plain<TwoBits> {
-    using Accumulator = NibbleDot;
-    static constexpr bool SIGNED = false;
+struct TwoBits : Unsigned<TwoBits, NibbleDot> {
     template <int HALF> static inline Ints value(const uint8_t *p, int n) {
         return pair<HALF, 0>(p, n);
     }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 };
 
-struct ThreeBits : Plain<ThreeBits> {
-    using Accumulator = NibbleDot;
-    static constexpr bool SIGNED = false;
+struct ThreeBits : Unsigned<ThreeBits, NibbleDot> {
     template <int HALF> static inline Ints value(const uint8_t *p, int n) {
         return pair<HALF, 0>(p + LINE, n) | bit<HALF, 2>(p, n);
     }
-    static inline void dot(Accumulator &sum, Ints w, Ints a) { sum.unsigned_bytes(w, a); }
 };
 
 struct Bytes : Plain<Bytes> {
@@ -124,15 +116,22 @@ struct Table : Plain<Table> {
 
 // --- scales and minima: `scale[n][part]` of part n of a block, 32 or 16 inputs, for all lanes
 
-// A scale for 32 inputs, and for some a minimum, which GGUF adds and we subtract.
-template <QuantizedFormat FORMAT_, class Values_, int32_t EXCESS_, bool HAS_MINIMA_> struct Of32 {
+// What a format is made of: HEADER words, then those of each 32 inputs, which have PARTS_OF_32
+// scales.
+template <QuantizedFormat FORMAT_, class Values_, size_t HEADER_, size_t PARTS_OF_32_,
+          int32_t EXCESS_, bool HAS_MINIMA_>
+struct Made {
     using Values = Values_;
     static constexpr QuantizedFormat FORMAT = FORMAT_;
-    static constexpr size_t HEADER = HAS_MINIMA_; // words before the values'
-    static constexpr size_t PARTS_OF_32 = 1;
+    static constexpr size_t HEADER = HEADER_;
+    static constexpr size_t PARTS_OF_32 = PARTS_OF_32_;
     static constexpr int32_t EXCESS = EXCESS_;
     static constexpr bool HAS_MINIMA = HAS_MINIMA_;
+};
 
+// A scale for 32 inputs, and for some a minimum, which GGUF adds and we subtract.
+template <QuantizedFormat FORMAT, class Values, int32_t EXCESS, bool HAS_MINIMA>
+struct Of32 : Made<FORMAT, Values, HAS_MINIMA, 1, EXCESS, HAS_MINIMA> {
     static inline void scales(const uint8_t *apart, const uint8_t *header, Floats (*scale)[PARTS],
                               Floats (*minimum)[PARTS]) {
         load_scales(HAS_MINIMA ? header : apart, scale[0]);
@@ -144,14 +143,8 @@ template <QuantizedFormat FORMAT_, class Values_, int32_t EXCESS_, bool HAS_MINI
 };
 
 // d and dmin, and four words with eight scales and minima of 6 bits (superblocks.py, _six_bits).
-template <QuantizedFormat FORMAT_, class Values_> struct SixBitScales {
-    using Values = Values_;
-    static constexpr QuantizedFormat FORMAT = FORMAT_;
-    static constexpr size_t HEADER = 4;
-    static constexpr size_t PARTS_OF_32 = 1;
-    static constexpr int32_t EXCESS = 0;
-    static constexpr bool HAS_MINIMA = true;
-
+template <QuantizedFormat FORMAT, class Values>
+struct SixBitScales : Made<FORMAT, Values, 4, 1, 0, true> {
     static inline void scales(const uint8_t *, const uint8_t *header, Floats (*scale)[PARTS],
                               Floats (*minimum)[PARTS]) {
         Floats d[PARTS], dmin[PARTS];
@@ -171,14 +164,7 @@ template <QuantizedFormat FORMAT_, class Values_> struct SixBitScales {
     }
 };
 
-struct FormatQ2_K {
-    using Values = TwoBits;
-    static constexpr QuantizedFormat FORMAT = Q2_K;
-    static constexpr size_t HEADER = 5;
-    static constexpr size_t PARTS_OF_32 = 2;
-    static constexpr int32_t EXCESS = 0;
-    static constexpr bool HAS_MINIMA = true;
-
+struct FormatQ2_K : Made<Q2_K, TwoBits, 5, 2, 0, true> {
     static inline void scales(const uint8_t *, const uint8_t *header, Floats (*scale)[PARTS],
                               Floats (*minimum)[PARTS]) {
         Floats d[PARTS], dmin[PARTS];
@@ -193,14 +179,7 @@ struct FormatQ2_K {
     }
 };
 
-struct FormatQ3_K {
-    using Values = ThreeBits;
-    static constexpr QuantizedFormat FORMAT = Q3_K;
-    static constexpr size_t HEADER = 3;
-    static constexpr size_t PARTS_OF_32 = 2;
-    static constexpr int32_t EXCESS = 4;
-    static constexpr bool HAS_MINIMA = false;
-
+struct FormatQ3_K : Made<Q3_K, ThreeBits, 3, 2, 4, false> {
     // 16 scales: the lower 4 bits in nibbles of two words, the upper 2 in pairs of a third.
     static inline void scales(const uint8_t *apart, const uint8_t *header, Floats (*scale)[PARTS],
                               Floats (*)[PARTS]) {
@@ -218,14 +197,7 @@ struct FormatQ3_K {
     }
 };
 
-struct FormatQ6_K {
-    using Values = SixBits;
-    static constexpr QuantizedFormat FORMAT = Q6_K;
-    static constexpr size_t HEADER = 4;
-    static constexpr size_t PARTS_OF_32 = 2;
-    static constexpr int32_t EXCESS = 32;
-    static constexpr bool HAS_MINIMA = false;
-
+struct FormatQ6_K : Made<Q6_K, SixBits, 4, 2, 32, false> {
     static inline void scales(const uint8_t *apart, const uint8_t *header, Floats (*scale)[PARTS],
                               Floats (*)[PARTS]) {
         Floats d[PARTS];

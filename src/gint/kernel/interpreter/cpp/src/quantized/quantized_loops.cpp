@@ -39,11 +39,15 @@ template <class Format> struct Sizes {
     static constexpr ActivationForm FORM{Format::PARTS_OF_32, Format::EXCESS, Format::HAS_MINIMA};
 };
 
-// How far weights of blocks of 256 are asked for ahead: beside their scales, the loop does not look
-// far enough by itself (docs/performance.md).
-constexpr size_t AHEAD = 4608;
+// How far weights are asked for ahead: beside what there is to do with them, the processor does not
+// look far enough by itself (docs/performance.md).
+constexpr size_t AHEAD = 8192;
 
-// Goes through the blocks of a group: visit(number of 32 inputs, their words, scales, minima).
+inline void ask_ahead(const uint8_t *p, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + AHEAD + at);
+}
+
+// Goes through the blocks of a group: visit(words of 32 inputs, their scales, their minima).
 template <class Format, class Visit>
 inline void each_32(size_t blocks, const uint8_t *group, Visit visit) {
     using S = Sizes<Format>;
@@ -51,18 +55,19 @@ inline void each_32(size_t blocks, const uint8_t *group, Visit visit) {
     for (size_t block = 0; block < blocks; block++) {
         const size_t half = block % 2;
         const uint8_t *words = group;
-        if constexpr (S::FACTS.has_apart()) words += SCALES + half * BYTES;
+        if constexpr (S::FACTS.has_apart()) {
+            if (!half) ask_ahead(group, SCALES);
+            words += SCALES + half * BYTES;
+        }
         Floats scale[S::SCALED][PARTS], minimum[S::SCALED][PARTS];
         Format::scales(group + half * LANES * 2, words, scale, minimum);
+        ask_ahead(words, S::HEADER_BYTES);
         words += S::HEADER_BYTES;
 #pragma GCC unroll 1
         for (size_t n = 0; n < S::BLOCKS; n++) {
             const uint8_t *of_32 = words + n * S::BYTES_OF_32;
-            if constexpr (S::BLOCKS > 1)
-                for (size_t line = 0; line < S::BYTES_OF_32; line += 64)
-                    __builtin_prefetch(of_32 + AHEAD + line);
-            visit(block * S::BLOCKS + n, of_32, scale + n * Format::PARTS_OF_32,
-                  minimum + n * Format::PARTS_OF_32);
+            ask_ahead(of_32, S::BYTES_OF_32);
+            visit(of_32, scale + n * Format::PARTS_OF_32, minimum + n * Format::PARTS_OF_32);
         }
         if constexpr (!S::FACTS.has_apart())
             group += BYTES;
@@ -113,7 +118,7 @@ void product(size_t blocks, const uint8_t *group, const uint8_t *tile, float *ou
     constexpr int CHAINS = ROWS < 4 ? 2 : 1; // of additions, for their latency
     constexpr size_t PITCH = 4 * FORM.parts;
     Totals<ROWS> total;
-    each_32<Format>(blocks, group, [&](size_t, const uint8_t *words, auto scale, auto minimum) {
+    each_32<Format>(blocks, group, [&](const uint8_t *words, auto scale, auto minimum) {
         const uint8_t *scale_of_x = tile + ROWS * BLOCK, *of_sums = scale_of_x + ROWS * 4;
         const uint8_t *first = FORM.excess ? of_sums : nullptr;
 #pragma GCC unroll 1
@@ -158,7 +163,7 @@ void product_f32(size_t blocks, const uint8_t *group, const uint8_t *tile, float
                  ptrdiff_t out_stride, size_t lanes) {
     using Values = typename Format::Values;
     Totals<ROWS> total;
-    each_32<Format>(blocks, group, [&](size_t, const uint8_t *words, auto scale, auto minimum) {
+    each_32<Format>(blocks, group, [&](const uint8_t *words, auto scale, auto minimum) {
 #pragma GCC unroll 1
         for (size_t part = 0; part < PARTS; part++, words += REGISTER) {
             Floats sum[ROWS][2] = {};
