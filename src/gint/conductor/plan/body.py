@@ -60,14 +60,9 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     placement = writer.placement = place(writer.plan)
     items = split(writer.plan, placement, bound, writer.flipped, steps)
     runs = [item for item in items if isinstance(item, Run)]
-<<<<<<< HEAD
     shown, types = _shown(items, placement), types_of(writer.plan)
-    make = _Making(native.PlanSteps, runs, bound, placement, shown, types)
-=======
-    shown, types = _shown(items, placement), _types(writer.plan)
     packed = _packed(writer)
     make = _Making(native.PlanSteps, runs, bound, placement, shown, types, packed)
->>>>>>> main
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -93,22 +88,12 @@ def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
     return list(dict.fromkeys(used))
 
 
-<<<<<<< HEAD
-=======
-def _types(plan: Plan) -> dict[int, TensorType]:
-    """What is said of the values that are given and of those that are allocated."""
-    given = enumerate([*[x.type for x in plan.inputs], *[x.type for x in plan.constants]])
-    types = {n: kind for n, kind in given if isinstance(kind, TensorType)}
-    return types | {s.value: s.type for s in plan.steps if isinstance(s, Allocate)}
-
-
 def _packed(writer: Writer) -> dict[int, Any]:
     """The constants that have no memory of their own: weights in a library's format."""
     constants = enumerate(writer.plan.constants, len(writer.plan.inputs))
     return {n: writer.space[writer.name(n)] for n, c in constants if c.type is None}
 
 
->>>>>>> main
 class _Making:
     """Makes what belongs to a frame: runs, then the tensors that are shown."""
 

@@ -83,13 +83,6 @@ def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
     made.release([number[value] for value in step.values])
 
 
-<<<<<<< HEAD
-def _add_call(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
-    if isinstance(step.operator, Foreign):
-        _add_row_product(made, number, types, step)
-        return
-    args = [number[a.value] if isinstance(a, Use) else a for a in step.args]
-=======
 def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
     """An argument as the native module takes it: a value's number, a packed weight, or itself."""
     if not isinstance(a, Use):
@@ -100,8 +93,9 @@ def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
 def _add_call(
     made: Any, number: dict, types: Mapping[int, TensorType], step: Call, args: list
 ) -> None:
->>>>>>> main
-    if step.operator == ATTENTION:
+    if isinstance(step.operator, Foreign):
+        _add_row_product(made, number, types, step)
+    elif step.operator == ATTENTION:
         _add_attention(made, number, step, args)
     elif step.operator == CONVOLUTION:
         made.convolution(number[step.value], *args)

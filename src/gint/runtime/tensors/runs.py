@@ -135,15 +135,11 @@ class _Splitter:
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
-<<<<<<< HEAD
+        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
+            return False  # the native module makes the first result alone
         if isinstance(step, Call):
             return is_called_natively(step) or is_row_product(step, self.types)
         return isinstance(step, View)
-=======
-        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
-            return False  # the native module makes the first result alone
-        return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
->>>>>>> main
 
     def _take(self, step: Step) -> None:
         run = self.run
