@@ -79,7 +79,7 @@ def main(
         return 2
     backends = tuple(b for b in options.backends if options.inductor or b != "inductor")
     filters = options.only, options.types, options.shapes
-    settings = Settings(backends, options.threads, options.quick, *filters)
+    settings = Settings(backends, options.threads, options.quick, *filters, options.frozen)
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
             print(f"{backend} is left out: {reason}.", file=sys.stderr)
@@ -144,6 +144,9 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     )
     parser.add_argument(
         "--threads", type=_threads, default=threads, help=f"torch's own choice if 0 ({threads})"
+    )
+    parser.add_argument(
+        "--frozen", action="store_true", help="models, small_graphs: with constant weights too"
     )
     few = parser.add_argument_group("operators only (--only: models, small_graphs and decode too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")

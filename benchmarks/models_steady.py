@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
-from gint.measuring.backends import compile_for, title_of
+from gint.measuring.backends import compile_all, title_of
 from gint.measuring.clock import Effort, Samples, geomean, medians, take_turns
 from gint.measuring.models import EIGHT, Built, Workload
 from gint.measuring.progress import progress
@@ -41,11 +41,10 @@ def measure(model: Workload, settings: Settings, is_training: bool = False) -> S
     torch.manual_seed(0)
     built = model.build("cpu")
     call = partial(train, built) if is_training else built.call
+    frozen = settings.frozen and not is_training
     with torch.set_grad_enabled(is_training):
-        calls = {}
-        for backend in settings.usable():
-            compiled = compile_for(built.function, backend)
-            calls[backend] = partial(call, compiled)
+        compiled = compile_all(built.function, settings.usable(), frozen)
+        calls = {name: partial(call, function) for name, function in compiled.items()}
         return take_turns(calls, QUICK if settings.quick else FULL)
 
 

@@ -16,7 +16,8 @@ SUBJECT = "gint"
 class Settings:
     """The options of a run; `threads` is 0 for torch's own choice.
 
-    For `operators` alone are `only` (parts of names), `types` and `shapes`; empty for all.
+    `frozen` is for `models` and `small_graphs`. For `operators` alone are `only` (parts of names),
+    `types` and `shapes`; empty for all.
     """
 
     backends: tuple[str, ...] = NAMES
@@ -25,6 +26,7 @@ class Settings:
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     shapes: tuple[tuple[int, int], ...] = ()
+    frozen: bool = False
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name was asked for."""

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, ratio
 from benchmarks.settings import SUBJECT, Settings
-from gint.measuring.backends import compile_for, title_of
+from gint.measuring.backends import compile_all, title_of
 from gint.measuring.clock import Effort, Samples, geomean, medians, take_turns
 from gint.measuring.progress import progress
 
@@ -44,10 +44,10 @@ def measure(name: str, settings: Settings) -> Samples:
     built = GRAPHS[name]()
     with torch.no_grad():
         wanted = built.call(built.function)
-        calls = {}
-        for backend in settings.usable():
-            calls[backend] = partial(built.call, compile_for(built.function, backend))
-            torch.testing.assert_close(calls[backend](), wanted, rtol=1e-3, atol=1e-4)
+        compiled = compile_all(built.function, settings.usable(), settings.frozen)
+        calls = {name: partial(built.call, function) for name, function in compiled.items()}
+        for call in calls.values():
+            torch.testing.assert_close(call(), wanted, rtol=1e-3, atol=1e-4)
         return take_turns(calls, QUICK if settings.quick else FULL)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,9 @@ torch = pytest.importorskip("torch")
 from gint.conductor import register_backend
 from gint.conductor.graph.indexing import Index, combine, separate
 from gint.host.memory import POOL
+from tests.conductor.calls import Call, Given, assert_like_eager, numbers
 
 pytestmark = pytest.mark.torch
-
 register_backend()
 LARGE = torch.zeros(600, 600)
 
@@ -191,6 +193,19 @@ def test_as_strided_stays_in_the_storage() -> None:
     assert f(torch.arange(64.0)[3:10])[0] == 6
     with pytest.raises(RuntimeError, match="out of bounds"):
         f(torch.arange(7.0))
+
+
+def test_inputs_that_share_a_storage_of_another_size() -> None:
+    def f(x, y):
+        y.add_(x)
+        return [y.relu()]
+
+    def given(size: int) -> Given:
+        base = numbers(499, size, torch.float32)
+        x = base.as_strided((5,), (0,), 0).requires_grad_()
+        return Given([base], [x, base.as_strided((2, 1, 5), (5, 5, 1), size - 18)])
+
+    assert_like_eager(f, *[Call(partial(given, n), tolerance=1.0) for n in (18, 18, 20)])
 
 
 def test_a_write_outside_of_the_tensor_is_told() -> None:

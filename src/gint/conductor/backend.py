@@ -136,16 +136,29 @@ def _through_aot_autograd(
         keep_inference_input_mutations=True,
     )(gm, example_inputs)
     # Dynamo disables itself in what it is given: one layer of that is enough.
-    compiled, eager = innermost_fn(compiled), gm.forward
+    compiled, eager, shared = innermost_fn(compiled), gm.forward, _shared_storages(example_inputs)
 
     def call(*args: Any) -> Any:
         if forward_ad._current_level >= 0 or (modes() and in_fake_mode()):
+            return eager(*args)
+        if shared and any(args[n].untyped_storage().nbytes() != size for n, size in shared):
             return eager(*args)
         return compiled(*args)
 
     # torch saves it by this, where it is to be saved.
     call.serialize = getattr(compiled, "serialize", None)  # type: ignore[attr-defined]
     return call
+
+
+def _shared_storages(inputs: Sequence[Any]) -> list[tuple[int, int]]:
+    """Which inputs lie in one storage with others, and its bytes: AOTAutograd makes a graph of all
+    of it where one of them is written, and no guard asks for its size."""
+    tensors = {n: t for n, t in enumerate(inputs) if isinstance(t, torch.Tensor)}
+    strided = {n: t for n, t in tensors.items() if t.layout is torch.strided}
+    places = {n: t.untyped_storage()._cdata for n, t in strided.items()}
+    together = [n for n, place in places.items() if list(places.values()).count(place) > 1]
+    sizes = [(n, strided[n].untyped_storage().nbytes()) for n in together]
+    return [(n, size) for n, size in sizes if type(size) is int]
 
 
 def _partition_joint(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:

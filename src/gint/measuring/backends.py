@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 NAMES: tuple[str, ...] = ("eager", "aot_eager", "gint", "inductor")
 TITLES: dict[str, str] = {"inductor": "Inductor"}
+#: What has a backend take weights for constants.
+FREEZING: dict[str, dict[str, bool]] = {"gint": {"freeze": True}, "inductor": {"freezing": True}}
 
 
 def title_of(backend: str) -> str:
@@ -48,6 +50,27 @@ def compile_for(function: Callable[..., Any], backend: str, **options: Any) -> C
 
         register_backend()
     return torch.compile(function, backend=backend, **options)
+
+
+def compile_all(
+    function: Callable[..., Any], backends: Sequence[str], frozen: bool = False
+) -> dict[str, Callable[..., Any]]:
+    """Return `function` compiled for each backend, by name; if `frozen`, for those that can do
+    that with constant weights too, as "gint frozen"."""
+    found = {backend: compile_for(_of_its_own(function), backend) for backend in backends}
+    for backend in backends if frozen else ():
+        if backend in FREEZING:
+            frozen_one = compile_for(_of_its_own(function), backend, options=FREEZING[backend])
+            found[f"{backend} frozen"] = frozen_one
+    return found
+
+
+def _of_its_own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A call of `function` with a code object of its own: Dynamo looks through all that it has
+    compiled for one, other contenders' too."""
+    space = {"function": function}
+    exec("def call(*args, **kwargs):\n    return function(*args, **kwargs)\n", space)
+    return space["call"]
 
 
 def parse(text: str) -> tuple[str, ...]:

@@ -160,7 +160,8 @@ def packed() -> list[torch.Tensor]:
     return [t for t in found if t.layout is torch._mkldnn]
 
 
-def test_what_was_made_goes_with_the_weights():
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_what_was_made_goes_with_the_weights_and_with_what_was_compiled(is_reset):
     model, x = net(), image()
     gc.collect()
     before = {id(t) for t in packed()}
@@ -168,7 +169,10 @@ def test_what_was_made_goes_with_the_weights():
         freeze(model)(x)
     made = [weakref.ref(t) for t in packed() if id(t) not in before]
     assert len(made) == 2
-    del model
+    if is_reset:
+        torch._dynamo.reset()
+    else:
+        del model
     gc.collect()
     assert [ref() for ref in made] == [None, None]
 

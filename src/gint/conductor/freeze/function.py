@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -63,6 +63,14 @@ def freeze(gm: fx.GraphModule, compile_graph: Compile) -> Callable[..., Any] | N
     return call
 
 
+class _Made(NamedTuple):
+    """What runs a graph for some constants; `refs` tell of the first of them that is gone."""
+
+    unchanged: Unchanged
+    run: Callable[[list], Any]
+    refs: list[weakref.ref]
+
+
 class _Frozen:
     """What was made of a graph, by the tensors that its constants are."""
 
@@ -75,26 +83,34 @@ class _Frozen:
         given = {c.position for c in constants}
         self._pick = _picker([c.position for c in constants])
         self._rest = _picker([n for n in range(inputs) if n not in given])
-        self._made: dict[tuple[int, ...], tuple[Unchanged, Callable[[list], Any]]] = {}
+        self._made: dict[tuple[int, ...], _Made] = {}
 
     def __call__(self, args: tuple) -> Any:
         key = tuple(map(id, self._pick(args)))
         found = self._made.get(key)
         if found is None:
             found = self.make(self._pick(args))
-        found[0].check(args)
-        return found[1](list(self._rest(args)))
+        found.unchanged.check(args)
+        return found.run(list(self._rest(args)))
 
-    def make(self, tensors: Sequence[torch.Tensor]) -> tuple[Unchanged, Callable[[list], Any]]:
+    def make(self, tensors: Sequence[torch.Tensor]) -> _Made:
         """Compile the graph for these constants, and remember it as long as they are there."""
         constants = [c._replace(tensor=t) for c, t in zip(self._constants, tensors, strict=True)]
-        key = tuple(map(id, tensors))
-        unchanged = Unchanged(constants, "to be frozen", holds=False)
         given = {c.position: c.tensor for c in constants}
-        made = self._made[key] = unchanged, self._compile(frozen_graph(self._traced, given))
-        for tensor in tensors:
-            weakref.finalize(tensor, self._made.pop, key, None)
+        with torch.inference_mode(False), torch.no_grad():
+            graph = frozen_graph(self._traced, given)
+        key = tuple(map(id, tensors))
+        forget = partial(_forget, weakref.ref(self), key)
+        refs = [weakref.ref(t, forget) for t in tensors]
+        unchanged = Unchanged(constants, "to be frozen", holds=False)
+        made = self._made[key] = _Made(unchanged, self._compile(graph), refs)
         return made
+
+
+def _forget(frozen: weakref.ref[_Frozen], key: tuple[int, ...], _: weakref.ref) -> None:
+    """Let go of what was made for constants one of which is gone: its id may be another's now."""
+    if (found := frozen()) is not None:
+        found._made.pop(key, None)
 
 
 def frozen_graph(traced: fx.GraphModule, given: dict[int, torch.Tensor]) -> fx.GraphModule:
