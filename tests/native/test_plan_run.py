@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.backend.errors import raise_for
+from gint.host.selection import products_for, select
+from gint.quantized import QuantizedWeights, format_of, quantize
 from gint.runtime.tensors.torch_shim import has_onednn, native_with_torch
 
 native = native_with_torch()
@@ -42,6 +44,30 @@ def test_what_is_added_to_all_rows_is_copied_into_them(dtype):
     s.product(False, 3, 2, 0, 1, 1.0, 1.0, 3, 5 * dtype.itemsize)
     s.finish([])(x, w, c)
     assert torch.equal(out, torch.addmm(c, x, w))
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("lead", [(), (1, 1), (2, 3), (0,)])
+def test_products_with_quantised_weights(lead, biased):
+    shape, form = (19, 64), format_of("q8_0")
+    blocks = quantize(torch.randn(shape).numpy(), form)
+    products = products_for(select("cpp"))
+    weights = products.prepare(QuantizedWeights(blocks, shape, form))
+    product = products.bind(weights, True)
+    x, bias = torch.randn(*lead, 64), torch.randn(19)
+    s = steps(2, [], 1)
+    s.row_product(2, 0, 1 if biased else None, product, weights, (*lead, 19))
+    run = s.finish([2])
+    held = weakref.ref(weights)
+    rows = x.reshape(-1, 64)
+    wanted = torch.empty(len(rows), 19)
+    products.multiply(rows.numpy(), weights, wanted.numpy())
+    wanted = wanted.reshape(*lead, 19) + (bias if biased else 0)
+    del weights, product
+    assert torch.equal(run(x, bias), wanted)
+    assert held() is not None  # the run keeps what it multiplies with
+    with pytest.raises(TypeError, match="native product and packed weights"):
+        steps(2, [], 1).row_product(2, 0, None, 1, 1, (1, 19))
 
 
 def test_batches():

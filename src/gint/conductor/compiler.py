@@ -21,6 +21,7 @@ from gint.plan import Plan
 from gint.program import disassemble
 from gint.runtime.tensors.devices import current_stream
 
+from .graph.duplicates import merge_equal
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, value_of
 from .lowering.kinds import read_graph
@@ -111,6 +112,7 @@ class GintCompiler:
         unusable: str | None,
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
+        merge_equal(module.graph)
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
         graph = read_graph(module.graph, device, unusable, can.types)

@@ -17,6 +17,9 @@ _HEAVY_COST = 12
 #: Loads per element that the work of an operator is worth.
 _HEAVY_WEIGHT = 4.0
 _LIGHT_WEIGHT = 0.25
+#: The work of several operators per element, and of a program of its own: it pays to store a value
+#: that is narrower than what is made of it where more than both would be repeated. In bytes.
+_SEVERAL, _A_LAUNCH = 8, 1 << 18
 
 #: Kinds of values that lie in memory or may, and of those that lie between a value and its memory.
 _MEMORY = (
@@ -44,6 +47,7 @@ class _Estimate:
     def __init__(self, graph: Graph, required: set[fx.Node]) -> None:
         self.graph, self.required, self.stored = graph, required, set(required)
         self.bytes = _Bytes()
+        self.ends = self._ends()
         #: The memory a value is computed from, and the work in equivalent bytes.
         self.work: dict[fx.Node, tuple[frozenset[fx.Node], float]] = {}
 
@@ -59,11 +63,42 @@ class _Estimate:
     def _is_worth_storing(self, node: fx.Node, leaves: frozenset[fx.Node], weight: float) -> bool:
         own = self.bytes[node]
         users = self._users(node)
-        if len(users) > 1 and sum(self.bytes[leaf] for leaf in leaves) + weight > own:
-            return True
-        if weight <= 2 * own or not any(self._widens(u, own) for u in users):
+        again = sum(self.bytes[leaf] for leaf in leaves) + weight
+        if len(users) > 1:
+            # Stored, it is computed once, written, and read by all programs but the one it is in.
+            programs = max(2, self._programs(users))
+            if (programs - 1) * again > programs * own:
+                return True
+        wide = sum(self.bytes[u] for u in users if self._widens(u, own))
+        if not wide:
             return False
-        return not self._has_reduction(node)
+        several = _SEVERAL * _elements(node)
+        is_repeated = weight >= several > 0 and wide / own * weight > _A_LAUNCH
+        is_dear = weight > max(2 * own, several)
+        return (is_dear or is_repeated) and not self._has_reduction(node)
+
+    def _ends(self) -> dict[fx.Node, int]:
+        """For each computed value the required ones it is part of, a bit each."""
+        found: dict[fx.Node, int] = {}
+        for number, node in enumerate(reversed(self.graph.fx.nodes)):
+            if self.graph.kinds[node] is NodeKind.COMPUTE:
+                above = 1 << number if node in self.required else 0
+                for user in self._users(node) if not above else ():
+                    above |= found[user]
+                found[node] = above
+        return found
+
+    def _programs(self, users: list[fx.Node]) -> int:
+        """In how many programs a value would be computed: users that become part of one and the
+        same required value share one."""
+        groups: list[int] = []
+        for user in users:
+            ends = self.ends[user]
+            for group in [g for g in groups if g & ends]:
+                groups.remove(group)
+                ends |= group
+            groups.append(ends)
+        return len(groups)
 
     def _below(self, node: fx.Node) -> tuple[frozenset[fx.Node], float]:
         kinds = self.graph.kinds
@@ -103,7 +138,7 @@ class _Estimate:
 
     def _reduces(self, node: fx.Node) -> bool:
         inputs = node.all_input_nodes
-        return bool(inputs) and self.bytes[node] < self.bytes[inputs[0]]
+        return bool(inputs) and _elements(node) < _elements(inputs[0])
 
     def _has_reduction(self, node: fx.Node) -> bool:
         waiting, seen = [node], set()
@@ -122,10 +157,17 @@ class _Bytes(dict[fx.Node, float]):
     """The bytes of a node's value, estimated where a size is symbolic; of the first of several."""
 
     def __missing__(self, node: fx.Node) -> float:
-        value = value_of(node)
-        if isinstance(value, (tuple, list)):
-            value = value[0]
-        is_tensor = hasattr(value, "shape")
-        found = float(numel_hint(value.shape) * value.dtype.itemsize) if is_tensor else 8.0
-        self[node] = found
+        value = _first(node)
+        itemsize = value.dtype.itemsize if hasattr(value, "dtype") else 8
+        found = self[node] = float(_elements(node) * itemsize)
         return found
+
+
+def _elements(node: fx.Node) -> int:
+    value = _first(node)
+    return numel_hint(value.shape) if hasattr(value, "shape") else 1
+
+
+def _first(node: fx.Node) -> Any:
+    value = value_of(node)
+    return value[0] if isinstance(value, (tuple, list)) else value

@@ -23,13 +23,13 @@ from typing import Any, Protocol
 
 import torch
 
-from gint.plan import Allocate, Launch, Plan, Release, Step, TensorType
+from gint.plan import Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
 from gint.runtime.tensors.native_runs import Bound, native_run
 from gint.runtime.tensors.placement import Placement, place
-from gint.runtime.tensors.runs import Run, split
+from gint.runtime.tensors.runs import Run, split, types_of
 from gint.runtime.tensors.torch_shim import native_with_torch
 
 
@@ -60,7 +60,7 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     placement = writer.placement = place(writer.plan)
     items = split(writer.plan, placement, bound, writer.flipped, steps)
     runs = [item for item in items if isinstance(item, Run)]
-    shown, types = _shown(items, placement), _types(writer.plan)
+    shown, types = _shown(items, placement), types_of(writer.plan)
     packed = _packed(writer)
     make = _Making(native.PlanSteps, runs, bound, placement, shown, types, packed)
     if placement.nbytes:
@@ -86,13 +86,6 @@ def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
     steps = [item for item in items if not isinstance(item, Run)]
     used = (v for step in steps for v in values_of(step) if placement.holds(v))
     return list(dict.fromkeys(used))
-
-
-def _types(plan: Plan) -> dict[int, TensorType]:
-    """What is said of the values that are given and of those that are allocated."""
-    given = enumerate([*[x.type for x in plan.inputs], *[x.type for x in plan.constants]])
-    types = {n: kind for n, kind in given if isinstance(kind, TensorType)}
-    return types | {s.value: s.type for s in plan.steps if isinstance(s, Allocate)}
 
 
 def _packed(writer: Writer) -> dict[int, Any]:

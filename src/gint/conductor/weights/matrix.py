@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -76,6 +77,13 @@ class QuantizedMatrix:
         if bound is None:
             bound = self._bind(quantize_activations)
         bound(x, self._packed, out)
+
+    def native(self, quantize_activations: bool) -> tuple[Any, Any] | None:
+        """The product of native code and the weights it takes; None where products are not."""
+        packed = self.for_products()._packed
+        if self.products.bind is None or not hasattr(packed, "recall_key"):
+            return None
+        return self._bound.get(quantize_activations) or self._bind(quantize_activations), packed
 
     def _bind(self, quantize_activations: bool) -> Callable[..., None]:
         packed = self.for_products()._packed

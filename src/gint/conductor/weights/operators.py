@@ -13,7 +13,7 @@ from torch import fx
 
 from gint.quantized import format_of
 from gint.runtime.tensors import quantized
-from gint.runtime.tensors.entry_points import DIRECT
+from gint.runtime.tensors.entry_points import DIRECT, ROW_PRODUCTS
 from gint.runtime.tensors.memory import allocate
 
 from .matrix import QuantizedMatrix, matrix
@@ -134,6 +134,7 @@ def _register() -> None:
 
 _register()
 LINEAR = torch.ops.gint.quantized_linear.default
+ROW_PRODUCTS[LINEAR] = lambda key, quantize_activations: matrix(key).native(quantize_activations)
 EMBEDDING = torch.ops.gint.quantized_embedding.default
 #: The same, given the matrix itself: in a saved plan.
 LINEAR_OF_BLOCKS = torch.ops.gint.quantized_linear.blocks

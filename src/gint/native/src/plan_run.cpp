@@ -89,6 +89,22 @@ Outcome ProductStep::run(PlanValue *values, int32_t *) const {
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
 }
 
+Outcome RowProductStep::run(PlanValue *values, int32_t *) const {
+    constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
+    TensorHandle made = nullptr;
+    const ShimError error = torch_shim()->empty_strided(int64_t(size.size()), size.data(),
+                                                        strides.data(), FLOAT, CPU, 0, &made);
+    const Outcome kept = keep(error, made, &values[value]);
+    if (kept != Outcome::done || !values[value].address) return kept; // no memory: no elements
+    auto *out = reinterpret_cast<float *>(values[value].address);
+    multiply(reinterpret_cast<const float *>(values[x].address), out);
+    if (bias == NONE) return Outcome::done;
+    const auto *added = reinterpret_cast<const float *>(values[bias].address);
+    for (size_t row = 0; row < rows; row++, out += outputs)
+        for (size_t n = 0; n < outputs; n++) out[n] += added[n];
+    return Outcome::done;
+}
+
 Outcome AttentionStep::run(PlanValue *values, int32_t *) const {
     TensorHandle made = nullptr, logsumexp = nullptr;
     TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;

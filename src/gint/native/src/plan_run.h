@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,6 +82,15 @@ struct ProductStep final : PlanStep {
     Number out, c, a, b;
     double beta, alpha;
     size_t rows = 0, row_bytes = 0;
+    Outcome run(PlanValue *values, int32_t *flag) const override;
+};
+
+// A value is made, rows of float32: the product of x's rows with quantised weights, plus a bias.
+struct RowProductStep final : PlanStep {
+    Number value, x, bias;
+    std::vector<int64_t> size, strides;
+    size_t rows, outputs;
+    std::function<void(const float *x, float *out)> multiply;
     Outcome run(PlanValue *values, int32_t *flag) const override;
 };
 

@@ -7,6 +7,7 @@
 #include "arrays.h"
 #include "launch_type.h"
 #include "plan_run.h"
+#include "quantized_module.h"
 #include "released_gil.h"
 
 namespace nb = nanobind;
@@ -22,6 +23,7 @@ struct PlanRun {
     std::vector<PlanValue> fixed_values;
     std::vector<std::unique_ptr<PlanStep>> steps;
     std::vector<nb::object> again; // per step: a launch on copies, or None
+    std::vector<nb::object> weights;
     std::vector<Number> outputs;
     std::vector<nb::object> kept; // packed weights, whose handles steps have
     nb::object raise_for;
@@ -276,6 +278,24 @@ class PlanSteps {
         add(std::move(step));
     }
 
+    void row_product(nb::object value, nb::object x, nb::object bias, nb::object product,
+                     nb::object weights, nb::tuple size) {
+        auto step = std::make_unique<RowProductStep>();
+        step->x = number(x), step->bias = optional(bias), step->size = integers(size);
+        if (step->size.empty())
+            throw nb::value_error("A product of rows has one dimension or more.");
+        step->outputs = size_t(step->size.back()), step->rows = 1;
+        step->strides.resize(step->size.size());
+        int64_t stride = 1;
+        for (size_t d = step->size.size(); d-- > 0; stride *= std::max<int64_t>(step->size[d], 1))
+            step->strides[d] = stride;
+        for (size_t d = 0; d + 1 < step->size.size(); d++) step->rows *= size_t(step->size[d]);
+        step->multiply = rows_product(product, weights, step->rows);
+        step->value = made_number(value);
+        run_made().weights.push_back(std::move(weights));
+        add(std::move(step));
+    }
+
     void attention(nb::object value, nb::object query, nb::object key, nb::object vectors,
                    nb::object mask, bool is_causal, nb::object scale) {
         auto step = std::make_unique<AttentionStep>();
@@ -424,6 +444,8 @@ void add_plan_runs(nb::module_ &m) {
         .def("release", &PlanSteps::release, "values"_a)
         .def("product", &PlanSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
              "beta"_a, "alpha"_a, "rows"_a = 0, "row_bytes"_a = 0)
+        .def("row_product", &PlanSteps::row_product, "value"_a, "x"_a, "bias"_a.none(), "product"_a,
+             "weights"_a, "size"_a)
         .def("attention", &PlanSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
         .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,

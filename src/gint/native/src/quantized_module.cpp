@@ -107,6 +107,32 @@ StepFunction product_step(nb::handle product, nb::handle operands) {
     };
 }
 
+std::function<void(const float *, float *)> rows_product(nb::handle product, nb::handle weights,
+                                                         size_t rows) {
+    const Kind *kind = nullptr;
+    const PackedWeights *packed = nullptr;
+    if (!nb::try_cast(product, kind) || !nb::try_cast(weights, packed))
+        throw nb::type_error("A product of rows takes a native product and packed weights.");
+    const QuantizedMatrix &m = packed->matrix;
+    if (m.format != kind->matrix.format || m.outputs != kind->matrix.outputs ||
+        m.inputs != kind->matrix.inputs)
+        throw nb::value_error("The product is made for weights of another format or shape.");
+    Product p{m,
+              packed,
+              nullptr,
+              rows,
+              nullptr,
+              ptrdiff_t(m.inputs),
+              nullptr,
+              ptrdiff_t(m.outputs),
+              kind->quantize_activations};
+    return [p, threads = kind->threads](const float *x, float *out) {
+        Product own = p;
+        own.x = x, own.out = out;
+        multiply(own, threads);
+    };
+}
+
 void add_quantized(nb::module_ &m) {
     m.def("quantized_formats", [] {
         std::vector<std::pair<std::string, size_t>> formats;

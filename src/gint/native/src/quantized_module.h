@@ -12,4 +12,9 @@ void add_quantized(nanobind::module_ &m);
 // Empty for other objects. Throws where the operands are none that the product takes.
 StepFunction product_step(nanobind::handle product, nanobind::handle operands);
 
+// A product of `rows` rows without gaps with packed weights, from x to out. Throws where they are
+// none. Whoever makes one keeps the weights.
+std::function<void(const float *x, float *out)> rows_product(nanobind::handle product,
+                                                             nanobind::handle weights, size_t rows);
+
 } // namespace gint

@@ -22,6 +22,9 @@ from .scatters import SCATTERS
 DIRECT: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.as_strided_scatter.default: write_strided,
 }
+#: Operators of ours that multiply rows of x with a matrix, given (x, bias, *which): from `which` to
+#: the native product and its weights, or None where there is none.
+ROW_PRODUCTS: dict[Any, Callable[..., tuple[Any, Any] | None]] = {}
 
 #: Whose operators say truly what they write into and what they return.
 _PURE = ("aten", "gint", "mkldnn")

@@ -13,9 +13,10 @@ import torch
 
 from gint.backend.errors import raise_for
 from gint.backend.protocol import BoundLaunch
-from gint.plan import Call, Expect, Launch, Release, TensorType, Use, View
+from gint.plan import Call, Expect, Foreign, Launch, Release, TensorType, Use, View
 from gint.program import Program
 
+from .entry_points import ROW_PRODUCTS
 from .layouts import launch_on_copies
 from .runs import (
     ATTENTION,
@@ -92,7 +93,9 @@ def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
 def _add_call(
     made: Any, number: dict, types: Mapping[int, TensorType], step: Call, args: list
 ) -> None:
-    if step.operator == ATTENTION:
+    if isinstance(step.operator, Foreign):
+        _add_row_product(made, number, types, step)
+    elif step.operator == ATTENTION:
         _add_attention(made, number, step, args)
     elif step.operator == CONVOLUTION:
         made.convolution(number[step.value], *args)
@@ -103,6 +106,14 @@ def _add_call(
         added = args.pop(0) if len(args) == 3 else None
         rows = (0, 0) if is_batched or added is None else _rows(step, types)
         made.product(is_batched, number[step.value], added, *args, 1.0, 1.0, *rows)
+
+
+def _add_row_product(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
+    x, bias, *which = step.args
+    product, weights = ROW_PRODUCTS[step.operator.value](*which)  # type: ignore[misc, union-attr]
+    size = (*types[x.value].size[:-1], weights.shape[0])
+    added = None if bias is None else number[bias.value]
+    made.row_product(number[step.value], number[x.value], added, product, weights, size)
 
 
 def _rows(step: Call, types: Mapping[int, TensorType]) -> tuple[int, int]:

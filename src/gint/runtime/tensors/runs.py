@@ -9,14 +9,28 @@ Knows plans. Does not know how runs are carried out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gint.plan import Allocate, Call, Expect, Item, Launch, Plan, Release, Step, TensorType, View
+from gint.plan import (
+    Allocate,
+    Call,
+    Expect,
+    Foreign,
+    Item,
+    Launch,
+    Plan,
+    Release,
+    Step,
+    TensorType,
+    Use,
+    View,
+)
 from gint.plan.contents import symbols_in, uses, values_of
 from gint.plan.operators import PRODUCTS
 
+from .entry_points import ROW_PRODUCTS
 from .placement import Placement, is_small, is_small_type
 from .torch_shim import has_onednn
 
@@ -65,6 +79,7 @@ class _Splitter:
     ) -> None:
         self.placement, self.bound, self.flipped = placement, bound, flipped
         self.steps = _first_results_alone(steps, plan.result)
+        self.types = types_of(plan)
         self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
         #: Packed weights, which no run is given: its steps have them.
         constants = enumerate(plan.constants, len(plan.inputs))
@@ -122,7 +137,9 @@ class _Splitter:
             return not step.is_foreign and step.value in self.run.made
         if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
             return False  # the native module makes the first result alone
-        return isinstance(step, View) or (isinstance(step, Call) and is_called_natively(step))
+        if isinstance(step, Call):
+            return is_called_natively(step) or is_row_product(step, self.types)
+        return isinstance(step, View)
 
     def _take(self, step: Step) -> None:
         run = self.run
@@ -148,6 +165,41 @@ class _Splitter:
             self.items += run.steps
         if after and n < len(self.steps):  # otherwise the function ends
             self.items.append(Release(tuple(sorted(after))))
+
+
+def types_of(plan: Plan) -> dict[int, TensorType]:
+    """What is said of values: those that are given, allocated, brought into strides, and views."""
+    given = enumerate([*[x.type for x in plan.inputs], *[x.type for x in plan.constants]])
+    types = {n: kind for n, kind in given if isinstance(kind, TensorType)}
+    for step in plan.steps:
+        if isinstance(step, (Allocate, Expect)):
+            types[step.value] = step.type
+        elif isinstance(step, View) and step.of in types:
+            types[step.value] = TensorType(types[step.of].dtype, step.size, step.strides)
+    return types
+
+
+def is_row_product(step: Call, types: Mapping[int, TensorType]) -> bool:
+    """Whether a call is a product of rows, without gaps and in float32, that native code makes."""
+    operator = step.operator.value if isinstance(step.operator, Foreign) else step.operator
+    if not step.args or operator not in ROW_PRODUCTS or step.kwargs:
+        return False
+    x, bias, *which = step.args
+    fits = _is_plain(x, types) and (bias is None or _is_plain(bias, types))
+    return fits and ROW_PRODUCTS[operator](*which) is not None
+
+
+def _is_plain(a: Any, types: Mapping[int, TensorType]) -> bool:
+    """Whether an argument is float32 of known sizes without gaps."""
+    kind = types.get(a.value) if isinstance(a, Use) else None
+    if kind is None or kind.dtype != "float32" or not kind.size:
+        return False
+    expected = 1
+    for size, stride in zip(reversed(kind.size), reversed(kind.strides), strict=True):
+        if not isinstance(size, int) or (size != 1 and stride != expected):
+            return False
+        expected *= max(size, 1)
+    return True
 
 
 def _is_small_input(kind: TensorType | str | None) -> bool:
