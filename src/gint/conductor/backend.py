@@ -19,6 +19,7 @@ from .compiler import GintCompiler
 from .options import Options
 from .plan.foreign import Saving
 from .records import remember, whole
+from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager
@@ -69,6 +70,7 @@ def compile_with(
     if reason is not None:
         remember(whole(reason))
         return gm.forward
+    settle_floats_of_modules(gm)
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
     for option, kind in (("weights", "quantised"), ("freeze", "packed")):
