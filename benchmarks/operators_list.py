@@ -171,13 +171,15 @@ def operator_cases(types: Sequence[str] = ()) -> Iterator[Case]:
     """Every ATen operator with a lowering, a decomposition or an extern entry, once a type."""
     for target in rules():
         yield from _in_types(target, "lowered", types)
-    for packet in dict.fromkeys(t.overloadpacket for t in decompositions()):
-        yield from _first(packet, "decomposed", types)
     lowered = {t.overloadpacket for t in rules()}
+    packets = dict.fromkeys(t.overloadpacket for t in decompositions())
+    decomposed = [packet for packet in packets if packet not in lowered]
+    for packet in decomposed:
+        yield from _first(packet, "decomposed", types)
     for name in (n for names in EXTERNS.values() for n in names):
-        if getattr(torch.ops.aten, name, None) in lowered:
-            continue
-        yield from _first(getattr(torch.ops.aten, name, None), "extern", types)
+        packet = getattr(torch.ops.aten, name, None)
+        if packet not in lowered and packet not in decomposed:
+            yield from _first(packet, "extern", types)
 
 
 def _first(packet: Any, group: str, types: Sequence[str]) -> Iterator[Case]:
