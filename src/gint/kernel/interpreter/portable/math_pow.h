@@ -78,13 +78,13 @@ GI_FN double gi_pow_f64(double x, double y) {
     double l = gi_pow_log2_f64(a, &low), t = y * l;
     double t_low = gi_lost_f64(y, l, t) + y * low;
     t_low = gi_abs_f64(t) < 1100.0 ? t_low : 0.0;
-    t = (a == 1.0) & (gi_abs_f64(y) == GI_INF_F64) ? 0.0 : t;
+    t = ((a == 1.0) & (gi_abs_f64(y) == GI_INF_F64)) ? 0.0 : t;
     t = gi_abs_f64(t) > 1100.0 ? gi_copysign_f64(1100.0, t) : t;
     double shifted = t + (0x1.8p52 + 2046.0), r = (t - (shifted - (0x1.8p52 + 2046.0))) + t_low;
     double p = gi_scale_f64(gi_exp_p_f64(r * 0x1.62e42fefa39efp-1) + 1.0, gi_bits_f64(shifted));
     p = odd ? gi_copysign_f64(p, x) : p;
-    p = (x < 0.0) & (a < GI_INF_F64) & !whole ? GI_NAN_F64 : p;
-    return (y == 0.0) | (x == 1.0) ? 1.0 : p;
+    p = ((x < 0.0) & (a < GI_INF_F64) & !whole) ? GI_NAN_F64 : p;
+    return ((y == 0.0) | (x == 1.0)) ? 1.0 : p;
 }
 
 #else

@@ -161,14 +161,14 @@ GI_FN double gi_atan2_f64(double y, double x) {
     small *= scale;
     large *= scale;
     small = large == GI_INF_F64 ? (small == GI_INF_F64 ? 1.0 : 0.0) : small;
-    large = (large == GI_INF_F64) | (large == 0.0) ? 1.0 : large;
+    large = ((large == GI_INF_F64) | (large == 0.0)) ? 1.0 : large;
     int turn = small + small >= large;
     double above = turn ? small - large : small, below = turn ? small + large : large, low;
     double t = gi_quotient_f64(above, 0.0, below, turn ? (large - below) + small : 0.0, &low);
     double sign = steep != back ? -1.0 : 1.0, flat = back ? 4.0 : 0.0;
     double quarters = steep ? 2.0 : flat;
     double r = gi_atan_turned_f64(t, low, turn ? quarters + sign : quarters, sign);
-    r = (x != x) | (y != y) ? GI_NAN_F64 : r;
+    r = ((x != x) | (y != y)) ? GI_NAN_F64 : r;
     return gi_copysign_f64(r, y);
 }
 
