@@ -131,7 +131,9 @@ def answer(function: Callable[[Any], Any]) -> None:
 
 
 def _variables(module: str, folder: Path, environment: Mapping[str, str] | None) -> dict[str, str]:
-    variables = {**empty_caches(folder), **(environment or {})}
+    # Installed packages are compiled, by pip or by their first import; a checkout's are then too.
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    variables = {**empty_caches(folder), **compiled, **(environment or {})}
     path = (_home_of(module), variables.get("PYTHONPATH", ""))
     variables["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
     return variables

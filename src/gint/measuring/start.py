@@ -53,10 +53,8 @@ def prepare(way: str, folder: Path, environment: Mapping[str, str] | None = None
 def _child(way: str, folder: Path, environment: Mapping[str, str] | None) -> Any:
     from gint.measuring.process import run_child
 
-    # Installed packages are compiled, by pip or by their first import; a checkout's are then too.
-    compiled = {"PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
     begun = time.monotonic()  # of the system, not of a process
-    return run_child(__name__, way, str(folder), repr(begun), environment=compiled)
+    return run_child(__name__, way, str(folder), repr(begun), environment=environment)
 
 
 # The process itself
