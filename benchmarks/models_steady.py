@@ -56,7 +56,7 @@ def train(built: Built, function: Callable[..., Any]) -> None:
 
 def report_of(samples: dict[str, Samples], name: str = "models") -> Report:
     """Make the table: milliseconds per backend, and the better of eager and Inductor over gint."""
-    names = list(next(iter(samples.values())))
+    names = list(next(iter(samples.values()), ()))
     found = {m: medians(row) for m, row in samples.items()}
     shorts = {m.name: m.short for m in EIGHT}
     ratios = {m: speedup(row) for m, row in found.items()}

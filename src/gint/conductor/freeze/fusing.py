@@ -1,8 +1,9 @@
 """Products and convolutions by oneDNN, on packed weights, with what follows them.
 
 What is done to a result before anything else uses it becomes a post-operation of oneDNN's: it is
-done while the result is in registers. Followed are activations, the addition of another tensor of
-the same layout, and an activation after that.
+done while the result is in registers. Followed are the addition of another tensor of the same
+layout, and activations that treat NaN and infinities as eager does: oneDNN's relu and clamp make
+numbers of NaN.
 
 Knows graphs of ATen operators whose constants are folded, and torch's operators on oneDNN. Does not
 know how they are called.
@@ -100,17 +101,15 @@ def _following(node: fx.Node) -> Following:
         current = user
     if user is None:
         return Following()
-    if (post := _activation(user, current)) is not None:
+    is_convolution = node.target is aten.convolution.default
+    post = _activation(user, current)
+    if post is not None and not (is_convolution and post in _NOT_AFTER_CONVOLUTION):
         return Following((*path, user), post)
     other = _added(user, current)
     # Another tensor is brought into a matrix's shape, which has to be known for that.
     is_known = all(isinstance(n, int) for n in tensor_of(node).shape) or not path
     if other is None or not is_known:
         return Following()
-    after = only_user(user)
-    is_convolution = node.target is aten.convolution.default
-    if is_convolution and after is not None and after.target is aten.relu.default:
-        return Following((*path, user, after), Post("relu"), other)
     return Following((*path, user), Post(), other)
 
 
@@ -118,12 +117,6 @@ def _activation(user: fx.Node, current: fx.Node) -> Post | None:
     if user.target not in _ACTIVATIONS or user.args[0] is not current:
         return None
     return _ACTIVATIONS[user.target](user)
-
-
-def _clamp(node: fx.Node) -> Post | None:
-    limits = (*node.args[1:], None, None)[:2]
-    are_numbers = all(isinstance(x, (int, float)) for x in limits)
-    return Post("hardtanh", tuple(map(float, limits))) if are_numbers else None
 
 
 def _gelu(node: fx.Node) -> Post:
@@ -136,14 +129,14 @@ def _leaky_relu(node: fx.Node) -> Post | None:
 
 
 _ACTIVATIONS: dict[Any, Callable[[fx.Node], Post | None]] = {
-    aten.relu.default: lambda node: Post("relu"),
     aten.sigmoid.default: lambda node: Post("sigmoid"),
     aten.tanh.default: lambda node: Post("tanh"),
     aten.silu.default: lambda node: Post("swish"),
     aten.gelu.default: _gelu,
-    aten.clamp.default: _clamp,
     aten.leaky_relu.default: _leaky_relu,
 }
+#: Of an infinity it makes NaN there.
+_NOT_AFTER_CONVOLUTION = (Post("gelu", (), "none"),)
 
 
 def _added(user: fx.Node, current: fx.Node) -> fx.Node | None:
@@ -174,14 +167,13 @@ def _convolution(product: Product, constants: Constants) -> None:
     )
     weight = constants.add(packed, None, node)
     where = (padding, stride, dilation, groups)
-    name, scalars, algorithm = found.post.name, list(found.post.scalars), found.post.algorithm
     if found.other is None:
         target = torch.ops.mkldnn._convolution_pointwise.default
-        args: tuple = (x, weight, bias, *where, name, scalars, algorithm)
+        how = (found.post.name, list(found.post.scalars), found.post.algorithm)
+        args: tuple = (x, weight, bias, *where, *how)
     else:
         target = torch.ops.mkldnn._convolution_pointwise.binary
-        unary = None if name == "none" else name
-        args = (x, found.other, weight, bias, *where, "add", 1.0, unary, scalars, None)
+        args = (x, found.other, weight, bias, *where, "add", 1.0, None, [], None)
     _put(node, found.path, target, args, constants.graph)
 
 
