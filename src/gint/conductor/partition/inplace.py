@@ -36,14 +36,8 @@ def place_outputs(
             continue
         if value in returned or graph.kinds[target] is not NodeKind.INPUT:
             continue
-        if not _may_replace(graph, maker, target, value):
-            continue
-        readers = _other_readers(graph, before, target, maker) - {unit}
-        if any(_reaches(reader, maker, before) for reader in readers):
-            continue
-        placed[value] = target
-        before[maker] |= readers
-        _remove(unit, maker, before)
+        if _place(graph, before, placed, value, target, maker, unit):
+            _remove(unit, maker, before)
     _place_scatters(graph, order, before, placed, returned)
     return placed
 
@@ -63,13 +57,22 @@ def _place_scatters(
             continue  # not memory that the plan allocates
         if target in returned or graph.kinds[_placed_in(placed, target)] is NodeKind.INPUT:
             continue
-        if not _may_replace(graph, unit, target, node):
-            continue
-        readers = _other_readers(graph, before, target, unit) - {maker}
-        if any(_reaches(reader, unit, before) for reader in readers):
-            continue
-        placed[node] = target
-        before[unit] |= readers
+        _place(graph, before, placed, node, target, unit, maker)
+
+
+def _place(
+    graph: Graph, before: dict[Unit, set[Unit]], placed: dict[fx.Node, fx.Node], value: fx.Node,
+    target: fx.Node, maker: Unit, other: Unit,
+) -> bool:  # fmt: skip
+    """Place a value if its maker can run after all that read the target, `other` left out."""
+    if not _may_replace(graph, maker, target, value):
+        return False
+    readers = _other_readers(graph, before, target, maker) - {other}
+    if any(_reaches(reader, maker, before) for reader in readers):
+        return False
+    placed[value] = target
+    before[maker] |= readers
+    return True
 
 
 def _placed_in(placed: dict[fx.Node, fx.Node], value: fx.Node) -> fx.Node:
