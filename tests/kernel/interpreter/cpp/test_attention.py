@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from gint.host.selection import select
 from gint.native.loader import load_native
+from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
 
 pytestmark = pytest.mark.cpp
-ROOT = Path(__file__).resolve().parents[4]
 
 
 def operands(heads, queries, keys, size, capacity=None, seed=0, blocks=1):
@@ -120,14 +115,8 @@ def test_other_layouts_are_refused():
 
 @pytest.mark.checkout
 def test_every_instruction_set():
-    script = (
+    run_on_each(
         "from tests.kernel.interpreter.cpp.test_attention import *\n"
         "given = operands(2, 5, 70, 40)\n"
-        "assert load_native().instruction_set() == %r\n"
         "np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)"
     )
-    for name in [name for name, usable in load_native().instruction_sets() if usable]:
-        subprocess.run(
-            [sys.executable, "-c", script % name], env=os.environ | {"GINT_CPP_ISA": name},
-            cwd=ROOT, check=True, timeout=60,
-        )  # fmt: skip

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gint.host.selection import select
 from gint.native.loader import load_native
+from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
 
 pytestmark = pytest.mark.cpp
-ROOT = Path(__file__).resolve().parents[4]
 LENGTHS = [1, 3, 64, 67, 256, 1031]
 FORMULAS = {
     "silu": lambda x: x / (1 + np.exp(-x)),
@@ -133,14 +129,8 @@ def test_what_does_not_fit_is_refused():
 
 @pytest.mark.checkout
 def test_every_instruction_set():
-    script = (
+    run_on_each(
         "from tests.kernel.interpreter.cpp.test_row_steps import *\n"
-        "assert load_native().instruction_set() == %r\n"
         "for n in LENGTHS: test_norm(n, True), [test_gate(n, a) for a in FORMULAS]\n"
         "test_keep(4, 2, 64, 32, False), test_keep(3, 3, 10, 3, True)"
     )
-    for name in [name for name, usable in load_native().instruction_sets() if usable]:
-        subprocess.run(
-            [sys.executable, "-c", script % name], env=os.environ | {"GINT_CPP_ISA": name},
-            cwd=ROOT, check=True, timeout=60,
-        )  # fmt: skip
