@@ -35,13 +35,22 @@ OPERATIONS = (
     lambda x, y: sympy.Min(x, y, 4),
     lambda x, y: Where(sympy.Lt(A, y), x, y),
     lambda x, y: PowByNatural(y, sympy.Integer(2)),
-    lambda x, y: IntTrueDiv(x, sympy.Integer(4)),
 )
-EXPRESSIONS = st.recursive(
+INTEGERS = st.recursive(
     st.integers(1, 9) | st.sampled_from((A, B)),
     lambda inner: st.builds(lambda f, x, y: f(x, y), st.sampled_from(OPERATIONS), inner, inner),
     max_leaves=6,
 )
+#: torch's operators on integers take nothing else: its ModularIndexing of a fraction never ends.
+FRACTIONS = st.builds(
+    lambda f, x, y: f(IntTrueDiv(x, sympy.Integer(4)), y),
+    st.sampled_from((
+        lambda x, y: x, lambda x, y: x + y, lambda x, y: x * y, lambda x, y: y - x,
+        lambda x, y: sympy.Max(x, y), lambda x, y: Where(sympy.Lt(A, y), x, y),
+    )),
+    INTEGERS, INTEGERS,
+)  # fmt: skip
+EXPRESSIONS = INTEGERS | FRACTIONS
 
 
 @given(EXPRESSIONS, st.integers(1, 20), st.integers(1, 20))
