@@ -10,6 +10,7 @@ namespace gint {
 namespace {
 
 constexpr int64_t L1_BYTES = 24 * 1024;  // of the 32 KiB there are
+constexpr int64_t L2_BYTES = 768 * 1024; // of 1 MiB
 constexpr int64_t LONG_LINE = 256;       // from here on a tile is one line: rows cost nothing
 constexpr int64_t ENOUGH_ELEMENTS = 512; // of a tile of short lines
 constexpr int64_t TRANSPOSE_SIDE = 64;   // long enough lines on both sides for TLB and memory
@@ -210,8 +211,8 @@ class LayoutMaker {
     }
 
     // Columns reduced side by side. Memory is read best in whole lines, so workers rather share the
-    // lines than the columns; where lines are few, are gone through more than once, or go on from
-    // one another, each takes its columns.
+    // lines than the columns. Where lines are few or go on from one another, each takes its columns;
+    // where they are gone through more than once, if these stay in the second cache.
     void choose_columns() {
         double parallel = 1, lines = 1;
         for (int a = 0; a < layout.rank; a++)
@@ -221,10 +222,21 @@ class LayoutMaker {
                 parallel *= double(layout.extent[a]);
         const bool once = passes() == 1 && !p.has_scan;
         if (once && folds_what_it_loads()) take_lines_together();
-        if (parallel >= 8 || (once && lines >= 2 * CHUNK_LINES)) return;
+        const bool shared = !p.has_scan && lines >= 2 * CHUNK_LINES;
+        if (parallel >= 8 || (once && shared)) return;
         const int64_t piece =
             std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
+        if (shared && lines * double(piece * column_bytes()) > L2_BYTES) return;
         layout.cols = std::min(layout.cols, piece);
+    }
+
+    // That a launch reads of one line and column.
+    int64_t column_bytes() const {
+        int64_t sum = 0;
+        for (size_t n = 0; n < p.slots.size(); n++)
+            if (!p.slots[n].stored && layout.strides[n][layout.axis_b])
+                sum += int64_t(type_size(p.slots[n].type));
+        return sum;
     }
 
     // Lines of a gather at few positions are copies, which cost less than beginning a tile. Where
@@ -248,17 +260,19 @@ class LayoutMaker {
 
     // Then lines are folded where they lie, and only the result needs room in the first cache.
     bool folds_what_it_loads() const {
+        bool halves = false, indices = false;
         for (const Section &section : p.sections) {
             if (section.kind != SectionKind::REDUCE) continue;
             for (uint32_t i = section.first; i < section.first + section.count; i++) {
                 const Instruction &in = p.code[i];
-                const bool plain =
-                    in.op == GI_OP_LOAD && !is_storage_only(in.type) && in.type != GI_bool;
+                const bool plain = in.op == GI_OP_LOAD && in.type != GI_bool;
+                halves |= plain && is_storage_only(in.type);
+                indices |= is_index_reduction(in.op);
                 if (is_index_reduction(in.op) && !linear_index(p, binding, in.b)) return false;
                 if (!plain && !is_reduction(in.op) && !linear_index(p, binding, in.d)) return false;
             }
         }
-        return true;
+        return !(halves && indices); // an index is found among elements that can be compared
     }
 
     // Whole rows that are folded where they lie: many at a time, but so that there are enough tiles

@@ -195,6 +195,20 @@ template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t firs
     }
 }
 
+template <class T, ChainForm FORM>
+void run_ahead(const ChainArgument *at, size_t first, size_t last, const ChainAhead &ahead) {
+    constexpr ptrdiff_t BLOCK = 8 * REGISTER, LINE = 64;
+    for (size_t k = first; k < last; k++) {
+        const ptrdiff_t offset = ptrdiff_t(k) * BLOCK;
+        for (ptrdiff_t line = offset; line < offset + BLOCK; line += LINE)
+            for (int i = 0; i < ahead.count; i++) {
+                const ChainAhead::Stream &s = ahead.of[i];
+                __builtin_prefetch(s.from + (line >> s.halves) + s.apart);
+            }
+        run<T, FORM>(at, k, k + 1);
+    }
+}
+
 // An opcode that is not written for vectors has no link.
 template <class T, ChainOp OP> void add_unary(ChainLoops &k) {
     if constexpr (HasWide<Operation<T, OP>, Vectors<T, 4>>)
@@ -229,6 +243,7 @@ template <class T, ChainOp OP> void add_pairs(ChainLoops &k) {
 
 template <class T> void add_memory_and_pairs(ChainLoops &k) {
     k.run[CHAIN_PACKED] = run<T, CHAIN_PACKED>;
+    k.run_ahead[CHAIN_PACKED] = run_ahead<T, CHAIN_PACKED>;
     k.store[CHAIN_PACKED] = erase<T>(store<T>);
     k.store_stream = erase<T>(store_stream<T>);
     k.block_log2 = __builtin_ctz(8 * REGISTER / sizeof(T));
@@ -238,6 +253,7 @@ template <class T> void add_memory_and_pairs(ChainLoops &k) {
 
 template <ChainForm FORM> void add_halves(ChainLoops &k) {
     k.run[FORM] = run<float, FORM>;
+    k.run_ahead[FORM] = run_ahead<float, FORM>;
     k.store[FORM] = erase<float>(store_halves<FORM>);
 }
 

@@ -3,6 +3,7 @@
 // interleaved partial results, then a tree over the lanes.
 #pragma once
 
+#include "loops/half_vectors.h"
 #include "loops/numeric.h"
 #include "loops/wide.h"
 
@@ -85,8 +86,32 @@ template <class T> struct SquareOfRest {
     template <class X> X operator()(X x) const { return (x - shift) * (x - shift); }
 };
 
-template <class F, size_t LANES, class Map>
-inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n >= LANES
+// Where a row's elements lie: as they are, or as halves.
+template <class T_> struct PackedRow {
+    using T = T_;
+    const T *s;
+    T operator[](size_t i) const { return s[i]; }
+    template <class X = T> V<X> vector(size_t i, int n) const { return load<X>(s + i, n); }
+};
+template <uint8_t TYPE> struct HalfRow {
+    using T = float;
+    const uint16_t *s;
+    float operator[](size_t i) const {
+        return TYPE == GI_f16 ? gi_f16_to_f32(s[i]) : gi_bf16_to_f32(s[i]);
+    }
+    Floats vector(size_t i, int n) const { return Half<TYPE>::widen(load_halves(s + i, n)); }
+};
+
+// The products of two rows.
+template <class Row> struct ProductRow {
+    using T = typename Row::T;
+    Row s, t;
+    T operator[](size_t i) const { return s[i] * t[i]; }
+    V<T> vector(size_t i, int n) const { return s.vector(i, n) * t.vector(i, n); }
+};
+
+template <class F, size_t LANES, class Row, class Map>
+inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
     using T = typename F::T;
     alignas(64) T lane[LANES];
     size_t i = LANES;
@@ -94,11 +119,11 @@ inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n 
     if constexpr (Vectorised<F> && REGISTERS > 0) {
         V<T> sum[REGISTERS];
 #pragma GCC unroll 16
-        for (int r = 0; r < REGISTERS; r++) sum[r] = map(load<T>(s, r));
+        for (int r = 0; r < REGISTERS; r++) sum[r] = map(s.vector(0, r));
         for (; i + LANES <= n; i += LANES)
 #pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++)
-                sum[r] = combine<F, T>(sum[r], map(load<T>(s + i, r)));
+                sum[r] = combine<F, T>(sum[r], map(s.vector(i, r)));
         if (i < n) {
 #pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
@@ -116,8 +141,8 @@ inline typename F::T fold_row(size_t n, const typename F::T *s, Map map) { // n 
     }
 }
 
-template <class F, class Map>
-inline void fold_mapped(size_t n, typename F::T *d, const typename F::T *s, Map map) {
+template <class F, class Row, class Map>
+inline void fold_mapped(size_t n, typename F::T *d, Row s, Map map) {
     using T = typename F::T;
     constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
     if (n >= LONG) {

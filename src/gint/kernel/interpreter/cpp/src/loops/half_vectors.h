@@ -21,15 +21,26 @@ inline void put_halves(void *p, int n, Halves h) {
     memcpy(static_cast<char *>(p) + n * (REGISTER / 2), &h, REGISTER / 2);
 }
 
+// (As intrinsics, since gcc makes several instructions of a conversion; with a mask, since gcc 12
+// warns of the plain forms.)
+#if defined(__AVX512F__)
+inline HalfBits to_words(Halves h) { return (HalfBits)_mm512_maskz_cvtepu16_epi32(-1, (__m256i)h); }
+inline Halves to_halves(HalfBits u) { return (Halves)_mm512_maskz_cvtepi32_epi16(-1, (__m512i)u); }
+#elif defined(__AVX2__)
+inline HalfBits to_words(Halves h) { return (HalfBits)_mm256_cvtepu16_epi32((__m128i)h); }
+inline Halves to_halves(HalfBits u) { return __builtin_convertvector(u, Halves); }
+#else
+inline HalfBits to_words(Halves h) { return __builtin_convertvector(h, HalfBits); }
+inline Halves to_halves(HalfBits u) { return __builtin_convertvector(u, Halves); }
+#endif
+
 template <uint8_t TYPE> struct Half;
 
 template <> struct Half<GI_bf16> {
-    static inline V<float> widen(Halves h) {
-        return (V<float>)(__builtin_convertvector(h, HalfBits) << 16);
-    }
+    static inline V<float> widen(Halves h) { return (V<float>)(to_words(h) << 16); }
     static inline Halves narrow(V<float> x) {
         const HalfBits u = (HalfBits)x, nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-        return __builtin_convertvector(x != x ? (u >> 16) | 0x40 : nearest, Halves);
+        return to_halves(x != x ? (u >> 16) | 0x40 : nearest);
     }
 };
 

@@ -74,9 +74,18 @@ using FoldColsFn = void (*)(size_t rows, size_t cols, void *d, const void *s, pt
 using FoldFn = void (*)(size_t n, void *d, const void *s);
 using FillFn = void (*)(size_t n, void *d);
 
+// How an operand, the start or the result of a chain, or what is folded lies in memory.
+enum ChainForm : uint8_t {
+    CHAIN_PACKED, // elements of the type computed with
+    CHAIN_SCALAR, // one for all; operands of chains only
+    CHAIN_F16,    // elements of another type; with f32 alone
+    CHAIN_BF16,
+    CHAIN_FORMS
+};
+
 struct Reduction {
-    FoldRowsFn rows;
-    FoldColsFn cols;
+    FoldRowsFn rows[CHAIN_FORMS]; // by the form of what is folded; null where there is none
+    FoldColsFn cols[CHAIN_FORMS];
     FoldFn merge;
     FillFn neutral;
 };
@@ -114,15 +123,6 @@ struct IndexReduction {
 // ChainOp says what an opcode does to them.
 constexpr ChainOp CHAIN_SQUARE = CHAIN_MUL_SELF; // x * x, which ChainFold::squares ends in
 
-// How an operand, the start or the result of a chain lies in memory.
-enum ChainForm : uint8_t {
-    CHAIN_PACKED, // elements of the chain's type
-    CHAIN_SCALAR, // one for all; operands only
-    CHAIN_F16,    // elements of another type; with f32 alone
-    CHAIN_BF16,
-    CHAIN_FORMS
-};
-
 using ChainLink = void (*)(); // in truth a function of vector registers
 
 // What a link works on: packed elements, or a scalar.
@@ -138,19 +138,36 @@ struct ChainFold {
     void (*begin)(void *lanes);
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
-    // The commonest chains, whole: d <- fold of s[i]^2, or of (s[i] - *shift)^2. Their lanes stay
-    // in registers.
-    void (*squares)(size_t n, void *d, const void *s, const void *shift);
+    // The commonest chains, whole, by the form of their operands: d <- fold of s[i]^2, or of
+    // (s[i] - *shift)^2; of s[i] * t[i]. Their lanes stay in registers.
+    void (*squares[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *shift);
+    void (*products[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 
 // The first argument is where the accumulator starts, the last one a store.
 using ChainRun = void (*)(const ChainArgument *arguments, size_t first_block, size_t last_block);
 
+// Operands that a chain reads from memory: a line of each by turns is asked for before the block
+// that is `apart` bytes further on reaches it. Eight lines of one and then of the next, as blocks
+// read them, are no streams to the CPU.
+constexpr int MOST_AHEAD = 4;
+struct ChainAhead {
+    int count;
+    struct Stream {
+        const char *from;
+        ptrdiff_t apart;
+        bool halves;
+    } of[MOST_AHEAD];
+};
+using ChainRunAhead = void (*)(const ChainArgument *arguments, size_t first_block,
+                               size_t last_block, const ChainAhead &ahead);
+
 struct ChainLoops {
     unsigned block_log2; // elements that a chain works on at once; 0: none for this type
     // By the form of the start, of the operand, of the result; null where one is not built.
     ChainRun run[CHAIN_FORMS];
+    ChainRunAhead run_ahead[CHAIN_FORMS];
     ChainLink link[CHAIN_OPS][CHAIN_FORMS]; // null where an opcode is not written for vectors
     ChainLink store[CHAIN_FORMS], store_stream;
     // Two links at once, of packed operands and scalars; null where the pair is not built. Its

@@ -11,11 +11,11 @@
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
-template <class F>
+template <class F, class Row>
 void fold_rows(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride) {
     auto *r = static_cast<typename F::T *>(d);
-    auto *s = static_cast<const typename F::T *>(source);
-    for (size_t i = 0; i < rows; i++, s += stride) fold_mapped<F>(cols, r + i, s, Itself{});
+    Row s{static_cast<decltype(Row::s)>(source)};
+    for (size_t i = 0; i < rows; i++, s.s += stride) fold_mapped<F>(cols, r + i, s, Itself{});
 }
 
 // The same row as the end of a chain: its lanes lie in memory between two blocks.
@@ -59,20 +59,38 @@ template <class F> struct RowFold {
         for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lanes, r);
         *static_cast<T *>(d) = fold_registers<F, REGISTERS>(sum);
     }
+    template <class Row>
     static void squares(size_t n, void *d, const void *source, const void *shift) {
-        auto *s = static_cast<const T *>(source);
+        const Row s{static_cast<decltype(Row::s)>(source)};
         auto *to = static_cast<T *>(d);
         if (shift)
             fold_mapped<F>(n, to, s, SquareOfRest<T>{*static_cast<const T *>(shift)});
         else
             fold_mapped<F>(n, to, s, Square{});
     }
+    template <class Row>
+    static void products(size_t n, void *d, const void *source, const void *factors) {
+        using S = decltype(Row::s);
+        const ProductRow<Row> row{{static_cast<S>(source)}, {static_cast<S>(factors)}};
+        fold_mapped<F>(n, static_cast<T *>(d), row, Itself{});
+    }
+    template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
+        fold.squares[form] = squares<Row>;
+        fold.products[form] = products<Row>;
+    }
 };
 
 template <class F> void add_row_fold(ChainFold &fold) {
     if constexpr (Vectorised<F>) {
         using Fold = RowFold<F>;
-        fold = {erase<typename F::T>(Fold::link), Fold::begin, Fold::add, Fold::end, Fold::squares};
+        using T = typename F::T;
+        fold.link = erase<T>(Fold::link);
+        fold.begin = Fold::begin, fold.add = Fold::add, fold.end = Fold::end;
+        Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
+        if constexpr (std::is_same_v<T, float>) {
+            Fold::template add_loops<HalfRow<GI_f16>>(fold, CHAIN_F16);
+            Fold::template add_loops<HalfRow<GI_bf16>>(fold, CHAIN_BF16);
+        }
     }
 }
 
@@ -107,6 +125,39 @@ void fold_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t 
     }
 }
 
+// The same of halves, a register at a time.
+template <class F, uint8_t TYPE>
+void fold_half_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride,
+                    bool fresh) {
+    auto *r = static_cast<float *>(d);
+    auto *s = static_cast<const uint16_t *>(source);
+    constexpr size_t WIDTH = REGISTER / sizeof(float);
+    const size_t whole = cols / WIDTH * WIDTH, rest = cols - whole;
+    uint16_t last[4][WIDTH] = {}; // what does not fill a register, of four lines
+    float last_sum[WIDTH] = {};
+    for (size_t i = 0; i < rows; fresh = false) {
+        const int lines = rows - i >= 4 ? 4 : 1;
+        const uint16_t *from = s + ptrdiff_t(i) * stride;
+        const auto fold = [&](float *to, const uint16_t *x, ptrdiff_t apart) {
+            const auto line = [&](int n) { return Half<TYPE>::widen(load_halves(x + n * apart, 0)); };
+            Floats sum = line(0);
+            if (lines == 4)
+                sum = combine<F, float>(combine<F, float>(sum, line(1)),
+                                        combine<F, float>(line(2), line(3)));
+            put<float>(to, 0, fresh ? sum : combine<F, float>(load<float>(to, 0), sum));
+        };
+        for (size_t j = 0; j < whole; j += WIDTH) fold(r + j, from + j, stride);
+        if (rest) {
+            for (int n = 0; n < lines; n++)
+                memcpy(last[n], from + n * stride + whole, rest * sizeof(uint16_t));
+            memcpy(last_sum, r + whole, rest * sizeof(float));
+            fold(last_sum, last[0], WIDTH);
+            memcpy(r + whole, last_sum, rest * sizeof(float));
+        }
+        i += size_t(lines);
+    }
+}
+
 template <class F> void merge(size_t n, void *d, const void *source) {
     using T = typename F::T;
     auto *r = static_cast<T *>(d);
@@ -120,12 +171,27 @@ template <class F> void fill_neutral(size_t n, void *d) {
     for (size_t i = 0; i < n; i++) r[i] = F::neutral();
 }
 
+template <class F> Reduction loops_of() {
+    using T = typename F::T;
+    Reduction found{};
+    found.rows[CHAIN_PACKED] = fold_rows<F, PackedRow<T>>;
+    found.cols[CHAIN_PACKED] = fold_cols<F>;
+    if constexpr (std::is_same_v<T, float>) {
+        found.rows[CHAIN_F16] = fold_rows<F, HalfRow<GI_f16>>;
+        found.rows[CHAIN_BF16] = fold_rows<F, HalfRow<GI_bf16>>;
+        found.cols[CHAIN_F16] = fold_half_cols<F, GI_f16>;
+        found.cols[CHAIN_BF16] = fold_half_cols<F, GI_bf16>;
+    }
+    found.merge = merge<F>;
+    found.neutral = fill_neutral<F>;
+    return found;
+}
+
 } // namespace
 
 void fill_reductions(LoopTable &t) {
 #define X(OP, TYPE, ...)                                                                           \
-    t.reduce[GI_OP_##OP][GI_##TYPE] = {fold_rows<OP##_##TYPE>, fold_cols<OP##_##TYPE>,             \
-                                       merge<OP##_##TYPE>, fill_neutral<OP##_##TYPE>};             \
+    t.reduce[GI_OP_##OP][GI_##TYPE] = loops_of<OP##_##TYPE>();                                     \
     add_row_fold<OP##_##TYPE>(t.chain[GI_##TYPE].fold[GI_OP_##OP]);
     GI_REDUCE(X)
 #undef X

@@ -108,7 +108,7 @@ void find_rows(size_t rows, size_t cols, void *d, int64_t *di, const void *sourc
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);
     for (size_t i = 0; i < rows; i++, s += stride) {
-        fold_mapped<typename F::Extreme>(cols, r + i, s, Itself{});
+        fold_mapped<typename F::Extreme>(cols, r + i, PackedRow<T>{s}, Itself{});
         const size_t j = find<F>(cols, s, r[i]);
         di[i] =
             at.first + int64_t(j / at.width) * at.per_line + int64_t(j % at.width) * at.per_element;

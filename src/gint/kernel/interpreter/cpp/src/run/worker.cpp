@@ -370,9 +370,12 @@ void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Ca
     if (chain.squares) {
         const bool shifted = chain.links.size() == 2;
         const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
-        chain.fold->squares(n, result, place[chain.start], shift);
+        chain.fold->squares[chain.start_form](n, result, place[chain.start], shift);
+    } else if (chain.products) {
+        const char *factors = place[chain.links[0].operand];
+        chain.fold->products[chain.start_form](n, result, place[chain.start], factors);
     } else if (n * type_size(chain.type) < FOLD_BYTES) {
-        acc.fold.rows(1, n, result, run_apart(chain, 0, n, n), 0);
+        acc.fold.rows[CHAIN_PACKED](1, n, result, run_apart(chain, 0, n, n), 0);
     } else {
         alignas(64) char lanes[FOLD_BYTES];
         // What does not fill a block starts at the first lane: a block may be less than all lanes.
@@ -414,7 +417,12 @@ void Worker::run_blocks_of(const Chain &chain, size_t first, size_t blocks, Chai
         prefetch_some();
         chain.run(arguments, block, block + 1);
     }
-    chain.run(arguments, block, blocks);
+    if (chain.ahead.empty()) return chain.run(arguments, block, blocks);
+    ChainAhead ahead;
+    ahead.count = 0;
+    for (const Chain::Ahead &a : chain.ahead)
+        ahead.of[ahead.count++] = {at(a.place, a.form), a.apart, a.form > CHAIN_SCALAR};
+    s.loops->chain[chain.type].run_ahead[chain.start_form](arguments, block, blocks, ahead);
 }
 
 // The results of elements `first` to `last` of n, in memory of their own; at most BLOCK_BYTES. By

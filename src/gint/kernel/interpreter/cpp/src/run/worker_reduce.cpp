@@ -34,9 +34,9 @@ void Worker::reduce(const Accumulator &acc, Carry &carry, const Step &step) {
         const ptrdiff_t packed = ptrdiff_t(acc.by_rows ? folded : kept);
         const ptrdiff_t stride = step.row_stride ? step.row_stride : packed;
         if (acc.by_rows)
-            acc.fold.rows(kept, folded, to, place[step.a], stride);
+            step.fold_rows(kept, folded, to, place[step.a], stride);
         else
-            acc.fold.cols(folded, kept, to, place[step.a], stride, fresh);
+            step.fold_cols(folded, kept, to, place[step.a], stride, fresh);
     }
     if (!one_tile && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
 }

@@ -48,18 +48,30 @@ void Accumulators::add(const Instruction &in) {
     accumulators.push_back(acc);
 }
 
+// Halves are folded where they lie.
+ChainForm Accumulators::form_folded(const Instruction &in, uint8_t shape) const {
+    const bool takes_halves = !is_index_reduction(in.op) && inputs.value(in.a).shape == shape;
+    return takes_halves ? registers.form(in.a) : CHAIN_PACKED;
+}
+
 void Accumulators::reduce(const Instruction &in) {
     const uint16_t number = next++;
     if (chains.fold(in, accumulators[number], number)) return;
     chains.close();
-    const uint8_t shape = accumulators[number].operand_shape;
-    const uint16_t a = registers.operand(in.a, shape);
-    const bool indices = is_index_reduction(in.op) && !accumulators[number].finds_index;
+    const Accumulator &acc = accumulators[number];
+    const uint8_t shape = acc.operand_shape;
+    const ChainForm form = form_folded(in, shape);
+    const uint16_t a = form ? registers.place(in.a) : registers.operand(in.a, shape);
+    const bool indices = is_index_reduction(in.op) && !acc.finds_index;
     const uint16_t b = indices ? registers.operand(in.b, shape) : a;
     Step &step =
         steps.add(Step::REDUCE, shape, type_size(compute_type(in.type)), 0, a, operation(in));
     step.b = b;
     step.n = number;
+    if (acc.by_rows)
+        step.fold_rows = acc.fold.rows[form];
+    else
+        step.fold_cols = acc.fold.cols[form];
     step.row_stride = inputs.value(in.a).shape == shape ? registers.row_stride(in.a) : 0;
 }
 

@@ -27,6 +27,7 @@ class Accumulators {
     uint16_t next = 0;
 
     void add(const Instruction &in);
+    ChainForm form_folded(const Instruction &in, uint8_t shape) const;
 };
 
 } // namespace gint

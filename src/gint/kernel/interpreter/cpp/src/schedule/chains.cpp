@@ -146,9 +146,11 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
     leave();
     chain.fold = &fold;
     const auto &links = chain.links;
-    chain.squares = links.back().op == CHAIN_SQUARE && !chain.start_form &&
+    chain.squares = links.back().op == CHAIN_SQUARE && fold.squares[chain.start_form] &&
                     (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
                                            links[0].form == CHAIN_SCALAR));
+    chain.products = links.size() == 1 && links[0].op == CHAIN_MUL &&
+                     links[0].form == chain.start_form && fold.products[chain.start_form];
     add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
     return true;
 }

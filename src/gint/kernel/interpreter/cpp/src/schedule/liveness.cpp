@@ -35,16 +35,20 @@ bool Liveness::is_only_folded(uint16_t r) const {
     if (subject->kind != SectionKind::REDUCE || l.axis_a < 0 ||
         l.reduced[l.axis_a] == l.reduced[l.axis_b] || inputs.value(r).shape != FULL)
         return false;
-    bool folded = false, unit = false;
+    bool folded = false, unit = false, halves = false;
     for (uint32_t i = 0; i < subject->count; i++) {
         const Instruction &in = instruction(i);
         if (!role(i).needed) continue;
-        if (in.op == GI_OP_LOAD && in.d == r) unit = l.strides[in.n][l.axis_b] == 1;
+        if (in.op == GI_OP_LOAD && in.d == r) {
+            unit = l.strides[in.n][l.axis_b] == 1;
+            halves = is_storage_only(in.type);
+        }
         const uint16_t reads[] = {in.a, in.b, in.c};
         for (int o = 0; o < operand_count(in); o++) {
             if (reads[o] != r) continue;
             if (!is_reduction(in.op)) return false;
-            if (is_index_reduction(in.op) && !inputs.facts.indices.count(subject->first + i))
+            if (is_index_reduction(in.op) &&
+                (halves || !inputs.facts.indices.count(subject->first + i)))
                 return false;
             folded = true;
         }

@@ -28,15 +28,12 @@ void Moves::load(const Instruction &in, uint32_t at) {
 bool Moves::read_in_place(const Instruction &in, uint16_t source) {
     const uint8_t shape = inputs.value(in.d).shape;
     const bool packed = inputs.is_packed(in.n, shape);
+    const bool halves = is_storage_only(in.type);
     if (in.type == GI_bool) return false;
-    if (is_storage_only(in.type)) {
-        if (!packed || shape != inputs.tile || shape == UNIFORM) return false;
-        registers.read_in_place(in.d, source, form_of(in.type), 0);
-        return true;
-    }
+    if (halves && (shape != inputs.tile || shape == UNIFORM)) return false;
     if (!packed && !lives.is_only_folded(in.d)) return false;
     const int64_t stride = packed ? 0 : inputs.layout.strides[in.n][inputs.layout.axis_a];
-    registers.read_in_place(in.d, source, CHAIN_PACKED, stride);
+    registers.read_in_place(in.d, source, halves ? form_of(in.type) : CHAIN_PACKED, stride);
     return true;
 }
 

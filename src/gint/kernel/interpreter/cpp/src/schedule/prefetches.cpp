@@ -46,9 +46,63 @@ bool is_one_stream(const Inputs &inputs, const Schedule &out) {
            std::count_if(out.sections.begin(), out.sections.end(), passes) == 1;
 }
 
+// Smaller launches find all they read in the second cache.
+constexpr double NEAR_BYTES = 4 << 20;
+constexpr int64_t AHEAD_BYTES = 4096; // of one tile behind another
+
+double bytes_read(const Inputs &inputs, const Schedule &out) {
+    double bytes = 0;
+    for (const Schedule::Touched &touched : out.touched)
+        if (!inputs.program.slots[touched.slot].stored) bytes += inputs.bytes(touched.slot);
+    return bytes;
+}
+
+// How far ahead of the operand lies what is read next, or 0 where that is not known.
+int64_t bytes_ahead(const Inputs &inputs, const Schedule &out, const Schedule::Touched &touched) {
+    const Layout &l = inputs.layout;
+    const int64_t tile = inputs.elements(inputs.tile) * touched.size;
+    for (const Grid *grid : {&out.reduced, &out.parallel})
+        for (int k = grid->rank - 1; k >= 0; k--) {
+            if (grid->count[k] == 1) continue;
+            const int64_t next = touched.strides[grid->axis[k]] * grid->step[k];
+            return next == tile && l.rank ? std::max(tile, AHEAD_BYTES) : next;
+        }
+    return 0;
+}
+
+// The operands of chains that no step before has read.
+void add_streams(const Inputs &inputs, Schedule &out) {
+    if (bytes_read(inputs, out) < NEAR_BYTES) return;
+    std::vector<bool> met(out.places.size());
+    for (SectionSchedule &section : out.sections)
+        for (const Step &step : section.steps) {
+            if (step.kind != Step::CHAIN && step.kind != Step::CHAIN_FOLD) {
+                for (uint16_t p : {step.a, step.b, step.c}) met[p] = true;
+                continue;
+            }
+            Chain &chain = section.chains[step.n];
+            const auto ask = [&](uint16_t p, ChainForm form) {
+                const Place &place = out.places[p];
+                if (met[p] || place.kind != Place::SLOT || form == CHAIN_SCALAR) return;
+                met[p] = true;
+                const Schedule::Touched &touched = out.touched[place.at];
+                const int64_t apart = bytes_ahead(inputs, out, touched);
+                if (apart && inputs.bytes(touched.slot) >= NEAR_BYTES / 4 &&
+                    chain.ahead.size() < MOST_AHEAD)
+                    chain.ahead.push_back({p, form, apart});
+            };
+            ask(chain.start, chain.start_form);
+            for (const Chain::Link &link : chain.links)
+                if (link.op != CHAIN_KEEP) ask(link.operand, link.form);
+            const bool is_blocks = chain.run == inputs.loops.chain[chain.type].run[chain.start_form];
+            if (chain.squares || chain.products || !is_blocks) chain.ahead.clear();
+        }
+}
+
 } // namespace
 
 void add_prefetches(const Inputs &inputs, Schedule &out) {
+    add_streams(inputs, out);
     if (out.parallel.rank == 0 || is_one_stream(inputs, out)) return;
     const int axis = out.parallel.axis[out.parallel.rank - 1];
     const int64_t step = out.parallel.step[out.parallel.rank - 1];

@@ -60,6 +60,8 @@ struct Step {
         ApplyFn apply;
         GatherFn move;
         TransposeFn transpose;
+        FoldRowsFn fold_rows; // of REDUCE, by what the accumulator folds
+        FoldColsFn fold_cols;
     };
     // In elements, of moves and of a strided operand of REDUCE; TRANSPOSE: between lines of p[d],
     // of p[a].
@@ -96,7 +98,14 @@ struct Chain {
     uint16_t start, scratch;
     ChainForm start_form, result_form;
     const ChainFold *fold; // the result is not stored but folded; or null
-    bool squares;          // and the links are those of ChainFold::squares
+    bool squares, products; // and the links are those of ChainFold::squares, of ChainFold::products
+
+    struct Ahead { // an operand read from memory, asked for so many bytes ahead
+        uint16_t place;
+        ChainForm form;
+        int64_t apart;
+    };
+    std::vector<Ahead> ahead;
 };
 
 // Where along the indexed axes of a slot its elements are read.
