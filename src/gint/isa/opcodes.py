@@ -302,6 +302,8 @@ _TABLE: tuple[Opcode, ...] = (
     _unary("isnan", "isnan(r[a])", FLOAT, "np.isnan(a)", "a != a", result="bool"),
     _unary("isinf", "isinf(r[a])", FLOAT, "np.isinf(a)", "gi_abs_{t}(a) == gi_inf_{t}()",
            result="bool"),
+    _unary("nan_to_zero", "isnan(r[a]) ? 0 : r[a]", FLOAT, "np.where(np.isnan(a), T(0), a)",
+           "gi_nan_to_zero_{t}(a)"),
     Opcode("where", Form.POINTWISE, "r[d] <- r[a] ? r[b] : r[c]", COMPUTE, ("bool", "T", "T"), "T",
            "np.where(a, b, c)",
            {"float": "a ? b : c", "int": "a ? b : c", "bool": "(a & b) | (!a & c)"}),

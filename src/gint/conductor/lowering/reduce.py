@@ -139,7 +139,7 @@ def _nansum(c: Context) -> Value:
     r = _reduction(c, c.argument(1, "dim"), c.argument(2, "keepdim", False))
     x = c.builder.cast(r.value, c.dtype)
     if x.type.kind is Kind.FLOAT:
-        x = c.builder.where(c.builder.isnan(x), c.builder.const(0.0, x.type), x)
+        x = c.builder.nan_to_zero(x)
     return r.fold("sum", x)
 
 

@@ -33,6 +33,7 @@ EAGER = {
     "fma": None,  # torch has none: see test_fma_rounds_once
     "floor_div": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "trunc_div": lambda a, b: torch.div(a, b, rounding_mode="trunc"),
+    "nan_to_zero": lambda a: torch.where(a.isnan(), 0, a),
     "round_f16": lambda a: a.half().float(),
     "round_bf16": lambda a: a.bfloat16().float(),
     "bitwise_not": torch.bitwise_not,

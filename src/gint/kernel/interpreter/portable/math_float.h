@@ -11,6 +11,7 @@
 #include "math_base.h"
 
 /* NaN where either is NaN */
+GI_FN float gi_nan_to_zero_f32(float a) { return a == a ? a : 0.0f; }
 GI_FN float gi_maximum_f32(float a, float b) {
     float m = a > b ? a : b;
     return a != a ? a : m;
@@ -126,6 +127,7 @@ GI_FN float gi_floor_div_f32_fast(float a, float b) {
     return b == 0.0f ? ratio : q;
 }
 
+GI_FN double gi_nan_to_zero_f64(double a) { return a == a ? a : 0.0; }
 GI_FN double gi_maximum_f64(double a, double b) {
     double m = a > b ? a : b;
     return a != a ? a : m;

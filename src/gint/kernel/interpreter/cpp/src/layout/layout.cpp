@@ -159,9 +159,8 @@ class LayoutMaker {
             choose_rows(elements);
         else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
             choose_columns();
-        else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b] &&
-                 folds_what_it_loads())
-            take_rows_together();
+        else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b])
+            take_rows_together(folds_what_it_loads() ? ROWS_ELEMENTS : 2 * elements);
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
@@ -211,8 +210,8 @@ class LayoutMaker {
     }
 
     // Columns reduced side by side. Memory is read best in whole lines, so workers rather share the
-    // lines than the columns. Where lines are few or go on from one another, each takes its columns;
-    // where they are gone through more than once, if these stay in the second cache.
+    // lines than the columns. Where lines are few or go on from one another, each takes its
+    // columns; where they are gone through more than once, if these stay in the second cache.
     void choose_columns() {
         double parallel = 1, lines = 1;
         for (int a = 0; a < layout.rank; a++)
@@ -275,19 +274,29 @@ class LayoutMaker {
         return !(halves && indices); // an index is found among elements that can be compared
     }
 
-    // Whole rows that are folded where they lie: many at a time, but so that there are enough tiles
-    // for all threads.
-    void take_rows_together() {
+    // Whole rows that are only folded: many at a time where they are folded where they lie, else a
+    // few, since values between lie in memory. But so that there are enough tiles for all threads.
+    void take_rows_together(int64_t elements) {
         int inner = -1;
         for (int a = 0; a < layout.rank; a++) {
             if (layout.reduced[a] && a != layout.axis_b) return;
             if (!layout.reduced[a]) inner = a;
         }
-        if (inner < 0) return;
-        const int64_t most = std::min(ROWS_ELEMENTS / layout.cols, layout.extent[inner] / 16);
+        if (inner < 0 || (elements != ROWS_ELEMENTS && !folds_whole_tiles(inner))) return;
+        const int64_t most = std::min(elements / layout.cols, layout.extent[inner] / 16);
         if (most < 2) return;
         layout.axis_a = inner;
         layout.rows = even_piece_rows(layout.extent[inner], most);
+    }
+
+    // Does every element of a tile of rows have operands of its own, without gaps, for one fold?
+    bool folds_whole_tiles(int inner) const {
+        for (size_t n = 0; n < p.slots.size(); n++)
+            if (p.slots[n].used && !p.slots[n].stored &&
+                (layout.strides[n][layout.axis_b] != 1 ||
+                 layout.strides[n][inner] != layout.extent[layout.axis_b]))
+                return false;
+        return passes() == 1;
     }
 
     void take_lines_together() {

@@ -81,6 +81,9 @@ struct Itself {
 struct Square {
     template <class X> X operator()(X x) const { return x * x; }
 };
+struct NanToZero {
+    template <class X> X operator()(X x) const { return x == x ? x : X{}; }
+};
 template <class T> struct SquareOfRest {
     T shift;
     template <class X> X operator()(X x) const { return (x - shift) * (x - shift); }
@@ -122,8 +125,7 @@ inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
         for (int r = 0; r < REGISTERS; r++) sum[r] = map(s.vector(0, r));
         for (; i + LANES <= n; i += LANES)
 #pragma GCC unroll 16
-            for (int r = 0; r < REGISTERS; r++)
-                sum[r] = combine<F, T>(sum[r], map(s.vector(i, r)));
+            for (int r = 0; r < REGISTERS; r++) sum[r] = combine<F, T>(sum[r], map(s.vector(i, r)));
         if (i < n) {
 #pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);

@@ -131,17 +131,19 @@ struct ChainArgument {
     const void *operand;
 };
 
-// The end of a chain that is one row of a reduction: partial results in lanes, combined in the
-// order that Reduction::rows has.
+// The end of a chain that is folded. One row of a reduction: partial results in lanes, combined in
+// the order that Reduction::rows has. A line that is folded onto others, column by column: `onto`.
 struct ChainFold {
+    ChainLink onto; // its operand: the results so far
     ChainLink link; // its operand: the lanes, of FOLD_BYTES; null where there is none
     void (*begin)(void *lanes);
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
     // The commonest chains, whole, by the form of their operands: d <- fold of s[i]^2, or of
-    // (s[i] - *shift)^2; of s[i] * t[i]. Their lanes stay in registers.
+    // (s[i] - *shift)^2; of s[i] * t[i]; of s[i], NaN as 0. Their lanes stay in registers.
     void (*squares[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *shift);
     void (*products[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
+    void (*numbers[CHAIN_FORMS])(size_t n, void *d, const void *s);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 

@@ -38,6 +38,13 @@ template <class F> struct RowFold {
             fold(4, e), fold(5, f), fold(6, g), fold(7, h);
         }
     }
+    static void onto(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h,
+                     const ChainArgument *at, ptrdiff_t offset) {
+        char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset;
+        auto fold = [&](int r, V<T> x) { put<T>(p, r, combine<F, T>(load<T>(p, r), x)); };
+        fold(0, a), fold(1, b), fold(2, c), fold(3, d);
+        fold(4, e), fold(5, f), fold(6, g), fold(7, h);
+    }
     // Combined with anything this gives the other one, the sign of a zero included.
     static void begin(void *lanes) {
         auto *lane = static_cast<T *>(lanes);
@@ -74,9 +81,14 @@ template <class F> struct RowFold {
         const ProductRow<Row> row{{static_cast<S>(source)}, {static_cast<S>(factors)}};
         fold_mapped<F>(n, static_cast<T *>(d), row, Itself{});
     }
+    template <class Row> static void numbers(size_t n, void *d, const void *source) {
+        const Row s{static_cast<decltype(Row::s)>(source)};
+        fold_mapped<F>(n, static_cast<T *>(d), s, NanToZero{});
+    }
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
         fold.squares[form] = squares<Row>;
         fold.products[form] = products<Row>;
+        fold.numbers[form] = numbers<Row>;
     }
 };
 
@@ -85,6 +97,7 @@ template <class F> void add_row_fold(ChainFold &fold) {
         using Fold = RowFold<F>;
         using T = typename F::T;
         fold.link = erase<T>(Fold::link);
+        fold.onto = erase<T>(Fold::onto);
         fold.begin = Fold::begin, fold.add = Fold::add, fold.end = Fold::end;
         Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
         if constexpr (std::is_same_v<T, float>) {
@@ -139,7 +152,9 @@ void fold_half_cols(size_t rows, size_t cols, void *d, const void *source, ptrdi
         const int lines = rows - i >= 4 ? 4 : 1;
         const uint16_t *from = s + ptrdiff_t(i) * stride;
         const auto fold = [&](float *to, const uint16_t *x, ptrdiff_t apart) {
-            const auto line = [&](int n) { return Half<TYPE>::widen(load_halves(x + n * apart, 0)); };
+            const auto line = [&](int n) {
+                return Half<TYPE>::widen(load_halves(x + n * apart, 0));
+            };
             Floats sum = line(0);
             if (lines == 4)
                 sum = combine<F, float>(combine<F, float>(sum, line(1)),

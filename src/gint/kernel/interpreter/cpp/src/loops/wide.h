@@ -110,6 +110,8 @@ template <class T, int N> struct Vectors {
     GI_WIDE gi_maximum_f64(Vectors a, Vectors b) GI_EACH(maximum(a.v[n], b.v[n]));
     GI_WIDE gi_minimum_f32(Vectors a, Vectors b) GI_EACH(minimum(a.v[n], b.v[n]));
     GI_WIDE gi_minimum_f64(Vectors a, Vectors b) GI_EACH(minimum(a.v[n], b.v[n]));
+    GI_WIDE gi_nan_to_zero_f32(Vectors a) GI_EACH(a.v[n] == a.v[n] ? a.v[n] : V<T>{});
+    GI_WIDE gi_nan_to_zero_f64(Vectors a) GI_EACH(a.v[n] == a.v[n] ? a.v[n] : V<T>{});
     // Of floats alone.
     GI_WIDE gi_mulsign_f32(Vectors a, Vectors s) GI_EACH(mulsign(a.v[n], s.v[n]));
     GI_WIDE gi_below(Vectors x, Vectors e, Vectors a, Vectors b)

@@ -364,31 +364,63 @@ void Worker::run_chain(const Chain &chain, size_t n, char *d) {
         std::memcpy(d + last * size, rest, (n - last) * size);
 }
 
-void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry) {
+// A line of a tile, onto those before it.
+void Worker::fold_line(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry) {
     const ChainLoops &k = s.loops->chain[chain.type];
+    const bool fresh = is_one_tile() || carry.in_group == 0;
+    char *to = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
+    const size_t blocks = n >> k.block_log2, done = blocks << k.block_log2;
+    run_blocks_of(chain, 0, blocks, {fresh ? k.store[CHAIN_PACKED] : chain.fold->onto, to});
+    if (done != n) {
+        const char *rest = run_apart(chain, done, n, n);
+        char *end = to + done * type_size(chain.type);
+        acc.fold.cols[CHAIN_PACKED](1, n - done, end, rest, 0, fresh);
+    }
+    if (!is_one_tile() && ++carry.in_group == acc.tiles_per_group) push(acc, carry);
+}
+
+void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry) {
+    if (!acc.by_rows) return fold_line(chain, n, acc, carry);
+    const size_t rows = count[acc.shape], cols = n / rows;
     char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
-    if (chain.squares) {
+    for (size_t i = 0; i < rows; i++)
+        fold_row(chain, i * cols, cols, acc, result + (i << acc.size_log2));
+    if (!is_one_tile()) push(acc, carry);
+}
+
+// The n elements from `first` on.
+void Worker::fold_row(const Chain &chain, size_t first, size_t n, const Accumulator &acc,
+                      char *result) {
+    const ChainLoops &k = s.loops->chain[chain.type];
+    const size_t at = first * size_of(chain.start_form, chain.type);
+    if (chain.whole == Chain::NUMBERS)
+        return chain.fold->numbers[chain.start_form](n, result, place[chain.start] + at);
+    if (chain.whole == Chain::SQUARES) {
         const bool shifted = chain.links.size() == 2;
         const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
-        chain.fold->squares[chain.start_form](n, result, place[chain.start], shift);
-    } else if (chain.products) {
-        const char *factors = place[chain.links[0].operand];
-        chain.fold->products[chain.start_form](n, result, place[chain.start], factors);
-    } else if (n * type_size(chain.type) < FOLD_BYTES) {
-        acc.fold.rows[CHAIN_PACKED](1, n, result, run_apart(chain, 0, n, n), 0);
-    } else {
-        alignas(64) char lanes[FOLD_BYTES];
-        // What does not fill a block starts at the first lane: a block may be less than all lanes.
-        const size_t lanes_each = FOLD_BYTES / type_size(chain.type);
-        size_t blocks = n >> k.block_log2;
-        while (blocks << k.block_log2 & (lanes_each - 1)) blocks--;
-        const size_t done = blocks << k.block_log2;
-        chain.fold->begin(lanes);
-        run_blocks_of(chain, 0, blocks, {chain.fold->link, lanes});
-        if (done != n) chain.fold->add(n - done, lanes, run_apart(chain, done, n, n));
-        chain.fold->end(result, lanes);
+        return chain.fold->squares[chain.start_form](n, result, place[chain.start] + at, shift);
     }
-    if (!is_one_tile()) push(acc, carry);
+    if (chain.whole == Chain::PRODUCTS) {
+        const char *factors = place[chain.links[0].operand] + at;
+        return chain.fold->products[chain.start_form](n, result, place[chain.start] + at, factors);
+    }
+    if (n * type_size(chain.type) < FOLD_BYTES) {
+        const char *values = run_apart(chain, first, first + n, first + n);
+        return acc.fold.rows[CHAIN_PACKED](1, n, result, values, 0);
+    }
+    alignas(64) char lanes[FOLD_BYTES];
+    // What does not fill a block starts at the first lane: a block may be less than all lanes.
+    const size_t lanes_each = FOLD_BYTES / type_size(chain.type);
+    size_t blocks = n >> k.block_log2;
+    while (blocks << k.block_log2 & (lanes_each - 1)) blocks--;
+    const size_t done = blocks << k.block_log2;
+    chain.fold->begin(lanes);
+    run_blocks_of(chain, first, blocks, {chain.fold->link, lanes});
+    if (done != n) {
+        const char *rest = run_apart(chain, first + done, first + n, first + n);
+        chain.fold->add(n - done, lanes, rest);
+    }
+    chain.fold->end(result, lanes);
 }
 
 // Do the chain's operands lie where its results go?

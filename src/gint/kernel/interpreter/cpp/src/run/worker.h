@@ -75,6 +75,8 @@ class Worker {
     void mark_below(const Linear &linear, uint8_t shape, char *d) const;
     int64_t linear_at_tile(const Linear &linear) const;
     void run_chain(const Chain &chain, size_t n, char *d);
+    void fold_line(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void fold_row(const Chain &chain, size_t first, size_t n, const Accumulator &acc, char *result);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
     void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);
     bool is_operand(const Chain &chain, const char *d) const;

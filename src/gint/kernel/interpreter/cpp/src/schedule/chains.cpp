@@ -138,21 +138,35 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
     if (!is_open || is_index_reduction(reduction.op)) return false;
     const uint16_t r = result_register();
     const ChainFold &fold = inputs.loops.chain[chain.type].fold[reduction.op];
-    if (reduction.a != r || reduction.type != chain.type || !fold.link || !acc.by_rows ||
-        acc.shape != UNIFORM || acc.operand_shape != inputs.tile ||
-        inputs.value(r).shape != inputs.tile || lives.uses(r) != 1 || inputs.value(r).outlives)
+    const bool rows = acc.by_rows && acc.operand_shape & COLS && acc.shape <= ROWS;
+    const bool line = !acc.by_rows && acc.operand_shape == COLS;
+    if (reduction.a != r || reduction.type != chain.type || !fold.link || !(rows || line) ||
+        acc.operand_shape != inputs.tile || inputs.value(r).shape != inputs.tile ||
+        lives.uses(r) != 1 || inputs.value(r).outlives)
         return false;
     add_keep();
     leave();
     chain.fold = &fold;
-    const auto &links = chain.links;
-    chain.squares = links.back().op == CHAIN_SQUARE && fold.squares[chain.start_form] &&
-                    (links.size() == 1 || (links.size() == 2 && links[0].op == CHAIN_SUB &&
-                                           links[0].form == CHAIN_SCALAR));
-    chain.products = links.size() == 1 && links[0].op == CHAIN_MUL &&
-                     links[0].form == chain.start_form && fold.products[chain.start_form];
+    if (line) {
+        add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
+        return true;
+    }
+    chain.whole = whole_of(fold);
     add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
     return true;
+}
+
+// The loop that does all of the open chain, which is folded.
+Chain::Whole Chains::whole_of(const ChainFold &fold) const {
+    const ChainForm form = chain.start_form;
+    const Chain::Link &first = chain.links[0], &last = chain.links.back();
+    const size_t count = chain.links.size();
+    const bool shifted = count == 2 && first.op == CHAIN_SUB && first.form == CHAIN_SCALAR;
+    if (last.op == CHAIN_SQUARE && (count == 1 || shifted) && fold.squares[form])
+        return Chain::SQUARES;
+    if (count != 1) return Chain::NONE;
+    if (last.op == CHAIN_MUL && last.form == form && fold.products[form]) return Chain::PRODUCTS;
+    return last.op == CHAIN_NAN_TO_ZERO && fold.numbers[form] ? Chain::NUMBERS : Chain::NONE;
 }
 
 void Chains::add_step(Step::Kind kind, uint16_t d, Operation what) {

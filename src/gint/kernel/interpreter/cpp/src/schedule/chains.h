@@ -28,7 +28,7 @@ class Chains {
     // to a slot,
     void store(uint16_t slot_place, bool streamed, ChainForm form);
     // or into an accumulator, where `reduction` is all that reads it and tiles are pieces of one
-    // row; false where it is not so.
+    // row, or lines that are folded onto one another; false where it is not so.
     bool fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator);
 
     std::vector<Chain> take_closed() { return std::exchange(closed, {}); } // of the section
@@ -59,6 +59,7 @@ class Chains {
     void add_step(Step::Kind kind, uint16_t d, Operation what = {}); // `what` a chain ends in
     ChainRun choose_run() const;
     void join_pairs();
+    Chain::Whole whole_of(const ChainFold &fold) const;
 };
 
 } // namespace gint

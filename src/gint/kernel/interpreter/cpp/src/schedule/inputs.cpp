@@ -56,7 +56,18 @@ bool Inputs::is_part_of_much(uint16_t slot) const {
     double all = 0;
     for (size_t n = 0; n < program.slots.size(); n++)
         if (program.slots[n].used) all += bytes(uint16_t(n));
+    if (goes_twice() && bytes(slot) >= MEMORY_BYTES / 3 && all >= MEMORY_BYTES) return true;
     return bytes(slot) >= MEMORY_BYTES / 2 && all >= CACHE_BYTES && !is_one_loop();
+}
+
+// Are rows folded first, and read from a near cache when the results are written?
+bool Inputs::goes_twice() const {
+    bool folded = false;
+    for (const Section &section : program.sections) {
+        if (folded && section.kind == SectionKind::MAP) return true;
+        folded |= section.kind == SectionKind::REDUCE;
+    }
+    return false;
 }
 
 // One or two operations on several operands, or none that a chain has: their loops go over memory a

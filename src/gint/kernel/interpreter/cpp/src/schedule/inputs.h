@@ -10,7 +10,8 @@ namespace gint {
 constexpr uint16_t NO_PLACE = 0xFFFF;
 // Slots from here on come from memory and go past the caches.
 constexpr double MEMORY_BYTES = 24 << 20;
-// So do those of half that size, where a launch goes over as much as no cache holds.
+// So do those of half that size, where a launch goes over as much as no cache holds; of a third
+// where only what is written is far, of rows that were folded just before.
 constexpr double CACHE_BYTES = 28 << 20;
 
 // How tiles follow one another, and how those of a reduction are grouped; as Schedule has it.
@@ -55,6 +56,7 @@ struct Inputs {
   private:
     bool is_part_of_much(uint16_t slot) const;
     bool is_one_loop() const;
+    bool goes_twice() const;
 };
 
 } // namespace gint

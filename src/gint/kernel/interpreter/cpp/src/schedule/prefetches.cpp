@@ -94,8 +94,9 @@ void add_streams(const Inputs &inputs, Schedule &out) {
             ask(chain.start, chain.start_form);
             for (const Chain::Link &link : chain.links)
                 if (link.op != CHAIN_KEEP) ask(link.operand, link.form);
-            const bool is_blocks = chain.run == inputs.loops.chain[chain.type].run[chain.start_form];
-            if (chain.squares || chain.products || !is_blocks) chain.ahead.clear();
+            const bool is_blocks =
+                chain.run == inputs.loops.chain[chain.type].run[chain.start_form];
+            if (chain.whole || !is_blocks) chain.ahead.clear();
         }
 }
 

@@ -98,7 +98,8 @@ struct Chain {
     uint16_t start, scratch;
     ChainForm start_form, result_form;
     const ChainFold *fold; // the result is not stored but folded; or null
-    bool squares, products; // and the links are those of ChainFold::squares, of ChainFold::products
+    // and the links are those of one of its loops
+    enum Whole : uint8_t { NONE, SQUARES, PRODUCTS, NUMBERS } whole;
 
     struct Ahead { // an operand read from memory, asked for so many bytes ahead
         uint16_t place;

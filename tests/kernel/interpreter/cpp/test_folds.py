@@ -1,0 +1,122 @@
+"""Folds that need no step before them: of halves where they lie, and at the end of chains, of rows
+that share a tile and of lines. The same bits for any number of threads, and instruction set."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from gint.host.executor import load
+from gint.host.frontend import Builder
+from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
+from tests.kernel.interpreter.cpp.test_interpreter import launch
+
+pytestmark = pytest.mark.cpp
+
+TYPES = {"f16": np.dtype("f2"), "bf16": np.dtype(ml_dtypes.bfloat16), "f32": np.dtype("f4")}
+# Short rows and long ones; as many as share a tile (16 and more), and a rest of them.
+SHAPES = [(1, 1), (3, 40), (37, 256), (50, 1000), (17, 4097), (600, 129), (2, 9001)]
+
+
+def as_slot(a):
+    """As executors take it: bfloat16 as its bits."""
+    return a.view(np.uint16) if a.dtype == ml_dtypes.bfloat16 else a
+
+
+def numbers(shape, t, seed=0, nan=False):
+    x = np.random.default_rng([seed, *shape]).standard_normal(shape, np.float32)
+    if nan:
+        x[np.random.default_rng(seed).random(shape) < 0.1] = np.nan
+    return x.astype(TYPES[t])
+
+
+def program(fold, types, along_rows):
+    """`fold` of the inputs x0, x1, ... (i, j), over the last axis or the first."""
+    b = Builder("fold")
+    i, j = (b.parallel("i"), b.reduced("j")) if along_rows else (b.reduced("i"), b.parallel("j"))
+    x = [b.input(f"x{n}", t, i, j) for n, t in enumerate(types)]
+    for n, value in enumerate(fold(b, *x)):
+        b.output(f"y{n}", "f32", (i if along_rows else j,), value)
+    return b.build()
+
+
+FOLDS = {
+    "alone": lambda b, x, y: [b.sum(x), b.amax(x), b.amin(y)],
+    "squares": lambda b, x, y: [b.sum(x * x), b.sum(y * y)],
+    "products": lambda b, x, y: [b.sum(x * y)],
+    "numbers": lambda b, x, y: [b.sum(b.nan_to_zero(x)), b.amax(b.nan_to_zero(y))],
+    "chain": lambda b, x, y: [b.sum((x - 0.5) * y + x), b.amax(b.exp(x) - y)],
+    "both": lambda b, x, y: [b.sum(x), b.sum(b.abs(x) * 2.0)],
+}
+
+
+def check(fold, types, shape, along_rows, gap=0):
+    nan = fold == "numbers"
+    memory = [numbers((shape[0], shape[1] + gap), t, n, nan) for n, t in enumerate(types)]
+    x = {f"x{n}": as_slot(m)[:, : shape[1]] for n, m in enumerate(memory)}
+    built = program(FOLDS[fold], types, along_rows)
+    found = {n: launch(load(built, "cpp"), x, shape, n)[0] for n in (1, 2, 3)}
+    assert len({b"".join(y.tobytes() for y in each) for each in found.values()}) == 1
+    wanted, _ = launch(load(built, "python"), x, shape)
+    for got, want in zip(found[1], wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("types", [("f32", "f32"), ("bf16", "bf16"), ("f16", "bf16")], ids="-".join)
+@pytest.mark.parametrize("fold", FOLDS)
+def test_folds(fold, types):
+    for shape in SHAPES:
+        for along_rows in (True, False):
+            check(fold, types, shape, along_rows)
+            check(fold, types, shape, along_rows, gap=3)
+
+
+def widened(t, along_rows, shape):
+    """The sums of halves, and of the same numbers as float32."""
+    x = numbers(shape, t)
+    halves = load(program(lambda b, x: [b.sum(x)], [t], along_rows), "cpp")
+    floats = load(program(lambda b, x: [b.sum(x)], ["f32"], along_rows), "cpp")
+    return halves(x0=as_slot(x)), floats(x0=x.astype(np.float32))
+
+
+@pytest.mark.parametrize("along_rows", [True, False])
+@pytest.mark.parametrize("t", ["f16", "bf16"])
+def test_halves_have_the_bits_of_their_floats(t, along_rows):
+    for shape in SHAPES:
+        np.testing.assert_array_equal(*widened(t, along_rows, shape))
+
+
+def test_every_instruction_set_has_the_same_bits():
+    shapes = SHAPES[1:4]
+    wanted = [
+        widened(t, rows, shape)[0].tobytes().hex()
+        for t in ("f16", "bf16") for rows in (True, False) for shape in shapes
+    ]  # fmt: skip
+    run_on_each(
+        "from tests.kernel.interpreter.cpp.test_folds import widened\n"
+        f"found = [widened(t, rows, shape)[0].tobytes().hex() for t in ('f16', 'bf16')"
+        f" for rows in (True, False) for shape in {shapes!r}]\n"
+        f"assert found == {wanted!r}\n"
+    )
+
+
+@pytest.mark.parametrize("types", [("f32", "f32"), ("bf16", "bf16")], ids="-".join)
+@pytest.mark.parametrize("rows", [1600, 2100])
+def test_rows_from_memory_are_read_ahead_and_written_past_the_caches(types, rows):
+    """A gradient as softmax has it, (rows, 1000): from 24 MiB on what is written is streamed."""
+    b = Builder("gradient")
+    i, j = b.parallel("i"), b.reduced("j")
+    gradient, y = (b.input(n, t, i, j) for n, t in zip(("gradient", "y"), types, strict=True))
+    total = b.sum((gradient - 0.25) * y * gradient)
+    b.output("d", types[0], (i, j), (gradient - total) * y + gradient)
+    given = {"gradient": numbers((rows, 1000), types[0]), "y": numbers((rows, 1000), types[1], 1)}
+    x = {name: as_slot(array) for name, array in given.items()}
+    found = [launch(load(b.build(), "cpp"), x, (rows, 1000), n)[0][0] for n in (1, 2)]
+    assert found[0].tobytes() == found[1].tobytes()
+    gradient, y = (array.astype(np.float64) for array in given.values())
+    total = ((gradient - 0.25) * y * gradient).sum(-1, keepdims=True)
+    wanted = (gradient - total) * y + gradient
+    got = found[0].view(TYPES[types[0]]).astype(np.float64)
+    close = 2e-2 if types[0] == "bf16" else 1e-4
+    np.testing.assert_allclose(got, wanted, rtol=close, atol=100 * close)
