@@ -90,12 +90,12 @@ def test_halves_have_the_bits_of_their_floats(t, along_rows):
 def test_every_instruction_set_has_the_same_bits():
     shapes = SHAPES[1:4]
     wanted = [
-        widened(t, rows, shape)[0].tobytes().hex()
+        np.asarray(widened(t, rows, shape)[0]).tobytes().hex()
         for t in ("f16", "bf16") for rows in (True, False) for shape in shapes
     ]  # fmt: skip
     run_on_each(
-        "from tests.kernel.interpreter.cpp.test_folds import widened\n"
-        f"found = [widened(t, rows, shape)[0].tobytes().hex() for t in ('f16', 'bf16')"
+        "import numpy as np\nfrom tests.kernel.interpreter.cpp.test_folds import widened\n"
+        f"found = [np.asarray(widened(t, rows, shape)[0]).tobytes().hex() for t in ('f16', 'bf16')"
         f" for rows in (True, False) for shape in {shapes!r}]\n"
         f"assert found == {wanted!r}\n"
     )

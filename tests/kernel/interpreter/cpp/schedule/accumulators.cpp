@@ -85,6 +85,20 @@ CASE(lines_with_gaps_are_folded_where_they_lie) {
     check(made->places[steps[0].a].kind == Place::SLOT && steps[0].row_stride == 3500);
 }
 
+CASE(halves_are_folded_where_they_lie) {
+    Sketch s;
+    const uint8_t i = s.axis(40), j = s.axis(300, true);
+    const uint16_t x = s.slot(GI_bf16, {i, j}), y = s.slot(GI_f32, {i});
+    s.section(SectionKind::REDUCE);
+    const uint16_t sum = s.emit(GI_OP_SUM, GI_f32, {s.load(x)});
+    s.section(SectionKind::SCALAR);
+    s.store(y, sum);
+    const auto made = s.schedule();
+    const std::vector<Step> &steps = made->sections[0].steps;
+    check(steps.size() == 1 && steps[0].kind == Step::REDUCE);
+    check(steps[0].fold_rows == table().reduce[GI_OP_SUM][GI_f32].rows[CHAIN_BF16]);
+}
+
 CASE(every_reduction_of_a_section_has_its_own_accumulator) {
     Sketch s;
     const uint8_t i = s.axis(4), j = s.axis(5000, true);

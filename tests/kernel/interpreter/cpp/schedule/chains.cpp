@@ -169,7 +169,24 @@ CASE(a_chain_that_only_a_reduction_of_rows_reads_is_folded) {
     const SectionSchedule &section = made->sections[0];
     check(kinds(section.steps) == Kinds{Step::CHAIN_FOLD} && section.steps[0].d == 0);
     check(section.chains[0].fold == &table().chain[GI_f32].fold[GI_OP_SUM] &&
-          section.chains[0].squares);
+          section.chains[0].whole == Chain::SQUARES);
+}
+
+CASE(a_chain_that_only_a_reduction_of_columns_reads_is_folded_line_by_line) {
+    Sketch s;
+    const uint8_t i = s.axis(4000, true), j = s.axis(700);
+    const uint16_t x = s.slot(GI_f32, {i, j}), y = s.slot(GI_f32, {j});
+    s.section(SectionKind::REDUCE);
+    const uint16_t value = s.load(x);
+    const uint16_t sum = s.emit(GI_OP_SUM, GI_f32, {s.emit(GI_OP_MUL, GI_f32, {value, value})});
+    s.section(SectionKind::SCALAR);
+    s.store(y, sum);
+    const auto made = s.schedule();
+    const SectionSchedule &section = made->sections[0];
+    check(kinds(section.steps) == Kinds{Step::CHAIN_FOLD} && section.chains[0].fold);
+    check(!section.accumulators.at(0).by_rows && section.chains[0].whole == Chain::NONE);
+    check(section.chains[0].ahead.size() == 1); // 11 MB: a line ahead
+    check(section.chains[0].ahead[0].apart >= 700 * 4);
 }
 
 CASE(a_chain_that_two_reductions_read_is_stored_first) {
