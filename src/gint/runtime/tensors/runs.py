@@ -47,12 +47,12 @@ ONEDNN = (LINEAR, LINEAR_BINARY, POINTWISE, POINTWISE_BINARY)
 @dataclass
 class Run:
     """Steps of one native call. `inputs` are given to it, `fixed` lie in the plan's frame, `made`
-    are of its own; of these, `outputs` are wanted after it."""
+    are of its own (each in its order); of these, `outputs` are wanted after it."""
 
     steps: list[Step] = field(default_factory=list)
-    inputs: list[int] = field(default_factory=list)
-    fixed: list[int] = field(default_factory=list)
-    made: list[int] = field(default_factory=list)
+    inputs: dict[int, None] = field(default_factory=dict)
+    fixed: dict[int, None] = field(default_factory=dict)
+    made: dict[int, None] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
 
 
@@ -77,7 +77,7 @@ class _Splitter:
         flipped: Collection[int],
         steps: Sequence[Step],
     ) -> None:
-        self.placement, self.bound, self.flipped = placement, bound, flipped
+        self.placement, self.bound, self.flipped = placement, bound, frozenset(flipped)
         self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
         self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
@@ -131,7 +131,7 @@ class _Splitter:
     def _is_native(self, step: Step) -> bool:
         if isinstance(step, Launch):
             return id(step) in self.bound
-        if symbols_in(step) or any(v in self.flipped for v in values_of(step)):
+        if symbols_in(step) or not self.flipped.isdisjoint(values_of(step)):
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
@@ -149,10 +149,9 @@ class _Splitter:
             if value == made or value in run.made or value in self.packed:
                 continue
             known = run.fixed if self.placement.holds(value) else run.inputs
-            if value not in known:
-                known.append(value)
+            known[value] = None
         if made is not None:
-            run.made.append(made)
+            run.made[made] = None
         run.steps.append(step)
 
     def _end(self, n: int) -> None:
