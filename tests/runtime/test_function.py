@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import gint
-from gint.plan import Input, Operation, Use, View
+from gint.plan import Allocate, Input, Operation, SlotUse, TensorType, Use, View
 from gint.plan.verifier import PlanError
+from gint.program import VerificationError
 from gint.runtime.explain_cli import main as explain
 from gint.runtime.run_cli import main as run
-from tests.plan.saving import BYTES, ROWS, WEIGHTS, expected, plan, save
+from tests.plan.saving import BYTES, ROWS, WEIGHTS, N, expected, plan, save
 
 
 @pytest.fixture
@@ -79,6 +80,38 @@ def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
     longer = replace(launch, slots=(first, *launch.slots[1:]))
     made = replace(plan(), steps=(*steps[:3], longer, *steps[4:]))
     with pytest.raises(PlanError, match="slot 0 reaches beyond its tensor"):
+        gint.load(save(tmp_path / "b.gint", made))(rows(2))
+
+
+@pytest.mark.parametrize("strides", [(100, 1), (1, 70), (12, 3), (4, 1), (0, 1)])
+def test_memory_with_gaps_between_elements(tmp_path, strides):
+    """As a copy of a view has in torch: all of it is there, up to the last element."""
+    define, view, _, launch, release, *_ = plan().steps
+    wide = TensorType("float32", (N, 4), strides)
+    reach = Operation("add", (Operation("mul", (4 * strides[0], N)), 4 * (3 * strides[1] + 1)))
+    nbytes = Operation("add", (reach, -4 * strides[0]))
+    slots = (*launch.slots[:2], SlotUse(3, nbytes, 0, strides))
+    steps = (define, view, Allocate(3, wide, "cpu"), replace(launch, slots=slots), release)
+    made = replace(plan(), steps=steps, result=(Use(3), Use(3)))
+    loaded, x = gint.load(save(tmp_path / "a.gint", made)), rows(64)
+    if not strides[0]:
+        with pytest.raises(VerificationError, match="share an element"):
+            loaded(x)
+        return
+    found = loaded(x)["y"]
+    np.testing.assert_allclose(found, expected(x)["y"], rtol=1e-6)
+    assert found.strides == tuple(4 * s for s in strides)
+
+
+def test_strides_that_turn_out_to_be_negative_are_refused(tmp_path):
+    steps = plan().steps
+    backwards = Operation("add", (N, -9))
+    seen = replace(plan(), steps=(steps[0], View(2, 1, (4,), (backwards,), 4), *steps[2:]))
+    with pytest.raises(PlanError, match="View 2 reaches beyond value 1"):
+        gint.load(save(tmp_path / "a.gint", seen))(rows(2))
+    kind = TensorType("float32", (N, 4), (backwards, 1))
+    made = replace(plan(), steps=(*steps[:2], Allocate(3, kind, "cpu"), *steps[3:]))
+    with pytest.raises(PlanError, match=r"Value 3 has the strides \(-7, 1\)"):
         gint.load(save(tmp_path / "b.gint", made))(rows(2))
 
 
