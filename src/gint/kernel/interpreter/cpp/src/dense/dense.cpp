@@ -8,7 +8,6 @@
 
 #include "cpu/aligned.h"
 #include "cpu/simd_unit.h"
-#include "cpu/team.h"
 #include "cpu/threads.h"
 #include "dense/dense_table.h"
 
@@ -29,13 +28,17 @@ int threads_for(double products, double per_us, int threads) {
     return int(std::min(double(allowed_threads(threads)), most));
 }
 
-// body(n, thread) for n < count, on `threads` threads.
+// body(n, thread) for n < count, on `threads` threads: those that launches before and after have,
+// which spin for a while on their cores.
 template <class Body> void share(size_t count, int threads, const Body &body) {
     std::atomic<size_t> next = 0;
-    work_together(int(std::min(size_t(threads), count)), [&](int thread) {
+    const auto part = [&](int thread) {
         for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < count;)
             body(n, size_t(thread));
-    });
+    };
+    threads = int(std::min(size_t(threads), count));
+    if (threads < 2) return part(0);
+    in_team(threads, [&] { part(thread_number()); });
 }
 
 // For the panels that all threads of a product pack; kept for the caller's next one.
