@@ -54,6 +54,17 @@ class Arrays:
     def offset(self, x: np.ndarray) -> int:
         return 0
 
+    def reach(self, x: np.ndarray) -> tuple[int, int]:
+        first = last = memory.address(x)
+        if not x.size:
+            return first, last
+        for length, step in zip(x.shape, x.strides, strict=True):
+            if step < 0:
+                first += (length - 1) * step
+            else:
+                last += (length - 1) * step
+        return first, last + x.itemsize
+
     def constant(
         self, buffer: Any, start: int, count: int, dtype: np.dtype, layout: Layout, written: bool
     ) -> np.ndarray:
