@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
-from gint.plan import Allocate, Call, Launch, Plan, Release, Step, TensorType, View
+from gint.plan import Allocate, Call, Foreign, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
 
-from .entry_points import only_reads, overload
+from .entry_points import ROW_PRODUCTS, only_reads, overload
 from .frames import ALIGNMENT, MOST_BYTES
 from .memory import POOLED_BYTES, span
 
@@ -64,11 +65,13 @@ def is_small(step: Allocate) -> bool:
     return step.device == "cpu" and is_small_type(step.type)
 
 
+@lru_cache(maxsize=1024)
 def is_small_type(kind: TensorType) -> bool:
     """Whether a tensor has a static size, and too few bytes for the pool."""
     return not symbols_in((kind.size, kind.strides)) and _nbytes(kind) < POOLED_BYTES
 
 
+@lru_cache(maxsize=1024)
 def _nbytes(kind: TensorType) -> int:
     return span(kind.size, kind.strides) * getattr(torch, kind.dtype).itemsize  # type: ignore
 
@@ -82,11 +85,17 @@ def _seen_outside(plan: Plan, root: Mapping[int, int]) -> Iterator[int]:
         if isinstance(step, View):
             harmless = step.value in root
         elif isinstance(step, Call):
-            harmless = isinstance(step.operator, str) and only_reads(overload(step.operator))
+            harmless = _only_reads(step.operator)
         else:
             harmless = False
         if not harmless:
             yield from (v for v in values_of(step) if v in root)
+
+
+def _only_reads(operator: str | Foreign) -> bool:
+    if isinstance(operator, Foreign):
+        return operator.value in ROW_PRODUCTS
+    return only_reads(overload(operator))
 
 
 def _lives(steps: Sequence[Step], root: Mapping[int, int]) -> dict[int, tuple[int, int]]:
