@@ -24,6 +24,7 @@ ROOMS = {
     "attention": {"cpu", "loops", "portable"},
     "scatter": {"cpu", "loops", "portable"},
     "row": {"cpu", "loops", "portable"},
+    "dense": {"cpu", "loops", "portable"},
     "schedule": {"layout", "program", "loops"},
     "run": {"schedule", "layout", "program", "cpu", "loops"},
     "native": {
@@ -37,6 +38,7 @@ ROOMS = {
         "attention",
         "scatter",
         "row",
+        "dense",
         "portable",
     },
 }

@@ -19,18 +19,22 @@ import torch
 from .generated_inputs import Input, Inputs
 from .generated_steps import (
     BINARY,
+    EXACT_SCANS,
     FLOATS,
+    INDEXED,
     INTEGERS,
     JUMPS,
     MIXED,
     REDUCTIONS,
     ROWS,
+    SCANS,
     SELECTING,
     SURROUNDINGS,
     TYPES,
     UNARY,
     VIEWS,
     WIDE_VIEWS,
+    WINDOWS,
     WRITES,
     WRITES_EXACTLY,
 )
@@ -141,7 +145,7 @@ class Generator:
         i, j = (self.random.randrange(len(self.values)) for _ in range(2))
         x, y = self.values[i], self.values[j]
         kinds = ["unary", "binary", "binary", "reduce", "view", "cast", "jump", "row", "where"]
-        kinds += ["write", "write", "view", "mixed"] * self.wide
+        kinds += ["write", "write", "view", "mixed", "indexed", "scan", "window"] * self.wide
         kind = self.random.choice(kinds)
         both = self.exact[i] and self.exact[j]
         if kind == "unary" and x.dtype.is_floating_point:
@@ -168,6 +172,19 @@ class Generator:
             self._try(self.random.choice(ROWS).format(d=d), (i,), exact=False)
         elif kind == "mixed":
             self._try(self.random.choice(MIXED), (i, j), exact=False)
+        elif kind == "indexed" and x.dim() and self.exact[j] and not y.is_complex():
+            d = self.random.randrange(x.dim())
+            text = self.random.choice(INDEXED).format(d=d)
+            jumps = "amax" in text or "amin" in text
+            if self.exact[i] or not jumps:
+                self._try(text, (i, j), exact=both and not _is_float(x))
+        elif kind == "scan" and x.dim():
+            d = self.random.randrange(x.dim())
+            self._try(self.random.choice(SCANS).format(d=d), (i,), exact=False)
+            if self.exact[i]:
+                self._try(self.random.choice(EXACT_SCANS).format(d=d), (i,), exact=True)
+        elif kind == "window" and x.dim() and x.dtype.is_floating_point:
+            self._try(self.random.choice(WINDOWS), (i,), exact=False)
         elif kind == "write":
             self._write(i, j, x)
         elif kind == "where":

@@ -68,6 +68,39 @@ MIXED = (
     "x.index_add(0, torch.zeros(y.shape[0], dtype=torch.int64), y)", "x.scatter_add(0, y, x)",
     "torch.nn.functional.dropout(x, 0.5, False)", "torch.addcmul(x, y, y)", "x.detach() * y",
 )  # fmt: skip
+#: Positions along a dimension, of x's shape and in any number; the values of y are exact.
+_EACH = "(x.detach().mul(0).long() + y.long()) % x.shape[{d}]"
+_SOME = "(y.detach().flatten()[:6].long() % x.shape[{d}])"
+#: What reads and writes where positions say: none of them twice where that would be a race.
+INDEXED = (
+    f"x.scatter_add({{d}}, {_EACH}, x * 2)", f"x.gather({{d}}, {_EACH})",
+    *(f'x.scatter_reduce({{d}}, {_EACH}, x - 1, "{how}", include_self={own})'
+      for how in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)),
+    f"x.index_add({{d}}, {_SOME}, x.index_select({{d}}, {_SOME}), alpha=2)",
+    f"x.index_copy({{d}}, {_SOME}.unique(), x.index_select({{d}}, {_SOME}.unique()) + 1)",
+    f"x.index_fill({{d}}, {_SOME}, 3)", f"x.index_select({{d}}, {_SOME})",
+    f"x.index_put((({_SOME}).remainder(x.shape[0]),), x[0] * 2, accumulate=True)",
+    f"torch.nn.functional.embedding({_SOME.replace('{d}', '0')}, x)",
+    "x.scatter({d}, x.detach().mul(0).long() + x.shape[{d}] // 2, 1.5)",
+    "x.take_along_dim(y.long() % x.shape[{d}], {d})", "x[y.long() % x.shape[0]]",
+    f"x.clone().index_add_({{d}}, {_SOME}, x.index_select({{d}}, {_SOME}))",
+)  # fmt: skip
+SCANS = (
+    "x.cumsum({d})", "(x.tanh() * 0.3 + 1).cumprod({d})", "x.logcumsumexp({d})",
+    "x.flip({d}).cumsum({d}).flip({d})", "x.diff(dim={d})",
+)  # fmt: skip
+#: Scans that jump.
+EXACT_SCANS = (
+    "x.cummax({d})[0]",
+    "x.cummin({d})[1]",
+    "x.sort({d})[0]",
+    "x.argsort({d}, stable=True)",
+)
+WINDOWS = (
+    "torch.nn.functional.avg_pool1d(x.flatten(1)[None] if x.dim() > 2 else x[None], 2, 1)",
+    "torch.nn.functional.avg_pool2d(x.reshape(1, 1, -1, x.shape[-1]), (1, 2), ceil_mode=True)",
+    "torch.nn.functional.pad(x, (1, 1)).unfold(-1, 2, 1).mean(-1)", "x.unfold(-1, 3, 2).sum(-1)",
+)  # fmt: skip
 #: What leaves numbers exact, if those it reads are.
 WRITES_EXACTLY = (
     "x.copy_(y)", "x.zero_()", "x.fill_(2)", "x[..., 0] = 1", "x[0] = y", "x[1:] = y[:-1]",

@@ -58,6 +58,15 @@ def test_a_size_may_be_known_as_a_multiple_alone(path):
         loaded(torch.ones(1, 4))
 
 
+def test_what_an_operator_writes_into_what_it_makes_is_no_hindrance(path):
+    model = nn.Sequential(nn.Linear(32, 32), nn.RMSNorm(32, elementwise_affine=False))
+    loaded = saved(model, (torch.randn(5, 32),), path, dynamic_shapes=({0: N},))
+    for n in (5, 2):
+        x = torch.randn(n, 32)
+        torch.testing.assert_close(loaded(x), model(x))
+        torch.testing.assert_close(torch.from_numpy(loaded(x.numpy())), model(x))
+
+
 def test_a_loaded_function_imports_no_tracer(path):
     export(mlp(), (torch.ones(5, 32),), path=path, with_torch=True)
     code = (

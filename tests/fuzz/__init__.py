@@ -13,6 +13,7 @@ A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one 
     plans.py      damaged and forged files of saved functions, loaded and called
     texts.py      damaged listings
     graphs.py     random torch functions, called several times, beside eager and `aot_eager`
+    modules.py    random modules, trained, frozen, quantised or saved, beside eager
     load.py       threads that call one another's functions; memory that may not grow
 
 A case follows from a seed and a number alone. Cases run in child processes (child.py), so a

@@ -10,8 +10,8 @@ from tests.fuzz.corpus import stored
 from tests.fuzz.kinds import KINDS, kind
 
 _SEED = 1
-#: Graphs and load have slices of their own.
-_NAMES = [name for name in KINDS if name not in ("graphs", "load")]
+#: Graphs, modules and load have slices of their own.
+_NAMES = [name for name in KINDS if name not in ("graphs", "modules", "load")]
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -169,6 +169,29 @@ def attention() -> None:
     fail_each("attention", lambda: ready(q, k, v, keep, scores, out), check)
 
 
+def dense() -> None:
+    """A product of float32 arrays, and convolutions, on several threads."""
+    x, w, out = np.ones((400, 70), np.float32), np.ones((70, 90), np.float32), None
+    images = np.ones((1, 12, 12, 20), np.float32).transpose(0, 3, 1, 2)
+    kernels = np.ones((30, 3, 3, 20), np.float32).transpose(0, 3, 1, 2)
+    out = np.empty((400, 90), np.float32)
+    made = np.empty((1, 10, 10, 30), np.float32).transpose(0, 3, 1, 2)
+    channels = np.empty((1, 10, 10, 20), np.float32).transpose(0, 3, 1, 2)
+    one, none, d = (1, 1), (0, 0), _CPP.dense
+
+    def check(_):
+        assert (out == 70).all()
+        assert (made == 180).all()
+        assert (channels == 9).all()
+
+    def call():
+        d.multiply(x, w, None, out)
+        d.convolve(images, kernels, None, made, one, none, one)
+        d.convolve_channels(images, np.ones((3, 3, 20), np.float32), None, channels, one, one)
+
+    fail_each("dense products", call, check)
+
+
 def sequences() -> None:
     """What was watched, as one call."""
     kernel = _CPP.load(verify(assemble(SOFTMAX)))
@@ -229,6 +252,7 @@ if __name__ == "__main__":
     products()
     recalled()
     attention()
+    dense()
     sequences()
     if "torch" in sys.argv:
         plan_runs()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -183,6 +183,31 @@ class RowSteps(Protocol):
         """
 
 
+class DenseProducts(Protocol):
+    """Products of float32 arrays and convolutions in channels-last memory. Each method answers
+    whether it did the work: False, and nothing is written, for what another way does better (a
+    single row), other types and layouts. A bias is (columns,) or None."""
+
+    def multiply(
+        self, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray
+    ) -> bool:
+        """out (..., rows, columns) <- x (..., rows, depth) @ w (..., depth, columns) + bias."""
+
+    def convolve(
+        self, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, out: np.ndarray,
+        stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+    ) -> bool:  # fmt: skip
+        """out (batch, results, height, width) <- the windows of x (batch, channels, height, width)
+        times w (results, channels, height, width) + bias, x surrounded by `padding` zeros."""
+
+    def convolve_channels(
+        self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray,
+        stride: Sequence[int], dilation: Sequence[int],
+    ) -> bool:  # fmt: skip
+        """The same of each channel with its own kernel (height, width, channels); out has x's
+        channels, and no window leaves x."""
+
+
 class Backend(Hashable, Protocol):
     """What every interpreter offers.
 
@@ -207,6 +232,10 @@ class Backend(Hashable, Protocol):
     @property
     def row_steps(self) -> RowSteps | None:
         """Its own ways of one row's steps; None where programs do them."""
+
+    @property
+    def dense(self) -> DenseProducts | None:
+        """Its products of float32 arrays; None where NumPy's BLAS does them."""
 
     def probe(self) -> Probe:
         """Is it usable here; never raises."""

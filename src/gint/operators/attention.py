@@ -17,6 +17,7 @@ from gint.host.frontend import Builder
 
 from .arrays import empty_in_order, same_type, widened
 from .launches import compute
+from .products import multiply
 from .registry import operator
 
 #: Scores held at a time: 1 MiB of float32.
@@ -153,10 +154,10 @@ def _attend_block(block: _Heads, diagonal: int | None, scale: float) -> None:
     length = keys.shape[1]
     scores = memory.empty((count, rows, length), block.queries.dtype)
     for queries, group, part in _grouped(block.queries, keys, scores):
-        np.matmul(queries, group.swapaxes(-1, -2), out=part)
+        multiply(queries, group.swapaxes(-1, -2), part)
     to_weights(scores, block.mask, diagonal, scale)
     for part, group, result in _grouped(scores, values, block.out):
-        np.matmul(part, group, out=result)
+        multiply(part, group, result)
 
 
 def _grouped(

@@ -19,8 +19,9 @@ from gint.host.frontend import Builder
 
 from .arrays import empty_in_order, per_dimension, same_type, widened
 from .launches import compute
+from .native_convolution import convolved_by_backend
 from .packing import packed
-from .products import add_scaled
+from .products import add_scaled, multiply, product
 from .registry import operator
 from .windows import Windows
 
@@ -56,10 +57,7 @@ def convolution(
     dtype, x = input.dtype, widened(input)
     is_last = is_channels_last(input) or (is_channels_last(weight) and 1 not in weight.shape[:2])
     convolve = _transposed if transposed else _convolved
-    y = convolve(x, weight, numbers, groups, is_last)
-    if bias is not None and y.size:
-        last = np.moveaxis(y, 1, -1)
-        add_scaled(last, bias)
+    y = convolve(x, weight, numbers, groups, is_last, None if bias is None else widened(bias))
     return y.astype(dtype, copy=False)
 
 
@@ -116,8 +114,9 @@ def _check(
 
 
 def _convolved(
-    x: np.ndarray, weight: np.ndarray, numbers: list[list[int]], groups: int, is_last: bool
-) -> np.ndarray:
+    x: np.ndarray, weight: np.ndarray, numbers: list[list[int]], groups: int, is_last: bool,
+    bias: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
     stride, padding, dilation, _ = numbers
     rank, results = weight.ndim - 2, weight.shape[0]
     windows = Windows.over(x.shape[2:], list(weight.shape[2:]), stride, padding, dilation)
@@ -127,18 +126,26 @@ def _convolved(
         return y
     if 0 in weight.shape:
         y[...] = 0
+        return _with_bias(y, bias)
+    if is_last and convolved_by_backend(x, weight, bias, windows, y):
         return y
     x = windows.padded(x, 2)
     if groups > 1 and weight.shape[1] == 1:
         _each_channel(x, weight, windows, y)
-        return y
-    multiply = _by_rows if is_last else _by_columns
+        return _with_bias(y, bias)
+    convolve = _by_rows if is_last else _by_columns
     per_group, each = weight.shape[1], results // groups
     for g in range(groups):
         part, own = slice(g * per_group, (g + 1) * per_group), slice(g * each, (g + 1) * each)
         one = (slice(None), slice(None)) if groups == 1 else (slice(None), part)
         kernel = weight if groups == 1 else weight[own]
-        multiply(x[one], kernel, windows, y if groups == 1 else y[:, own])
+        convolve(x[one], kernel, windows, y if groups == 1 else y[:, own])
+    return _with_bias(y, bias)
+
+
+def _with_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    if bias is not None and y.size:
+        add_scaled(np.moveaxis(y, 1, -1), bias)
     return y
 
 
@@ -154,9 +161,9 @@ def _by_rows(x: np.ndarray, weight: np.ndarray, windows: Windows, y: np.ndarray)
         rows = _as_matrix(views[here], width)
         target = result[here]
         if target.flags.c_contiguous:
-            np.matmul(rows, matrix, out=target.reshape(-1, results))
+            multiply(rows, matrix, target.reshape(-1, results))
         else:
-            target[...] = np.matmul(rows, matrix).reshape(target.shape)
+            target[...] = product(rows, matrix).reshape(target.shape)
 
 
 def _channels_last_matrix(weight: np.ndarray) -> np.ndarray:
@@ -185,9 +192,9 @@ def _by_columns(x: np.ndarray, weight: np.ndarray, windows: Windows, y: np.ndarr
             columns = _as_matrix(part, width).T
         target = np.moveaxis(result[here], -1, 0)  # (results, batch, counts...)
         if target[0].flags.c_contiguous:
-            np.matmul(matrix, columns, out=_rows_of(target, count))
+            multiply(matrix, columns, _rows_of(target, count))
         else:
-            target[...] = np.matmul(matrix, columns).reshape(target.shape)
+            target[...] = product(matrix, columns).reshape(target.shape)
 
 
 def _rows_of(target: np.ndarray, count: int) -> np.ndarray:
@@ -263,8 +270,9 @@ def _sum_of_windows(b: Builder, lead: tuple[int, ...], types: tuple[str, ...], r
 
 
 def _transposed(
-    x: np.ndarray, weight: np.ndarray, numbers: list[list[int]], groups: int, is_last: bool
-) -> np.ndarray:
+    x: np.ndarray, weight: np.ndarray, numbers: list[list[int]], groups: int, is_last: bool,
+    bias: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
     """Every element of the input adds its multiple of the kernel to the result."""
     stride, padding, dilation, more = numbers
     kernel, rank = weight.shape[2:], weight.ndim - 2
@@ -281,7 +289,7 @@ def _transposed(
     rows = np.moveaxis(x, 1, 0).reshape(groups, channels, batch * count)
     matrices = widened(weight).reshape(groups, channels, -1)
     for g in range(groups if x.size else 0):
-        taps = np.matmul(matrices[g].T, rows[g]).reshape(each, *kernel, batch, *x.shape[2:])
+        taps = product(matrices[g].T, rows[g]).reshape(each, *kernel, batch, *x.shape[2:])
         part = y[g * each : (g + 1) * each]
         for tap in np.ndindex(*kernel):
             at = tuple(
@@ -294,4 +302,4 @@ def _transposed(
     order = (0, *range(2, rank + 2), 1) if is_last else None
     result = empty_in_order(y.shape, y.dtype, order)
     result[...] = y
-    return result
+    return _with_bias(result, bias)

@@ -1,4 +1,4 @@
-"""Dense products, by the BLAS that NumPy brings."""
+"""Dense products, by the backend that runs the programs or by the BLAS that NumPy brings."""
 
 from __future__ import annotations
 
@@ -11,20 +11,33 @@ from gint.host import memory
 from gint.host.frontend import Builder
 
 from .arrays import computed_type, given, is_half, same_type, widened
-from .launches import compute
+from .launches import active, compute
 from .registry import operator
 
 #: Elements from which a program adds a bias, with threads, and not NumPy.
 _MANY = 1 << 15
+_F32 = np.dtype("f4")
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """a @ b in the type it is computed in; into `out` where that is of it."""
+def product(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, bias: np.ndarray | None = None
+) -> np.ndarray:
+    """a @ b + bias (n,) in the type it is computed in; into `out` where that is of it."""
     a, b = widened(a), widened(b)
     if out is None or out.dtype != a.dtype:
         batch = a.shape[:-2] if a.shape[:-2] == b.shape[:-2] else _batch(a, b)
         out = memory.empty((*batch, *a.shape[-2:-1], b.shape[-1]), a.dtype)
-    return np.matmul(a, b, out=out)
+    multiply(a, b, out, None if bias is None else widened(bias))
+    return out
+
+
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None) -> None:
+    """out <- a @ b + bias (n,), all of one type that is computed in."""
+    dense = active().dense if out.ndim > 1 and out.dtype == _F32 else None
+    if dense is None or not dense.multiply(a, b, bias, out):
+        np.matmul(a, b, out=out)
+        if bias is not None:
+            add_scaled(out, bias)
 
 
 def _batch(a: np.ndarray, b: np.ndarray) -> tuple[int, ...]:
@@ -91,7 +104,16 @@ def addmm(
 ) -> np.ndarray:  # fmt: skip
     """beta * self + alpha * mat1 (m, k) @ mat2 (k, n)."""
     _matrices("addmm", mat1, mat2, 2)
-    return given(out, add_scaled(product(mat1, mat2, out), self, beta, alpha), mat1.dtype)
+    return given(out, _product_and(self, mat1, mat2, beta, alpha, out), mat1.dtype)
+
+
+def _product_and(
+    added: np.ndarray, a: np.ndarray, b: np.ndarray, beta: Any, alpha: Any,
+    out: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    if added.shape == b.shape[1:] and beta == 1 and alpha == 1:
+        return product(a, b, out, added)
+    return add_scaled(product(a, b, out), added, beta, alpha)
 
 
 @operator("baddbmm")
@@ -201,8 +223,8 @@ def linear(
         y = product(input, weight[:, None])[..., 0]
     else:
         rows = math.prod(input.shape[:-1])
-        y = product(input.reshape(rows, input.shape[-1]), weight.T)
-        y = y.reshape(*input.shape[:-1], weight.shape[0])
+        y = product(input.reshape(rows, input.shape[-1]), weight.T, bias=bias)
+        return given(out, y.reshape(*input.shape[:-1], weight.shape[0]), input.dtype)
     return given(out, y if bias is None else add_scaled(y, bias), input.dtype)
 
 
@@ -212,7 +234,7 @@ def addmm_activation(
     use_gelu: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """ReLU of `addmm`, or GELU by its formula with tanh."""
-    y = add_scaled(product(mat1, mat2), self, beta, alpha)
+    y = _product_and(self, mat1, mat2, beta, alpha)
     if use_gelu:
         compute(_gelu, y.astype(computed_type(mat1.dtype), copy=False), y)
     else:

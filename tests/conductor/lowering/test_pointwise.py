@@ -48,3 +48,40 @@ def test_leaky_relu_of_any_slope(slope, dtype):
     expected = torch.nn.functional.leaky_relu(x, slope)
     numbers = ~expected.isnan()
     assert torch.equal(found[numbers].signbit(), expected[numbers].signbit())
+
+
+DECISIONS = {
+    "equal to what is stored": lambda x, y: x * 1.1 == y,
+    "less than a number": lambda x, y: x * 1.1 < 0.33,
+    "finite": lambda x, y: torch.isinf(x * 300) | torch.isnan(x * 300 - x * 300),
+    "whole": lambda x, y: (x * 1.1 * 8).to(torch.int64),
+    "zero": lambda x, y: torch.logical_not(x * 1e-7),
+    "not zero": lambda x, y: (x * 1e-7).bool(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_what_a_half_type_decides_is_decided_by_what_would_be_stored(decision, dtype):
+    x = torch.linspace(-4, 400, 3001).to(dtype)
+    function, y = DECISIONS[decision], x * 1.1
+    torch._dynamo.reset()
+    found = torch.compile(function, backend="gint", options=OPTIONS)(x, y)
+    if decision == "whole":  # eager rounds in between too
+        near = (x.float() * 1.1 * 8).to(dtype).long()
+        assert torch.equal(found, near)
+    else:
+        assert torch.equal(found, function(x, y))
+
+
+def test_the_gradient_of_a_largest_element_finds_it_again():
+    """The backward graph makes `x - 1` anew, and looks for what is as large as the largest was."""
+    x = torch.nn.Parameter(torch.linspace(-2, 2, 40).half().view(4, 10))
+
+    def function(x):
+        return x.scatter_reduce(1, x.detach().long().abs(), x - 0.7, "amin")
+
+    expected = torch.autograd.grad(function(x).sum(), x)
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend="gint", options=OPTIONS)
+    torch.testing.assert_close(torch.autograd.grad(compiled(x).sum(), x), expected)

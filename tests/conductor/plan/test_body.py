@@ -51,6 +51,29 @@ def test_products_views_and_programs_are_one_call():
     assert not any("mm" in line or "launch" in line or "reinterpret" in line for line in lines)
 
 
+def test_a_cache_that_grows_stays_within_one_call():
+    def step(x, keys, values):
+        for _ in range(2):
+            heads = torch.relu(x.view(1, 4, 1, 16))
+            keys, values = (torch.cat([old, heads[:, :2]], -2) for old in (keys, values))
+            seen = torch.nn.functional.scaled_dot_product_attention(
+                heads, keys, values, enable_gqa=True
+            )
+            x = seen.transpose(1, 2).reshape(1, 64) + 1
+        return x, keys, values
+
+    torch._dynamo.reset()
+    compiled = torch.compile(step, backend="gint", options={"check": True}, dynamic=True)
+    for length in (5, 9, 30):
+        x, keys, values = (torch.randn(*s) for s in ((1, 64), *[(1, 2, length, 16)] * 2))
+        for found, wanted in zip(compiled(x, keys, values), step(x, keys, values), strict=True):
+            torch.testing.assert_close(found, wanted)
+            assert found.stride() == wanted.stride()
+    lines = calls_in(plan())
+    assert [line.partition(" = ")[2].startswith("run_0(") for line in lines].count(True) == 1
+    assert not any(n in line for n in ("cat", "attention", "reinterpret") for line in lines)
+
+
 def test_results_are_not_the_frames():
     compiled = compiled_of(chain)
     w = torch.randn(5, 5)

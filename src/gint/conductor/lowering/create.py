@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from gint.host.frontend import Value
+from gint.isa import DType
 from gint.isa.dtypes import Kind
 
+from ..graph.nodes import find_tensor, tensor_of
 from .emitter import Context
 from .rules import NotLowerableError, lowers
 
@@ -103,13 +107,31 @@ def _sequence(c: Context, start, step) -> Value:
 @lowers(aten._to_copy.default, prims.convert_element_type.default)
 def _cast(c: Context) -> Value:
     """A cast in the graph is kept, also where registers are wider than the type asked for."""
-    return rounded(c, c.operand(c.op_node.args[0]))
+    source = c.op_node.args[0]
+    if c.dtype.kind is not Kind.FLOAT:
+        return as_stored(c, source, c.dtype)
+    return rounded(c, c.operand(source))
 
 
 def rounded(c: Context, value: Value) -> Value:
     """A value as it is after a trip through memory in the type of the result."""
     name = _ROUNDING.get(c.tensor.dtype)
     return c.builder.emit(name, value) if name else value
+
+
+def as_stored(c: Context, arg: Any, type: DType | str) -> Value:
+    """An operand as it is after a trip through memory in its own type, for what decides by it.
+
+    Decided by a wider value it would come out otherwise than where the value has been stored: the
+    gradient of a largest element makes the elements again and compares them with the one that was.
+    """
+    if not isinstance(arg, torch.fx.Node) or not find_tensor(arg):
+        return c.operand(arg, type)
+    name = _ROUNDING.get(tensor_of(arg).dtype)
+    if name is None or c.emitter.is_loaded(c.emitter.graph.base(arg)):
+        return c.operand(arg, type)
+    value = c.builder.emit(name, c.value(arg, c.broadcast(arg)))
+    return c.builder.cast(value, type)
 
 
 @lowers(aten.clone.default)

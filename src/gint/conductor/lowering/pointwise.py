@@ -13,8 +13,9 @@ from gint.isa import DType, opcode
 from gint.isa.dtypes import Kind
 from gint.isa.opcodes import exists_for
 
-from ..graph.dtypes import gint_dtype
-from .create import rounded
+from ..graph.dtypes import dtype_of, gint_dtype
+from ..graph.nodes import tensor_of
+from .create import as_stored, rounded
 from .emitter import Context
 from .rules import NotLowerableError, lowers
 
@@ -110,7 +111,7 @@ def _comparison(name: str):
     def rule(c: Context) -> Value:
         a, b = c.argument(0, "self"), c.argument(1, "other")
         t = promoted(c, a, b)
-        return emit(c, name, c.operand(a, t), c.operand(b, t))
+        return emit(c, name, as_stored(c, a, t), as_stored(c, b, t))
 
     return rule
 
@@ -118,7 +119,7 @@ def _comparison(name: str):
 def _logical(name: str):
     def rule(c: Context) -> Value:
         a, b = c.argument(0, "self"), c.argument(1, "other")
-        return emit(c, name, c.operand(a, "bool"), c.operand(b, "bool"))
+        return emit(c, name, as_stored(c, a, "bool"), as_stored(c, b, "bool"))
 
     return rule
 
@@ -170,7 +171,7 @@ def _div_mode(c: Context) -> Value:
 
 @lowers(aten.logical_not.default)
 def _logical_not(c: Context) -> Value:
-    return emit(c, "bitwise_not", c.operand(c.argument(0, "self"), "bool"))
+    return emit(c, "bitwise_not", as_stored(c, c.argument(0, "self"), "bool"))
 
 
 @lowers(aten.isnan.default)
@@ -184,10 +185,11 @@ def _isinf(c: Context) -> Value:
 
 
 def _float_test(c: Context, name: str) -> Value:
-    x = c.value(c.argument(0, "self"), c.broadcast(c.argument(0, "self")))
-    if x.type.kind is not Kind.FLOAT:
+    source = c.argument(0, "self")
+    t = dtype_of(tensor_of(source).dtype).compute
+    if t.kind is not Kind.FLOAT:
         return c.builder.const(False, "bool")
-    return emit(c, name, x)
+    return emit(c, name, as_stored(c, source, t))
 
 
 @lowers(aten.where.self, aten.where.ScalarSelf, aten.where.ScalarOther)

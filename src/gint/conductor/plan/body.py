@@ -25,11 +25,12 @@ import torch
 
 from gint.plan import Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
+from gint.plan.expressions import source
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
 from gint.runtime.tensors.native_runs import Bound, native_run
 from gint.runtime.tensors.placement import Placement, place
-from gint.runtime.tensors.runs import Run, split, types_of
+from gint.runtime.tensors.runs import Run, joins_of, split, types_of
 from gint.runtime.tensors.torch_shim import native_with_torch
 
 
@@ -42,6 +43,7 @@ class Writer(Protocol):
     bound: dict[int, str]
     placement: Placement
     flipped: frozenset[int]
+    is_backward: bool
 
     def write_steps(self, steps: Sequence[Step]) -> None: ...
     def write_result(self) -> None: ...
@@ -58,11 +60,13 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
         writer.write_result()
         return
     placement = writer.placement = place(writer.plan)
-    items = split(writer.plan, placement, bound, writer.flipped, steps)
+    # What a forward graph is given lives on with its caller: only what was saved for a backward
+    # graph is that one's alone.
+    items = split(writer.plan, placement, bound, writer.flipped, steps, writer.is_backward)
     runs = [item for item in items if isinstance(item, Run)]
     shown, types = _shown(items, placement), types_of(writer.plan)
-    packed = _packed(writer)
-    make = _Making(native.PlanSteps, runs, bound, placement, shown, types, packed)
+    known = types, joins_of(writer.plan, types), _packed(writer)
+    make = _Making(native.PlanSteps, runs, bound, placement, shown, known)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -95,7 +99,8 @@ def _packed(writer: Writer) -> dict[int, Any]:
 
 
 class _Making:
-    """Makes what belongs to a frame: runs, then the tensors that are shown."""
+    """Makes what belongs to a frame: runs, then the tensors that are shown. `known` of values:
+    their types, dimensions in which they are joined, packed constants."""
 
     def __init__(
         self,
@@ -104,12 +109,10 @@ class _Making:
         bound: dict[int, Bound],
         placement: Placement,
         shown: Sequence[int],
-        types: dict[int, TensorType],
-        packed: dict[int, Any],
+        known: tuple[dict[int, TensorType], dict[int, int], dict[int, Any]],
     ) -> None:
         self.steps, self.runs, self.bound = steps, runs, bound
-        self.placement, self.shown, self.types = placement, shown, types
-        self.packed = packed
+        self.placement, self.shown, self.known = placement, shown, known
 
     def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
         tensors: dict[int, torch.Tensor] = {}
@@ -124,7 +127,7 @@ class _Making:
         return (*runs, *[tensors[value] for value in self.shown])
 
     def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return native_run(self.steps, run, self.bound, fixed, self.types, self.packed)
+        return native_run(self.steps, run, self.bound, fixed, *self.known)
 
 
 def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:
@@ -177,7 +180,8 @@ def _write_run(writer: Writer, run: Run, name: str) -> None:
         else:
             writer.write_steps([step])
     writer.lines = [*before, *(f"# {line}" for line in writer.lines)]
-    call = f"{name}({', '.join(map(writer.name, run.inputs))})"
+    given = [*map(writer.name, run.inputs), *map(source, run.sizes)]
+    call = f"{name}({', '.join(given)})"
     results = ", ".join(map(writer.name, run.outputs))
     if results:
         call = f"{results}{',' * (len(run.outputs) > 1)} = {call}"

@@ -69,6 +69,9 @@ def trace_exported(
     traced = trace_operators(_called(ChannelsLast(module), values, fixed), given, mode)
     if mutates(traced):  # some operator sets the strides of its result in place
         traced = trace_operators(_called(fx.Interpreter(module), values, fixed), given, mode)
+    if mutates(traced):  # some operator (rms_norm) is made of others, one of which writes
+        functional_call = torch.func.functionalize(_called(fx.Interpreter(traced), given, set()))
+        traced = trace_operators(lambda *args: functional_call(*args), given, mode)
     specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
     nodes = _hold_constants(traced, specs, functional)
     convolve_with_packed_weights(traced)

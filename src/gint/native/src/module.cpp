@@ -14,6 +14,7 @@
 #include "attention_module.h"
 #include "cpu/simd_unit.h"
 #include "cpu/threads.h"
+#include "dense_module.h"
 #include "launch_type.h"
 #include "plan_run_type.h"
 #include "quantized_module.h"
@@ -196,6 +197,7 @@ NB_MODULE(_native, m) {
     add_quantized(m);
     add_plan_runs(m);
     add_attention(m);
+    add_dense(m);
     add_row_steps(m);
     add_recall(m);
     add_scatter(m);

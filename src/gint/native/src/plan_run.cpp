@@ -5,10 +5,6 @@
 
 namespace gint {
 
-namespace {
-
-// A result with its address. Of a call that failed nothing is kept: where it has several results,
-// the first may be there.
 Outcome keep(ShimError error, TensorHandle made, PlanValue *value) {
     if (error) {
         if (made) torch_shim()->free_tensor(made);
@@ -21,11 +17,31 @@ Outcome keep(ShimError error, TensorHandle made, PlanValue *value) {
     return Outcome::done;
 }
 
+namespace {
+
+// Sizes or strides of one call.
+class Dimensions {
+  public:
+    Dimensions(const std::vector<PlanSize> &of, const int64_t *sizes) {
+        if (of.size() > FEW) many.resize(of.size());
+        found = of.size() > FEW ? many.data() : few;
+        for (size_t d = 0; d < of.size(); d++) found[d] = of[d].of(sizes);
+    }
+    Dimensions(const Dimensions &) = delete;
+    Dimensions &operator=(const Dimensions &) = delete;
+    const int64_t *get() const { return found; }
+
+  private:
+    static constexpr size_t FEW = 8;
+    int64_t few[FEW], *found;
+    std::vector<int64_t> many;
+};
+
 Outcome done_or_failed(ShimError error) { return error ? Outcome::failed : Outcome::done; }
 
 } // namespace
 
-Outcome LaunchStep::run(PlanValue *values, int32_t *flag) const {
+Outcome LaunchStep::run(PlanValue *values, const int64_t *, int32_t *flag) const {
     constexpr size_t FEW = 24;
     uint64_t few[FEW];
     std::vector<uint64_t> many(slots.size() > FEW ? slots.size() : 0);
@@ -38,24 +54,27 @@ Outcome LaunchStep::run(PlanValue *values, int32_t *flag) const {
     return *flag ? Outcome::flagged : Outcome::done;
 }
 
-Outcome ViewStep::run(PlanValue *values, int32_t *) const {
+Outcome ViewStep::run(PlanValue *values, const int64_t *sizes, int32_t *) const {
     TensorHandle made = nullptr;
-    const ShimError error = torch_shim()->reinterpret(values[of].handle, int64_t(size.size()),
-                                                      size.data(), strides.data(), offset, &made);
+    const Dimensions lengths(size, sizes), steps(strides, sizes);
+    const ShimError error =
+        torch_shim()->reinterpret(values[of].handle, int64_t(size.size()), lengths.get(),
+                                  steps.get(), offset.of(sizes), &made);
     return keep(error, made, &values[value]);
 }
 
-Outcome ExpectStep::run(PlanValue *values, int32_t *) const {
+Outcome ExpectStep::run(PlanValue *values, const int64_t *sizes, int32_t *) const {
     constexpr int32_t CPU = 0;
     const TorchShim &torch = *torch_shim();
     TensorHandle given = values[value].handle, made = nullptr;
+    const Dimensions steps(strides, sizes);
     int64_t *found = nullptr;
     if (torch.strides(given, &found)) return Outcome::failed;
-    if (std::equal(strides.begin(), strides.end(), found)) return Outcome::done;
+    if (std::equal(found, found + strides.size(), steps.get())) return Outcome::done;
     int32_t dtype = 0;
     if (torch.dtype(given, &dtype)) return Outcome::failed;
-    const ShimError error = torch.empty_strided(int64_t(size.size()), size.data(), strides.data(),
-                                                dtype, CPU, 0, &made);
+    const ShimError error = torch.empty_strided(int64_t(size.size()), Dimensions(size, sizes).get(),
+                                                steps.get(), dtype, CPU, 0, &made);
     if (error || torch.copy(made, given, 0)) {
         if (made) torch.free_tensor(made);
         return Outcome::failed;
@@ -64,7 +83,7 @@ Outcome ExpectStep::run(PlanValue *values, int32_t *) const {
     return keep(0, made, &values[value]);
 }
 
-Outcome ReleaseStep::run(PlanValue *values, int32_t *) const {
+Outcome ReleaseStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     for (Number n : released) {
         if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
         values[n] = PlanValue();
@@ -72,7 +91,7 @@ Outcome ReleaseStep::run(PlanValue *values, int32_t *) const {
     return Outcome::done;
 }
 
-Outcome ProductStep::run(PlanValue *values, int32_t *) const {
+Outcome ProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle into = values[out].handle, left = values[a].handle, right = values[b].handle;
     if (c == NONE) {
@@ -89,7 +108,7 @@ Outcome ProductStep::run(PlanValue *values, int32_t *) const {
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
 }
 
-Outcome RowProductStep::run(PlanValue *values, int32_t *) const {
+Outcome RowProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
     TensorHandle made = nullptr;
     const ShimError error = torch_shim()->empty_strided(int64_t(size.size()), size.data(),
@@ -105,18 +124,7 @@ Outcome RowProductStep::run(PlanValue *values, int32_t *) const {
     return Outcome::done;
 }
 
-Outcome AttentionStep::run(PlanValue *values, int32_t *) const {
-    TensorHandle made = nullptr, logsumexp = nullptr;
-    TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;
-    double factor = scale;
-    const ShimError error = torch_shim()->attention(
-        values[query].handle, values[key].handle, values[vectors].handle, 0.0, is_causal,
-        mask == NONE ? nullptr : &masked, is_scaled ? &factor : nullptr, &made, &logsumexp);
-    if (!error) torch_shim()->free_tensor(logsumexp);
-    return keep(error, made, &values[value]);
-}
-
-Outcome ConvolutionStep::run(PlanValue *values, int32_t *) const {
+Outcome ConvolutionStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     const ShimError error = torch_shim()->convolution(
         values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),
@@ -144,7 +152,7 @@ struct PostArguments {
 
 } // namespace
 
-Outcome LinearStep::run(PlanValue *values, int32_t *) const {
+Outcome LinearStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     TensorHandle *optional_bias = added ? &added : nullptr;
@@ -161,7 +169,7 @@ Outcome LinearStep::run(PlanValue *values, int32_t *) const {
     return keep(error, made, &values[value]);
 }
 
-Outcome PointwiseConvolutionStep::run(PlanValue *values, int32_t *) const {
+Outcome PointwiseConvolutionStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     TensorHandle *optional_bias = added ? &added : nullptr;

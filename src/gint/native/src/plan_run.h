@@ -2,7 +2,7 @@
 //
 // Steps refer to numbered values: first the call's arguments, then what is the same at every call,
 // then what steps make. A value is where its first element lies and, of a tensor of torch's, its
-// handle.
+// handle. Sizes that are others at every call are arguments too, integers behind the values.
 #pragma once
 
 #include <cstdint>
@@ -33,18 +33,25 @@ enum class Outcome {
 class PlanStep {
   public:
     virtual ~PlanStep() = default;
-    virtual Outcome run(PlanValue *values, int32_t *flag) const = 0;
+    virtual Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const = 0;
     virtual bool is_short() const { return false; } // not worth releasing the GIL
 };
 
 using Number = uint32_t; // of a value
 constexpr Number NONE = ~Number(0);
 
+// A size or stride: known, or the argument of that number among the sizes.
+struct PlanSize {
+    int64_t known = 0;
+    Number argument = NONE;
+    int64_t of(const int64_t *sizes) const { return argument == NONE ? known : sizes[argument]; }
+};
+
 class LaunchStep final : public PlanStep {
   public:
     LaunchStep(std::shared_ptr<const BoundLaunch> launch, std::vector<Number> slots)
         : launch(std::move(launch)), slots(std::move(slots)) {}
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
     bool is_short() const override { return launch->is_short(); }
     const std::vector<Number> &memory() const { return slots; }
 
@@ -55,22 +62,22 @@ class LaunchStep final : public PlanStep {
 
 struct ViewStep final : PlanStep {
     Number value, of;
-    std::vector<int64_t> size, strides;
-    int64_t offset;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    std::vector<PlanSize> size, strides; // of as many dimensions
+    PlanSize offset;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
     bool is_short() const override { return true; }
 };
 
 // A value that a step made gets the strides that others rely on.
 struct ExpectStep final : PlanStep {
     Number value;
-    std::vector<int64_t> size, strides;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    std::vector<PlanSize> size, strides; // of as many dimensions
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
 struct ReleaseStep final : PlanStep {
     std::vector<Number> released; // values that steps made
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
     bool is_short() const override { return true; }
 };
 
@@ -82,7 +89,7 @@ struct ProductStep final : PlanStep {
     Number out, c, a, b;
     double beta, alpha;
     size_t rows = 0, row_bytes = 0;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
 // A value is made, rows of float32: the product of x's rows with quantised weights, plus a bias.
@@ -91,15 +98,27 @@ struct RowProductStep final : PlanStep {
     std::vector<int64_t> size, strides;
     size_t rows, outputs;
     std::function<void(const float *x, float *out)> multiply;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
-// Attention by torch's kernel for CPUs; what it saves for a backward pass is dropped.
+// Attention of few rows by our own loops, otherwise by torch's kernel for CPUs; what that saves for
+// a backward pass is dropped.
 struct AttentionStep final : PlanStep {
     Number value, query, key, vectors, mask;
     bool is_causal, is_scaled;
     double scale;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
+
+  private:
+    std::optional<Outcome> run_rows(PlanValue *values) const; // nothing where it is torch's
+};
+
+// Tensors of one type and rank joined along a dimension, into memory without gaps.
+struct JoinStep final : PlanStep {
+    Number value;
+    std::vector<Number> joined;
+    size_t dimension;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
 struct ConvolutionStep final : PlanStep {
@@ -107,8 +126,12 @@ struct ConvolutionStep final : PlanStep {
     std::vector<int64_t> stride, padding, dilation, output_padding;
     bool is_transposed;
     int64_t groups;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
+
+// A result with its address. Of a call that failed nothing is kept: where it has several results,
+// the first may be there.
+Outcome keep(ShimError error, TensorHandle made, PlanValue *value);
 
 // What oneDNN does to a result before it is stored, as torch's operators are told.
 struct PostOperation {
@@ -133,13 +156,13 @@ struct PointwiseStep : PlanStep {
 };
 
 struct LinearStep final : PointwiseStep {
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
 struct PointwiseConvolutionStep final : PointwiseStep {
     std::vector<int64_t> padding, stride, dilation;
     int64_t groups;
-    Outcome run(PlanValue *values, int32_t *flag) const override;
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
 } // namespace gint

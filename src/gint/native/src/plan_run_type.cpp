@@ -18,8 +18,8 @@ namespace gint {
 namespace {
 
 struct PlanRun {
-    size_t inputs = 0, made = 0;
-    std::vector<nb::object> fixed; // tensors and arrays that are the same at every call
+    size_t inputs = 0, made = 0, sizes = 0; // sizes: arguments behind the inputs
+    std::vector<nb::object> fixed;          // tensors and arrays that are the same at every call
     std::vector<PlanValue> fixed_values;
     std::vector<std::unique_ptr<PlanStep>> steps;
     std::vector<nb::object> again; // per step: a launch on copies, or None
@@ -85,18 +85,20 @@ class Values {
 };
 
 // The steps from `next` on, as far as they are done; `next` is the one that is not.
-Outcome run(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
+Outcome run(const PlanRun &s, PlanValue *values, const int64_t *sizes, size_t *next,
+            int32_t *flag) {
     for (; *next < s.steps.size(); ++*next) {
-        const Outcome outcome = s.steps[*next]->run(values, flag);
+        const Outcome outcome = s.steps[*next]->run(values, sizes, flag);
         if (outcome != Outcome::done) return outcome;
     }
     return Outcome::done;
 }
 
-Outcome run_released(const PlanRun &s, PlanValue *values, size_t *next, int32_t *flag) {
-    if (s.is_short) return run(s, values, next, flag);
+Outcome run_released(const PlanRun &s, PlanValue *values, const int64_t *sizes, size_t *next,
+                     int32_t *flag) {
+    if (s.is_short) return run(s, values, sizes, next, flag);
     const ReleasedGil released;
-    return run(s, values, next, flag);
+    return run(s, values, sizes, next, flag);
 }
 
 bool raise_for(const PlanRun &s, long flag) {
@@ -176,18 +178,24 @@ PyObject *results(const PlanRun &s, PlanValue *values) {
 PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
     const PlanRun &s = *reinterpret_cast<PlanRunObject *>(object)->run;
     const size_t count = size_t(PyVectorcall_NARGS(flags));
-    if (count != s.inputs || (names && PyTuple_GET_SIZE(names))) {
-        PyErr_Format(PyExc_TypeError, "This run takes %zu tensors or arrays, not %zu.", s.inputs,
-                     count);
+    if (count != s.inputs + s.sizes || (names && PyTuple_GET_SIZE(names))) {
+        PyErr_Format(PyExc_TypeError,
+                     "This run takes %zu tensors or arrays and %zu sizes, not %zu.", s.inputs,
+                     s.sizes, count);
         return nullptr;
     }
     try {
         Values values(s);
-        for (size_t n = 0; n < count; n++)
+        for (size_t n = 0; n < s.inputs; n++)
             if (!read(arguments[n], values.get() + n)) return nullptr;
+        std::vector<int64_t> sizes(s.sizes);
+        for (size_t n = 0; n < s.sizes; n++) {
+            sizes[n] = PyLong_AsLongLong(arguments[s.inputs + n]);
+            if (sizes[n] == -1 && PyErr_Occurred()) return nullptr;
+        }
         int32_t flag = 0;
         for (size_t next = 0;; next++) {
-            const Outcome outcome = run_released(s, values.get(), &next, &flag);
+            const Outcome outcome = run_released(s, values.get(), sizes.data(), &next, &flag);
             if (outcome == Outcome::done) return results(s, values.get());
             if (!settle(s, next, outcome, flag, values.get(), arguments)) return nullptr;
         }
@@ -222,9 +230,9 @@ PyType_Spec spec = {"gint.native._native.PlanRun", sizeof(PlanRunObject), 0,
 // Collects steps. Numbers of values are checked as steps are added, so that none is ever beyond.
 class PlanSteps {
   public:
-    PlanSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for)
+    PlanSteps(size_t inputs, nb::list fixed, size_t made, nb::object raise_for, size_t sizes)
         : made(std::make_unique<PlanRun>()) {
-        this->made->inputs = inputs, this->made->made = made;
+        this->made->inputs = inputs, this->made->made = made, this->made->sizes = sizes;
         this->made->raise_for = std::move(raise_for);
         for (nb::handle object : fixed) {
             PlanValue value;
@@ -246,10 +254,13 @@ class PlanSteps {
         add(std::make_unique<LaunchStep>(std::move(launch), std::move(numbers)), again);
     }
 
-    void view(nb::object value, nb::object of, nb::tuple size, nb::tuple strides, int64_t offset) {
+    void view(nb::object value, nb::object of, nb::tuple size, nb::tuple strides,
+              nb::object offset) {
         auto step = std::make_unique<ViewStep>();
-        step->of = number(of), step->size = integers(size), step->strides = integers(strides);
-        step->offset = offset, step->value = made_number(value);
+        step->of = number(of), step->size = sizes_of(size), step->strides = sizes_of(strides);
+        if (step->size.size() != step->strides.size())
+            throw nb::value_error("A view has a stride for each of its dimensions.");
+        step->offset = size_of(offset), step->value = made_number(value);
         add(std::move(step));
     }
 
@@ -257,7 +268,9 @@ class PlanSteps {
         auto step = std::make_unique<ExpectStep>();
         step->value = number(value);
         if (step->value < first_made()) throw nb::index_error("Only what steps made is expected.");
-        step->size = integers(size), step->strides = integers(strides);
+        step->size = sizes_of(size), step->strides = sizes_of(strides);
+        if (step->size.size() != step->strides.size())
+            throw nb::value_error("What is expected has a stride for each of its dimensions.");
         add(std::move(step));
     }
 
@@ -304,6 +317,15 @@ class PlanSteps {
         step->is_scaled = !scale.is_none();
         step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
         step->value = made_number(value);
+        add(std::move(step));
+    }
+
+    void join(nb::object value, nb::list joined, int64_t dimension) {
+        auto step = std::make_unique<JoinStep>();
+        for (nb::handle one : joined) step->joined.push_back(number(one));
+        if (step->joined.empty() || dimension < 0)
+            throw nb::value_error("One tensor or more are joined, along a dimension from 0 on.");
+        step->dimension = size_t(dimension), step->value = made_number(value);
         add(std::move(step));
     }
 
@@ -415,6 +437,21 @@ class PlanSteps {
 
     Number optional(nb::handle value) { return value.is_none() ? NONE : number(value); }
 
+    // A number, or (the number of a size among the call's,).
+    PlanSize size_of(nb::handle given) {
+        if (!nb::isinstance<nb::tuple>(given)) return {nb::cast<int64_t>(given), NONE};
+        const auto n = nb::cast<int64_t>(nb::borrow<nb::tuple>(given)[0]);
+        if (n < 0 || uint64_t(n) >= run_made().sizes)
+            throw nb::index_error("A step uses a size that the run does not have.");
+        return {0, Number(n)};
+    }
+
+    std::vector<PlanSize> sizes_of(nb::tuple list) {
+        std::vector<PlanSize> found;
+        for (nb::handle entry : list) found.push_back(size_of(entry));
+        return found;
+    }
+
     static std::vector<int64_t> integers(nb::handle list) {
         std::vector<int64_t> found;
         for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
@@ -436,8 +473,8 @@ void add_plan_runs(nb::module_ &m) {
         },
         "tensor_type"_a, "offset"_a, "wrap"_a, "functions"_a);
     nb::class_<PlanSteps>(m, "PlanSteps")
-        .def(nb::init<size_t, nb::list, size_t, nb::object>(), "inputs"_a, "fixed"_a, "made"_a,
-             "raise_for"_a)
+        .def(nb::init<size_t, nb::list, size_t, nb::object, size_t>(), "inputs"_a, "fixed"_a,
+             "made"_a, "raise_for"_a, "sizes"_a = 0)
         .def("launch", &PlanSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
         .def("view", &PlanSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
         .def("expect", &PlanSteps::expect, "value"_a, "size"_a, "strides"_a)
@@ -448,6 +485,7 @@ void add_plan_runs(nb::module_ &m) {
              "weights"_a, "size"_a)
         .def("attention", &PlanSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
+        .def("join", &PlanSteps::join, "value"_a, "joined"_a, "dimension"_a)
         .def("convolution", &PlanSteps::convolution, "value"_a, "input"_a, "weight"_a,
              "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
              "output_padding"_a, "groups"_a)

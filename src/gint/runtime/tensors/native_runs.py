@@ -13,7 +13,18 @@ import torch
 
 from gint.backend.errors import raise_for
 from gint.backend.protocol import BoundLaunch
-from gint.plan import Call, Expect, Foreign, Launch, Release, TensorType, Use, View
+from gint.plan import (
+    Call,
+    Expect,
+    Foreign,
+    Launch,
+    Operation,
+    Release,
+    Symbol,
+    TensorType,
+    Use,
+    View,
+)
 from gint.program import Program
 
 from .entry_points import ROW_PRODUCTS
@@ -21,6 +32,7 @@ from .layouts import launch_on_copies
 from .runs import (
     ATTENTION,
     CONVOLUTION,
+    JOIN,
     LINEAR,
     LINEAR_BINARY,
     ONEDNN,
@@ -39,22 +51,28 @@ def native_run(
     bound: Mapping[int, Bound],
     fixed: Mapping[int, torch.Tensor],
     types: Mapping[int, TensorType],
+    joins: Mapping[int, int],
     packed: Mapping[int, Any],
 ) -> Callable[..., Any]:
-    """A call of a run: given the tensors `run.inputs`, it returns its `outputs`, one alone or as a
-    tuple. `steps` is the native module's `PlanSteps`, `bound` has the launches by `id`, `fixed`
-    what lies in a frame; `types` is what is known of values, `packed` are constants without memory
-    of their own."""
+    """A call of a run: given the tensors `run.inputs` and the numbers `run.sizes`, it returns its
+    `outputs`, one alone or as a tuple. `steps` is the native module's `PlanSteps`, `bound` has the
+    launches by `id`, `fixed` what lies in a frame; `types` is what is known of values, `joins` in
+    which dimension some are joined, `packed` are constants without memory of their own."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
-    made = steps(len(run.inputs), tensors, len(run.made), raise_for)
+    made = steps(len(run.inputs), tensors, len(run.made), raise_for, len(run.sizes))
+    sizes = {e: (n,) for n, e in enumerate(run.sizes)}
     for step in run.steps:
         if isinstance(step, Call):
             args = [_operand(a, number, packed) for a in step.args]
-            _add_call(made, number, types, step, args)
+            _add_call(made, number, types, joins, step, args)
+        elif isinstance(step, Launch):
+            _add_launch(made, number, bound, step)
+        elif isinstance(step, Release):
+            made.release([number[value] for value in step.values])
         else:
-            _ADDERS[type(step)](made, number, bound, step)
+            _ADDERS[type(step)](made, number, sizes, step)
     return made.finish([number[v] for v in run.outputs])
 
 
@@ -71,16 +89,19 @@ def _on_copies(launch: BoundLaunch, written: tuple[int, ...], tensors: tuple) ->
     return launch_on_copies(launch, tensors, written)
 
 
-def _add_view(made: Any, number: dict, _: Any, step: View) -> None:
-    made.view(number[step.value], number[step.of], step.size, step.strides, step.offset)
+def _add_view(made: Any, number: dict, sizes: Mapping[Any, tuple], step: View) -> None:
+    layout = _given(step.size, sizes), _given(step.strides, sizes)
+    made.view(number[step.value], number[step.of], *layout, *_given((step.offset,), sizes))
 
 
-def _add_expect(made: Any, number: dict, _: Any, step: Expect) -> None:
-    made.expect(number[step.value], step.type.size, step.type.strides)
+def _add_expect(made: Any, number: dict, sizes: Mapping[Any, tuple], step: Expect) -> None:
+    kind = step.type
+    made.expect(number[step.value], _given(kind.size, sizes), _given(kind.strides, sizes))
 
 
-def _add_release(made: Any, number: dict, _: Any, step: Release) -> None:
-    made.release([number[value] for value in step.values])
+def _given(expressions: tuple, sizes: Mapping[Any, tuple]) -> tuple:
+    """Numbers as they are, and of the others which of the run's sizes they are."""
+    return tuple([sizes[e] if isinstance(e, (Symbol, Operation)) else e for e in expressions])
 
 
 def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
@@ -91,12 +112,19 @@ def _operand(a: Any, number: dict, packed: Mapping[int, Any]) -> Any:
 
 
 def _add_call(
-    made: Any, number: dict, types: Mapping[int, TensorType], step: Call, args: list
+    made: Any,
+    number: dict,
+    types: Mapping[int, TensorType],
+    joins: Mapping[int, int],
+    step: Call,
+    args: list,
 ) -> None:
     if isinstance(step.operator, Foreign):
         _add_row_product(made, number, types, step)
     elif step.operator == ATTENTION:
         _add_attention(made, number, step, args)
+    elif step.operator == JOIN:
+        made.join(number[step.value], [number[a.value] for a in step.args[0]], joins[step.value])
     elif step.operator == CONVOLUTION:
         made.convolution(number[step.value], *args)
     elif step.operator in ONEDNN:
@@ -177,5 +205,5 @@ _ONEDNN: dict[Any, Callable[..., None]] = {
 }  # fmt: skip
 
 _ADDERS: dict[type, Callable[..., None]] = {
-    Launch: _add_launch, View: _add_view, Expect: _add_expect, Release: _add_release,
+    View: _add_view, Expect: _add_expect,
 }  # fmt: skip

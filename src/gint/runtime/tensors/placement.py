@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import torch
 
-from gint.plan import Allocate, Call, Launch, Plan, Release, Step, TensorType, View
+from gint.plan import Allocate, Call, Foreign, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
 
-from .entry_points import only_reads, overload
+from .entry_points import ROW_PRODUCTS, only_reads, overload
 from .frames import ALIGNMENT, MOST_BYTES
 from .memory import POOLED_BYTES, span
 
@@ -82,11 +82,17 @@ def _seen_outside(plan: Plan, root: Mapping[int, int]) -> Iterator[int]:
         if isinstance(step, View):
             harmless = step.value in root
         elif isinstance(step, Call):
-            harmless = isinstance(step.operator, str) and only_reads(overload(step.operator))
+            harmless = _only_reads(step.operator)
         else:
             harmless = False
         if not harmless:
             yield from (v for v in values_of(step) if v in root)
+
+
+def _only_reads(operator: str | Foreign) -> bool:
+    if isinstance(operator, Foreign):
+        return operator.value in ROW_PRODUCTS
+    return only_reads(overload(operator))
 
 
 def _lives(steps: Sequence[Step], root: Mapping[int, int]) -> dict[int, tuple[int, int]]:

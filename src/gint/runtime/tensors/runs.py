@@ -1,8 +1,9 @@
 """Which steps of a plan are one native call.
 
-A *run* is as long as its steps are launches of the C++ interpreter, views, and the operators that
-the native module calls by itself, all of static sizes. Small results are allocated before a run,
-and what Python holds is released after it; a step that allocates or releases much ends one.
+A *run* is as long as its steps are launches of the C++ interpreter of static sizes, views, and the
+operators that the native module calls by itself. Sizes that differ from call to call are computed
+before a run, and given to it. Small results are allocated before a run, and what Python holds is
+released after it; a step that allocates or releases much ends one.
 
 Knows plans. Does not know how runs are carried out.
 """
@@ -20,14 +21,17 @@ from gint.plan import (
     Foreign,
     Item,
     Launch,
+    Operation,
     Plan,
     Release,
     Step,
+    Symbol,
     TensorType,
     Use,
     View,
 )
 from gint.plan.contents import symbols_in, uses, values_of
+from gint.plan.expressions import Expression
 from gint.plan.operators import PRODUCTS
 
 from .entry_points import ROW_PRODUCTS
@@ -36,6 +40,7 @@ from .torch_shim import has_onednn
 
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
 CONVOLUTION = "aten.convolution.default"
+JOIN = "aten.cat.default"
 #: oneDNN's: products and convolutions with what follows them, alone or with another tensor.
 LINEAR = "mkldnn._linear_pointwise.default"
 LINEAR_BINARY = "mkldnn._linear_pointwise.binary"
@@ -46,13 +51,15 @@ ONEDNN = (LINEAR, LINEAR_BINARY, POINTWISE, POINTWISE_BINARY)
 
 @dataclass
 class Run:
-    """Steps of one native call. `inputs` are given to it, `fixed` lie in the plan's frame, `made`
-    are of its own; of these, `outputs` are wanted after it."""
+    """Steps of one native call. `inputs` are given to it, then the values of the expressions
+    `sizes`; `fixed` lie in the plan's frame, `made` are of its own; of these, `outputs` are wanted
+    after it."""
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     fixed: list[int] = field(default_factory=list)
     made: list[int] = field(default_factory=list)
+    sizes: list[Expression] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
 
 
@@ -62,10 +69,12 @@ def split(
     bound: Collection[int],
     flipped: Collection[int],
     steps: Sequence[Step],
+    owns_inputs: bool = True,
 ) -> list[Step | Run]:
     """The last steps of a plan, without those that make what lies in the frame; `bound` are the
-    launches that a run may have, by `id`; `flipped` values are read by torch's operators alone."""
-    return _Splitter(plan, placement, bound, flipped, steps).split()
+    launches that a run may have, by `id`; `flipped` values are read by torch's operators alone.
+    `owns_inputs`: nobody but the plan may hold its inputs, so that a release gives memory back."""
+    return _Splitter(plan, placement, bound, flipped, steps, owns_inputs).split()
 
 
 class _Splitter:
@@ -76,11 +85,14 @@ class _Splitter:
         bound: Collection[int],
         flipped: Collection[int],
         steps: Sequence[Step],
+        owns_inputs: bool,
     ) -> None:
         self.placement, self.bound, self.flipped = placement, bound, flipped
         self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
-        self.large = {n for n, x in enumerate(plan.inputs) if not _is_small_input(x.type)}
+        self.joins = joins_of(plan, self.types)
+        inputs = plan.inputs if owns_inputs else ()
+        self.large = {n for n, x in enumerate(inputs) if not _is_small_input(x.type)}
         #: Packed weights, which no run is given: its steps have them.
         constants = enumerate(plan.constants, len(plan.inputs))
         self.packed = {n for n, c in constants if c.type is None}
@@ -131,14 +143,17 @@ class _Splitter:
     def _is_native(self, step: Step) -> bool:
         if isinstance(step, Launch):
             return id(step) in self.bound
-        if symbols_in(step) or any(v in self.flipped for v in values_of(step)):
+        if any(v in self.flipped for v in values_of(step)):
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
+        if symbols_in(step) and not isinstance(step, View):
+            return False
         if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
             return False  # the native module makes the first result alone
         if isinstance(step, Call):
-            return is_called_natively(step) or is_row_product(step, self.types)
+            ways = is_called_natively(step), is_row_product(step, self.types)
+            return any(ways) or step.value in self.joins
         return isinstance(step, View)
 
     def _take(self, step: Step) -> None:
@@ -153,6 +168,7 @@ class _Splitter:
                 known.append(value)
         if made is not None:
             run.made.append(made)
+        run.sizes += [e for e in sizes_in(step) if e not in run.sizes]
         run.steps.append(step)
 
     def _end(self, n: int) -> None:
@@ -177,6 +193,33 @@ def types_of(plan: Plan) -> dict[int, TensorType]:
         elif isinstance(step, View) and step.of in types:
             types[step.value] = TensorType(types[step.of].dtype, step.size, step.strides)
     return types
+
+
+def sizes_in(step: Step) -> list[Expression]:
+    """The sizes, strides and offset of a step that its call's sizes decide."""
+    if isinstance(step, View):
+        found = (*step.size, *step.strides, step.offset)
+    elif isinstance(step, Expect):
+        found = (*step.type.size, *step.type.strides)
+    else:
+        return []
+    return [e for e in dict.fromkeys(found) if isinstance(e, (Symbol, Operation))]
+
+
+def joins_of(plan: Plan, types: Mapping[int, TensorType]) -> dict[int, int]:
+    """Which values a native step joins, by calls of `cat` on tensors of one type and rank, all of
+    them known; and the dimension, from 0 on."""
+    kinds = {value: (t.dtype, len(t.size)) for value, t in types.items()}
+    found = {}
+    for step in plan.steps:
+        if not isinstance(step, Call) or step.operator != JOIN or step.kwargs or not step.args:
+            continue
+        parts = step.args[0]
+        alike = {kinds.get(a.value) if isinstance(a, Use) else None for a in parts}
+        dimension = (step.args[1:] or (0,))[0]
+        if len(alike) == 1 and (kind := alike.pop()) and kind[1] and type(dimension) is int:
+            kinds[step.value], found[step.value] = kind, dimension % kind[1]
+    return found
 
 
 def is_row_product(step: Call, types: Mapping[int, TensorType]) -> bool:

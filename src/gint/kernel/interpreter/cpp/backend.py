@@ -8,7 +8,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gint.backend.protocol import Backend, BoundLaunch, Capabilities, Probe, RowSteps
+from gint.backend.protocol import (
+    Backend,
+    BoundLaunch,
+    Capabilities,
+    DenseProducts,
+    Probe,
+    RowSteps,
+)
 from gint.isa.generate import checksum
 from gint.native.loader import BUILD_COMMAND, NativeMissingError, load_native
 from gint.program import (
@@ -133,6 +140,14 @@ class CppBackend:
         from .row_steps import CppRowSteps
 
         return CppRowSteps()
+
+    @cached_property
+    def dense(self) -> DenseProducts | None:
+        if _native is None:
+            return None
+        from .dense import CppDense
+
+        return CppDense()
 
     def load(self, verified: VerifiedProgram) -> CppKernel:
         return CppKernel(verified)

@@ -184,7 +184,7 @@ class CudaBackend:
     def memory(self) -> CudaMemory:
         return CudaMemory()
 
-    row_steps = None
+    row_steps = dense = None
 
     @property
     def quantized(self) -> QuantizedProducts:

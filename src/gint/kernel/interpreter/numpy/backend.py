@@ -66,7 +66,7 @@ class NumpyBackend:
     name = "python"
     device = "cpu"
     capabilities = Capabilities()
-    memory = row_steps = None
+    memory = row_steps = dense = None
 
     def probe(self) -> Probe:
         import numpy

@@ -145,7 +145,7 @@ class OpenclBackend:
     def probe(self) -> Probe:
         return ask()
 
-    row_steps = None
+    row_steps = dense = None
 
     @property
     def quantized(self) -> QuantizedProducts:

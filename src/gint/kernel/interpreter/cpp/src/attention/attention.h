@@ -23,4 +23,24 @@ struct AttentionOperands {
 // does not depend on it.
 void attend(const AttentionLayout &layout, const AttentionOperands &operands, int threads);
 
+// Heads of rows as torch has them: queries (batch, heads, rows, size), keys and values (batch,
+// heads / group, keys, size), a mask (batch, heads, rows, keys) that is added, a result (batch,
+// heads, rows, size). Strides in elements; the last one of all but the mask is 1.
+struct RowsLayout {
+    size_t batch, heads, rows, size, group, keys;
+    struct Strides {
+        size_t batch, head, row;
+    } q, k, v, mask, out;
+    size_t mask_step;
+    float scale;
+};
+
+struct RowsOperands {
+    const float *q, *k, *v, *mask; // mask: or null
+    float *out;
+};
+
+// As above, with any scale. Throws std::bad_alloc.
+void attend_rows(const RowsLayout &layout, const RowsOperands &operands, int threads);
+
 } // namespace gint

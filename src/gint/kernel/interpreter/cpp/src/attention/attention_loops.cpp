@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "loops/wide.h"
 
@@ -82,31 +83,102 @@ float exponentials(size_t keys, float largest, float *x) {
     return total;
 }
 
-// scores <- their share of 1 each.
-void weigh(const HeadGroup &g, float *scores) {
-    float largest = NOTHING;
-    for (size_t t = 0; t < g.keys; t++) {
-        scores[t] = g.keep[t] ? scores[t] * g.scale : NOTHING;
-        largest = scores[t] > largest ? scores[t] : largest;
-    }
-    // exp(-inf - -inf) would be NaN: a row that keeps nothing is 0.
-    const float total = exponentials(g.keys, largest == NOTHING ? 0 : largest, scores);
-    const float share = total == 0 ? 1 : 1 / total;
-    for (size_t t = 0; t < g.keys; t++) scores[t] *= share;
+float largest_of(size_t keys, const float *x) {
+    Floats most = NOTHING - Floats{};
+    size_t at = 0;
+    for (; at + LANES <= keys; at += LANES) most = maximum(most, load<float>(x + at, 0));
+    float lanes[LANES], largest = NOTHING;
+    put<float>(lanes, 0, most);
+    for (float lane : lanes) largest = lane > largest ? lane : largest;
+    for (; at < keys; at++) largest = x[at] > largest ? x[at] : largest;
+    return largest;
 }
+
+// scores <- their share of 1 each; all 0 where every one is -inf.
+void share(size_t keys, float *scores) {
+    // exp(-inf - -inf) would be NaN.
+    const float largest = largest_of(keys, scores);
+    const float total = exponentials(keys, largest == NOTHING ? 0 : largest, scores);
+    const float part = total == 0 ? 1 : 1 / total;
+    for (size_t t = 0; t < keys; t++) scores[t] *= part;
+}
+
+// Keys in blocks, whose lanes are keys.
 
 void attend(const HeadGroup &g) {
     const float *k = g.k;
     for (size_t at = 0; at < g.keys; at += g.block, k += g.k_block)
         multiply(g.queries, g.size, g.block, g.q, g.size, k, g.k_stride, g.scores + at, g.keys);
-    for (size_t q = 0; q < g.queries; q++) weigh(g, g.scores + q * g.keys);
+    for (size_t q = 0; q < g.queries; q++) {
+        float *const scores = g.scores + q * g.keys;
+        for (size_t t = 0; t < g.keys; t++) scores[t] = g.keep[t] ? scores[t] * g.scale : NOTHING;
+        share(g.keys, scores);
+    }
     multiply(g.queries, g.keys, g.size, g.scores, g.keys, g.v, g.v_stride, g.out, g.size);
+}
+
+// Keys in rows: as many as a register has lanes are multiplied with a query, each in a register of
+// its own, and then added up together.
+
+template <size_t HALF, size_t... I> Floats halved(Floats a, Floats b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, int(I & HALF ? I - HALF + LANES : I)...) +
+           __builtin_shufflevector(a, b, int(I & HALF ? I + LANES : I + HALF)...);
+}
+
+// The sum of each of LANES registers, in its lane.
+template <size_t HALF = LANES / 2> Floats sums_of(Floats *x) {
+    for (size_t n = 0; n < HALF; n++)
+        x[n] = halved<HALF>(x[n], x[n + HALF], std::make_index_sequence<LANES>());
+    if constexpr (HALF == 1)
+        return x[0];
+    else
+        return sums_of<HALF / 2>(x);
+}
+
+// scores[n] <- q k[n], for `keys` of them: LANES, or fewer.
+void multiply_keys(size_t keys, size_t size, const float *q, const float *k, size_t stride,
+                   float *scores) {
+    Floats sums[LANES] = {};
+    size_t at = 0;
+    if (keys == LANES) {
+        for (; at + LANES <= size; at += LANES) {
+            const Floats x = load<float>(q + at, 0);
+            for (size_t n = 0; n < LANES; n++)
+                sums[n] = muladd(x, load<float>(k + n * stride + at, 0), sums[n]);
+        }
+    } else {
+        for (; at + LANES <= size; at += LANES)
+            for (size_t n = 0; n < keys; n++)
+                sums[n] =
+                    muladd(load<float>(q + at, 0), load<float>(k + n * stride + at, 0), sums[n]);
+    }
+    float lanes[LANES];
+    put<float>(lanes, 0, sums_of(sums));
+    for (size_t n = 0; n < keys; n++) {
+        float sum = lanes[n];
+        for (size_t i = at; i < size; i++) sum += q[i] * k[n * stride + i];
+        scores[n] = sum;
+    }
+}
+
+void attend_rows(const QueryGroup &g) {
+    for (size_t q = 0; q < g.queries; q++) {
+        const float *const mask = g.mask ? g.mask + q * g.mask_stride : nullptr;
+        float *const scores = g.scores + q * g.keys;
+        for (size_t at = 0; at < g.keys; at += LANES)
+            multiply_keys(std::min(LANES, g.keys - at), g.size, g.q + q * g.q_stride,
+                          g.k + at * g.k_stride, g.k_stride, scores + at);
+        for (size_t t = 0; t < g.keys; t++) scores[t] *= g.scale;
+        for (size_t t = 0; mask && t < g.keys; t++) scores[t] += mask[t * g.mask_step];
+        share(g.keys, scores);
+    }
+    multiply(g.queries, g.keys, g.size, g.scores, g.keys, g.v, g.v_stride, g.out, g.out_stride);
 }
 
 } // namespace
 
 const AttentionTable *attention_table() {
-    static constexpr AttentionTable TABLE{attend};
+    static constexpr AttentionTable TABLE{attend, attend_rows};
     return &TABLE;
 }
 

@@ -20,9 +20,26 @@ struct HeadGroup {
     float *out;    // (queries, size)
 };
 
+// Queries that share a row of keys and one of values, all of them rows. Strides in elements.
+struct QueryGroup {
+    size_t queries, keys, size;
+    const float *q; // (queries, size)
+    size_t q_stride;
+    const float *k, *v; // (keys, size)
+    size_t k_stride, v_stride;
+    const float *mask; // (queries, keys), is added; or null
+    size_t mask_stride, mask_step;
+    float scale;
+    float *scores; // (queries, keys) without gaps, overwritten
+    float *out;    // (queries, size)
+    size_t out_stride;
+};
+
 struct AttentionTable {
     // out <- softmax(q k * scale, over the keys that are kept) v; 0 where none counts.
     void (*attend)(const HeadGroup &);
+    // out <- softmax(q k * scale + mask, over the keys) v; 0 where all of that is -inf.
+    void (*attend_rows)(const QueryGroup &);
 };
 
 } // namespace gint

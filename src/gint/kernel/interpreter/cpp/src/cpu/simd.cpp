@@ -16,6 +16,7 @@
     const AttentionTable *attention_table();                                                       \
     const ScatterTable *scatter_table();                                                           \
     const RowTable *row_table();                                                                   \
+    const DenseTable *dense_table();                                                               \
     }                                                                                              \
     namespace gint::NAMESPACE {                                                                    \
     const QuantizedTable *quantized_table();                                                       \
@@ -32,7 +33,8 @@ namespace gint {
              NAMESPACE::quantized_table,                                                           \
              INTERPRETER::attention_table,                                                         \
              INTERPRETER::row_table,                                                               \
-             INTERPRETER::scatter_table},
+             INTERPRETER::scatter_table,                                                           \
+             INTERPRETER::dense_table},
 static const SimdUnit UNITS[] = {
 #include "simd_units.inc"
 };

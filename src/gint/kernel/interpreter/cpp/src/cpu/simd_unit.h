@@ -6,6 +6,7 @@
 namespace gint {
 
 struct AttentionTable;
+struct DenseTable;
 struct LoopTable;
 struct QuantizedTable;
 struct RowTable;
@@ -19,6 +20,7 @@ struct SimdUnit {
     const AttentionTable *(*attention)(); // the loops of one row's attention
     const RowTable *(*row)();             // the loops of its smaller steps
     const ScatterTable *(*scatter)();     // the loops of scatters
+    const DenseTable *(*dense)();         // the loops of float32 products and convolutions
 };
 
 // The instruction sets built in, best first, and the first of them that this CPU has.

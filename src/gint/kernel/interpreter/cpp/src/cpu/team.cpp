@@ -9,6 +9,8 @@
 #include <system_error>
 #include <thread>
 
+#include "cpu/threads.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -121,7 +123,15 @@ class Team {
         for (int n = 0; n < count; n++) wake.notify_one();
     }
 
+    // libgomp's threads spin for milliseconds after each of torch's operators, on the core that a
+    // helper needs, unless libgomp counts more threads than processors. It does not know helpers: a
+    // region of two counts one thread for each, which sleeps from then on.
+    static void be_counted() {
+        run_in_team(2, [](void *) {}, nullptr);
+    }
+
     void help() {
+        be_counted();
         for (;;) {
             const unsigned seen = offers.load();
             if (!std::any_of(std::begin(all), std::end(all), [](Offer &o) { return o.help(); }))

@@ -1,0 +1,232 @@
+// The loops of float32 products and convolutions. Compiled once per instruction set; everything
+// lives in unnamed namespaces so that no symbol is shared between the sets.
+//
+// A block of results stays in registers: ROWS rows by up to WIDTH vectors of columns. For each
+// element of the sums a vector of packed columns is loaded once for all rows, and an element of a
+// row once for all vectors, so that the units that multiply are what bounds it, and not loads.
+#include "dense/dense_table.h"
+
+#include <utility>
+
+#include "loops/wide.h"
+
+namespace gint::GINT_SIMD_NAMESPACE {
+
+const DenseTable *dense_table();
+
+namespace {
+
+constexpr size_t LANES = REGISTER / sizeof(float);
+// Accumulators, a line of columns and one element are to fit the registers: 32 of AVX-512 and ARM,
+// 16 of the others.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int ROWS = 6, WIDTH = 4;
+#else
+constexpr int ROWS = 6, WIDTH = 2;
+#endif
+constexpr size_t COLUMNS = WIDTH * LANES;
+
+// The taps of M windows in a row, one after the other.
+template <int M> class WindowTaps {
+  public:
+    WindowTaps(const Pieces &of, size_t row) : x(of) {
+        if (!x.windows) return;
+        const WindowPlaces &w = *x.windows;
+        line = x.tap / w.taps, place = x.tap % w.taps;
+        for (size_t m = 0; m < M; m++) {
+            const size_t n = x.row + row + m;
+            down[m] = w.down + n / w.length * w.lines, along[m] = w.along + n % w.length * w.taps;
+        }
+    }
+    void next(const float *(&found)[M]) {
+        for (size_t m = 0; m < M; m++) {
+            const int64_t at = down[m][line] + along[m][place];
+            found[m] = at < 0 ? x.zeros : x.first + at;
+        }
+        if (++place == x.windows->taps) place = 0, line++;
+    }
+
+  private:
+    const Pieces &x;
+    size_t line = 0, place = 0;
+    const int64_t *down[M], *along[M];
+};
+
+template <int M, int N> void multiply_block(const Panel &p, size_t row) {
+    const size_t channels = p.x.channels;
+    const float *packed = p.packed;
+    Floats sums[M][N] = {};
+    WindowTaps<M> taps(p.x, row);
+    for (size_t t = 0; t < p.x.count; t++) {
+        const float *x[M];
+        if (p.x.windows)
+            taps.next(x);
+        else
+            for (int m = 0; m < M; m++) x[m] = p.x.first + (row + size_t(m)) * p.x.stride;
+        for (size_t i = 0; i < channels; i++, packed += N * LANES) {
+            Floats line[N];
+#pragma GCC unroll 16
+            for (int n = 0; n < N; n++) line[n] = load<float>(packed, n);
+#pragma GCC unroll 16
+            for (int m = 0; m < M; m++) {
+                const Floats value = x[m][i] - Floats{};
+#pragma GCC unroll 16
+                for (int n = 0; n < N; n++) sums[m][n] = muladd(value, line[n], sums[m][n]);
+            }
+        }
+    }
+    float *const out = p.out + row * p.out_stride;
+#pragma GCC unroll 16
+    for (int m = 0; m < M; m++) {
+        float *const to = out + size_t(m) * p.out_stride;
+#pragma GCC unroll 16
+        for (int n = 0; n < N; n++) {
+            const size_t at = size_t(n) * LANES;
+            if (at + LANES <= p.columns) {
+                Floats sum = sums[m][n];
+                if (p.adds) sum += load<float>(to, n);
+                if (p.bias) sum += load<float>(p.bias, n);
+                put<float>(to, n, sum);
+            } else {
+                float lanes[LANES];
+                put<float>(lanes, 0, sums[m][n]);
+                for (size_t i = at; i < p.columns; i++) {
+                    const float sum = lanes[i - at] + (p.adds ? to[i] : 0);
+                    to[i] = p.bias ? sum + p.bias[i] : sum;
+                }
+            }
+        }
+    }
+}
+
+using Block = void (*)(const Panel &, size_t);
+template <int N, int... M> Block block_of(size_t rows, std::integer_sequence<int, M...>) {
+    static constexpr Block ALL[] = {multiply_block<M + 1, N>...};
+    return ALL[rows - 1];
+}
+template <int... N> Block block_of(size_t rows, size_t vectors, std::integer_sequence<int, N...>) {
+    using Rows = std::make_integer_sequence<int, ROWS>;
+    static constexpr Block (*ALL[])(size_t, Rows) = {block_of<N + 1>...};
+    return ALL[vectors - 1](rows, Rows{});
+}
+
+void multiply(const Panel &p) {
+    const size_t vectors = (p.columns + LANES - 1) / LANES;
+    const auto block = [&](size_t rows) {
+        return block_of(rows, vectors, std::make_integer_sequence<int, WIDTH>{});
+    };
+    const Block whole = block(ROWS);
+    size_t row = 0;
+    for (; row + ROWS <= p.rows; row += ROWS) whole(p, row);
+    if (row < p.rows) block(p.rows - row)(p, row);
+}
+
+// Four rows of four become four lines of four.
+typedef float Quad __attribute__((vector_size(16)));
+
+Quad quad(const float *p) {
+    Quad x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+void transpose(const float *const (&rows)[4], size_t at, float *to, size_t stride) {
+    const Quad a = quad(rows[0] + at), b = quad(rows[1] + at), c = quad(rows[2] + at),
+               d = quad(rows[3] + at);
+    const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+               cd = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+               more_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7),
+               more_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    const Quad lines[] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5),
+                          __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                          __builtin_shufflevector(more_ab, more_cd, 0, 1, 4, 5),
+                          __builtin_shufflevector(more_ab, more_cd, 2, 3, 6, 7)};
+    for (size_t i = 0; i < 4; i++) memcpy(to + i * stride, &lines[i], sizeof(Quad));
+}
+
+size_t width_of(size_t columns) { return (columns + LANES - 1) / LANES * LANES; }
+
+// Elements that are packed of all rows before the next ones: what is written stays in the first
+// cache until its lines are full.
+constexpr size_t PACKED = 64;
+
+void pack_rows(size_t columns, size_t count, const float *w, size_t stride, float *packed) {
+    const size_t width = width_of(columns);
+    for (size_t first = 0; first < count; first += PACKED) {
+        const size_t end = first + PACKED < count ? first + PACKED : count;
+        const size_t whole = first + (end - first) / 4 * 4;
+        size_t n = 0;
+        for (; n + 4 <= columns; n += 4) {
+            const float *const rows[] = {w + n * stride, w + (n + 1) * stride, w + (n + 2) * stride,
+                                         w + (n + 3) * stride};
+            for (size_t i = first; i < whole; i += 4)
+                transpose(rows, i, packed + i * width + n, width);
+            for (size_t i = whole; i < end; i++)
+                for (size_t r = 0; r < 4; r++) packed[i * width + n + r] = rows[r][i];
+        }
+        for (; n < width; n++)
+            for (size_t i = first; i < end; i++)
+                packed[i * width + n] = n < columns ? w[n * stride + i] : 0;
+    }
+}
+
+void pack_lines(size_t columns, size_t count, const float *w, size_t stride, float *packed) {
+    const size_t width = width_of(columns);
+    for (size_t i = 0; i < count; i++, packed += width) {
+        memcpy(packed, w + i * stride, columns * sizeof(float));
+        for (size_t n = columns; n < width; n++) packed[n] = 0;
+    }
+}
+
+// A vector of channels of R results in a line: a vector of the kernel meets all of them.
+template <int R> void channel_block(const ChannelLine &p, size_t result, size_t channel) {
+    Floats sums[R];
+    const Floats first = p.bias ? load<float>(p.bias + channel, 0) : Floats{};
+    for (int r = 0; r < R; r++) sums[r] = first;
+    const float *kernel = p.kernel + channel;
+    for (size_t i = 0; i < p.lines; i++) {
+        const float *x = p.x + result * p.step + i * p.line + channel;
+        for (size_t k = 0; k < p.taps; k++, kernel += p.channels, x += p.tap) {
+            const Floats weight = load<float>(kernel, 0);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; r++)
+                sums[r] = muladd(load<float>(x + size_t(r) * p.step, 0), weight, sums[r]);
+        }
+    }
+    for (int r = 0; r < R; r++)
+        put<float>(p.out + (result + size_t(r)) * p.out_step + channel, 0, sums[r]);
+}
+
+void one_channel(const ChannelLine &p, size_t channel) {
+    for (size_t r = 0; r < p.results; r++) {
+        float sum = p.bias ? p.bias[channel] : 0;
+        const float *kernel = p.kernel + channel;
+        for (size_t i = 0; i < p.lines; i++)
+            for (size_t k = 0; k < p.taps; k++, kernel += p.channels)
+                sum += p.x[r * p.step + i * p.line + k * p.tap + channel] * *kernel;
+        p.out[r * p.out_step + channel] = sum;
+    }
+}
+
+void each_channel(const ChannelLine &p) {
+    constexpr size_t MANY = 8;
+    size_t channel = 0;
+    for (; channel + LANES <= p.channels; channel += LANES) {
+        size_t r = 0;
+        for (; r + MANY <= p.results; r += MANY) channel_block<MANY>(p, r, channel);
+        if (r + 4 <= p.results) channel_block<4>(p, r, channel), r += 4;
+        if (r + 2 <= p.results) channel_block<2>(p, r, channel), r += 2;
+        if (r < p.results) channel_block<1>(p, r, channel);
+    }
+    for (; channel < p.channels; channel++) one_channel(p, channel);
+}
+
+} // namespace
+
+const DenseTable *dense_table() {
+    static constexpr DenseTable TABLE{COLUMNS,    ROWS,     LANES,       pack_rows,
+                                      pack_lines, multiply, each_channel};
+    return &TABLE;
+}
+
+} // namespace gint::GINT_SIMD_NAMESPACE

@@ -1,0 +1,401 @@
+"""Random modules, trained, frozen, quantised or saved, beside eager: a module and what is done with
+it, as a value that prints as the call that makes it again.
+
+Rounding is judged by the same module in float64: what was compiled may be off by so much more than
+eager is. So a module that rounds badly, or jumps, hides nothing but itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import nn
+
+import gint
+from gint.conductor import export
+from gint.conductor.capture import ExportError
+from tests.conductor import layers as ours
+from tests.conductor.weights.tiny_models import dequantized
+
+from .calls import AROUND, numbers
+
+#: What is done with a module.
+WAYS = ("train", "train", "train", "infer", "freeze", "weights", "export")
+#: Formats whose blocks are 32 values.
+_FORMATS = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
+_TOKENS = 40
+#: How often the error of eager, and which part of the largest value, a result may be off by.
+#: (In modules of float64 angles and masks are made in float32.)
+_TIMES, _PART = 30, {torch.float64: 1e-6, torch.float32: 2e-5, torch.bfloat16: 0.03}
+
+#: What is said where torch.export does not keep a size free.
+_REFUSED = ("A size cannot be free", "torch.export cannot trace it")
+
+#: In layers that decide by comparing values.
+_JUMPS = ("Max", "max", "min", "Experts", "Windows", "ReLU", "Hard")
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ModuleCase:
+    """`given`: "tokens", "rows" of `width`, or "pictures" of `width` channels; `layers` are source;
+    each of `calls` is a batch and a length. `around` is a context's name, `detail` a format of
+    weights. `marked`: sizes are marked as dynamic, a file is called on arrays, activations are
+    rounded to 8 bits, or a graph is kept after its gradients."""
+
+    seed: int
+    way: str
+    given: str
+    width: int
+    layers: tuple[str, ...]
+    calls: tuple[tuple[int, int], ...]
+    dtype: str = "float32"
+    around: str = ""
+    dynamic: bool | None = None
+    marked: bool = False
+    training: bool = True
+    detail: str = ""
+
+    def module(self) -> nn.Module:
+        torch.manual_seed(self.seed)
+        space = {"torch": torch, "nn": nn, **vars(ours)}
+        made = nn.Sequential(*[eval(text, space) for text in self.layers])
+        return made.to(getattr(torch, self.dtype)).train(self.training)
+
+    def inputs(self) -> Iterator[torch.Tensor]:
+        for n, (batch, length) in enumerate(self.calls):
+            seed = self.seed + n
+            if self.given == "tokens":
+                yield numbers(seed, batch * length, torch.int64).view(batch, length) % _TOKENS
+            else:
+                shape = (batch, length, self.width)
+                if self.given == "pictures":
+                    shape = (batch, self.width, length, 6)
+                count = torch.Size(shape).numel()
+                yield numbers(seed, count, getattr(torch, self.dtype)).view(shape)
+
+    def runs(self) -> bool:
+        """Whether eager does it."""
+        try:
+            self._seen(lambda m: m)
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+            return False
+        return True
+
+    def why_unlike_eager(self) -> str:
+        """How it differs from eager, and from aot_eager too; "" where it does not."""
+        expected = self._seen(lambda m: m)
+        why = self._unlike(expected, "gint")
+        if not why or self.way in ("export", "freeze", "weights"):
+            return why
+        return "" if self._unlike(expected, "aot_eager") else why
+
+    def _unlike(self, expected: list[Tensors], backend: str) -> str:
+        torch._dynamo.reset()
+        try:
+            found = self._seen(lambda m: self._compiled(m, backend))
+        except ExportError as error:
+            return "" if any(text in str(error) for text in _REFUSED) else f"ExportError: {error}"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        exact = self._seen(lambda m: m, torch.float64)
+        for n, seen in enumerate(zip(found, expected, exact, strict=True)):
+            if why := self._difference(*seen):
+                return f"call {n}: {why}"
+        return ""
+
+    def _difference(self, found: Tensors, expected: Tensors, exact: Tensors) -> str:
+        if found.keys() != expected.keys():
+            return f"{sorted(found)}, expected {sorted(expected)}"
+        part = _PART[torch.bfloat16 if self.around == "autocast" else getattr(torch, self.dtype)]
+        for name, e in expected.items():
+            f, x = found[name], exact[name]
+            if (f.dtype, f.shape) != (e.dtype, e.shape):
+                return f"{name}: {f.dtype}{list(f.shape)}, expected {e.dtype}{list(e.shape)}"
+            if not e.dtype.is_floating_point:
+                if not torch.equal(f, e):
+                    return f"{name}: {f}, expected {e}"
+                continue
+            f, e, x = f.double(), e.double(), x.double()
+            if not e.numel() or torch.equal(f.nan_to_num(7), e.nan_to_num(7)):
+                continue
+            size = max(1e-3, float(x.nan_to_num(0, 0, 0).abs().max()))
+            off, of_eager = _largest(f - e), _largest(e - x)
+            bound = _TIMES * of_eager + part * size
+            if self._jumps() and name != "result":
+                bound += size
+            if self.detail and self.marked:
+                bound += 0.1 * size  # activations in 8 bits
+            if (f.isnan() != e.isnan()).any() or off > bound:
+                return f"{name}: {f}, expected {e}, off by {off:.3g}, bound {bound:.3g}"
+        return ""
+
+    def _jumps(self) -> bool:
+        """Whether half types decide where gradients go: of two values that only rounding tells
+        apart eager may find the other one larger."""
+        is_coarse = self.around == "autocast" or self.dtype == "bfloat16"
+        return is_coarse and any(word in text for text in self.layers for word in _JUMPS)
+
+    # What is done
+
+    def _compiled(self, module: nn.Module, backend: str) -> Callable[[torch.Tensor], Any]:
+        options: dict[str, Any] = {"check": True}
+        if self.way == "freeze":
+            options["freeze"] = True
+        elif self.way == "weights":
+            options |= {"weights": self.detail, "quantize_activations": self.marked}
+        elif self.way == "export":
+            return self._saved(module)
+        return torch.compile(
+            module, backend=backend, dynamic=self.dynamic,
+            options=options if backend == "gint" else None,
+        )  # fmt: skip
+
+    def _saved(self, module: nn.Module) -> Callable[[torch.Tensor], Any]:
+        """The function of a file, called with torch or, `marked`, on NumPy arrays."""
+        example = next(self.inputs())
+        free = {n: torch.export.Dim.DYNAMIC for n in (0, 1) if self.dynamic}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "module.gint"
+            export(module, (example,), path=path, dynamic_shapes=(free,) if free else None)
+            loaded = gint.load(path)
+        if not self.marked:
+            return loaded
+        return lambda x: torch.from_numpy(loaded(x.numpy()).copy())
+
+    def _seen(
+        self, compile: Callable[[nn.Module], Callable], dtype: torch.dtype | None = None
+    ) -> list[Tensors]:
+        module = self.module()
+        if self.way == "weights" and compile(module) is module:
+            module = dequantized(module, self.detail)
+        if dtype is not None:
+            module = module.to(dtype)
+        if self.way != "train":
+            module.requires_grad_(False)
+        function = compile(module)
+        around = AROUND["" if dtype is not None else self.around]
+        found = []
+        optimiser = torch.optim.SGD(module.parameters(), 0.01, 0.9) if self.way == "train" else None
+        for x in self.inputs():
+            if dtype is not None and x.is_floating_point():
+                x = x.to(dtype)
+            if self.marked and self.way in ("train", "infer"):
+                torch._dynamo.maybe_mark_dynamic(x, 0)
+                torch._dynamo.maybe_mark_dynamic(x, 1)
+            found.append(self._step(module, function, x, around, optimiser))
+        if self.way == "freeze" and function is not module:
+            self._write_a_weight(module, function, x)
+        return found
+
+    def _step(
+        self,
+        module: nn.Module,
+        function: Callable,
+        x: torch.Tensor,
+        around: Callable,
+        optimiser: Any,
+    ) -> Tensors:
+        if optimiser is None:
+            with torch.no_grad(), around():
+                y = function(x)
+            # A file has buffers of its own.
+            state = {} if self.way == "export" else dict(module.named_buffers())
+            return {"result": y.clone(), **{n: b.clone() for n, b in state.items()}}
+        optimiser.zero_grad()
+        if x.is_floating_point():
+            x = x.clone().requires_grad_()
+        with around():
+            y = function(x)
+        seen = {"result": y.detach().clone()}
+        weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+        if y.requires_grad:
+            y.backward(weights, retain_graph=self.marked)
+        gradients = {"x": x, **dict(module.named_parameters())}
+        for name, t in gradients.items():
+            seen[f"gradient of {name}"] = torch.zeros_like(t) if t.grad is None else t.grad.clone()
+        optimiser.step()
+        state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        return seen | {name: t.detach().clone() for name, t in state.items()}
+
+    def _write_a_weight(self, module: nn.Module, function: Callable, x: torch.Tensor) -> None:
+        """Whoever writes to a constant is told so, or sees it in the result."""
+        written = next(iter(module.parameters()), None)
+        if written is None:
+            return
+        with torch.no_grad():
+            written.add_(1)
+            before = copy.deepcopy(module)
+            try:
+                found = function(x)
+            except RuntimeError as error:
+                if "frozen" not in str(error):
+                    raise
+            else:
+                torch.testing.assert_close(found, before(x), rtol=1e-2, atol=1e-2)
+            written.sub_(1)
+
+
+def _largest(t: torch.Tensor) -> float:
+    return float(t.nan_to_num(0, 0, 0).abs().max())
+
+
+# Making them
+
+
+def random_module(random: Random, most: int = 6) -> ModuleCase:
+    """A module of up to `most` layers, and what is done with it."""
+    way = random.choice(WAYS)
+    given = random.choice(("tokens", "rows", "rows", "pictures"))
+    width = {"pictures": random.choice((4, 6)), "rows": random.choice((8, 12))}.get(given, 0)
+    detail = ""
+    if way == "weights":
+        given, width, detail = random.choice(("tokens", "rows")), 32, random.choice(_FORMATS)
+    written = _Writer(random, given, width, way)
+    for _ in range(random.randint(1, most)):
+        written.layer()
+    calls = [(random.choice((1, 2, 3)), random.choice((5, 8, 11)))]
+    for _ in range(random.randrange(4)):
+        same = random.randrange(2) or way == "export"
+        calls.append(
+            calls[0] if same else (random.choice((1, 2, 3, 5)), random.choice((3, 5, 8, 13)))
+        )
+    around = random.choice(("", "", "", "autocast"))
+    if way == "infer":
+        around = random.choice(("no_grad", "inference_mode", "autocast"))
+    elif way != "train":
+        around = ""
+    dtype = random.choice(("float32",) * 4 + ("float64", "bfloat16"))
+    if way in ("weights", "export") or around:
+        dtype = "float32"
+    dynamic = random.choice((None, None, True, False))
+    return ModuleCase(
+        random.randrange(1000), way, given, width, tuple(written.layers), tuple(calls), dtype,
+        around, dynamic, bool(random.randrange(2)),
+        bool(random.randrange(2)) if way in ("train", "infer") else False, detail,
+    )  # fmt: skip
+
+
+class _Writer:
+    """Layers as source, each for what the one before it makes."""
+
+    def __init__(self, random: Random, given: str, width: int, way: str) -> None:
+        self.random, self.given, self.width, self.way = random, given, width, way
+        self.layers: list[str] = []
+        if given == "tokens":
+            self.given, self.width = "rows", 32 if way == "weights" else random.choice((8, 12))
+            more = random.choice(("", "", ", padding_idx=3"))
+            self.layers.append(f"nn.Embedding({_TOKENS}, {self.width}{more})")
+
+    def layer(self) -> None:
+        if self.given == "pictures" and self.random.randrange(6) == 0:
+            self.layers.append("Pooled()")
+            self.given = "rows"
+            return
+        text, self.width = self._drawn(self.width, 2)
+        self.layers.append(text)
+
+    def _drawn(self, w: int, depth: int) -> tuple[str, int]:
+        """A layer for the width `w`, and the width it makes."""
+        choose, is_row = self.random.choice, self.given == "rows"
+        if depth and self.random.randrange(3) == 0:
+            kept = self._keeping(w, depth)
+            if self.random.randrange(3):
+                return f"{choose(('Residual', 'Residual', 'Checkpointed'))}({kept})", w
+            other = self._keeping(w, depth)
+            return f"Beside({-1 if is_row else 1}, {kept}, {other})", 2 * w
+        widths = (32, 64) if self.way == "weights" else (8, 12) if is_row else (4, 6)
+        to = choose(widths)
+        if self.random.randrange(3) == 0:
+            text = choose(_CHANGING["rows" if is_row else "pictures"])
+            return text.format(w=w, to=to, **self._numbers(w, to)), to
+        return self._kept(w), w
+
+    def _kept(self, w: int) -> str:
+        texts = _KEEPING["any"] + _KEEPING["rows" if self.given == "rows" else "pictures"] * 2
+        return self.random.choice(texts).format(w=w, **self._numbers(w, w))
+
+    def _keeping(self, w: int, depth: int) -> str:
+        """Layers that end with the width they began with."""
+        return (
+            ", ".join(self._kept(w) for _ in range(self.random.randint(1, depth)))
+            if self.random.randrange(2)
+            else self._kept(w)
+        )
+
+    def _numbers(self, w: int, to: int) -> dict[str, Any]:
+        choose = self.random.choice
+        heads = choose([h for h in (1, 2, 4) if w % h == 0 and w // h > 1])
+        groups = choose([g for g in (1, 2, 4) if w % g == 0 and to % g == 0])
+        return {
+            "heads": heads,
+            "kv": choose([h for h in (1, 2, 4) if heads % h == 0]),
+            "groups": groups,
+            "flag": choose((True, False)),
+            "attention": choose(("full", "causal", "mask", "bias")),
+            "reduce": choose(("put", "add", "set", "sum", "prod", "amax", "amin", "mean")),
+            "scan": choose(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")),
+            "cell": choose(("LSTMCell", "GRUCell", "RNNCell")),
+            "mode": choose(("nearest", "bilinear", "bicubic")),
+            "padding": choose(("zeros", "zeros", "reflect", "replicate", "circular")),
+            "step": choose((1, 1, 2)),
+        }
+
+
+_KEEPING = {
+    "any": (
+        "nn.ReLU()", "nn.GELU()", "nn.SiLU()", "nn.Sigmoid()", "nn.Tanh()", "nn.Hardswish()",
+        "nn.ELU()", "nn.Softplus()", "nn.LeakyReLU(0.1)", "nn.Mish()", "nn.ReLU(inplace=True)",
+        "nn.GELU('tanh')", "nn.Softmax(1)", "nn.LogSoftmax(-1)", "nn.Dropout(0.0)", "Written()",
+        "nn.Hardtanh(-1, 1, inplace=True)", "nn.Identity()", "nn.LogSigmoid()", "nn.CELU()",
+    ),
+    "rows": (
+        "nn.Linear({w}, {w})", "nn.LayerNorm({w})", "nn.RMSNorm({w})", "Gated({w}, 2 * {w})",
+        "nn.LayerNorm({w}, bias=False)", "nn.LayerNorm({w}, elementwise_affine={flag})",
+        "Attention({w}, {heads}, {kv}, {attention!r}, {flag})", "OfItself({w}, {heads})",
+        "Experts({w}, 4)", "Scattered({reduce!r})", "Scattered({reduce!r})", "Running({scan!r})",
+        "Running({scan!r})", "Recurrent({w}, {cell!r})", "Remembering({w})", "Windows()",
+        "Along(nn.Conv1d({w}, {w}, 3, padding=1, groups={groups}))",
+        "Along(nn.BatchNorm1d({w}))", "Along(nn.GroupNorm({groups}, {w}))",
+        "Along(nn.InstanceNorm1d({w}, affine={flag}))", "Along(nn.MaxPool1d(3, 1, 1))",
+        "Along(nn.AvgPool1d(3, 1, 1))", "Along(nn.ReplicationPad1d((1, -1)))",
+        "nn.TransformerEncoderLayer({w}, {heads}, 16, 0.0, batch_first=True, norm_first={flag})",
+    ),
+    "pictures": (
+        "nn.Conv2d({w}, {w}, 3, padding=1, groups={groups}, padding_mode={padding!r})",
+        "nn.Conv2d({w}, {w}, 1, bias={flag})", "nn.BatchNorm2d({w})", "nn.GroupNorm({groups}, {w})",
+        "nn.BatchNorm2d({w}, affine={flag})", "nn.InstanceNorm2d({w})", "Squeezed({w})",
+        "nn.MaxPool2d(3, 1, 1)", "nn.AvgPool2d(3, 1, 1, count_include_pad={flag})",
+        "nn.PReLU({w})", "nn.Softmax2d()", "ChannelsLast()", "nn.ChannelShuffle({groups})",
+        "nn.Sequential(nn.Conv2d({w}, {w}, 3, padding=1), nn.BatchNorm2d({w}), nn.ReLU())",
+        "nn.LocalResponseNorm(3)", "nn.Dropout2d(0.0)",
+    ),
+}  # fmt: skip
+_CHANGING = {
+    "rows": (
+        "nn.Linear({w}, {to})", "nn.Linear({w}, {to}, bias=False)",
+        "nn.Sequential(nn.Linear({w}, {to}), nn.GELU(), nn.LayerNorm({to}))",
+        "Along(nn.Conv1d({w}, {to}, 3, {step}, 1, bias={flag}))",
+        "nn.Sequential(nn.Linear({w}, 2 * {to}), nn.GLU())",
+        "Along(nn.ConvTranspose1d({w}, {to}, 2, {step}))",
+    ),
+    "pictures": (
+        "nn.Conv2d({w}, {to}, 3, {step}, 1, bias={flag})", "nn.Conv2d({w}, {to}, (2, 3))",
+        "nn.ConvTranspose2d({w}, {to}, 2, {step})",
+        "nn.Sequential(nn.Conv2d({w}, {to}, 3, padding='same'), nn.BatchNorm2d({to}), nn.SiLU())",
+        "nn.Sequential(nn.Upsample(scale_factor=2, mode={mode!r}), nn.Conv2d({w}, {to}, 1))",
+        "nn.Sequential(nn.Conv2d({w}, 4 * {to}, 1), nn.PixelShuffle(2))",
+        "nn.Sequential(nn.AdaptiveAvgPool2d((3, 2)), nn.Conv2d({w}, {to}, 1))",
+        "nn.Sequential(nn.MaxPool2d(2), nn.Conv2d({w}, {to}, 1))",
+        "nn.Sequential(nn.AvgPool2d(2, ceil_mode={flag}), nn.Conv2d({w}, {to}, 1))",
+        "nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d({w}, {to}, 3, 2))",
+    ),
+}  # fmt: skip
