@@ -28,12 +28,6 @@ ACTIVATIONS = {
 LOSING, LOSING_AFTER_CONVOLUTION = ("relu", "relu6", "clamp"), ("relu", "relu6", "clamp", "gelu")
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Convolutions of any size are packed."""
-    monkeypatch.setattr(fusing, "_LEAST_WORK", 0)
-
-
 class After(nn.Module):
     def __init__(self, layer, function):
         super().__init__()
