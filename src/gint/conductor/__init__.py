@@ -19,7 +19,7 @@ from .records import statistics
 
 __all__ = [
     "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
-    "from_gguf", "gint_backend", "quantize", "register_backend", "statistics",
+    "from_gguf", "gint_backend", "prepare_generate", "quantize", "register_backend", "statistics",
 ]  # fmt: skip
 
 
@@ -42,6 +42,13 @@ def from_gguf(path: Any, **options: Any) -> Any:
     from .weights.gguf import from_gguf
 
     return from_gguf(path, **options)
+
+
+def prepare_generate(model: Any, **options: Any) -> Any:
+    """Compile a transformers model for `generate`: gint.conductor.generating.prepare_generate."""
+    from .generating import prepare_generate
+
+    return prepare_generate(model, **options)
 
 
 def __getattr__(name: str) -> None:
