@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 import gint.conductor
 from gint.conductor import GintCompiler, GraphPartitioner
-from gint.conductor.explain import explain
+from gint.conductor.explaining import explain
 from gint.conductor.graph.externs import EXTERNS, is_extern
 from gint.conductor.lowering.rules import has_rule
 from gint.conductor.options import Options

@@ -76,7 +76,7 @@ def test_generated_graphs(seed, max_tensors, max_registers):
     for unit in partition.units:
         if unit.is_launch:
             assert len(unit.program.slots) <= max_tensors
-            assert unit.program.verified.program.register_count <= max_registers
+            assert unit.program.recording.verified.program.register_count <= max_registers
 
 
 # What shares a program

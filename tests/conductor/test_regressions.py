@@ -104,6 +104,18 @@ def test_memory_that_overlaps_without_torch_knowing() -> None:
     assert (a == b).all()
 
 
+def test_a_storage_that_was_let_go_of_is_an_error() -> None:
+    function = compiled(lambda x: x * 2 + 1)
+    x = torch.ones(10)
+    function(x)
+    x.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="needs 40 bytes of its storage, which has 0"):
+        function(x)
+    x.untyped_storage().resize_(40)
+    x.fill_(3)
+    assert function(x).tolist() == [7.0] * 10
+
+
 def test_misaligned_memory() -> None:
     x = torch.frombuffer(bytearray(41), dtype=torch.float32, offset=1)
     agrees(lambda x: x + 1, x)

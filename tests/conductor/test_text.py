@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gint.conductor.explain import explain_call
+from gint.conductor.explaining import explain_call
 
 pytestmark = pytest.mark.torch
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from gint.plan import Call, Named, Operation, Release, Symbol, Use, View
+from gint.plan import Call, Named, Operation, Release, Symbol, Use, View, file
 from gint.plan.file import open_bytes, open_saved
 from gint.plan.text import describe
 from gint.plan.verifier import PlanError, verify_plan
+from tests.plan import saving
 from tests.plan.saving import SCALED, SIGNATURE, header_of, plan, save, sealed
 
 
@@ -34,6 +35,27 @@ def test_weights_beside_the_file(tmp_path):
     (tmp_path / "a.safetensors").unlink()
     with pytest.raises(ValueError, match=r"weights are missing: they lie in a\.safetensors"):
         open_saved(path)
+
+
+def test_an_export_that_ended_between_its_two_files(tmp_path, monkeypatch):
+    """The weights are those of the new one, the plan is the old one's."""
+    path = save(tmp_path / "a.gint", beside=True)
+    monkeypatch.setattr(saving, "WEIGHTS", saving.WEIGHTS + 1)
+    written = file._write
+
+    def no_room(path, pieces):
+        if path.suffix == ".gint":
+            raise OSError(28, "No space left on device")
+        written(path, pieces)
+
+    with monkeypatch.context() as m:
+        m.setattr(file, "_write", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            save(path, beside=True)
+    with pytest.raises(ValueError, match=r"a\.safetensors were written for another plan"):
+        open_saved(path)
+    save(path, beside=True)
+    open_saved(path).check_constants()
 
 
 def test_the_weights_are_safetensors(tmp_path):

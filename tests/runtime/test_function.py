@@ -10,11 +10,25 @@ import numpy as np
 import pytest
 
 import gint
-from gint.plan import Input, Operation, Use, View
+from gint.plan import (
+    Allocate,
+    Define,
+    Input,
+    Launch,
+    Operation,
+    Plan,
+    SlotUse,
+    TensorType,
+    Use,
+    View,
+)
+from gint.plan.file import Saved, write
+from gint.plan.signature import Signature
 from gint.plan.verifier import PlanError
+from gint.program import VerificationError, assemble, verify
 from gint.runtime.explain_cli import main as explain
 from gint.runtime.run_cli import main as run
-from tests.plan.saving import BYTES, ROWS, WEIGHTS, expected, plan, save
+from tests.plan.saving import BYTES, ROWS, WEIGHTS, N, expected, plan, save
 
 
 @pytest.fixture
@@ -79,6 +93,72 @@ def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
     longer = replace(launch, slots=(first, *launch.slots[1:]))
     made = replace(plan(), steps=(*steps[:3], longer, *steps[4:]))
     with pytest.raises(PlanError, match="slot 0 reaches beyond its tensor"):
+        gint.load(save(tmp_path / "b.gint", made))(rows(2))
+
+
+def in_place(tmp_path):
+    """x *= y, for arrays of (n, 4)."""
+    program = assemble(
+        "program scaled\naxis i parallel\naxis j parallel\n"
+        "slot x f32 in (i, j)\nslot y f32 in (i, j)\nslot z f32 out (i, j)\nmap\n"
+        "  load.f32 r[0] <- s[x]\n  load.f32 r[1] <- s[y]\n"
+        "  mul.f32 r[2] <- r[0] * r[1]\n  store.f32 s[z] <- r[2]\n"
+    )
+    slots = tuple(SlotUse(n, BYTES, 0, (4, 1)) for n in (0, 1, 0))
+    steps = (Define("n", 0, ("size", 0)), Launch(0, (N, 4), (), slots, "cpu", on_copies=False))
+    inputs = (Input("x", ROWS, written=True), Input("y", ROWS))
+    made = Plan(inputs, (), (verify(program),), steps, (Use(0),))
+    signature = Signature((Use(0), Use(1)), ("x", "y"), {}, Use(0))
+    (path,) = write(tmp_path / "a.gint", Saved(made, signature, ()), False)
+    return gint.load(path)
+
+
+def test_an_argument_that_is_written_shares_no_memory_with_another(tmp_path):
+    function = in_place(tmp_path)
+    memory = np.ones((9, 4), np.float32)
+    for x, y in ((memory, memory), (memory[:-1], memory[1:]), (memory[1:4], memory[3:0:-1])):
+        with pytest.raises(ValueError, match="x is written into, and y lies in the same memory"):
+            function(x, y)
+    assert (memory == 1).all()
+    function(memory[:4], memory[4:8] * 3)
+    function(memory[4:8], memory[:4])
+    assert (memory[:8] == 3).all()
+    columns = np.ones((4, 8), np.float32)
+    function(columns[:1, :4], columns[:1, 4:])
+    both = np.ones((3, 2, 4), np.float32)  # each between the other's rows, and yet apart
+    with pytest.raises(ValueError, match="x is written into, and has the strides"):
+        function(both[:, 0], both[:, 1])
+
+
+@pytest.mark.parametrize("strides", [(100, 1), (1, 70), (12, 3), (4, 1), (0, 1)])
+def test_memory_with_gaps_between_elements(tmp_path, strides):
+    """As a copy of a view has in torch: all of it is there, up to the last element."""
+    define, view, _, launch, release, *_ = plan().steps
+    wide = TensorType("float32", (N, 4), strides)
+    reach = Operation("add", (Operation("mul", (4 * strides[0], N)), 4 * (3 * strides[1] + 1)))
+    nbytes = Operation("add", (reach, -4 * strides[0]))
+    slots = (*launch.slots[:2], SlotUse(3, nbytes, 0, strides))
+    steps = (define, view, Allocate(3, wide, "cpu"), replace(launch, slots=slots), release)
+    made = replace(plan(), steps=steps, result=(Use(3), Use(3)))
+    loaded, x = gint.load(save(tmp_path / "a.gint", made)), rows(64)
+    if not strides[0]:
+        with pytest.raises(VerificationError, match="share an element"):
+            loaded(x)
+        return
+    found = loaded(x)["y"]
+    np.testing.assert_allclose(found, expected(x)["y"], rtol=1e-6)
+    assert found.strides == tuple(4 * s for s in strides)
+
+
+def test_strides_that_turn_out_to_be_negative_are_refused(tmp_path):
+    steps = plan().steps
+    backwards = Operation("add", (N, -9))
+    seen = replace(plan(), steps=(steps[0], View(2, 1, (4,), (backwards,), 4), *steps[2:]))
+    with pytest.raises(PlanError, match="View 2 reaches beyond value 1"):
+        gint.load(save(tmp_path / "a.gint", seen))(rows(2))
+    kind = TensorType("float32", (N, 4), (backwards, 1))
+    made = replace(plan(), steps=(*steps[:2], Allocate(3, kind, "cpu"), *steps[3:]))
+    with pytest.raises(PlanError, match=r"Value 3 has the strides \(-7, 1\)"):
         gint.load(save(tmp_path / "b.gint", made))(rows(2))
 
 

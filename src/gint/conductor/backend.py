@@ -1,4 +1,4 @@
-"""The door: `torch.compile(..., backend="gint")`."""
+"""The door: `torch.compile(..., backend="gint")`. The compiler is imported with the first graph."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from gint.host.memory import POOL
-from gint.runtime.tensors.frames import clear as clear_frames
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
-from .compiler import GintCompiler
-from .options import Options
-from .plan.foreign import Saving
-from .records import remember, whole
 from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager
 
 if TYPE_CHECKING:
+    from .compiler import GintCompiler
     from .weights.rewrite import Quantized
 
 NAME = "gint"
@@ -48,14 +43,20 @@ def gint_backend(
     """
     from torch._dynamo.eval_frame import cached_backends
 
+    from .compiler import GintCompiler
+    from .options import Options
+
     # Dynamo forgets in a reset which backends to tell of the next one.
     cached_backends.setdefault(id(gint_backend), gint_backend)
     return compile_with(GintCompiler(Options.of(options)), gm, example_inputs)
 
 
 def _give_back_memory() -> None:
+    from gint.host.memory import POOL
+    from gint.runtime.tensors.frames import clear
+
     POOL.clear()
-    clear_frames()
+    clear()
 
 
 # Dynamo calls it for a backend that was used, in torch._dynamo.reset().
@@ -68,6 +69,8 @@ def compile_with(
     """As `gint_backend`, by this compiler."""
     reason = why_eager(example_inputs)
     if reason is not None:
+        from .records import remember, whole
+
         remember(whole(reason))
         return gm.forward
     settle_floats_of_modules(gm)
@@ -126,6 +129,7 @@ def _through_aot_autograd(
     from torch._dynamo.backends.common import aot_autograd
     from torch._dynamo.eval_frame import innermost_fn
 
+    from .plan.foreign import Saving
     from .trace.decompositions import decompositions
 
     kept, saving = keeping.kept_compiler(compiler), Saving()

@@ -23,7 +23,7 @@ from gint.runtime.tensors.devices import current_stream
 
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
-from .graph.nodes import Graph, NodeKind, value_of
+from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
@@ -92,6 +92,7 @@ class GintCompiler:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it. The forward and
         the backward graph of one function have one `saving`."""
         drop_dead_code(module.graph)
+        forget_tensors(module.graph)
         device = device_of(module.graph)
         backend, unusable = backend_for(device, self.options.backend)
         try:
@@ -156,10 +157,9 @@ def device_of(graph: fx.Graph) -> str:
     """
     found: Counter[str] = Counter()
     for node in graph.nodes:
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor):
-            kind = value.device.type
-            found[kind] += kind != "cpu" or value.dim() > 0
+        if tensor := find_tensor(node):
+            kind = tensor.device.type
+            found[kind] += kind != "cpu" or bool(tensor.shape)
     return found.most_common(1)[0][0] if found else "cpu"
 
 
@@ -195,7 +195,7 @@ def _replayed(
 
 def _record(graph: Graph, units: list[Unit], plan: str, backend: str) -> GraphRecord:
     launches = [u for u in units if u.is_launch]
-    programs = [u.program.verified for u in launches]
+    programs = [u.program.recording.verified for u in launches]
     listings = {p: disassemble(p.program) for p in dict.fromkeys(programs)}
     externs: Counter[str] = Counter()
     for unit in units:

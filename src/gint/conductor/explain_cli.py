@@ -18,7 +18,7 @@ import torch
 
 from gint.host.selection import select
 
-from .explain import Explanation, explain_call
+from .explaining import Explanation, explain_call
 
 _TYPES = {
     "f32": torch.float32, "f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16,

@@ -260,19 +260,18 @@ def _counting(
 ) -> torch.Tensor:
     """Which of the tokens until now count, (batch, total): by a mask of that shape, or by the row
     of the last token in one (batch, 1, rows, total or more)."""
-    if isinstance(mask, Mapping):
-        mask = mask.get("full_attention")
-    if mask is None:
+    found: Any = mask.get("full_attention") if isinstance(mask, Mapping) else mask
+    if found is None:
         return torch.ones(batch, total, dtype=torch.bool)
-    if mask.dim() == 4:
-        last = mask[:, 0, -1, :total]
-        mask = last if last.dtype is torch.bool else last == 0
-    if mask.dim() != 2 or mask.shape[1] != total:
+    if found.dim() == 4:
+        last = found[:, 0, -1, :total]
+        found = last if last.dtype is torch.bool else last == 0
+    if found.dim() != 2 or found.shape[1] != total:
         raise ValueError(
             f"attention_mask says of {total} tokens which count, as (batch, {total}); its shape is "
-            f"{tuple(mask.shape)}."
+            f"{tuple(found.shape)}."
         )
-    return mask.bool().expand(batch, total)
+    return found.bool().expand(batch, total)
 
 
 def _wanted(keep: int | torch.Tensor, rows: int) -> torch.Tensor:

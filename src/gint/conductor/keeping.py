@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
 
-from gint.precompile.contents import Unsaved, graph_bytes
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
-from .compiler import GintCompiledSubgraph, GintCompiler
-from .options import Options
+if TYPE_CHECKING:
+    from .compiler import GintCompiledSubgraph, GintCompiler
+    from .options import Options
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ def compiled_function(
         from gint.precompile.function import CompiledFunction, record
     except ImportError:  # a torch that saves no functions of other backends
         return _plain(compiled.function, operators)
+    from gint.precompile.contents import Unsaved
+
     contents = partial(_contents, compiled, options)
     name = getattr(gm, "_backend_id", None)
     if name is not None and is_caching():
@@ -67,6 +69,8 @@ def _plain(run: Callable[[list], Any], operators: Callable[..., Any]) -> Callabl
 
 
 def _contents(compiled: GintCompiledSubgraph, options: Options, is_backward: bool = False) -> bytes:
+    from gint.precompile.contents import Unsaved, graph_bytes  # what few processes need
+
     if compiled.built is None:
         raise Unsaved("gint cannot save a graph that it leaves to eager.")
     built = compiled.built

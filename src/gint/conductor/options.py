@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gint.backend import registry
 
-from .weights.choice import Choice
+if TYPE_CHECKING:
+    from .weights.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Options:
                     f"backend='gint' has no option {name!r}. Allowed: {', '.join(known)}."
                 )
         if given.get("weights") is not None:
+            from .weights.choice import Choice  # with the block formats, which few ask for
+
             given["weights"] = Choice.of(given["weights"])
         made = cls(**given)
         if made.backend is not None:

@@ -46,7 +46,7 @@ def units(found: Iterable[Unit]) -> str:
 
 
 def _slots(unit: Unit) -> Iterable[tuple[str, ...]]:
-    program = unit.program.verified.program
+    program = unit.program.recording.verified.program
     for slot, source in zip(program.slots, unit.program.slots, strict=True):
         axes = ", ".join(program.axes[axis].name for axis in slot.axes)
         strides = ", ".join(str(stride) for stride in source.strides)

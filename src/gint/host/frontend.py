@@ -115,18 +115,6 @@ class Builder:
         self.stores: list[Store] = []
         self._nodes: dict[tuple, Node] = {}
 
-    def copy(self, slots: int) -> Builder:
-        """A builder that has recorded the same and stores nothing; of the slots it has the first
-        `slots`, which are those that are read. Values pass to it by `own`."""
-        made = Builder(self.name)
-        made.axes, made.slots, made.params = self.axes[:], self.slots[:slots], self.params[:]
-        made._nodes = self._nodes.copy()
-        return made
-
-    def own(self, value: Value) -> Value:
-        """A value of the builder this one is a copy of, as one of its own."""
-        return Value(self, value.node)
-
     # Declarations
 
     def parallel(self, name: str) -> int:

@@ -25,5 +25,6 @@ def packed(array: np.ndarray, what: Callable[..., Any], *choices: Any) -> Any:
     made = what(array, *choices)
     if isinstance(made, np.ndarray) and made.base is not array and made is not array:
         made.flags.writeable = False
-    _kept[key] = weakref.ref(array, lambda _: _kept.pop(key, None)), made
+    forget = _kept.pop  # at the end of the process the module's names go first
+    _kept[key] = weakref.ref(array, lambda _: forget(key, None)), made
     return made

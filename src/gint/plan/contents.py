@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 from .expressions import Operation, Symbol
-from .model import Define, Foreign, Item, Launch, Step, Use, View
+from .model import (
+    Allocate,
+    Call,
+    Check,
+    Constant,
+    Define,
+    Expect,
+    Input,
+    Item,
+    Launch,
+    SlotUse,
+    Step,
+    TensorType,
+    Use,
+    View,
+)
+
+#: What may have symbols in it, by class.
+_PARTS = {
+    kind: tuple([field.name for field in fields(kind)])
+    for kind in (
+        Input, Constant, TensorType, Check, Allocate, SlotUse, Launch, Call, View, Expect,
+    )
+}  # fmt: skip
+_PLAIN = (int, str, bool, float, type(None))
+_NO_SYMBOLS: frozenset[str] = frozenset()
 
 
-def values_of(step: Step) -> Iterator[int]:
+def values_of(step: Step) -> list[int]:
     """The values a step makes or uses."""
     if isinstance(step, Launch):
-        yield from (slot.value for slot in step.slots)
-    elif isinstance(step, (Item, View)):
-        yield from (step.value, step.of)
-    elif hasattr(step, "value"):
-        yield step.value
-        if not isinstance(step, Define):
-            for field in fields(step):
-                yield from uses(getattr(step, field.name))
+        return [slot.value for slot in step.slots]
+    if isinstance(step, (Item, View)):
+        return [step.value, step.of]
+    if isinstance(step, Call):
+        return [step.value, *uses(step.args), *uses(step.kwargs)]
+    return [step.value] if isinstance(step, (Allocate, Define, Expect)) else []
 
 
-def uses(a: Any) -> Iterator[int]:
+def uses(a: Any) -> list[int]:
     """The values in an argument."""
+    found: list[int] = []
+    _collect(a, found)
+    return found
+
+
+def _collect(a: Any, found: list[int]) -> None:
     if isinstance(a, Use):
-        yield a.value
+        found.append(a.value)
     elif isinstance(a, (list, tuple)):
         for x in a:
-            yield from uses(x)
+            _collect(x, found)
     elif isinstance(a, dict):
         for x in a.values():
-            yield from uses(x)
+            _collect(x, found)
     elif isinstance(a, slice):
-        yield from uses((a.start, a.stop, a.step))
+        _collect((a.start, a.stop, a.step), found)
 
 
 def symbols_in(x: Any) -> frozenset[str]:
@@ -49,8 +78,7 @@ def symbols_in(x: Any) -> frozenset[str]:
         inner = x.values()
     elif isinstance(x, slice):
         inner = (x.start, x.stop, x.step)
-    elif is_dataclass(x) and not isinstance(x, Foreign):
-        inner = [getattr(x, f.name) for f in fields(x)]
     else:
-        return frozenset()
-    return frozenset().union(*[symbols_in(y) for y in inner if type(y) is not int])
+        inner = [getattr(x, name) for name in _PARTS.get(type(x), ())]
+    found = [symbols_in(y) for y in inner if type(y) not in _PLAIN]
+    return frozenset().union(*found) if found else _NO_SYMBOLS

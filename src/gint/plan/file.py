@@ -106,10 +106,11 @@ def write(path: Path, saved: Saved, weights_beside: bool) -> list[Path]:
 
     Raises codec.ForeignError for a plan that no file can hold, OSError.
     """
-    order, header = _weights_header(saved)
+    beside = path.with_suffix(".safetensors") if weights_beside and saved.constants else None
+    checksums = [zlib.crc32(c) for c in saved.constants]
+    order, header = _weights_header(saved, _stamp(checksums) if beside is not None else "")
     data = [saved.constants[n] for n in order]
     size = len(header) + sum(memoryview(d).nbytes for d in data) if data else 0
-    beside = path.with_suffix(".safetensors") if weights_beside and data else None
     if beside is not None:
         _write(beside, [header, *data])
     weights = None if beside is None else {"name": beside.name, "nbytes": size}
@@ -131,11 +132,16 @@ def _write(path: Path, pieces: Iterable[Any]) -> None:
         file.writelines(pieces)
 
 
-def _weights_header(saved: Saved) -> tuple[list[int], bytes]:
+def _stamp(checksums: Iterable[int]) -> str:
+    """What weights in a file of their own say of the plan that they were written with."""
+    return f"{zlib.crc32(repr(list(checksums)).encode()):08x}"
+
+
+def _weights_header(saved: Saved, stamp: str = "") -> tuple[list[int], bytes]:
     """The constants in the order in which they lie in the file, and the header of that."""
     stored = [_stored(c.name, c.type) for c in saved.plan.constants]
     order = sorted(range(len(stored)), key=lambda n: -ELEMENT_TYPES[stored[n].dtype].nbytes)
-    return order, weights_header(stored[n] for n in order)
+    return order, weights_header((stored[n] for n in order), stamp)
 
 
 def _stored(name: str, t: TensorType | None) -> Stored:
@@ -250,6 +256,11 @@ def _opened(buffer: Any, path: Path | None, operators: Container[str]) -> Opened
     starts: tuple[int, ...] = ()
     if plan.constants:
         weights = Weights(buffer, at, at + weights_bytes)
+        if beside is not None and weights.stamp not in (None, _stamp(checksums)):
+            raise ValueError(
+                f"the weights in {beside.name} were written for another plan: an export was cut "
+                "short, or one of the two files is an older one. Export it again."
+            )
         starts = tuple([weights.find(_stored(c.name, c.type)) for c in plan.constants])
     return Opened(path, plan, signature, options, buffer, starts, checksums, beside)
 

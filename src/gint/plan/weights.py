@@ -20,6 +20,8 @@ from .dtypes import ELEMENT_TYPES
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNED = 64
+#: Among safetensors' own metadata.
+_STAMP = "gint.plan"
 #: A header of more bytes is refused before it is read, as safetensors itself does.
 _MOST_HEADER = 100 << 20
 
@@ -33,10 +35,11 @@ class Stored(NamedTuple):
     nbytes: int
 
 
-def weights_header(tensors: Iterable[Stored]) -> bytes:
+def weights_header(tensors: Iterable[Stored], stamp: str = "") -> bytes:
     """Everything before the tensors' bytes, which follow one another without gaps. Those with the
-    largest elements are to come first: then each begins at a multiple of its elements."""
-    entries: dict[str, Any] = {}
+    largest elements are to come first: then each begins at a multiple of its elements. `stamp`
+    says which plan they were written for."""
+    entries: dict[str, Any] = {"__metadata__": {_STAMP: stamp}} if stamp else {}
     at = 0
     for t in tensors:
         code = ELEMENT_TYPES[t.dtype].safetensors
@@ -69,6 +72,12 @@ class Weights:
             raise ValueError(f"the weights' header is no JSON: {error}.") from None
         if not isinstance(self.entries, dict):
             raise ValueError("the weights' header is malformed.")
+
+    @property
+    def stamp(self) -> str | None:
+        """Of the plan they were written for; None where they do not say."""
+        metadata = self.entries.get("__metadata__")
+        return metadata.get(_STAMP) if isinstance(metadata, dict) else None
 
     def find(self, tensor: Stored) -> int:
         """Where the elements of a tensor begin in the buffer. Raises ValueError."""

@@ -13,6 +13,7 @@ from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
+from gint.plan.dtypes import span
 from gint.plan.operators import SCATTERS
 
 from .values import Layout
@@ -53,6 +54,17 @@ class Arrays:
     def offset(self, x: np.ndarray) -> int:
         return 0
 
+    def reach(self, x: np.ndarray) -> tuple[int, int]:
+        first = last = memory.address(x)
+        if not x.size:
+            return first, last
+        for length, step in zip(x.shape, x.strides, strict=True):
+            if step < 0:
+                first += (length - 1) * step
+            else:
+                last += (length - 1) * step
+        return first, last + x.itemsize
+
     def constant(
         self, buffer: Any, start: int, count: int, dtype: np.dtype, layout: Layout, written: bool
     ) -> np.ndarray:
@@ -64,6 +76,9 @@ class Arrays:
         size, strides = layout
         order = sorted(range(len(size)), key=lambda d: -strides[d])
         dense = tuple([size[d] for d in order])
+        if not _has_no_gaps(dense, [strides[d] for d in order]):
+            count, steps = span(size, strides), _bytes(strides, dtype)
+            return lambda: np.ndarray(size, dtype, np.empty(count, dtype), 0, steps)
         shelf = memory.shelf(dense, dtype)
         take = shelf or (lambda: np.empty(dense, dtype))
         back = tuple(np.argsort(order))
@@ -135,6 +150,16 @@ def _writing(function: Callable[..., np.ndarray]) -> Callable[..., None]:
         out[...] = function(*args, **kwargs)
 
     return write
+
+
+def _has_no_gaps(size: tuple[int, ...], strides: list[int]) -> bool:
+    """Whether strides, the largest first, are those of elements side by side."""
+    expected = 1
+    for length, step in zip(reversed(size), reversed(strides), strict=True):
+        if length != 1 and step != expected:
+            return 0 in size
+        expected *= length
+    return True
 
 
 def _bytes(strides: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from gint.plan.dtypes import span
 from gint.plan.file import Opened, open_saved
 from gint.plan.signature import filled
 
+from .overlaps import overlap_check
 from .steps import Prepared, Steps
 from .values import Values
 
@@ -118,6 +119,10 @@ class Running:
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
         self.head = [steps.prepare(step) for step in self.plan.steps[:count]]
         self.layouts = self._layout_checks(steps)
+        self.tensors = [
+            n for n, given in enumerate(self.plan.inputs) if isinstance(given.type, TensorType)
+        ]
+        self.apart = self._overlap_check()
         self.steps = [steps.prepare(step) for step in self.plan.steps[count:]]
         self.result = steps.result(self.plan.result)
         made = [s.value for s in self.plan.steps if hasattr(s, "value")]
@@ -133,6 +138,15 @@ class Running:
             if isinstance(given.type, TensorType)
         ]
 
+    def _overlap_check(self) -> Callable[[Sequence[Any]], None] | None:
+        """Where something is written, and something else might lie there."""
+        given = [self.plan.inputs[n] for n in self.tensors]
+        written = [x.written for x in given]
+        if len(given) < 2 or not any(written):
+            return None
+        names = [x.name or f"input {n}" for n, x in zip(self.tensors, given, strict=True)]
+        return overlap_check(names, written, self.values)
+
     def __call__(self, inputs: Sequence[Any]) -> tuple:
         """The results for the inputs, in their order."""
         v = [check(x) for check, x in zip(self.checks, inputs, strict=True)]
@@ -141,6 +155,8 @@ class Running:
         with self.values.running(), self.operators_on():
             for step in self.head:
                 step(v, s)
+            if self.apart is not None:
+                self.apart([v[n] for n in self.tensors])
             for step in self.layouts:
                 step(v, s)
             for step in self.steps:

@@ -132,9 +132,13 @@ class Steps:
     def _allocate(self, step: Allocate) -> Prepared:
         self.types[step.value] = step.type
         dtype, n = self.values.dtype_of(step.type.dtype), step.value
-        made, pick = self.sized(
-            (step.type.size, step.type.strides), lambda found: self.values.allocator(dtype, found)
-        )
+
+        def bind(found: Any) -> Callable[[], Any]:
+            if min(found[1], default=0) < 0:
+                raise PlanError(f"Value {n} has the strides {found[1]}.")
+            return self.values.allocator(dtype, found)
+
+        made, pick = self.sized((step.type.size, step.type.strides), bind)
 
         def allocate(v: list[Any], s: dict[str, Any]) -> None:
             v[n] = made()
@@ -151,7 +155,8 @@ class Steps:
 
         def bind(found: Any) -> Callable[[Any], Any]:
             layout, offset, reached = found
-            if offset < 0 or offset + span(*layout) > span(*reached):
+            least = min(offset, *layout[1])
+            if least < 0 or offset + span(*layout) > span(*reached):
                 raise PlanError(f"View {n} reaches beyond value {of}.")
             return self.values.viewer(layout, offset)
 

@@ -34,6 +34,9 @@ class Values(Protocol):
     def offset(self, x: Any) -> int:
         """Of the first element in the storage."""
 
+    def reach(self, x: Any) -> tuple[int, int]:
+        """The addresses of its first byte and behind its last; equal where it has no elements."""
+
     def constant(
         self, buffer: Any, start: int, count: int, dtype: Any, layout: Layout, written: bool
     ) -> Any:

@@ -113,6 +113,29 @@ def test_buffers_are_constants_too():
             frozen(x)
 
 
+class Returning(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6))
+        self.register_buffer("places", torch.arange(6.0))
+
+    def forward(self, x):
+        twice = self.weight * 2
+        return x + twice, twice, twice.view(2, 3), self.places.cos()[1:], self.places, self.weight
+
+
+@torch.no_grad()
+def test_what_is_returned_may_be_written_to():
+    model = Returning()
+    frozen, x = freeze(model), torch.randn(6)
+    for _ in range(2):
+        found, expected = frozen(x), model(x)
+        torch.testing.assert_close(found, expected)
+        assert found[4] is model.places
+        for result in found[:4]:
+            result.zero_()
+
+
 def test_a_state_that_is_loaded_is_a_write():
     model, x = net(), image()
     state = {k: v + 0.5 for k, v in model.state_dict().items()}

@@ -114,7 +114,7 @@ def assert_written_after_read(case: Case) -> None:
     for unit in case.partition.units:
         if not unit.is_launch:
             continue
-        program = unit.program.verified.program
+        program = unit.program.recording.verified.program
         slots = list(zip(program.slots, unit.program.slots, strict=True))
         for value, target in case.partition.placed.items():
             if value not in unit.nodes:
@@ -127,7 +127,7 @@ def assert_written_after_read(case: Case) -> None:
 
 def places(slot, source, unit: Unit) -> list[int]:
     """The element a slot shows at each point of the program's axes, relative to its memory."""
-    extents = unit.program.extents
+    extents = unit.program.recording.extents
     steps = dict(zip(slot.axes, source.strides, strict=True))
     return [
         source.offset + sum(step * p[axis] for axis, step in steps.items())

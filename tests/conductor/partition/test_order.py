@@ -16,7 +16,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from gint.conductor.graph.nodes import Graph, NodeKind
 from gint.conductor.graph.sizes import key
-from gint.conductor.lowering.emitter import Emitted, SlotSource
+from gint.conductor.lowering.emitted import Emitted, Recording, SlotSource
 from gint.conductor.partition.order import Order, Unit, mutates, sort
 
 pytestmark = pytest.mark.torch
@@ -27,7 +27,9 @@ VALUE = torch.empty(4)
 def program(reads, makes, extents=(), params=()) -> Emitted:
     """A program as the order sees it: the memory it touches, the sizes it is laid out by."""
     slots = tuple(SlotSource(node, node, (1,), 0) for node in (*reads, *makes))
-    return Emitted(None, tuple(extents), tuple(params), slots, tuple(makes))
+    outputs = tuple(makes)
+    recording = Recording(None, tuple(extents), tuple(params), slots, outputs)
+    return Emitted(recording, slots, outputs, outputs)
 
 
 class Units:

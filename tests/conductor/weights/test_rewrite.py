@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from gint.conductor import explain, statistics
-from gint.conductor.explain import explain_call
+from gint.conductor.explaining import explain_call
 from gint.quantized import FORMATS
 from tests.conductor.weights.tiny_models import FAMILIES, dequantized, ids, relative, tiny
 

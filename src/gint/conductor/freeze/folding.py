@@ -5,12 +5,14 @@ Knows graphs of ATen operators, and tensors. Does not know where a graph came fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import fx
 from torch.utils._pytree import tree_any
+
+from ..graph.views import is_view
 
 #: Results may be so much larger than what they are computed from: folding is to save memory's way.
 _MOST_GROWTH = 2
@@ -54,6 +56,27 @@ def fold(module: fx.GraphModule, given: Mapping[int, torch.Tensor]) -> Constants
         if _is_constant(node, constants):
             _compute(node, constants)
     return constants
+
+
+def return_copies(constants: Constants, given: Iterable[torch.Tensor]) -> None:
+    """Where a graph returns what was computed from constants, it returns a copy: the caller may
+    write into it. What lies in the memory of those that were given is theirs, and stays."""
+    theirs = {t.untyped_storage()._cdata for t in given}
+    output = next(n for n in reversed(constants.graph.nodes) if n.op == "output")
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in output.all_input_nodes:
+        user, source = output, node
+        while source.op == "call_function" and is_view(source.target):
+            user, source = source, source.args[0]
+        value = constants.find(source)
+        if value is None or value.untyped_storage()._cdata in theirs:
+            continue
+        if source not in copies:
+            with constants.graph.inserting_after(source):
+                copied = constants.graph.call_function(torch.ops.aten.clone.default, (source,))
+            copied.meta["val"] = source.meta["val"]
+            copies[source] = copied
+        user.replace_input_with(source, copies[source])
 
 
 def _is_constant(node: fx.Node, constants: Constants) -> bool:

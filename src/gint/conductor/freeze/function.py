@@ -24,7 +24,7 @@ from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 from ..trace.constants import Constant, Unchanged, constants_of, refuse_training
 from ..trace.inference import trace_inference
 from .channels import fold_channels
-from .folding import fold
+from .folding import fold, return_copies
 from .fusing import fuse
 
 #: A graph of ATen operators -> what runs it, given the list of its inputs.
@@ -119,6 +119,7 @@ def frozen_graph(traced: fx.GraphModule, given: dict[int, torch.Tensor]) -> fx.G
     graph.output(graph.graph_copy(traced.graph, {}))
     module = fx.GraphModule(torch.nn.Module(), graph)
     constants = fold(module, given)
+    return_copies(constants, given.values())
     module.graph.eliminate_dead_code()
     fold_channels(constants)
     fuse(constants)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from .arguments import argument_key
 from .views import is_view
 
 #: Memory without values is nobody else's.
@@ -30,15 +31,19 @@ def merge_equal(graph: fx.Graph) -> None:
     """
     returned = _returned(graph)
     known: dict[Hashable, fx.Node] = {}
+    pure: dict[int, bool] = {}  # by the `id` of an operator, whose own hash is slow
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        if not _is_pure(node.target):
+        target = node.target
+        if id(target) not in pure:
+            pure[id(target)] = _is_pure(target)
+        if not pure[id(target)]:
             known.clear()
             continue
-        if _is_memory(node.target) or node.meta.get("unbacked_bindings"):
+        if _is_memory(target) or node.meta.get("unbacked_bindings"):
             continue
-        key = (node.target, _hashed(node.args), _hashed(node.kwargs))
+        key = id(target), argument_key(node.args, _itself), argument_key(node.kwargs, _itself)
         first = known.setdefault(key, node)
         if first is not node and node not in returned:
             node.replace_all_uses_with(first)
@@ -72,12 +77,5 @@ def _is_memory(target: Any) -> bool:
     return getattr(target, "__name__", "").startswith(_MEMORY)
 
 
-def _hashed(value: Any) -> Hashable:
-    """Arguments as a key: 1, 1.0 and True are three, and so are 0.0 and -0.0."""
-    if isinstance(value, (tuple, list)):
-        return tuple([_hashed(v) for v in value])
-    if isinstance(value, dict):
-        return tuple(sorted((name, _hashed(v)) for name, v in value.items()))
-    if isinstance(value, fx.Node):
-        return value
-    return type(value), repr(value)
+def _itself(node: fx.Node) -> fx.Node:
+    return node

@@ -29,7 +29,7 @@ def is_product(node: fx.Node) -> bool:
     if str(node.target) not in PRODUCTS or node.kwargs:
         return False
     tensor = tensor_of(node)
-    return tensor.fake.device.type == "cpu" and not symbols((tensor.shape, tensor.strides))
+    return tensor.device.type == "cpu" and not symbols((tensor.shape, tensor.strides))
 
 
 def is_scatter(node: fx.Node) -> bool:

@@ -53,6 +53,16 @@ def value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
+class TensorKind(NamedTuple):
+    """What tensors have in common that show the same memory in the same way, other than sizes,
+    strides and offset. The bits say that what is meant is the negative, or the conjugate."""
+
+    dtype: torch.dtype
+    layout: torch.layout
+    is_neg: bool
+    is_conj: bool
+
+
 class TensorInfo:
     """What a node's fake tensor says of its dtype and, in keys, of its layout.
 
@@ -69,6 +79,15 @@ class TensorInfo:
     @cached_property
     def offset(self) -> Key:
         return key(self.fake.storage_offset())
+
+    @cached_property
+    def device(self) -> torch.device:
+        return self.fake.device
+
+    @cached_property
+    def kind(self) -> TensorKind:
+        fake = self.fake
+        return TensorKind(fake.dtype, fake.layout, fake.is_neg(), fake.is_conj())
 
 
 def find_tensor(node: fx.Node) -> TensorInfo | None:

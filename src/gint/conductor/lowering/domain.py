@@ -53,14 +53,6 @@ class Domain:
         #: By size and number: axes that only memory has, where positions along it are computed.
         self.indexed: dict[tuple[Key, int], int] = {}
 
-    def copy(self, builder: Builder) -> Domain:
-        """The same for a copy of the builder."""
-        made = Domain(builder, dict(self.splits), self.backwards)
-        made.extents, made.dims = self.extents[:], self.dims[:]
-        made.reduced, made.order = self.reduced[:], self.order[:]
-        made.indexed = self.indexed.copy()
-        return made
-
     def begin(self, shape: tuple[Key, ...]) -> None:
         """Parallel dimensions for a stored value of this shape."""
         self.order += [self._add(size, reduced=False) for size in shape if size != 1]

@@ -8,10 +8,7 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import fx
@@ -19,7 +16,6 @@ from torch import fx
 from gint.host.frontend import Builder, Scalar, Value
 from gint.isa import DType, dtype
 from gint.isa.limits import MAX_AXES, MAX_INDICES
-from gint.program import Program, VerifiedProgram, verify
 
 from ..graph.dtypes import dtype_of, fitting, gint_dtype
 from ..graph.indexing import (
@@ -32,9 +28,10 @@ from ..graph.indexing import (
     address,
 )
 from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
-from ..graph.sizes import Key, key, symbols
+from ..graph.sizes import Key, key
 from ..graph.views import map_through, viewed
 from .domain import Domain
+from .emitted import Emitted, Recording, SlotSource
 from .rules import NotLowerableError, rule_for
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
@@ -53,85 +50,19 @@ class UnfitError(Exception):
     """A value that does not fit the program's axes, or makes it larger than the backend takes."""
 
 
-class SlotSource(NamedTuple):
-    """What a slot shows: a node's memory with these strides (one per axis) and offset, in elements
-    from the first element of `anchor` (Graph.anchor): the node itself, or a view of its memory."""
-
-    node: fx.Node
-    anchor: fx.Node
-    strides: tuple[Key, ...]
-    offset: Key
-
-
-@dataclass(frozen=True)
-class Emitted:
-    """A recorded program with where its extents, parameters and slots come from."""
-
-    emitter: Emitter
-    extents: tuple[Key, ...]
-    params: tuple[Key, ...]
-    slots: tuple[SlotSource, ...]
-    outputs: tuple[fx.Node, ...]
-
-    @cached_property
-    def bytecode(self) -> Program:
-        """The program itself, not verified: many are emitted to be tried, and few are kept."""
-        return self.emitter.builder.program()
-
-    @cached_property
-    def most_instructions(self) -> int:
-        """A bound on its instructions, and on its registers, for which it is not scheduled."""
-        return self.emitter.builder.most_instructions()
-
-    @cached_property
-    def verified(self) -> VerifiedProgram:
-        """The program to be kept; equal ones are one object. Raises VerificationError."""
-        recording = self.emitter.builder.recording()
-        found = _verified.get(recording)
-        if found is None:
-            found = _verified[recording] = verify_once(self.bytecode)
-            if len(_verified) > MOST_PROGRAMS:
-                del _verified[next(iter(_verified))]
-        return found
-
-    @cached_property
-    def symbols(self) -> frozenset[str]:
-        """The names of the symbols that its layout and its outputs' sizes depend on."""
-        places = tuple([(s.offset, s.strides, tensor_of(s.anchor).offset) for s in self.slots])
-        shapes = tuple([tensor_of(n).shape for n in self.outputs])
-        return symbols((self.extents, self.params, places, shapes))
-
-
-#: So many programs are remembered, however many graphs and layers have them.
-MOST_PROGRAMS = 4096
-#: The verified program of a recording: equal layers are scheduled once.
-_verified: dict[Hashable, VerifiedProgram] = {}
-
-
-@lru_cache(maxsize=MOST_PROGRAMS)
-def verify_once(program: Program) -> VerifiedProgram:
-    """`verify`, the same object for equal programs."""
-    return verify(program)
-
-
 def emit(
     graph: Graph,
     stored: set[fx.Node],
     members: list[fx.Node],
     outputs: list[fx.Node],
     max_slots: int,
-    begun: Emitted | None = None,
 ) -> Emitted:
     """The program that computes `members` and stores those of them that are `outputs`.
 
-    `stored` are the nodes that other programs store. `begun` is the program of the first members:
-    what it computes is not emitted again, if it would be the same. Raises BlockedError, UnfitError
-    and NotLowerableError.
+    `stored` are the nodes that other programs store. Raises BlockedError, UnfitError and
+    NotLowerableError.
     """
-    if begun is not None and begun.emitter.would_repeat(stored, members):
-        emitter = begun.emitter.copy(stored, members)
-    else:
-        emitter = Emitter(graph, stored, members, max_slots)
+    emitter = Emitter(graph, stored, members, max_slots)
     while True:
         try:
             return emitter.emit(outputs)
@@ -165,59 +96,30 @@ class Emitter:
         self._slots: dict[tuple, int] = {}
         self._param_values: dict[tuple, Value] = {}
         self._depth = 0
-        #: The values of the members that are computed, where they stand.
-        self._made: list[tuple[Value, Map]] = []
-        #: What was computed rather than loaded; how many slots were loaded.
-        self._computed: set[fx.Node] = set()
-        self._loaded = 0
-
-    def would_repeat(self, stored: set[fx.Node], members: list[fx.Node]) -> bool:
-        """Whether an emitter of these members, of which its own are the first, would load and
-        compute for them what this one did."""
-        loaded = {source.node for source in self.sources[: self._loaded]}
-        return loaded.isdisjoint(members) and all(
-            n in members or n not in stored for n in self._computed
-        )
-
-    def copy(self, stored: set[fx.Node], members: list[fx.Node]) -> Emitter:
-        """An emitter of these that has what this one computed, and has stored nothing."""
-        made = Emitter(self.graph, stored, members, self.max_slots)
-        made.builder = self.builder.copy(self._loaded)
-        made.domain = self.domain.copy(made.builder)
-        made.sources, made.params = self.sources[: self._loaded], self.params[:]
-        own = made.builder.own
-        made._values = {k: own(v) for k, v in self._values.items()}
-        made._slots = self._slots.copy()
-        made._param_values = {k: own(v) for k, v in self._param_values.items()}
-        made._made = [(own(v), m) for v, m in self._made]
-        made._computed = self._computed.copy()
-        return made
 
     # The program
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        if not self._made:
-            self.domain.begin(tensor_of(self.members[0]).shape)
-        self._made += [self._member(node) for node in self.members[len(self._made) :]]
-        self._loaded = len(self.sources)
-        for node, (value, m) in zip(self.members, self._made, strict=True):
+        self.domain.begin(tensor_of(self.members[0]).shape)
+        made = [self._member(node) for node in self.members]
+        for node, (value, m) in zip(self.members, made, strict=True):
             if node in outputs:
                 self._store(node, value, m)
         if len(self.domain.extents) > MAX_AXES:
             raise UnfitError(f"{len(self.domain.extents)} axes; a program has {MAX_AXES}")
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
-        return Emitted(
-            self, tuple(self.domain.extents), tuple(self.params),
-            tuple(self.sources), tuple(n for n in self.members if n in outputs),
-        )  # fmt: skip
+        slots, written = tuple(self.sources), tuple(n for n in self.members if n in outputs)
+        extents, params = tuple(self.domain.extents), tuple(self.params)
+        recording = Recording(self.builder, extents, params, slots, written)
+        return Emitted(recording, slots, self.members, written)
 
     def _member(self, node: fx.Node) -> tuple[Value, Map]:
         shape = tensor_of(node).shape
         m = self.domain.map_for(shape)
         if m is None:
-            raise UnfitError(f"{node} of shape {shape} does not fit axes {self.domain.extents}")
+            raise UnfitError(f"a value of shape {shape} does not fit axes {self.domain.extents}")
         return self.value(node, m), m
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
@@ -252,7 +154,6 @@ class Emitter:
             return self.value(viewed(node), inner)
         if self._depth > _MAX_DEPTH:
             raise BlockedError(node)
-        self._computed.add(node)
         context = Context(self, node, m)
         return self.builder.cast(lower(context), context.dtype)
 
@@ -264,7 +165,7 @@ class Emitter:
     def _load(self, node: fx.Node, base: fx.Node, m: Map) -> Value:
         anchor = self.graph.anchor(node)
         tensor, memory = tensor_of(node), tensor_of(anchor)
-        t, device = gint_dtype(tensor.dtype), tensor.fake.device
+        t, device = gint_dtype(tensor.dtype), tensor.device
         if t is None or device.type != self.graph.device:
             raise NotLowerableError(f"a tensor of {tensor.dtype} on {device}")
         offset, steps = address(m, tensor.strides)

@@ -73,7 +73,7 @@ def _gather(c: Context) -> Value:
     return c.memory(source, _replaced(at, dim % len(at), c.computed(position)))
 
 
-@lowers(*_INDEX)
+@lowers(*_INDEX, beyond=True)
 def _index(c: Context) -> Value:
     """The dimensions of all indices, which are broadcast, come where the first one stands; in front
     if others lie between them."""

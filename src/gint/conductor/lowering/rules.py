@@ -19,6 +19,7 @@ Choice = Callable[[fx.Node, Any], bool]
 _RULES: dict[Any, Rule] = {}
 _CHOICES: dict[Any, Choice] = {}
 _OPCODES: dict[Any, tuple[Opcode, ...]] = {}
+_LOOKING_BEYOND: set[Any] = set()
 
 
 class NotLowerableError(Exception):
@@ -27,16 +28,19 @@ class NotLowerableError(Exception):
     node: fx.Node | None = None
 
 
-def lowers(*targets: Any, uses: Iterable[str] = ()) -> Callable[[Rule], Rule]:
+def lowers(*targets: Any, uses: Iterable[str] = (), beyond: bool = False) -> Callable[[Rule], Rule]:
     """Decorator: the function is the rule of these operator overloads.
 
-    `uses` names the opcodes it may emit that cost more than cheap arithmetic.
+    `uses` names the opcodes it may emit that cost more than cheap arithmetic. `beyond` says that it
+    asks how values were made that it loads.
     """
     opcodes = tuple(opcode(name) for name in uses)
 
     def register(rule: Rule) -> Rule:
         for target in targets:
             _RULES[target], _OPCODES[target] = rule, opcodes
+        if beyond:
+            _LOOKING_BEYOND.update(targets)
         return rule
 
     return register
@@ -70,6 +74,11 @@ def rule_for(target: Any) -> Rule:
 def opcodes_of(target: Any) -> tuple[Opcode, ...]:
     """What the rule of an operator says it uses; nothing where it has none."""
     return _OPCODES.get(target, ())
+
+
+def looks_beyond(target: Any) -> bool:
+    """Whether the rule of an operator asks how values were made that it loads."""
+    return target in _LOOKING_BEYOND
 
 
 def rules() -> dict[Any, Rule]:

@@ -46,7 +46,10 @@ class _Estimate:
 
     def __init__(self, graph: Graph, required: set[fx.Node]) -> None:
         self.graph, self.required, self.stored = graph, required, set(required)
-        self.bytes = _Bytes()
+        self.elements = _Elements()
+        self.bytes = _Bytes(self.elements)
+        self.weights: dict[int, float] = {}  # by the `id` of an operator, whose own hash is slow
+        self.users: dict[fx.Node, list[fx.Node]] = {}
         self.ends = self._ends()
         #: The memory a value is computed from, and the work in equivalent bytes.
         self.work: dict[fx.Node, tuple[frozenset[fx.Node], float]] = {}
@@ -62,7 +65,7 @@ class _Estimate:
 
     def _is_worth_storing(self, node: fx.Node, leaves: frozenset[fx.Node], weight: float) -> bool:
         own = self.bytes[node]
-        users = self._users(node)
+        users = self.users[node]
         again = sum(self.bytes[leaf] for leaf in leaves) + weight
         if len(users) > 1:
             # Stored, it is computed once, written, and read by all programs but the one it is in.
@@ -72,7 +75,7 @@ class _Estimate:
         wide = sum(self.bytes[u] for u in users if self._widens(u, own))
         if not wide:
             return False
-        several = _SEVERAL * _elements(node)
+        several = _SEVERAL * self.elements[node]
         is_repeated = weight >= several > 0 and wide / own * weight > _A_LAUNCH
         is_dear = weight > max(2 * own, several)
         return (is_dear or is_repeated) and not self._has_reduction(node)
@@ -82,8 +85,9 @@ class _Estimate:
         found: dict[fx.Node, int] = {}
         for number, node in enumerate(reversed(self.graph.fx.nodes)):
             if self.graph.kinds[node] is NodeKind.COMPUTE:
+                self.users[node] = self._users(node)
                 above = 1 << number if node in self.required else 0
-                for user in self._users(node) if not above else ():
+                for user in self.users[node] if not above else ():
                     above |= found[user]
                 found[node] = above
         return found
@@ -102,7 +106,10 @@ class _Estimate:
 
     def _below(self, node: fx.Node) -> tuple[frozenset[fx.Node], float]:
         kinds = self.graph.kinds
-        total = weight_of(node.target) * self.bytes[node]
+        weight = self.weights.get(id(node.target))
+        if weight is None:
+            weight = self.weights[id(node.target)] = weight_of(node.target)
+        total = weight * self.bytes[node]
         leaves: set[fx.Node] = set()
         for source in node.all_input_nodes:
             if kinds[source] is NodeKind.TUPLE:
@@ -126,7 +133,7 @@ class _Estimate:
         for user in node.users:
             kind = kinds[user]
             if kind is NodeKind.VIEW:
-                found += self._users(user)
+                found += self._users(user) if user.users else ()
             elif kind is NodeKind.COMPUTE:
                 found.append(user)
             elif kind is NodeKind.TUPLE:
@@ -138,7 +145,7 @@ class _Estimate:
 
     def _reduces(self, node: fx.Node) -> bool:
         inputs = node.all_input_nodes
-        return bool(inputs) and _elements(node) < _elements(inputs[0])
+        return bool(inputs) and self.elements[node] < self.elements[inputs[0]]
 
     def _has_reduction(self, node: fx.Node) -> bool:
         waiting, seen = [node], set()
@@ -153,19 +160,28 @@ class _Estimate:
         return False
 
 
+class _Elements(dict[fx.Node, int]):
+    """The elements of a node's value, estimated where a size is symbolic; of the first of
+    several."""
+
+    def __missing__(self, node: fx.Node) -> int:
+        value = _first(node)
+        found = self[node] = numel_hint(value.shape) if hasattr(value, "shape") else 1
+        return found
+
+
 class _Bytes(dict[fx.Node, float]):
-    """The bytes of a node's value, estimated where a size is symbolic; of the first of several."""
+    """The bytes of these elements."""
+
+    def __init__(self, elements: _Elements) -> None:
+        super().__init__()
+        self.elements = elements
 
     def __missing__(self, node: fx.Node) -> float:
         value = _first(node)
         itemsize = value.dtype.itemsize if hasattr(value, "dtype") else 8
-        found = self[node] = float(_elements(node) * itemsize)
+        found = self[node] = float(self.elements[node] * itemsize)
         return found
-
-
-def _elements(node: fx.Node) -> int:
-    value = _first(node)
-    return numel_hint(value.shape) if hasattr(value, "shape") else 1
 
 
 def _first(node: fx.Node) -> Any:

@@ -128,7 +128,7 @@ def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
 def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
     """Whether the program reads the input only where it writes the value."""
     emitted = maker.program
-    slots = list(zip(emitted.emitter.builder.slots, emitted.slots, strict=True))
+    slots = list(zip(emitted.recording.builder.slots, emitted.slots, strict=True))
     out = next(((s.axes, x.strides, x.offset) for s, x in slots if x.node is value), None)
     if out is None:
         return False

@@ -17,7 +17,7 @@ from torch import fx
 
 from ..graph.nodes import Graph, defined_symbols, value_of
 from ..graph.sizes import symbols_in
-from ..lowering.emitter import Emitted
+from ..lowering.emitted import Emitted
 
 
 @dataclass(eq=False)
@@ -113,7 +113,7 @@ class Order:
     def _makers_for(self, e: Emitted) -> set[Unit]:
         found = self._made_by({slot.node for slot in e.slots})
         if self._makers:
-            found |= self._defining(e.symbols)
+            found |= self._defining(e.recording.symbols)
         return found
 
     def _made_by(self, nodes: Iterable[fx.Node]) -> set[Unit]:

@@ -16,10 +16,12 @@ from torch import fx
 from gint.program import VerificationError
 
 from ..graph.nodes import Graph, NodeKind
-from ..lowering.emitter import BlockedError, Emitted, UnfitError, emit
+from ..lowering.emitted import Emitted, Recording
+from ..lowering.emitter import BlockedError, UnfitError
 from ..lowering.rules import NotLowerableError
 from .cost import worth_storing
 from .inplace import place_outputs
+from .layers import Layers
 from .order import Order, Unit, mutates, sort
 
 #: How many groups a value is tried with before it gets a program of its own.
@@ -73,6 +75,7 @@ class _Partitioning:
         kinds = self.graph.kinds
         self.required = self._required()
         self.stored = self.required | worth_storing(self.graph, self.required)
+        self.layers = Layers(self.graph, self.stored, self.limits.max_tensors)
         for node in self.graph.fx.nodes:
             if kinds[node] is NodeKind.COMPUTE and node in self.stored:
                 self._place(node)
@@ -128,7 +131,7 @@ class _Partitioning:
             emitted = self._emit_joined(unit, node)
             # What is stored by now may be read where it was computed again before.
             if emitted is not None and self.order.may_run(unit, emitted):
-                self.order.join(unit, emitted.emitter.members, emitted)
+                self.order.join(unit, list(emitted.members), emitted)
                 return
         self.order.add(Unit([node], self.epoch, alone))
 
@@ -138,7 +141,7 @@ class _Partitioning:
         A fold over all of the group's dimensions has axes for them only where it comes first.
         """
         try:
-            return self._emit([*unit.nodes, node], begun=unit.program)
+            return self._emit([*unit.nodes, node])
         except (BlockedError, NotLowerableError):
             return None
         except UnfitError:
@@ -148,29 +151,22 @@ class _Partitioning:
         except (BlockedError, UnfitError, NotLowerableError):
             return None
 
-    def _emit(
-        self,
-        members: list[fx.Node],
-        outputs: list[fx.Node] | None = None,
-        begun: Emitted | None = None,
-    ) -> Emitted:
-        outputs = members if outputs is None else outputs
-        limit = self.limits.max_tensors
-        emitted = emit(self.graph, self.stored, members, outputs, limit, begun)
-        self._check(emitted)
+    def _emit(self, members: list[fx.Node], outputs: list[fx.Node] | None = None) -> Emitted:
+        emitted = self.layers.emit(members, members if outputs is None else outputs)
+        self._check(emitted.recording)
         return emitted
 
-    def _check(self, emitted: Emitted) -> None:
+    def _check(self, recording: Recording) -> None:
         """Whether the backend takes a program. What is recorded says more than the program needs:
         that is scheduled only where it would be too much."""
         most, types = self.limits.max_registers, self.limits.types
-        if emitted.most_instructions > most:
-            registers = emitted.bytecode.register_count
+        if recording.most_instructions > most:
+            registers = recording.bytecode.register_count
             if registers > most:
                 raise UnfitError(f"{registers} registers; the backend has {most}")
-        if emitted.emitter.builder.types() <= types:
+        if recording.types <= types:
             return
-        if missing := emitted.bytecode.computed_types - types:
+        if missing := recording.bytecode.computed_types - types:
             raise NotLowerableError(f"it is computed in {min(missing)}, which the device lacks")
 
     def _emit_alone(self, node: fx.Node) -> Emitted:
@@ -217,7 +213,7 @@ class _Partitioning:
         near = [
             unit for unit in self.order.touching(read)
             if unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
-            and not _is_long(unit.program)
+            and not _is_long(unit.program.recording)
         ]  # fmt: skip
         near.sort(key=lambda unit: (unit not in makers, -unit.number))
         return [u for u in near[: 2 * _MAX_TRIES] if self.order.may_run(u, alone)][:_MAX_TRIES]
@@ -235,7 +231,7 @@ class _Partitioning:
             if not outputs:
                 self.order.units.remove(unit)
             elif len(outputs) < len(unit.nodes):
-                emitted = self._emit(unit.nodes, outputs, unit.program)
+                emitted = self._emit(unit.nodes, outputs)
                 if self.order.may_run(unit, emitted):
                     unit.emitted = emitted
 
@@ -244,16 +240,16 @@ class _Partitioning:
         for unit in self.order.units:
             try:
                 if unit.is_launch:
-                    unit.program.verified  # noqa: B018
+                    unit.program.recording.verified  # noqa: B018
             except VerificationError as error:
                 if self.limits.check:
                     raise
                 self._refuse(unit.nodes[-1], f"the lowering failed: {_named(error)}")
 
 
-def _is_long(emitted: Emitted) -> bool:
-    is_short = emitted.most_instructions < _MAX_INSTRUCTIONS
-    return not is_short and emitted.bytecode.instruction_count >= _MAX_INSTRUCTIONS
+def _is_long(recording: Recording) -> bool:
+    is_short = recording.most_instructions < _MAX_INSTRUCTIONS
+    return not is_short and recording.bytecode.instruction_count >= _MAX_INSTRUCTIONS
 
 
 def _named(error: Exception) -> str:

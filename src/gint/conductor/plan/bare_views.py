@@ -33,15 +33,6 @@ def bare_view(graph: Graph, node: fx.Node) -> BareView | None:
     if anchor is node or find_tensor(anchor) is None:
         return None
     shown, memory = tensor_of(node), tensor_of(anchor)
-    if not _alike(shown.fake, memory.fake):
+    if shown.kind != memory.kind or shown.kind.layout is not torch.strided:
         return None
     return BareView(anchor, shown.shape, shown.strides, shown.offset - memory.offset)
-
-
-def _alike(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether they differ in sizes, strides and offset alone."""
-    return (
-        a.dtype == b.dtype
-        and a.layout is b.layout is torch.strided
-        and (a.is_conj(), a.is_neg()) == (b.is_conj(), b.is_neg())
-    )

@@ -46,6 +46,7 @@ from ..graph.nodes import (
     value_of,
 )  # fmt: skip
 from ..graph.sizes import Key
+from ..lowering.emitted import Recording
 from ..partition.order import Unit, mutates
 from ..partition.partitioning import Partition
 from .bare_views import BareView, bare_view
@@ -91,6 +92,8 @@ class _Builder:
         self.bare_values: dict[BareView, int] = {}
         self.count = 0
         self.programs: dict[VerifiedProgram, int] = {}
+        self.layouts: dict[Recording, _Layout] = {}
+        self.bare: dict[fx.Node, dict[fx.Node, BareView]] = {}
         self.written: set[fx.Node] = set(self.placed.values())
         self.symbols = Symbols()
         self.output = next(n for n in reversed(graph.fx.nodes) if n.op == "output")
@@ -164,18 +167,17 @@ class _Builder:
         e = unit.program
         for node in e.outputs:
             self._allocate(node)
+        layout = self.layouts.get(e.recording)
+        if layout is None:
+            layout = self.layouts[e.recording] = _layout(e.recording)
         slots = tuple([
-            SlotUse(
-                self._anchor(s.anchor), expression(memory_bytes(s.anchor)), expression(s.offset),
-                expressions(s.strides),
-            )
-            for s in e.slots
+            SlotUse(self._anchor(s.anchor), *place)
+            for s, place in zip(e.slots, layout.places, strict=True)
         ])  # fmt: skip
-        program = self.programs.setdefault(e.verified, len(self.programs))
-        device = str(value_of(unit.nodes[0]).device)
+        program = self.programs.setdefault(e.recording.verified, len(self.programs))
+        device = str(tensor_of(unit.nodes[0]).device)
         is_foreign = any(self._is_foreign(s.node) for s in e.slots)
-        extents, params = expressions(e.extents), expressions(e.params)
-        self.steps.append(Launch(program, extents, params, slots, device, is_foreign))
+        self.steps.append(Launch(program, layout.extents, layout.params, slots, device, is_foreign))
 
     def _anchor(self, node: fx.Node) -> int:
         """The value of what a slot is addressed from; a view of ATen's is compared, since it may
@@ -200,7 +202,7 @@ class _Builder:
             return
         tensor = tensor_of(node)
         value = self.values[node] = self._new_value()
-        self.steps.append(Allocate(value, tensor_type(tensor), str(tensor.fake.device)))
+        self.steps.append(Allocate(value, tensor_type(tensor), str(tensor.device)))
 
     # Nodes left whole
 
@@ -247,10 +249,11 @@ class _Builder:
 
     def _bare(self, node: fx.Node) -> dict[fx.Node, BareView]:
         """Arguments of a node left whole for which bare views do."""
-        if not only_reads(node.target):
-            return {}
-        views = {n: bare_view(self.graph, n) for n in node.all_input_nodes}
-        return {n: view for n, view in views.items() if view is not None}
+        found = self.bare.get(node)
+        if found is None:
+            views = {n: bare_view(self.graph, n) for n in _only_read(node)}
+            found = self.bare[node] = {n: view for n, view in views.items() if view is not None}
+        return found
 
     def _returned_bare(self) -> dict[fx.Node, BareView]:
         """Returned views of memory made here that nothing else returned shows: theirs alone."""
@@ -299,6 +302,28 @@ class _Builder:
         return _named(a)
 
 
+class _Layout(NamedTuple):
+    """What is the same in launches of equal layers: of each slot the bytes that may be reached, the
+    offset and the strides."""
+
+    extents: tuple
+    params: tuple
+    places: list[tuple]
+
+
+def _layout(recording: Recording) -> _Layout:
+    places = [
+        (expression(memory_bytes(s.anchor)), expression(s.offset), expressions(s.strides))
+        for s in recording.slots
+    ]
+    return _Layout(expressions(recording.extents), expressions(recording.params), places)
+
+
+def _only_read(node: fx.Node) -> list[fx.Node]:
+    """The arguments of a node that its operator only reads."""
+    return node.all_input_nodes if only_reads(node.target) else []
+
+
 def tensor_type(tensor: TensorInfo) -> TensorType:
     """What a plan says of a tensor."""
     return TensorType(
@@ -326,7 +351,7 @@ def _operator(target: Any) -> str | Foreign:
 
 def _is_flipped(node: fx.Node) -> bool:
     tensor = find_tensor(node)
-    return tensor is not None and (tensor.fake.is_neg() or tensor.fake.is_conj())
+    return tensor is not None and (tensor.kind.is_neg or tensor.kind.is_conj)
 
 
 def _is_tangent(node: fx.Node) -> bool:

@@ -37,7 +37,7 @@ def why_not_captured(graph: Graph, partition: Partition) -> str | None:
             return f"{node} depends on data"
     if len(found) > 1:
         return f"its tensors are on {', '.join(sorted(map(str, found)))}"
-    if any(u.is_launch and may_fail(u.program.verified.program) for u in partition.units):
+    if any(u.is_launch and may_fail(u.program.recording.verified.program) for u in partition.units):
         return "an integer division by zero would not be noticed"
     return None
 

@@ -216,14 +216,19 @@ class PlanWriter:
         return name
 
     def _bind(self) -> None:
-        """Bind the launches of static sizes, and say how those of others are found."""
+        """Bind the launches of static sizes, and say how those of others are found: equal layers
+        have the same."""
+        known: dict[tuple, tuple[str, LaunchRecord]] = {}
         for step in self.plan.steps:
             if isinstance(step, Launch):
-                ordinal, _ = self._place(torch.device(step.device))
-                kernel, verified = self.kernels[step.program], self.plan.programs[step.program]
-                prepare, layouts_met = preparing(kernel, ordinal)
-                self.launches.append(LaunchRecord(verified, kernel, layouts_met))
-                self.bound[id(step)] = self._bound(step, prepare)
+                slots = tuple([(slot.nbytes, slot.offset, slot.strides) for slot in step.slots])
+                layout = (step.extents, step.params, slots)
+                # 0.0 and -0.0 are equal, and two parameters.
+                key = (step.program, step.device, layout, repr(step.params))
+                if key not in known:
+                    known[key] = self._bound(step, layout)
+                self.bound[id(step)], record = known[key]
+                self.launches.append(record)
 
     def _launch(self, step: Launch) -> None:
         program = self.plan.programs[step.program].program
@@ -241,17 +246,20 @@ class PlanWriter:
         else:
             self.lines.append(call)
 
-    def _bound(self, step: Launch, prepare: Callable[..., Any]) -> str:
-        slots = tuple([(slot.nbytes, slot.offset, slot.strides) for slot in step.slots])
-        layout = (step.extents, step.params, slots)
+    def _bound(self, step: Launch, layout: tuple) -> tuple[str, LaunchRecord]:
+        """How a launch is called, and its record."""
+        ordinal, _ = self._place(torch.device(step.device))
+        kernel = self.kernels[step.program]
+        prepare, layouts_met = preparing(kernel, ordinal)
+        record = LaunchRecord(self.plan.programs[step.program], kernel, layouts_met)
         names = sorted(symbols_in(layout))
         if not names:
-            return self.constant(prepare(*layout), "launch")
+            return self.constant(prepare(*layout), "launch"), record
         code = f"lambda {', '.join(names)}, *texts: prepare(*{_tuple(layout)})"
         bind = remembered(eval(code, self.space | {"prepare": prepare}))
         # 0.0 and -0.0 are one argument, and two parameters.
         names += [f"repr({name})" for name in names if is_float(name)]
-        return f"{self.constant(bind, 'bind')}({', '.join(names)})"
+        return f"{self.constant(bind, 'bind')}({', '.join(names)})", record
 
     def _place(self, device: torch.device) -> tuple[int | None, str]:
         """The ordinal that a launch on a device is prepared with, and what it is called with: the

@@ -64,7 +64,14 @@ def launch_on_copies(
 def _copied(t: torch.Tensor) -> torch.Tensor:
     if t._is_zerotensor():
         return restride(t, t.stride())
-    storage = t.untyped_storage().clone()
+    storage = t.untyped_storage()
+    end = (t.storage_offset() + span(t.shape, t.stride())) * t.itemsize
+    if end > storage.nbytes():  # set_ would make it larger, with anything in it
+        raise RuntimeError(
+            f"A tensor of shape {tuple(t.shape)} needs {end} bytes of its storage, which has "
+            f"{storage.nbytes()}: its memory was let go of."
+        )
+    storage = storage.clone()
     return t.new_empty(0).set_(storage, t.storage_offset(), t.shape, t.stride())
 
 

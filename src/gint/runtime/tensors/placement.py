@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -64,11 +65,13 @@ def is_small(step: Allocate) -> bool:
     return step.device == "cpu" and is_small_type(step.type)
 
 
+@lru_cache(maxsize=1024)
 def is_small_type(kind: TensorType) -> bool:
     """Whether a tensor has a static size, and too few bytes for the pool."""
     return not symbols_in((kind.size, kind.strides)) and _nbytes(kind) < POOLED_BYTES
 
 
+@lru_cache(maxsize=1024)
 def _nbytes(kind: TensorType) -> int:
     return span(kind.size, kind.strides) * getattr(torch, kind.dtype).itemsize  # type: ignore
 

@@ -52,14 +52,14 @@ ONEDNN = (LINEAR, LINEAR_BINARY, POINTWISE, POINTWISE_BINARY)
 @dataclass
 class Run:
     """Steps of one native call. `inputs` are given to it, then the values of the expressions
-    `sizes`; `fixed` lie in the plan's frame, `made` are of its own; of these, `outputs` are wanted
-    after it."""
+    `sizes`; `fixed` lie in the plan's frame, `made` are of its own (each in its order); of these,
+    `outputs` are wanted after it."""
 
     steps: list[Step] = field(default_factory=list)
-    inputs: list[int] = field(default_factory=list)
-    fixed: list[int] = field(default_factory=list)
-    made: list[int] = field(default_factory=list)
-    sizes: list[Expression] = field(default_factory=list)
+    inputs: dict[int, None] = field(default_factory=dict)
+    fixed: dict[int, None] = field(default_factory=dict)
+    made: dict[int, None] = field(default_factory=dict)
+    sizes: dict[Expression, None] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
 
 
@@ -87,7 +87,7 @@ class _Splitter:
         steps: Sequence[Step],
         owns_inputs: bool,
     ) -> None:
-        self.placement, self.bound, self.flipped = placement, bound, flipped
+        self.placement, self.bound, self.flipped = placement, bound, frozenset(flipped)
         self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
         self.joins = joins_of(plan, self.types)
@@ -143,7 +143,7 @@ class _Splitter:
     def _is_native(self, step: Step) -> bool:
         if isinstance(step, Launch):
             return id(step) in self.bound
-        if any(v in self.flipped for v in values_of(step)):
+        if not self.flipped.isdisjoint(values_of(step)):
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
@@ -164,11 +164,10 @@ class _Splitter:
             if value == made or value in run.made or value in self.packed:
                 continue
             known = run.fixed if self.placement.holds(value) else run.inputs
-            if value not in known:
-                known.append(value)
+            known[value] = None
         if made is not None:
-            run.made.append(made)
-        run.sizes += [e for e in sizes_in(step) if e not in run.sizes]
+            run.made[made] = None
+        run.sizes.update(dict.fromkeys(sizes_in(step)))
         run.steps.append(step)
 
     def _end(self, n: int) -> None:

@@ -47,6 +47,10 @@ class Tensors:
     def offset(self, x: torch.Tensor) -> int:
         return x.storage_offset()
 
+    def reach(self, x: torch.Tensor) -> tuple[int, int]:
+        start = x.data_ptr()
+        return start, start + span(x.shape, x.stride()) * x.itemsize
+
     def constant(
         self, buffer: Any, start: int, count: int, dtype: torch.dtype, layout: Layout, written: bool
     ) -> torch.Tensor:

@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor import explain, gint_backend, records, statistics
-from gint.conductor.explain import explain_call
 from gint.conductor.explain_cli import main, parse_arguments
+from gint.conductor.explaining import explain_call
 
 pytestmark = pytest.mark.torch
 
