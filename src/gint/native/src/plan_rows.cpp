@@ -166,6 +166,7 @@ void copy_pieces(const std::vector<Tensor> &parts, const std::vector<const char 
     for (size_t n = 0; n < outer; n++)
         for (size_t p = 0; p < parts.size(); p++) {
             const size_t nbytes = size_t(parts[p].sizes[dimension]) * inner;
+            if (nbytes == 0) continue; // what has no elements may have no address
             std::memcpy(out, from[p] + first_of(parts[p], dimension, n) * bytes, nbytes);
             out += nbytes;
         }
