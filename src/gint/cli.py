@@ -17,7 +17,7 @@ from gint.host.configuration import ConfigurationError
 
 # command -> (module with main(arguments) -> int or None, help)
 _COMMANDS = {
-    "info": ("gint.host.info", "backends, why each is or is not usable, instruction sets, threads"),
+    "info": ("gint.info", "backends, why each is or is not usable, instruction sets, threads"),
     "demo": ("gint.demo", "compile a small transformer with every backend at hand and compare"),
     "explain": ("gint.conductor.explain_cli", "what gint makes of a function or holds in a file"),
     "export": ("gint.conductor.export_cli", "save a function for gint.load and `gint run`"),

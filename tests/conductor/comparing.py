@@ -18,7 +18,7 @@ from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from gint.conductor import GintCompiledSubgraph, GintCompiler
+from gint.conductor import GintCompiledSubgraph, GintCompiler, gint_backend, statistics
 from gint.conductor.options import Options
 from gint.conductor.trace.decompositions import decompositions
 
@@ -183,3 +183,15 @@ def check(call: Call, backends: Iterable[str], **tolerance: float) -> None:
             assert_same(traced.run(graph), expected, exact=exact, **tolerance)
         except AssertionError as difference:
             raise AssertionError(f"{backend}, {call}: {difference}") from difference
+
+
+def compiled(function, options: dict, **more):
+    return torch.compile(function, backend=gint_backend, options=options, **more)
+
+
+def assert_like_eager(function, options: dict, *args, **more):
+    """Call on the same arguments compiled and eagerly; the records of what was compiled."""
+    before = len(statistics())
+    found = compiled(function, options, **more)(*args)
+    torch.testing.assert_close(found, function(*args))
+    return statistics()[before:]

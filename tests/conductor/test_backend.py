@@ -1,5 +1,5 @@
-"""`torch.compile(backend="gint")` as a user meets it: registration, options, fallback, mutation,
-aliasing, training, threads."""
+"""`torch.compile(backend="gint")` as a user meets it: registration, options, fallback, results,
+threads."""
 
 from __future__ import annotations
 
@@ -13,26 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn
 
 from gint.backend import protocol, registry
-from gint.conductor import gint_backend, register_backend, statistics
+from gint.conductor import gint_backend, register_backend
 from gint.conductor.lowering.rules import rules
+
+from .comparing import assert_like_eager, compiled
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
 F = torch.nn.functional
-
-
-def compiled(function, options: dict, **more):
-    return torch.compile(function, backend=gint_backend, options=options, **more)
-
-
-def assert_like_eager(function, options: dict, *args, **more):
-    """Call on the same arguments compiled and eagerly; the records of what was compiled."""
-    before = len(statistics())
-    found = compiled(function, options, **more)(*args)
-    torch.testing.assert_close(found, function(*args))
-    return statistics()[before:]
 
 
 # Registration
@@ -202,119 +191,6 @@ def test_rules_is_a_copy() -> None:
     assert rules()
 
 
-# Mutation and aliasing
-
-
-def test_inputs_changed_in_place(options) -> None:
-    def f(x, y):
-        x.add_(1)
-        y.mul_(x)
-        return x * y
-
-    x, y = torch.randn(5), torch.randn(5)
-    mine, theirs = [x.clone(), y.clone()], [x.clone(), y.clone()]
-    torch.testing.assert_close(compiled(f, options)(*mine), f(*theirs))
-    torch.testing.assert_close(mine, theirs)
-
-
-def test_a_view_of_an_input_changed_in_place(options) -> None:
-    def f(x):
-        x[1:, ::2].mul_(3)
-        return x.sum()
-
-    mine = torch.randn(4, 6)
-    theirs = mine.clone()
-    torch.testing.assert_close(compiled(f, options)(mine), f(theirs))
-    torch.testing.assert_close(mine, theirs)
-
-
-def test_an_input_read_while_it_is_written(options) -> None:
-    def f(x):
-        x[1:] += x[:-1].clone()
-        return x
-
-    mine = torch.arange(8.0)
-    theirs = mine.clone()
-    compiled(f, options)(mine)
-    f(theirs)
-    torch.testing.assert_close(mine, theirs)
-
-
-def test_out_argument(options) -> None:
-    def f(x, out):
-        torch.mul(x, 2, out=out)
-        return out + 1
-
-    x, mine, theirs = torch.randn(3), torch.zeros(3), torch.zeros(3)
-    torch.testing.assert_close(compiled(f, options)(x, mine), f(x, theirs))
-    torch.testing.assert_close(mine, theirs)
-
-
-def test_the_same_tensor_as_two_inputs(options) -> None:
-    def f(x, y):
-        x.mul_(2)
-        return x + y
-
-    mine, theirs = torch.ones(4), torch.ones(4)
-    torch.testing.assert_close(compiled(f, options)(mine, mine), f(theirs, theirs))
-    torch.testing.assert_close(mine, theirs)
-
-
-def test_buffers_of_a_module_change(options) -> None:
-    torch.manual_seed(0)
-    mine, theirs = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
-    x = torch.randn(8, 4)
-    torch.testing.assert_close(compiled(mine, options)(x), theirs(x))
-    torch.testing.assert_close(mine.running_var, theirs.running_var)
-    assert mine.num_batches_tracked == 1
-
-
-def test_an_output_that_is_a_view_of_an_input(options) -> None:
-    def f(x):
-        return x[1:].view(-1), x * 2
-
-    x = torch.randn(4, 3)
-    view, _ = compiled(f, options)(x)
-    view.zero_()
-    assert x[1:].abs().sum() == 0
-
-
-def test_an_output_that_is_an_input(options) -> None:
-    x = torch.randn(3)
-    same, other = compiled(lambda x: (x, x + 1), options)(x)
-    assert same is x
-    torch.testing.assert_close(other, x + 1)
-
-
-def test_the_same_output_twice(options) -> None:
-    def f(x):
-        y = x + 1
-        return y, y
-
-    a, b = compiled(f, options)(torch.ones(3))
-    a.add_(1)
-    torch.testing.assert_close(a, b)
-
-
-def test_an_output_and_its_view(options) -> None:
-    def f(x):
-        y = x + 1
-        return y, y[1:], y.t()
-
-    y, part, turned = compiled(f, options)(torch.ones(3, 4))
-    y.zero_()
-    assert part.sum() == 0
-    assert turned.shape == (4, 3)
-    assert turned.sum() == 0
-
-
-def test_results_kept_are_not_overwritten_by_later_calls(options) -> None:
-    f = compiled(lambda x: x * 2, options)
-    results = [f(torch.full((100_000,), float(i))) for i in range(6)]
-    assert [r[0].item() for r in results] == [2.0 * i for i in range(6)]
-    assert [r[-1].item() for r in results] == [2.0 * i for i in range(6)]
-
-
 # Results that are no tensors
 
 
@@ -372,117 +248,6 @@ def test_division_by_zero_raises_as_eager_does(options) -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         f(x, torch.tensor([2, 0]))
     assert f(x, torch.tensor([2, 3])).tolist() == [2, 1]
-
-
-# Training
-
-
-class Mlp(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner, self.norm, self.outer = nn.Linear(8, 16), nn.LayerNorm(16), nn.Linear(16, 4)
-
-    def forward(self, x):
-        return self.outer(F.gelu(self.norm(self.inner(x)))).log_softmax(-1)
-
-
-class Words(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.norm = nn.Embedding(11, 6), nn.RMSNorm(6)
-
-    def forward(self, x):
-        return F.silu(self.norm(self.table(x))).softmax(-1)
-
-
-class Mixed(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, 5, 1))
-
-    def forward(self, x):
-        y = (x * self.weight).tanh() + self.weight.exp()
-        return (y.var(-1) * y.amax(-1) / (1 + y.mean(-1).sigmoid())).sqrt().nan_to_num()
-
-
-@pytest.mark.parametrize(
-    ("model", "inputs"),
-    [
-        (Mlp, lambda: torch.randn(6, 8)),
-        (Words, lambda: torch.randint(0, 11, (3, 7))),
-        (Mixed, lambda: torch.rand(2, 5, 9)),
-    ],
-)
-def test_gradients_are_eager_s(model, inputs, options) -> None:
-    torch.manual_seed(0)
-    theirs = model()
-    mine = model()
-    mine.load_state_dict(theirs.state_dict())
-    x = inputs()
-    weights = torch.randn(theirs(x).shape)
-    (theirs(x) * weights).sum().backward()
-    (compiled(mine, options)(x) * weights).sum().backward()
-    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
-
-
-def test_gradients_of_inputs_and_losses(options) -> None:
-    def loss(x, target):
-        return F.cross_entropy(x, target) + F.mse_loss(x.sigmoid(), x) + F.smooth_l1_loss(x, x * 2)
-
-    x, target = torch.randn(6, 5), torch.randint(0, 5, (6,))
-    mine, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
-    compiled(loss, options)(mine, target).backward()
-    loss(theirs, target).backward()
-    torch.testing.assert_close(mine.grad, theirs.grad)
-
-
-def test_dropout_draws_what_aot_eager_draws(options) -> None:
-    def f(x):
-        return F.dropout(x * 2, 0.5) + F.dropout(x, 0.25)
-
-    x = torch.ones(64)
-    grads = []
-    for backend, more in ((gint_backend, {"options": options}), ("aot_eager", {})):
-        torch._dynamo.reset()
-        torch.manual_seed(5)
-        leaf = x.clone().requires_grad_()
-        f_compiled = torch.compile(f, backend=backend, **more)
-        y = f_compiled(leaf)
-        y.sum().backward()
-        grads.append((y.detach(), leaf.grad))
-    torch.testing.assert_close(grads[0], grads[1])
-
-
-def test_three_steps_of_an_optimizer(options) -> None:
-    losses = []
-    for run in (lambda m: m, lambda m: compiled(m, options)):
-        torch.manual_seed(1)
-        model, x = Mlp(), torch.randn(6, 8)
-        step, optimizer = run(model), torch.optim.AdamW(model.parameters(), lr=0.1)
-        losses.append([])
-        for _ in range(3):
-            loss = -step(x)[:, 0].mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses[-1].append(loss.item())
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_grad_modes(mode, options) -> None:
-    with mode():
-        assert_like_eager(lambda x: (x * 2).softmax(-1), options, torch.randn(3, 5))
-
-
-def test_autocast(options) -> None:
-    torch.manual_seed(0)
-    model, x = Mlp(), torch.randn(6, 8)
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        found, expected = compiled(model, options)(x), model(x)
-    assert found.dtype == expected.dtype
-    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
 
 
 # One function beside another

@@ -116,6 +116,20 @@ def test_a_storage_that_was_let_go_of_is_an_error() -> None:
     assert function(x).tolist() == [7.0] * 10
 
 
+def test_writing_a_slice_copies_no_memory_of_others() -> None:
+    """`slice_scatter` copies the storage that its argument lies in, and its place there."""
+
+    def f(x):
+        y = x / 3
+        y[1:] = x[:-1]
+        return x + 2, y.as_strided((2,), (1,), 3), y
+
+    x = torch.arange(10.0).view(2, 5)
+    agrees(f, x)
+    torch._dynamo.reset()
+    assert compiled(f)(x)[2].untyped_storage().nbytes() == 40
+
+
 def test_misaligned_memory() -> None:
     x = torch.frombuffer(bytearray(41), dtype=torch.float32, offset=1)
     agrees(lambda x: x + 1, x)

@@ -190,6 +190,18 @@ def test_tensors_are_joined(dimension, dtype):
         assert found.is_contiguous()
 
 
+@pytest.mark.parametrize(
+    "other", [torch.ones(2, 4), torch.ones(2, 3).double(), torch.ones(3), torch.ones(1, 2, 3)]
+)
+def test_tensors_that_do_not_fit_are_not_joined(other):
+    s = steps(2, [], 1)
+    s.join(2, [0, 1], 0)
+    run = s.finish([2])
+    with pytest.raises(RuntimeError, match="failed in a plan"):
+        run(torch.ones(2, 3), other)
+    assert run(torch.ones(2, 3), torch.ones(1, 3)).shape == (3, 3)
+
+
 def test_sizes_of_a_call_come_after_its_tensors():
     x = torch.randn(2, 6)
     s = native.PlanSteps(1, [], 1, raise_for, 3)

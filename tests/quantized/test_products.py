@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import tracemalloc
 
@@ -250,6 +251,9 @@ def resident_now() -> int:
 
 @pytest.mark.cpp
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.skipif(
+    "san.so" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers keep memory of their own"
+)
 def test_large_pages_take_a_sixteenth_more_than_the_bytes_at_most():
     """4.25 MiB are two large pages and a quarter, which is in small ones."""
     q8_0 = format_of("q8_0")

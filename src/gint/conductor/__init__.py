@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .compiler import GintCompiledSubgraph, GintCompiler
     from .explaining import explain
     from .exporting import export
+    from .generating import prepare_generate
     from .partitioner import GraphPartitioner
     from .records import statistics
     from .weights.gguf import from_gguf
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
-    "from_gguf", "gint_backend", "quantize", "register_backend", "statistics",
+    "from_gguf", "gint_backend", "prepare_generate", "quantize", "register_backend", "statistics",
 ]  # fmt: skip
 
 _MODULES = {
     "GintCompiledSubgraph": ".compiler", "GintCompiler": ".compiler", "explain": ".explaining",
     "export": ".exporting", "GraphPartitioner": ".partitioner", "statistics": ".records",
-    "from_gguf": ".weights.gguf", "quantize": ".weights.model",
+    "from_gguf": ".weights.gguf", "prepare_generate": ".generating",
+    "quantize": ".weights.model",
 }  # fmt: skip
 
 

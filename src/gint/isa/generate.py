@@ -128,8 +128,12 @@ def _facts(op: Opcode) -> tuple[str, ...]:
 
 
 def _links() -> list[str]:
-    """KEEP is x, and y <- x; the others are those of the table's rows."""
-    links = ["KEEP", *(link for op in OPCODES for link in dict.fromkeys(op.links) if link)]
+    """KEEP is x, and y <- x; CHOOSE a choice by a comparison; the others are table rows'."""
+    links = [
+        "KEEP",
+        "CHOOSE",
+        *(link for op in OPCODES for link in dict.fromkeys(op.links) if link),
+    ]
     lines = ["enum ChainOp : uint8_t {", *(f"  CHAIN_{link}," for link in links), "  CHAIN_OPS"]
     names = [(f"CHAIN_{link}", f'"{link.lower()}"') for link in links]
     return [*lines, "};", "", *_list("GI_CHAIN_NAMES", names)]

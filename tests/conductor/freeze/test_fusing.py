@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gint.conductor import statistics
+from gint.conductor.freeze import fusing
 from gint.runtime.tensors import products
 
 pytestmark = [
@@ -136,3 +137,12 @@ def test_convolutions_that_stay_atens():
     ):
         programs(layer, torch.relu, given)
         assert statistics()[-1].externs == {"aten.convolution": 1}
+
+
+@pytest.mark.parametrize(("width", "is_packed"), [(15, False), (16, True)])
+def test_small_convolutions_stay_atens(width, is_packed, monkeypatch):
+    monkeypatch.setattr(fusing, "_LEAST_WORK", 1 << 20)
+    layer = nn.Conv2d(64, 64, 1)  # 2^20 multiplications are 16 times 16 positions
+    assert programs(layer, lambda y: y, image(1, 64, 16, width)) == 0
+    (name,) = statistics()[-1].externs
+    assert name.startswith("mkldnn") == is_packed

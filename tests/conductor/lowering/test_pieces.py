@@ -1,4 +1,4 @@
-"""Gradients of slices: pieces of any size and start, alone and with what adds them up."""
+"""Padding, gradients of slices: pieces of any size and start, alone and with what adds them up."""
 
 from __future__ import annotations
 
@@ -66,3 +66,25 @@ def test_a_slice_with_gaps_is_still_torchs(interpreters):
     call = Call.of(aten.slice_backward.default, _piece(4, 5), [8, 5], 0, 0, 8, 2)
     _check(call, interpreters)
     assert Traced(call).compile(interpreters[0]).record.externs == {"aten.slice_scatter": 1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pad", [(0, 0, 1, 2), (0, 0, 0, 3, 2, 1), (0, 0, -1, 2), (0, 0, -2, -1)])
+def test_lines_before_and_after_are_a_program(interpreters, dtype, pad):
+    for x in (_piece(3, 5, 7, dtype=dtype), _piece(3, 5, 1, dtype=dtype), _piece(0, 5, 7)):
+        for value in (0, 1):
+            call = Call.of(lambda x, v=value: aten.constant_pad_nd.default(x, pad, v), x)
+            _check(call, interpreters)
+    call = Call.of(lambda x: aten.constant_pad_nd.default(x, pad), _piece(3, 5, 7))
+    assert Traced(call).compile(interpreters[0]).record.externs == {}
+
+
+def test_elements_before_and_after_are_left_to_aten(interpreters):
+    call = Call.of(lambda x: aten.constant_pad_nd.default(x, (1, 2)), _piece(3, 5, 7))
+    _check(call, interpreters)
+    externs = Traced(call).compile(interpreters[0]).record.externs
+    assert externs == {"aten.constant_pad_nd": 1}
+    last = _piece(2, 3, 5, 7).contiguous(memory_format=torch.channels_last)
+    call = Call.of(lambda x: aten.constant_pad_nd.default(x, (1, 2, 0, 1)) + 1, last)
+    _check(call, interpreters)
+    assert Traced(call).compile(interpreters[0]).record.externs == {}

@@ -90,3 +90,29 @@ def test_nan_to_num(numbers, dtype, interpreters):
     for backend in interpreters:
         got, expected = traced.run(traced.compile(backend)), torch.nan_to_num(x, **numbers)
         torch.testing.assert_close(got, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("sizes", [(300,), (5, 4), (257, 300), (0, 3)], ids=str)
+@pytest.mark.parametrize("dtype", [None, torch.int64, torch.bool, torch.bfloat16], ids=str)
+def test_eye(sizes, dtype, interpreters):
+    traced = Traced(Call.of(lambda x: torch.eye(*sizes, dtype=dtype), torch.ones(1)))
+    for backend in interpreters:
+        got, expected = traced.run(traced.compile(backend)), torch.eye(*sizes, dtype=dtype)
+        torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+def test_a_loss_of_integers_has_their_type():
+    x, y, grad = torch.arange(24).view(3, 2, 4) % 7
+
+    def function(*a):
+        return torch.ops.aten.smooth_l1_loss_backward.default(*a, 0, 1.0)
+
+    compiled = torch.compile(function, backend="gint")
+    torch.testing.assert_close(compiled(grad, x, y), function(grad, x, y), rtol=0, atol=0)
+
+
+def test_softshrink_is_not_decomposed_before_the_table_is_asked():
+    from gint.conductor import explain
+
+    (graph,) = explain(lambda x: torch.nn.functional.softshrink(x), torch.randn(3, 5)).graphs
+    assert "sign" not in str(graph.nodes)

@@ -22,7 +22,20 @@ _CALLS = {
     aten.elu_backward.default: ("(g, 0.7, 1.1, 0.9, False, x)", "(g, 0.7, 1.1, 0.9, True, x)"),
     aten.huber_loss_backward.default: ("(g, x, t, 0, 0.7)", "(g.sum(), x, t, 1, 0.7)"),
     aten.smooth_l1_loss_backward.default: ("(g, x, t, 0, 0.7)", "(g.sum(), x, t, 2, 0.7)"),
+    aten.hardtanh_backward.default: ("(g, x, -1.0, 1.0)", "(g, x, -0.7, 0.3)"),
+    aten.hardsigmoid.default: ("(x,)", "(3 * x,)"),
+    aten.hardsigmoid_backward.default: ("(g, x)", "(g, 3 * x)"),
+    aten.hardswish_backward.default: ("(g, x)", "(g, 3 * x)"),
+    aten.softplus_backward.default: ("(g, x, 1, 20)", "(g, x, 2.5, 3)"),
+    aten.silu_backward.default: ("(g, x)",),
+    aten.logit_backward.default: ("(g, x, None)", "(g, x.abs() / 4, 0.1)"),
 }
+
+#: Eager's answers to NaN depend on where it lies.
+_NAN_BY_PLACE = {
+    aten.elu_backward.default, aten.hardtanh_backward.default, aten.hardswish_backward.default,
+    aten.logit_backward.default,
+}  # fmt: skip
 
 
 def test_every_operator_has_arguments():
@@ -35,7 +48,7 @@ def test_values_are_eagers(target, dtype):
     torch.manual_seed(0)
     x, g, t = (2 * torch.randn(13, 17, dtype=dtype) for _ in range(3))
     x[0, : len(_SPECIAL)] = torch.tensor(_SPECIAL, dtype=dtype)
-    if target is aten.elu_backward.default:  # eager's answer to NaN depends on where it lies
+    if target in _NAN_BY_PLACE:
         x = x.nan_to_num(3.0, math.inf, -math.inf)
     for call in _CALLS[target]:
         arguments = eval(call, {"torch": torch}, {"x": x, "g": g, "t": t})

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor.trace.norms import WRITTEN
-from tests.conductor.comparing import Call, check
+from tests.conductor.comparing import Call, Traced, check
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten
@@ -34,7 +34,8 @@ def test_memory_format_and_what_is_saved_are_eagers(interpreters):
     x = torch.randn(2, 3, 5, 4).to(memory_format=torch.channels_last)
     mean, variance = statistics(3)
     for target in WRITTEN:
-        training = (False,) if target is aten.native_batch_norm.default else ()
+        taken = [a.name for a in target._schema.arguments]
+        training = (False,) if "training" in taken else ()
         args = (x, mean, None, mean, variance, *training, 0.1, 1e-3)
         check(Call.of(target, *args), interpreters, scale=8.0)
 
@@ -50,3 +51,15 @@ def test_training_is_torchs(interpreters):
         return aten.native_batch_norm.default(x, None, None, None, None, True, 0.1, 1e-5)
 
     check(Call.of(train, torch.randn(4, 3, 5, 4), *statistics(3)), interpreters, scale=8.0)
+
+
+def test_running_statistics_keep_their_type(interpreters):
+    x = torch.randn(2, 3, 5, 4).bfloat16()
+    mean, variance = (t.bfloat16() for t in statistics(3))
+    function = aten._native_batch_norm_legit_functional.default
+    args = (x, None, None, mean, variance, True, 0.1, 1e-3)
+    traced = Traced(Call.of(function, *args))
+    *_, new_mean, new_variance = traced.run(traced.compile(interpreters[0]))
+    assert new_mean.dtype == new_variance.dtype == torch.bfloat16
+    *_, eager_mean, eager_variance = function(*args)
+    torch.testing.assert_close((new_mean, new_variance), (eager_mean, eager_variance))

@@ -63,6 +63,12 @@ def test_what_somebody_asks_something_of_does_not():
     assert not place(plan_of(allocate(0), Item(1, 0, 0))).spots
 
 
+@pytest.mark.parametrize("name", ["slice_scatter", "select_scatter", "diagonal_scatter"])
+def test_what_is_copied_with_all_its_storage_does_not(name: str):
+    call = Call(2, f"aten.{name}.default", (Use(0), Use(1)))
+    assert not place(plan_of(allocate(0), allocate(1), call, result=(2,))).spots
+
+
 def test_lives_that_overlap_share_no_memory():
     choose = random.Random(0)
     for _ in range(50):

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor import explain
-from gint.runtime.tensors import products
+from gint.runtime.tensors import blas, products
 from gint.runtime.tensors.torch_shim import has_onednn, native_with_torch
 
 pytestmark = [
@@ -97,4 +97,4 @@ def test_training(faster):
 
 
 def test_the_maker_of_the_processor():
-    assert products._vendor() == "" or products._vendor().isalnum()
+    assert blas.vendor() == "" or blas.vendor().isalnum()

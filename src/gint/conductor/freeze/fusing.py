@@ -26,6 +26,9 @@ from .folding import Constants
 
 aten = torch.ops.aten
 
+#: A convolution on packed weights begins later than ATen's, which has smaller ones done by then.
+_LEAST_WORK = 1 << 20
+
 
 class Post(NamedTuple):
     """An activation in oneDNN's terms."""
@@ -66,7 +69,16 @@ def _suits_convolution(product: Product) -> bool:
         and source.dtype is torch.float32
         and _is_channels_last(source.shape, source.strides)
         and _is_channels_last(result.shape, result.strides)
+        and _multiplications(product) >= _LEAST_WORK
     )
+
+
+def _multiplications(product: Product) -> int:
+    """Of a convolution: an element of the result takes as many as an output channel has weights."""
+    size = 1
+    for n in tensor_of(product.node).fake.shape:
+        size *= hint(n)
+    return size * (product.weight.numel() // product.width)
 
 
 def _is_channels_last(shape: tuple[Key, ...], strides: tuple[Key, ...]) -> bool:

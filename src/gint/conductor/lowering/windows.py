@@ -24,7 +24,7 @@ from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
 
 from ..graph.indexing import Index, NotAffineError, separate
-from ..graph.nodes import Graph, tensor_of
+from ..graph.nodes import Graph, TensorInfo, tensor_of
 from ..graph.sizes import Key, key
 from .emitter import Context
 from .rules import lowered_where, lowers
@@ -95,7 +95,17 @@ def _windows(node: fx.Node, is_max: bool) -> list[Window]:
 
 @lowered_where(*_MAX)
 def _unrolls_max(node: fx.Node, graph: Graph) -> bool:
-    return graph.device == "cpu" and _unroll(_windows(node, True))
+    """Positions in channels-last memory are ATen's: it goes over each element once, for both."""
+    places = [u for u in node.users if u.target is operator.getitem and u.args[1] == 1]
+    by_channels = _is_channels_last(tensor_of(node.args[0]))
+    return graph.device == "cpu" and _unroll(_windows(node, True)) and not (places and by_channels)
+
+
+def _is_channels_last(source: TensorInfo) -> bool:
+    """Whether neighbouring elements are those of channels, and there are several."""
+    rank = 3 if len(source.shape) == 5 else 2
+    channel = -1 - rank
+    return len(source.shape) > rank and source.strides[channel] == 1 and source.shape[channel] != 1
 
 
 @lowered_where(*_AVERAGE)

@@ -66,6 +66,7 @@ def decompositions() -> dict[Any, Callable]:
     chosen[aten.repeat.default] = _repeat
     chosen[aten.roll.default] = _roll
     chosen[aten.index_put.default] = _index_put
+    chosen[aten.eye.default], chosen[aten.eye.m] = _eye, _eye_of_columns
     chosen[aten.lerp.Scalar] = _lerp
     chosen[aten.nan_to_num.default] = _nan_to_num
     chosen[aten.addcmul.default] = _addcmul
@@ -168,6 +169,26 @@ def _roll(x: torch.Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> t
         first = size - shift % size
         x = torch.cat([x.narrow(dim, first, size - first), x.narrow(dim, 0, first)], dim)
     return x
+
+
+def _eye(n: int, **options: Any) -> torch.Tensor:
+    return _eye_of_columns(n, n, **options)
+
+
+def _eye_of_columns(
+    n: int,
+    m: int,
+    *,
+    dtype: torch.dtype | None = None,
+    layout: torch.layout | None = None,
+    device: torch.device | None = None,
+    pin_memory: bool | None = None,
+) -> torch.Tensor:
+    """As torch's, of positions in int64: there is no arange of the narrower type torch takes."""
+    if layout not in (None, torch.strided) or pin_memory:
+        return NotImplemented
+    rows, columns = (torch.arange(size, device=device) for size in (n, m))
+    return (rows.unsqueeze(-1) == columns).to(dtype or torch.get_default_dtype())
 
 
 def _index_put(

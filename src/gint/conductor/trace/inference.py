@@ -104,11 +104,18 @@ def trace_operators(
 
     trace = make_fx(call, decomposition_table=decompositions(), tracing_mode="real")
     with torch.no_grad(), mode, torch.random.fork_rng(devices=()):
-        if mode.shape_env is None:
+        if not any(map(_has_symbols, inputs)):
             return trace(*inputs)
-        # Composite operators' C++ would turn symbolic sizes into numbers.
+        # Composite operators' C++ would turn symbolic sizes into numbers. (In Python a few are
+        # decomposed before the table is asked.)
         with enable_python_dispatcher():
             return trace(*inputs)
+
+
+def _has_symbols(x: Any) -> bool:
+    if isinstance(x, torch.Tensor):
+        return x._has_symbolic_sizes_strides
+    return isinstance(x, (torch.SymInt, torch.SymFloat, torch.SymBool))
 
 
 def _restride_apart(traced: fx.GraphModule) -> None:

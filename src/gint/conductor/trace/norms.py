@@ -53,8 +53,27 @@ def batch_norm(
     return batch_norm_no_training(x, weight, bias, mean, variance, momentum, eps)
 
 
+def batch_norm_functional(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, ...]:
+    """As torch has it; the running statistics keep their types, as eager's do."""
+    trained = torch._decomp.decomposition_table[aten._native_batch_norm_legit_functional.default]
+    *results, new_mean, new_variance = trained(
+        x, weight, bias, mean, variance, training, momentum, eps
+    )
+    return *results, new_mean.to(mean.dtype), new_variance.to(variance.dtype)
+
+
 #: Overloads of ATen's, and what they are traced as.
 WRITTEN: dict[Any, Callable] = {
     aten._native_batch_norm_legit_no_training.default: batch_norm_no_training,
     aten.native_batch_norm.default: batch_norm,
+    aten._native_batch_norm_legit_functional.default: batch_norm_functional,
 }

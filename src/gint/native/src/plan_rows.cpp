@@ -149,6 +149,14 @@ Outcome AttentionStep::run(PlanValue *values, const int64_t *, int32_t *) const 
 
 namespace {
 
+// Whether two are of one type and of the same sizes, but for one.
+bool fit_together(const Tensor &a, const Tensor &b, size_t dimension) {
+    if (a.rank != b.rank || a.dtype != b.dtype || dimension >= size_t(a.rank)) return false;
+    for (size_t d = 0; d < size_t(a.rank); d++)
+        if (d != dimension && a.sizes[d] != b.sizes[d]) return false;
+    return true;
+}
+
 // Where the pieces of a joined tensor come from and go to: in bytes, for each position of the
 // dimensions before the one along which they are joined.
 void copy_pieces(const std::vector<Tensor> &parts, const std::vector<const char *> &from,
@@ -158,6 +166,7 @@ void copy_pieces(const std::vector<Tensor> &parts, const std::vector<const char 
     for (size_t n = 0; n < outer; n++)
         for (size_t p = 0; p < parts.size(); p++) {
             const size_t nbytes = size_t(parts[p].sizes[dimension]) * inner;
+            if (nbytes == 0) continue; // what has no elements may have no address
             std::memcpy(out, from[p] + first_of(parts[p], dimension, n) * bytes, nbytes);
             out += nbytes;
         }
@@ -189,7 +198,8 @@ Outcome JoinStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     for (size_t n = 0; n < joined.size(); n++) {
         handles.push_back(values[joined[n]].handle);
         memory.push_back(reinterpret_cast<const char *>(values[joined[n]].address));
-        if (!parts[n].read(handles[n]) || parts[n].rank != parts[0].rank) return Outcome::failed;
+        if (!parts[n].read(handles[n]) || !fit_together(parts[n], parts[0], dimension))
+            return Outcome::failed;
     }
     const size_t rank = size_t(parts[0].rank), bytes = item_bytes(parts[0].dtype);
     std::vector<int64_t> size(parts[0].sizes, parts[0].sizes + rank), strides(rank);

@@ -149,10 +149,12 @@ bool settle(const PlanRun &s, size_t n, Outcome outcome, int32_t flag, const Pla
     case Outcome::no_memory:
         no_memory();
         return false;
-    case Outcome::failed:
+    case Outcome::failed: {
+        const char *what = torch_shim()->what();
         PyErr_Format(PyExc_RuntimeError, "An operator of torch's failed in a plan: %s",
-                     torch_shim()->what());
+                     what && *what ? what : "its operands do not fit together");
         return false;
+    }
     case Outcome::done:
         break;
     }

@@ -50,16 +50,23 @@ _HIDDEN_VIEWS = frozenset(
     ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk", "lift", "data")
 )
 
+#: What these return lies where their first argument lies, in a copy of all its storage.
+_COPIES_OF_STORAGES = frozenset(
+    ("slice_scatter", "select_scatter", "diagonal_scatter", "slice_inverse", "copy")
+)
+
 
 @lru_cache(maxsize=4096)
 def only_reads(target: Any) -> bool:
     """Whether an operator only reads its arguments' elements, and returns nothing that shows them.
 
-    Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`."""
+    Where in its storage an argument lies says nothing to it, as it does to `as_strided_scatter`;
+    nor does it copy the storage whole, with all that others have there, as `slice_scatter` does.
+    """
     if not isinstance(target, torch._ops.OpOverload) or target.namespace not in _PURE:
         return False
     name = target.overloadpacket.__name__
-    if name.startswith("as_strided") or name in _HIDDEN_VIEWS:
+    if name.startswith("as_strided") or name in _HIDDEN_VIEWS or name in _COPIES_OF_STORAGES:
         return False
     schema = target._schema
     values = [*schema.arguments, *schema.returns]

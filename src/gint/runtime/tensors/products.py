@@ -9,11 +9,9 @@ Knows plans. Does not know how a step is carried out.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ import torch
 from gint.plan import Allocate, Call, Plan, Release, Step, TensorType, Use, View
 from gint.plan.contents import symbols_in, uses, values_of
 
+from . import blas
 from .runs import LINEAR
 from .torch_shim import has_onednn
 
@@ -32,22 +31,12 @@ _LEAST_ROWS, _LEAST_WORK = 16, 1 << 21
 @lru_cache(maxsize=1)
 def is_faster() -> bool:
     """Whether oneDNN's products are faster here: where MKL meets a processor of AMD's."""
-    return torch.backends.mkl.is_available() and has_onednn() and _vendor() == "AuthenticAMD"
+    return blas.is_slow() and has_onednn()
 
 
 def is_worth(rows: int, columns: int, depth: int) -> bool:
     """Whether a product is large enough for oneDNN to win back what it takes to begin."""
     return rows >= _LEAST_ROWS and rows * columns * depth >= _LEAST_WORK
-
-
-def _vendor() -> str:
-    """The maker of the processor, as it says itself; "" where nobody tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "AuthenticAMD" if "AuthenticAMD" in platform.processor() else ""
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id"))
-    return next(named, "")
 
 
 def by_onednn(plan: Plan) -> Plan:

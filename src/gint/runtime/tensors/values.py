@@ -15,6 +15,7 @@ from gint.plan import Named
 from gint.plan.dtypes import span
 
 from ..values import Layout
+from . import dense
 from .entry_points import entry_point, named_object, overload, writing_into
 from .layouts import launch_on_copies, reinterpret, resolved, restride
 from .memory import POOLED_BYTES, empty_strided, shelf
@@ -88,7 +89,9 @@ class Tensors:
 
             if name in OWN:
                 return OWN[name]
-        return writing_into(name) if into else entry_point(overload(name))
+        if into:
+            return dense.writing_into(name, writing_into(name))
+        return entry_point(overload(name))
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")

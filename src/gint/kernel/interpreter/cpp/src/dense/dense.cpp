@@ -17,8 +17,9 @@ namespace {
 
 // What a thread does in a microsecond, roughly: multiplications; and what is worth waking one for.
 constexpr double PRODUCTS_PER_US = 60e3, CHANNEL_PRODUCTS_PER_US = 20e3, US_PER_THREAD = 8;
-// Elements of a sum that are packed at a time: 64 columns of them stay in the second cache.
-constexpr size_t DEPTH = 1024;
+// Elements of a sum that are packed at a time: 64 columns of them, those that are asked for, and as
+// many of a hundred rows, stay in the second cache.
+constexpr size_t DEPTH = 512;
 // Packing a panel costs as much as some ten rows of it.
 constexpr size_t LEAST_ROWS = 96;
 constexpr size_t PIECES_PER_THREAD = 4;
@@ -120,15 +121,20 @@ void multiply(const DenseProduct &p, int allowed) {
         const float *const w = p.w + ptrdiff_t(part.matrix) * p.w_next;
         float *const out = p.out + ptrdiff_t(part.matrix) * p.out_next +
                            ptrdiff_t(part.row * p.out_stride + part.column);
+        // Of a panel in w the elements of a block of sums, from `at` on.
+        const auto source = [&](size_t column, size_t columns, size_t at) -> Ahead {
+            const size_t depth = std::min(DEPTH, p.depth - at);
+            if (p.by_columns) return {w + column * p.w_stride + at, columns, depth, p.w_stride};
+            return {w + at * p.w_stride + column, depth, columns, p.w_stride};
+        };
+        // Nobody knows which panel this thread will have next; by turns it is this one.
+        const auto after = cut.part(std::min(n + size_t(threads) * cut.pieces, cut.count() - 1));
+        const auto pack = p.by_columns ? table.pack_rows : table.pack_lines;
         size_t at = 0;
         do {
+            const Ahead here = source(part.column, part.columns, at);
             const size_t depth = std::min(DEPTH, p.depth - at);
-            if (p.by_columns)
-                table.pack_rows(part.columns, depth, w + part.column * p.w_stride + at, p.w_stride,
-                                packed);
-            else
-                table.pack_lines(part.columns, depth, w + at * p.w_stride + part.column, p.w_stride,
-                                 packed);
+            pack(part.columns, depth, here.first, p.w_stride, packed);
             const bool is_last = at + depth == p.depth;
             table.multiply({{x + at, p.x_stride, nullptr, 0, 0, 1, depth, ZEROS},
                             part.rows,
@@ -137,7 +143,9 @@ void multiply(const DenseProduct &p, int allowed) {
                             out,
                             p.out_stride,
                             at > 0,
-                            is_last && p.bias ? p.bias + part.column : nullptr});
+                            is_last && p.bias ? p.bias + part.column : nullptr,
+                            is_last ? source(after.column, after.columns, 0)
+                                    : source(part.column, part.columns, at + depth)});
             at += depth;
         } while (at < p.depth);
     });
@@ -176,7 +184,8 @@ void convolve(const DenseConvolution &c, int allowed) {
                             out,
                             c.out_stride,
                             at > 0,
-                            is_last && c.bias ? c.bias + part.column : nullptr});
+                            is_last && c.bias ? c.bias + part.column : nullptr,
+                            {}});
             channel += each;
             if (channel == c.channels) channel = 0, tap += many;
         } while (tap < taps);

@@ -52,11 +52,33 @@ template <int M> class WindowTaps {
     const int64_t *down[M], *along[M];
 };
 
+// What is read next, asked for a few lines at a time while a block is multiplied: of many at once
+// the processor forgets most.
+class Asking {
+  public:
+    static constexpr size_t EACH = 16; // elements of a sum between two times
+
+    Asking(const Panel &p, size_t row) : of(p.ahead), in_line((of.count + LINE - 1) / LINE) {
+        const size_t all = of.lines * in_line, blocks = (p.rows + ROWS - 1) / ROWS;
+        next = all * (row / ROWS) / blocks, end = all * (row / ROWS + 1) / blocks;
+    }
+    void some() {
+        for (size_t n = 0; n < 4 && next < end; n++, next++)
+            __builtin_prefetch(of.first + next / in_line * of.stride + next % in_line * LINE);
+    }
+
+  private:
+    static constexpr size_t LINE = 64 / sizeof(float);
+    const Ahead &of;
+    size_t in_line, next, end;
+};
+
 template <int M, int N> void multiply_block(const Panel &p, size_t row) {
     const size_t channels = p.x.channels;
     const float *packed = p.packed;
     Floats sums[M][N] = {};
     WindowTaps<M> taps(p.x, row);
+    Asking asking(p, row);
     for (size_t t = 0; t < p.x.count; t++) {
         const float *x[M];
         if (p.x.windows)
@@ -64,6 +86,7 @@ template <int M, int N> void multiply_block(const Panel &p, size_t row) {
         else
             for (int m = 0; m < M; m++) x[m] = p.x.first + (row + size_t(m)) * p.x.stride;
         for (size_t i = 0; i < channels; i++, packed += N * LANES) {
+            if (i % Asking::EACH == 0) asking.some();
             Floats line[N];
 #pragma GCC unroll 16
             for (int n = 0; n < N; n++) line[n] = load<float>(packed, n);
@@ -116,9 +139,11 @@ void multiply(const Panel &p) {
         return block_of(rows, vectors, std::make_integer_sequence<int, WIDTH>{});
     };
     const Block whole = block(ROWS);
-    size_t row = 0;
-    for (; row + ROWS <= p.rows; row += ROWS) whole(p, row);
-    if (row < p.rows) block(p.rows - row)(p, row);
+    const size_t blocks = (p.rows + ROWS - 1) / ROWS;
+    for (size_t n = 0; n < blocks; n++) {
+        const size_t row = n * ROWS, rows = p.rows - row;
+        (rows < ROWS ? block(rows) : whole)(p, row);
+    }
 }
 
 // Four rows of four become four lines of four.

@@ -25,6 +25,12 @@ struct Pieces {
     const float *zeros; // as many as channels
 };
 
+// What is read next, lines of `count` floats: it is asked for while something else is multiplied.
+struct Ahead {
+    const float *first;
+    size_t lines, count, stride;
+};
+
 // Some columns of a product: out[r * out_stride + n] <- the sum over i of x[r][i] * packed[i][n],
 // plus what is there where `adds`, plus bias[n] where there is one.
 struct Panel {
@@ -35,6 +41,7 @@ struct Panel {
     size_t out_stride;
     bool adds;
     const float *bias;
+    Ahead ahead;
 };
 
 // Results of a line of windows in which every channel meets a kernel of its own. Strides in floats.

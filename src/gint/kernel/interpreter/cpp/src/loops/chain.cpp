@@ -3,19 +3,13 @@
 // Eight registers hold a block of elements, the accumulator. Every link of a chain is a function
 // that takes the accumulator in registers, combines it with one operand, and jumps to the next
 // link: one load per operation and no store, where a loop per instruction needs two and one.
-#include "loops/half_vectors.h"
+#include "loops/chain_operand.h"
 #include "loops/loops.h"
 #include "loops/numeric.h"
-#include "loops/vectors.h"
 #include "loops/wide.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
-
-template <class T> inline V<T> broadcast(const void *p) {
-    const T value = *static_cast<const T *>(p);
-    return value - V<T>{}; // x - 0 is x for every x, the sign of zero included
-}
 
 // Rounding to 16 bits, as the table calls it.
 template <uint8_t TYPE> [[gnu::always_inline]] inline Wide rounded(Wide x) {
@@ -45,27 +39,6 @@ GI_CHAIN_1(X)
     };
 GI_CHAIN_2(X)
 #undef X
-
-constexpr uint8_t half_type(ChainForm form) { return form == CHAIN_F16 ? GI_f16 : GI_bf16; }
-
-// What a link combines with: elements, or a scalar broadcast once per block.
-template <class T, ChainForm FORM> struct Operand {
-    const char *p;
-    Operand(const void *operand, ptrdiff_t offset)
-        : p(static_cast<const char *>(operand) + offset / 2) {}
-    V<T> operator[](int n) const { return Half<half_type(FORM)>::widen(load_halves(p, n)); }
-};
-template <class T> struct Operand<T, CHAIN_PACKED> {
-    const char *p;
-    Operand(const void *operand, ptrdiff_t offset)
-        : p(static_cast<const char *>(operand) + offset) {}
-    V<T> operator[](int n) const { return load<T>(p, n); }
-};
-template <class T> struct Operand<T, CHAIN_SCALAR> {
-    V<T> value;
-    Operand(const void *operand, ptrdiff_t) : value(broadcast<T>(operand)) {}
-    V<T> operator[](int) const { return value; }
-};
 
 template <class T, ChainOp OP, ChainForm S>
 void binary(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const ChainArgument *at,

@@ -20,6 +20,11 @@ using ApplyFn = void (*)(size_t n, void *d, const void *a, const void *b, const 
 // Bits of the variant of an ApplyFn: which operands are scalars.
 enum ScalarOperand : unsigned { SCALAR_A = 1, SCALAR_B = 2, SCALAR_C = 4 };
 
+// d[i] <- x[i] or, where a[i] does not compare with b[i], y[i]. Scalars in this order: b, x, y.
+using SelectFn = void (*)(size_t n, void *d, const void *a, const void *b, const void *x,
+                          const void *y);
+constexpr size_t COMPARISONS = GI_OP_GE - GI_OP_NE + 1; // they follow one another in the table
+
 // Moves between a packed tile of (rows, cols) and elements at strides, counted in elements.
 using GatherFn = void (*)(size_t rows, size_t cols, void *d, const void *s, ptrdiff_t row_stride,
                           ptrdiff_t col_stride);
@@ -131,6 +136,12 @@ struct ChainArgument {
     const void *operand;
 };
 
+// A choice is a link of four arguments: a[i] compared with the scalar b ? x[i] : y[i].
+constexpr unsigned CHOICE_OPERANDS = 4;
+// How one of a, x and y lies; one of them is the accumulator.
+enum ChoiceForm : uint8_t { CHOICE_ACCUMULATOR, CHOICE_SCALAR, CHOICE_PACKED, CHOICE_BF16 };
+using ChoiceLinks = ChainLink[4][4][4]; // by the form of a, of x, of y; null where there is none
+
 // The end of a chain that is folded. One row of a reduction: partial results in lanes, combined in
 // the order that Reduction::rows has. A line that is folded onto others, column by column: `onto`.
 struct ChainFold {
@@ -171,6 +182,7 @@ struct ChainLoops {
     ChainRun run[CHAIN_FORMS];
     ChainRunAhead run_ahead[CHAIN_FORMS];
     ChainLink link[CHAIN_OPS][CHAIN_FORMS]; // null where an opcode is not written for vectors
+    ChoiceLinks choose[COMPARISONS];        // from GI_OP_NE on
     ChainLink store[CHAIN_FORMS], store_stream;
     // Two links at once, of packed operands and scalars; null where the pair is not built. Its
     // second argument's link is not looked at.
@@ -195,6 +207,7 @@ struct LoopTable {
     TransposeFn transpose[4];
     LookupFn lookup[4];
     WindowFn window[4];
+    SelectFn select[COMPARISONS][GI_TYPE_COUNT][8];    // [from GI_OP_NE on][type][scalar operands]
     StencilFn stencil[GI_OPCODE_COUNT][GI_TYPE_COUNT]; // null where there is none
     bool (*are_inside)(size_t n, const int64_t *positions, int64_t extent);
     // sums[i, j] <- (sums[i, j] if `add`) + step * position

@@ -406,11 +406,13 @@ static const LoopTable *fill_table() {
     fill_pointwise(t);
     fill_casts(t);
     fill_chains(t);
+    fill_choices(t);
     fill_reductions(t);
     fill_index_reductions(t);
     fill_scans(t);
     fill_moves(t);
     fill_stencils(t);
+    fill_selects(t);
     return &t;
 }
 

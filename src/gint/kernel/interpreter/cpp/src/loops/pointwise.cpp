@@ -4,6 +4,7 @@
 #include "loops/loops.h"
 #include "loops/near.h"
 #include "loops/numeric.h"
+#include "loops/operand.h"
 #include "loops/wide.h"
 
 #include <algorithm>
@@ -64,25 +65,6 @@ GI_POINTWISE_2(X)
     };
 GI_POINTWISE_3(X)
 #undef X
-
-// An operand of a loop: packed elements, or one scalar read before the loop starts.
-template <class T, bool SCALAR> struct Operand;
-// gcc 12 makes a jump of every bool that it reads as one, and a mask of a byte that it compares.
-template <> struct Operand<bool, false> {
-    const uint8_t *p;
-    explicit Operand(const void *s) : p(static_cast<const uint8_t *>(s)) {}
-    bool operator[](size_t i) const { return p[i] != 0; }
-};
-template <class T> struct Operand<T, false> {
-    const T *p;
-    explicit Operand(const void *s) : p(static_cast<const T *>(s)) {}
-    T operator[](size_t i) const { return p[i]; }
-};
-template <class T> struct Operand<T, true> {
-    T value;
-    explicit Operand(const void *s) : value(*static_cast<const T *>(s)) {}
-    T operator[](size_t) const { return value; }
-};
 
 template <class F> void unary_wide(size_t n, float *r, const float *a) {
     constexpr size_t COUNT = sizeof(Wide) / sizeof(float), FEW = 4;

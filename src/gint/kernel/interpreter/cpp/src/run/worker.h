@@ -81,6 +81,8 @@ class Worker {
     void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);
     bool is_operand(const Chain &chain, const char *d) const;
     const char *run_apart(const Chain &chain, size_t first, size_t last, size_t n);
+    void choose_rest_of(const Chain &chain, const Chain::Choice &c, size_t first, size_t n, char *d,
+                        const char *acc);
     char *widen(ChainForm form, const char *from, size_t first, size_t n, char *to);
     void run_rest_of(const Chain &chain, size_t first, size_t n, char *d);
     void reduce(const Accumulator &acc, Carry &carry, const Step &step);

@@ -4,7 +4,23 @@ namespace gint {
 
 namespace {
 
-constexpr size_t LONGEST_CHAIN = 30;
+constexpr size_t LONGEST_CHAIN = 30; // arguments of links
+
+// The comparison that holds of b and a where this one holds of a and b.
+uint16_t mirrored(uint16_t comparison) {
+    switch (comparison) {
+    case GI_OP_LT:
+        return GI_OP_GT;
+    case GI_OP_LE:
+        return GI_OP_GE;
+    case GI_OP_GT:
+        return GI_OP_LT;
+    case GI_OP_GE:
+        return GI_OP_LE;
+    default:
+        return comparison;
+    }
+}
 
 } // namespace
 
@@ -18,11 +34,7 @@ bool Chains::take(const Instruction &in, uint32_t at) {
         const bool first_varies = inputs.value(in.a).shape != UNIFORM;
         acc = first_varies || operand_count(in) == 1 ? 0 : 1;
         if (!is_chainable(in, acc)) return false;
-        close();
-        is_open = true;
-        chain = {};
-        chain.type = in.type;
-        chain.start = operand(acc == 0 ? in.a : in.b, chain.start_form);
+        begin(in.type, acc == 0 ? in.a : in.b);
     } else {
         add_keep();
     }
@@ -34,9 +46,111 @@ bool Chains::take(const Instruction &in, uint32_t at) {
     return true;
 }
 
+void Chains::begin(uint8_t type, uint16_t start) {
+    close();
+    is_open = true;
+    chain = {};
+    chain.type = type;
+    chain.start = operand(start, chain.start_form);
+}
+
+void Chains::take_choice(const Instruction &by, const Instruction &in, uint32_t at) {
+    Selection s = selection(by, in);
+    const bool extends = extends_by_choice(by, in);
+    uint16_t acc = extends ? result_register() : s.reads[0];
+    for (int o = 3; o > 1 && !extends; o--)
+        if (inputs.value(s.reads[o]).shape == inputs.tile) acc = s.reads[o];
+    // A link compares with one number.
+    if (inputs.value(s.reads[1]).shape != UNIFORM || s.reads[1] == acc) {
+        close();
+        return emit_select(s, in, at);
+    }
+    if (extends)
+        add_keep();
+    else
+        begin(in.type, acc);
+    Chain::Choice choice{};
+    choice.comparison = s.comparison;
+    ChoiceForm forms[CHOICE_OPERANDS] = {};
+    for (unsigned o = 0; o < CHOICE_OPERANDS; o++) {
+        choice.place[o] = NO_PLACE;
+        if (s.reads[o] == acc) continue;
+        if (inputs.value(s.reads[o]).shape == UNIFORM) {
+            choice.form[o] = CHAIN_SCALAR;
+            choice.place[o] = registers.place(s.reads[o]);
+        } else {
+            choice.place[o] = operand(s.reads[o], choice.form[o]);
+            if (choice.form[o] == CHAIN_F16) {
+                choice.place[o] = registers.operand(s.reads[o], inputs.tile);
+                choice.form[o] = CHAIN_PACKED;
+            }
+        }
+        forms[o] = choice.form[o] == CHAIN_SCALAR ? CHOICE_SCALAR
+                   : choice.form[o] == CHAIN_BF16 ? CHOICE_BF16
+                                                  : CHOICE_PACKED;
+    }
+    choice.one = inputs.loops.select[s.comparison - GI_OP_NE][in.type][s.scalars];
+    Chain::Link link{};
+    link.op = CHAIN_CHOOSE;
+    link.link =
+        inputs.loops.chain[in.type].choose[s.comparison - GI_OP_NE][forms[0]][forms[2]][forms[3]];
+    link.operand = uint16_t(chain.choices.size());
+    chain.choices.push_back(choice);
+    chain.links.push_back(link);
+    last_at = at;
+    for (uint16_t r : s.reads)
+        if (lives.last_use(r) == at) last_reads.push_back(r);
+}
+
+// What a choice reads, so that the first operand varies; equality as its opposite.
+Chains::Selection Chains::selection(const Instruction &by, const Instruction &in) const {
+    const bool is_nan = by.op == GI_OP_ISNAN; // x != x
+    Selection s{{by.a, is_nan ? by.a : by.b, in.b, in.c}, is_nan ? uint16_t(GI_OP_NE) : by.op, 0};
+    if (inputs.value(s.reads[0]).shape != inputs.tile) {
+        std::swap(s.reads[0], s.reads[1]);
+        s.comparison = mirrored(s.comparison);
+    }
+    if (s.comparison == GI_OP_EQ) {
+        std::swap(s.reads[2], s.reads[3]);
+        s.comparison = GI_OP_NE;
+    }
+    for (int o = 1; o < 4; o++)
+        s.scalars |= unsigned(inputs.value(s.reads[o]).shape == UNIFORM) << (o - 1);
+    return s;
+}
+
+// A choice alone, as its own loop.
+void Chains::emit_select(const Selection &s, const Instruction &in, uint32_t at) {
+    uint16_t from[4];
+    for (int o = 0; o < 4; o++)
+        from[o] = inputs.value(s.reads[o]).shape == UNIFORM
+                      ? registers.place(s.reads[o])
+                      : registers.operand(s.reads[o], inputs.tile);
+    add_select(registers.result(in, at), from, {s.comparison, in.type},
+               inputs.loops.select[s.comparison - GI_OP_NE][in.type][s.scalars]);
+    for (uint16_t r : s.reads)
+        if (lives.last_use(r) == at) registers.release(r);
+}
+
+void Chains::add_select(uint16_t d, const uint16_t from[4], Operation what, SelectFn select) {
+    Step &step = steps.add(Step::SELECT, inputs.tile, type_size(what.type), d, from[0], what);
+    step.b = from[1], step.c = from[2], step.n = from[3];
+    step.select = select;
+}
+
+// Is the open chain's result an operand here, and of use to nobody else?
+bool Chains::extends_by_choice(const Instruction &by, const Instruction &in) const {
+    if (!is_open || arguments() + 2 + CHOICE_OPERANDS > LONGEST_CHAIN) return false;
+    const uint16_t r = result_register();
+    if (in.type != chain.type || inputs.value(r).outlives) return false;
+    uint32_t reads = (by.a == r) + (in.b == r) + (in.c == r);
+    if (operand_count(by) == 2) reads += by.b == r;
+    return reads > 0 && reads == lives.uses(r);
+}
+
 // Which operand of `in` is the open chain's result, of use to nobody else; or -1.
 int Chains::extended_operand(const Instruction &in) const {
-    if (!is_open || chain.links.size() + 2 > LONGEST_CHAIN) return -1;
+    if (!is_open || arguments() + 2 > LONGEST_CHAIN) return -1;
     const uint16_t r = result_register();
     const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
     if (acc < 0 || in.type != chain.type || !is_chainable(in, acc)) return -1;
@@ -121,6 +235,12 @@ void Chains::emit(uint16_t d, bool streamed, ChainForm form) {
     chain.streamed = streamed;
     chain.result_form = form;
     if (!is_one_loop()) return add_step(Step::CHAIN, d);
+    if (!chain.choices.empty()) {
+        const Chain::Choice &c = chain.choices[0];
+        uint16_t from[4];
+        for (int o = 0; o < 4; o++) from[o] = c.place[o] == NO_PLACE ? chain.start : c.place[o];
+        return add_select(d, from, {c.comparison, chain.type}, c.one);
+    }
     const Chain::Link &l = chain.links[0];
     const uint16_t a = l.acc_first ? chain.start : l.operand;
     const uint16_t b = l.acc_second ? chain.start : l.operand;
@@ -129,6 +249,9 @@ void Chains::emit(uint16_t d, bool streamed, ChainForm form) {
 
 // One operation on floats in memory needs no chain: its own loop does it.
 bool Chains::is_one_loop() const {
+    for (const Chain::Choice &c : chain.choices)
+        for (ChainForm form : c.form)
+            if (form > CHAIN_SCALAR) return false;
     const Chain::Link &l = chain.links[0];
     return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
            l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;

@@ -18,6 +18,9 @@ class Chains {
     // Takes the instruction into a chain, the open one or a new one; false where it is none for
     // chains.
     bool take(const Instruction &in, uint32_t at);
+    // The same of a choice together with the comparison it goes by: SelectFn's operands. All of
+    // them are of the tile's shape, or wider.
+    void take_choice(const Instruction &by, const Instruction &in, uint32_t at);
     // Is the instruction at this position the open chain's last?
     bool ends_at(uint32_t at) const { return is_open && last_at == at; }
     // Is what the store writes, in this shape, the open chain's result, and nobody else's?
@@ -49,6 +52,16 @@ class Chains {
     uint16_t result_register() const { return lives.instruction(last_at).d; }
     int extended_operand(const Instruction &in) const;
     bool is_chainable(const Instruction &in, int acc) const;
+    struct Selection {
+        uint16_t reads[4], comparison;
+        unsigned scalars; // SelectFn's
+    };
+    Selection selection(const Instruction &by, const Instruction &in) const;
+    void emit_select(const Selection &s, const Instruction &in, uint32_t at);
+    void add_select(uint16_t d, const uint16_t from[4], Operation what, SelectFn select);
+    bool extends_by_choice(const Instruction &by, const Instruction &in) const;
+    void begin(uint8_t type, uint16_t start);
+    size_t arguments() const { return chain.links.size() + 3 * chain.choices.size(); }
     uint16_t operand(uint16_t r, ChainForm &form);
     Chain::Link make_link(const Instruction &in, int acc);
     void add_keep();

@@ -175,6 +175,11 @@ class Text {
             what = operation(step);
             from = operands_of(step);
             break;
+        case Step::SELECT:
+            what = operation(step);
+            from = place(step.c) + " where " + place(step.a) + ", " + place(step.b) + "; " +
+                   place(step.n);
+            break;
         case Step::GATHER:
         case Step::SCATTER:
         case Step::STREAM_ROWS:
@@ -242,7 +247,12 @@ class Text {
 
     std::string links_of(const Chain &chain) const {
         Row items;
-        for (const Chain::Link &link : chain.links) items.push_back(CHAIN_OP_NAMES[link.op]);
+        for (const Chain::Link &link : chain.links) {
+            items.push_back(CHAIN_OP_NAMES[link.op]);
+            if (link.op == CHAIN_CHOOSE)
+                items.back() +=
+                    std::string(" ") + OPCODE_NAMES[chain.choices[link.operand].comparison];
+        }
         return joined(items);
     }
 
@@ -250,7 +260,11 @@ class Text {
     std::string operands_of(const Chain &chain) const {
         Row items;
         for (const Chain::Link &link : chain.links)
-            if (has_operand(link)) items.push_back(place(link.operand));
+            if (link.op == CHAIN_CHOOSE)
+                for (uint16_t p : chain.choices[link.operand].place)
+                    items.push_back(p == NO_PLACE ? "it" : place(p));
+            else if (has_operand(link))
+                items.push_back(place(link.operand));
         return place(chain.start) + (items.empty() ? "" : "; " + joined(items)) +
                (chain.streamed ? ", past the caches" : "");
     }

@@ -7,7 +7,6 @@
 
 namespace gint {
 
-constexpr uint16_t NO_PLACE = 0xFFFF;
 // Slots from here on come from memory and go past the caches.
 constexpr double MEMORY_BYTES = 24 << 20;
 // So do those of half that size, where a launch goes over as much as no cache holds; of a third

@@ -2,6 +2,8 @@
 // stores. Positions are instructions of the section. Does not know places or steps.
 #pragma once
 
+#include <algorithm>
+
 #include "schedule/inputs.h"
 
 namespace gint {
@@ -21,6 +23,10 @@ class Liveness {
     // Of the section's registers and its operands: the last position that reads it, and how often
     // it is read.
     uint32_t last_use(uint16_t r) const { return lives[r].last_use; }
+    // It is read then too, by a step that is put off.
+    void keep_until(uint16_t r, uint32_t at) {
+        lives[r].last_use = std::max(lives[r].last_use, at);
+    }
     uint32_t uses(uint16_t r) const { return lives[r].uses; }
     // The first store of a register of the section, or -1.
     int first_store(uint16_t r) const { return lives[r].first_store; }

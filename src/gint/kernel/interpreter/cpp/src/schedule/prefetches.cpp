@@ -93,7 +93,10 @@ void add_streams(const Inputs &inputs, Schedule &out) {
             };
             ask(chain.start, chain.start_form);
             for (const Chain::Link &link : chain.links)
-                if (link.op != CHAIN_KEEP) ask(link.operand, link.form);
+                if (link.op != CHAIN_KEEP && link.op != CHAIN_CHOOSE) ask(link.operand, link.form);
+            for (const Chain::Choice &choice : chain.choices)
+                for (unsigned o = 0; o < CHOICE_OPERANDS; o++)
+                    if (choice.place[o] != NO_PLACE) ask(choice.place[o], choice.form[o]);
             const bool is_blocks =
                 chain.run == inputs.loops.chain[chain.type].run[chain.start_form];
             if (chain.whole || !is_blocks) chain.ahead.clear();

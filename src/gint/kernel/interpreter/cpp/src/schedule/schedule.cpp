@@ -4,6 +4,7 @@
 //   stencils                 what combines loads and gathers without storing them
 //   accumulators, scans      reductions; running folds
 //   moves, lookups           loads and stores; gathers
+//   selections               choices together with the comparison before them
 //   chains                   the open chain
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
@@ -16,6 +17,7 @@
 #include "schedule/moves.h"
 #include "schedule/prefetches.h"
 #include "schedule/scans.h"
+#include "schedule/selections.h"
 #include "schedule/stencils.h"
 
 namespace gint {
@@ -61,6 +63,7 @@ class Scheduler {
     Registers registers{inputs, lives, places, steps};
     Constants constants{inputs, places, registers};
     Chains chains{inputs, lives, places, registers, steps};
+    Selections selections{inputs, lives, chains};
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Stencils stencils{inputs, lives, places, registers, steps, chains, moves, lookups};
@@ -83,6 +86,7 @@ class Scheduler {
     SectionSchedule make_section(const Section &section) {
         lives.enter(section);
         stencils.begin_section();
+        selections.begin_section();
         accumulators.begin_section(section);
         scans.begin_section(section);
         places.begin_section();
@@ -120,6 +124,8 @@ class Scheduler {
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
         if (is_scan(in.op)) return scans.add(in, at);
+        if (selections.put_off(in, at)) return;
+        if (selections.choose(in, at)) return;
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
         const auto sign = inputs.facts.signs.find(lives.section().first + at);
@@ -183,7 +189,8 @@ class Scheduler {
     double cost(const SectionSchedule &made) const {
         double cost = 0;
         for (const Step &step : made.steps)
-            if (step.shape == inputs.tile) cost += step.kind == Step::APPLY ? 0 : 2;
+            if (step.shape == inputs.tile)
+                cost += step.kind == Step::APPLY || step.kind == Step::SELECT ? 0 : 2;
         for (uint32_t at = 0; at < lives.section().count; at++) {
             if (!lives.role(at).needed || lives.role(at).reads_kept) continue;
             const Instruction &in = lives.instruction(at);

@@ -13,6 +13,8 @@ namespace gint {
 // one per column, ROWS | COLS one per element. Also the index of its number of elements.
 enum Shape : uint8_t { UNIFORM = 0, ROWS = 1, COLS = 2, FULL = 3 };
 
+constexpr uint16_t NO_PLACE = 0xFFFF;
+
 // Where a value lies; a worker holds a pointer per place.
 struct Place {
     enum Kind : uint8_t { FRAME, CONSTANT, SLOT, KEPT, SCRATCH } kind;
@@ -36,6 +38,7 @@ struct Place {
     X(LOOKUP, "p[d] <- the elements of p[a] at the positions of lookup n")                         \
     X(WINDOW, "p[d] is the tile at window n of p[a]: in p[b], or where it lies if it is packed")   \
     X(STENCIL, "p[d] <- the tiles of stencil n, combined one after the other")                     \
+    X(SELECT, "p[d] <- p[c] where p[a] compares with p[b], else p[n]")                             \
     X(IOTA, "p[d] <- position along `axis` and following")                                         \
     X(BELOW, "p[d] <- is linear function n of the position negative?")                             \
     X(SCAN, "p[d] <- p[a] folded so far, by scan n")                                               \
@@ -51,13 +54,15 @@ struct Step {
     } kind;
     uint8_t shape;     // of the result
     uint8_t size_log2; // of an element moved
-    uint8_t type;      // with `op` the instruction that APPLY, REDUCE or the end of CHAIN_FOLD is
+    uint8_t type;      // with `op` the instruction that APPLY, REDUCE or the end of CHAIN_FOLD is,
+                       // or the comparison of SELECT
     uint16_t d, a, b, c;
-    uint16_t n; // accumulator, chain, lookup, window or stencil; axis of IOTA; TRANSPOSE: do the
-                // lines of p[d] run along rows
+    uint16_t n; // accumulator, chain, lookup, window or stencil; axis of IOTA; a place of SELECT;
+                // TRANSPOSE: do the lines of p[d] run along rows
     uint16_t op;
     union {
         ApplyFn apply;
+        SelectFn select;
         GatherFn move;
         TransposeFn transpose;
         FoldRowsFn fold_rows; // of REDUCE, by what the accumulator folds
@@ -85,13 +90,22 @@ struct Chain {
     struct Link {
         ChainLink link;   // this operation, or this one and the next
         ApplyFn one;      // the same operation as a loop, for what does not fill a block; of
-                          // CHAIN_KEEP none
+                          // CHAIN_KEEP and CHAIN_CHOOSE none
         uint16_t operand; // place, if any
         ChainOp op;
         ChainForm form;             // of the operand
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
+    // x where a compares with b, else y: the operands of a CHAIN_CHOOSE, whose `operand` is its
+    // number. No place: the accumulator.
+    struct Choice {
+        uint16_t place[CHOICE_OPERANDS]; // of a, b, x, y
+        ChainForm form[CHOICE_OPERANDS];
+        SelectFn one;
+        uint16_t comparison; // the opcode
+    };
     std::vector<Link> links;
+    std::vector<Choice> choices;
     ChainRun run; // of whole blocks
     uint8_t type;
     bool streamed; // the result goes past the caches

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gint import __version__
+from gint import __version__, info
 from gint.backend import registry
 from gint.backend.protocol import Probe
-from gint.host import configuration, info
+from gint.host import configuration
 
 
 @pytest.fixture

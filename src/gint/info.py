@@ -13,10 +13,9 @@ from importlib import metadata
 
 from gint import __version__
 from gint.backend import registry
+from gint.host import configuration, memory, selection
+from gint.host.launches import load_kernel
 from gint.native.loader import build_error
-
-from . import configuration, memory, selection
-from .launches import load_kernel
 
 _PACKAGES = ("numpy", "torch")
 
