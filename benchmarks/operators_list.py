@@ -129,7 +129,7 @@ def program_of(target: Any, torch_dtype: torch.dtype) -> Program | None:
     partition = GraphPartitioner().partition(read_graph(graph, "cpu", None))
     if len(partition.units) != 1 or not partition.units[0].is_launch:
         return None
-    return partition.units[0].program.bytecode
+    return partition.units[0].program.recording.bytecode
 
 
 def graph_of(call: Call) -> fx.Graph:

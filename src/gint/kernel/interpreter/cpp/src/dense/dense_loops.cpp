@@ -73,6 +73,17 @@ class Asking {
     size_t in_line, next, end;
 };
 
+// Results of a vector that is not whole. A function of its own: written out for every vector of
+// every block it is most of what there is to compile.
+[[gnu::noinline]] void put_part(const Panel &p, Floats sums, size_t at, float *to) {
+    float lanes[LANES];
+    put<float>(lanes, 0, sums);
+    for (size_t i = at; i < p.columns; i++) {
+        const float sum = lanes[i - at] + (p.adds ? to[i] : 0);
+        to[i] = p.bias ? sum + p.bias[i] : sum;
+    }
+}
+
 template <int M, int N> void multiply_block(const Panel &p, size_t row) {
     const size_t channels = p.x.channels;
     const float *packed = p.packed;
@@ -111,12 +122,7 @@ template <int M, int N> void multiply_block(const Panel &p, size_t row) {
                 if (p.bias) sum += load<float>(p.bias, n);
                 put<float>(to, n, sum);
             } else {
-                float lanes[LANES];
-                put<float>(lanes, 0, sums[m][n]);
-                for (size_t i = at; i < p.columns; i++) {
-                    const float sum = lanes[i - at] + (p.adds ? to[i] : 0);
-                    to[i] = p.bias ? sum + p.bias[i] : sum;
-                }
+                put_part(p, sums[m][n], at, to);
             }
         }
     }
