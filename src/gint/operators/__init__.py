@@ -43,6 +43,9 @@ from . import (
     quantized as quantized,
 )
 from . import (
+    recurrent as recurrent,
+)
+from . import (
     resampling as resampling,
 )
 from . import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 _GRADIENT = "it belongs to a backward graph; export the model for inference"
 _GPU = "it is an operator of GPUs; export the model on the CPU"
 _FACTORS = "NumPy has no LU factors; multiply by torch.linalg.inv, or run the plan with torch"
-_RNN = "recurrent cells are not written yet; run the plan with torch"
+_RNN = "it is a whole network; torch takes it apart where it traces on the CPU"
 
 REFUSED: dict[str, str] = {
     "convolution_backward": _GRADIENT,
@@ -28,7 +28,6 @@ REFUSED: dict[str, str] = {
     "_scaled_dot_product_fused_attention_overrideable": _GPU,
     "_linalg_solve_ex": _FACTORS,
     "linalg_lu_factor_ex": _FACTORS,
-    "mkldnn_rnn_layer": _RNN,
     "lstm": _RNN,
     "gru": _RNN,
 }
