@@ -9,6 +9,7 @@ transformers = pytest.importorskip("transformers")
 
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 pytestmark = pytest.mark.torch
 
@@ -48,6 +49,15 @@ class OfItself(nn.Module):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
+class Checkpointed(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return checkpoint(self.layer, x, use_reentrant=False)
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -85,6 +95,7 @@ MODULES = {
     "BERT": lambda: OfTokens(
         "Bert", hidden_dropout_prob=0, attention_probs_dropout_prob=0, **_SMALL
     ),
+    "checkpoints": lambda: nn.Sequential(Checkpointed(OfItself()), Checkpointed(OfItself())),
     "recurrent": Recurrent,
     "pictures": OfPictures,
 }
@@ -101,7 +112,12 @@ def gradients(module: nn.Module, function, x: torch.Tensor) -> list[torch.Tensor
 
 @pytest.mark.parametrize(
     ("name", "dynamic"),
-    [*[(name, False) for name in MODULES], ("encoder", True), ("Llama", True)],
+    [
+        *[(name, False) for name in MODULES],
+        ("encoder", True),
+        ("Llama", True),
+        ("checkpoints", True),
+    ],
 )
 def test_gradients_are_eagers(name: str, dynamic: bool, fresh_dynamo) -> None:
     torch.manual_seed(0)

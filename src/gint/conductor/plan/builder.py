@@ -222,6 +222,7 @@ class _Builder:
         value, tensor = self.values[node], find_tensor(node)
         for symbol, path in defined_symbols(node).items():
             self.steps += self.symbols.define(symbol, value, path_steps(path))
+        self.steps += self.symbols.of_tensor(value_of(node), value)
         if tensor and node in self.addressed and self._is_foreign(node):
             self.steps.append(self._expect(node, True))
         elif tensor and node in self.seen:

@@ -29,13 +29,20 @@ class Symbols:
             if isinstance(value, (torch.SymInt, torch.SymFloat)) and value.node.expr.is_Symbol:
                 steps += self.define(str(value.node.expr), values[node], ())
         for node in placeholders:
-            value = value_of(node)
-            if isinstance(value, torch.Tensor):
-                for what, sizes in (("size", keys(value.shape)), ("stride", keys(value.stride()))):
-                    for d, k in enumerate(sizes):
-                        if not isinstance(k, int) and k.is_Symbol:
-                            steps += self.define(str(k), values[node], (what, d))
+            steps += self.of_tensor(value_of(node), values[node])
         return [*steps, *self._of_multiples(placeholders, values)]
+
+    def of_tensor(self, tensor: Any, value: int) -> list[Step]:
+        """Steps for the symbols that are a size or a stride of what may be a tensor. A call's
+        result brings one where tracing made a size of the process a symbol: that of the state of
+        torch's random numbers, which a checkpoint keeps."""
+        steps: list[Step] = []
+        if isinstance(tensor, torch.Tensor):
+            for what, sizes in (("size", keys(tensor.shape)), ("stride", keys(tensor.stride()))):
+                for d, k in enumerate(sizes):
+                    if not isinstance(k, int) and k.is_Symbol:
+                        steps += self.define(str(k), value, (what, d))
+        return steps
 
     def _of_multiples(
         self, placeholders: list[fx.Node], values: Mapping[fx.Node, int]
