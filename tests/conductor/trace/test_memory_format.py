@@ -177,3 +177,13 @@ def test_sizes_that_change_are_compiled_once():
             x = torch.randn(n, 3, h, h + 1)
             torch.testing.assert_close(compiled(x), net(x), rtol=1e-4, atol=1e-5)
     assert counter.frame_count == 1
+
+
+def test_a_convolution_of_few_inputs_and_many_weights_stays_in_rows():
+    narrow, wide = nn.Conv2d(3, 192, 3, padding=1), nn.Conv2d(192, 192, 3, padding=1)
+    net = nn.Sequential(narrow, nn.AdaptiveAvgPool2d(5), wide)
+    first, second = strides_of_inputs(net, image())
+    assert first[1] == 1
+    assert second == (4800, 25, 5, 1)
+    x = image()
+    torch.testing.assert_close(torch.compile(net, backend="gint")(x), net(x))

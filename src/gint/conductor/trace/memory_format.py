@@ -1,9 +1,10 @@
 """Convolutions in channels-last memory: what oneDNN computes in, without packing every result back.
 
-Works on Dynamo's graph, before it is traced, so that gradients follow by themselves. Every
-convolution is given its input in channels-last memory, and what comes between keeps the format it
-is given. Who gets the graph's results finds the strides that eager has; a graph in which somebody
-else sees strides, or memory that two values share, stays as it is.
+Works on Dynamo's graph, before it is traced, so that gradients follow by themselves. A
+convolution is given its input in channels-last memory, unless it has many more weights than
+inputs, and what comes between keeps the format it is given. Who gets the graph's results finds the
+strides that eager has; a graph in which somebody else sees strides, or memory that two values
+share, stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from torch import fx
 
 #: A convolution's memory format, by the dimensions of its input.
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+#: In channels-last memory oneDNN packs weights at every call several times as slowly as for rows.
+#: From so many weights on, and so many for each input, that is most of a convolution.
+_MANY_WEIGHTS, _MANY_TIMES = 1 << 18, 4
 _CONVOLUTIONS = {
     torch.conv2d, torch.conv3d, torch.conv_transpose2d, torch.conv_transpose3d,
 }  # fmt: skip
@@ -47,7 +51,7 @@ def convolve_in_channels_last(gm: fx.GraphModule) -> None:
     if len(convolutions) < 2 or not _may_change(gm.graph):
         return
     for node in convolutions:
-        _insert(node.args[0], node, to_format, FORMATS[_value(node).dim()])
+        _insert(node.args[0], node, to_format, _format_of(node))
     for node in gm.graph.nodes:
         if node.op == "call_method" and _is_reshape(node):
             node.target = _RESHAPES[node.target]
@@ -75,6 +79,21 @@ def _is_convolution(node: fx.Node) -> bool:
         and value.dim() in FORMATS
         and value.dtype in (torch.float32, torch.bfloat16)
     )
+
+
+def _format_of(convolution: fx.Node) -> torch.memory_format:
+    weight = convolution.args[1] if len(convolution.args) > 1 else convolution.kwargs.get("weight")
+    x, w = (_value(n) if isinstance(n, fx.Node) else None for n in (convolution.args[0], weight))
+    if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor) and _has_few(x, w):
+        return torch.contiguous_format
+    return FORMATS[_value(convolution).dim()]
+
+
+def _has_few(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether there are few inputs beside the weights. Of a symbol that would become a guard."""
+    count = x.numel()
+    is_known = isinstance(count, int) and x.dtype is torch.float32
+    return is_known and weight.numel() >= max(_MANY_WEIGHTS, _MANY_TIMES * count)
 
 
 # Whether a graph may change
