@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -174,22 +175,50 @@ void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
     });
 }
 
+#ifdef __linux__
+// Memory at a multiple of a large page, which `bytes` fill; null where there is none. Of malloc's,
+// some may have been another's large pages, and would be large again where small ones are meant.
+uint8_t *map_aligned(size_t bytes) {
+    void *found = mmap(nullptr, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) return nullptr;
+    uint8_t *const first = static_cast<uint8_t *>(found);
+    const size_t before = -reinterpret_cast<uintptr_t>(first) % LARGE_PAGE;
+    if (before) munmap(first, before);
+    munmap(first + before + bytes, LARGE_PAGE - before);
+    return first + before;
+}
+#endif
+
 } // namespace
 
-void Memory::Free::operator()(uint8_t *p) const { free_aligned(p); }
+void Memory::Free::operator()(uint8_t *p) const {
+#ifdef __linux__
+    if (mapped) {
+        munmap(p, mapped);
+        return;
+    }
+#endif
+    free_aligned(p);
+}
 
 Memory::Memory(size_t bytes) {
-    const size_t alignment = bytes < 2 * LARGE_PAGE ? LINE : LARGE_PAGE;
     if (bytes == 0) return;
-    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    at.reset(static_cast<uint8_t *>(allocate_aligned(alignment, rounded)));
-    if (!at) throw std::bad_alloc();
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment != LARGE_PAGE) return;
-    // A large page is resident as a whole, so the last one must be worth it.
-    const bool is_worth_it = rounded - bytes <= bytes / 16;
-    madvise(at.get(), is_worth_it ? rounded : bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#ifdef __linux__
+    if (bytes >= 2 * LARGE_PAGE) {
+        const size_t rounded = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+        at = std::unique_ptr<uint8_t, Free>(map_aligned(rounded), Free{rounded});
+        if (!at) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+        // A large page is resident as a whole, so the last one must be worth it.
+        const bool is_worth_it = rounded - bytes <= bytes / 16;
+        madvise(at.get(), is_worth_it ? rounded : bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
+        return;
+    }
+#endif
+    at.reset(static_cast<uint8_t *>(allocate_aligned(LINE, (bytes + LINE - 1) / LINE * LINE)));
+    if (!at) throw std::bad_alloc();
 }
 
 PackedWeights::PackedWeights(const QuantizedMatrix &of, const uint8_t *rows, int threads)

@@ -19,7 +19,7 @@ struct QuantizedMatrix {
     size_t group_bytes() const { return facts().group_bytes(blocks()); }
 };
 
-// Memory aligned to a cache line, and in large pages where there is much of it.
+// Memory aligned to a cache line; much of it is of its own, in large pages.
 class Memory {
   public:
     explicit Memory(size_t bytes); // throws std::bad_alloc
@@ -27,9 +27,10 @@ class Memory {
 
   private:
     struct Free {
+        size_t mapped; // bytes that are the system's; 0 for malloc's memory
         void operator()(uint8_t *p) const;
     };
-    std::unique_ptr<uint8_t, Free> at;
+    std::unique_ptr<uint8_t, Free> at{nullptr, Free{0}};
 };
 
 // Weights in the loops' own layout.
