@@ -29,7 +29,7 @@ BENCHMARKS: dict[str, str] = {
     "training": "a step of training of eight small models (minutes; not part of all)",
     "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
-    "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
+    "saved": "steady state of eight saved models, with torch and without",
     "first_call": "seconds to the first answer of four small transformers",
     "start": "seconds to a saved Llama's first answer, beside AOTInductor and others",
 }
@@ -45,9 +45,9 @@ NEEDED = {
     "decode": ("torch", "transformers", "gguf"),
     "first_call": ("torch", "transformers"),
     "models": ("torch", "transformers"),
+    "saved": ("torch", "transformers"),
     "start": ("torch", "transformers"),
     "training": ("torch", "transformers"),
-    "without_torch": ("torch", "transformers"),
     "small_graphs": ("torch", "transformers"),
     "tensor_ops": (),
     "quantized": (),
@@ -79,7 +79,8 @@ def main(
         return 2
     backends = tuple(b for b in options.backends if options.inductor or b != "inductor")
     filters = options.only, options.types, options.shapes
-    settings = Settings(backends, options.threads, options.quick, *filters, options.frozen)
+    kept = options.frozen, options.ahead and str(options.ahead)
+    settings = Settings(backends, options.threads, options.quick, *filters, *kept)
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
             print(f"{backend} is left out: {reason}.", file=sys.stderr)
@@ -148,7 +149,11 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     parser.add_argument(
         "--frozen", action="store_true", help="models, small_graphs: with constant weights too"
     )
-    few = parser.add_argument_group("operators only (--only: models, small_graphs and decode too)")
+    parser.add_argument(
+        "--ahead", type=Path, metavar="FOLDER",
+        help="start: keep here what is made ahead, and make only what is not there (minutes)",
+    )  # fmt: skip
+    few = parser.add_argument_group("operators only (--only: models, small_graphs, saved, decode too)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

@@ -16,7 +16,8 @@ SUBJECT = "gint"
 class Settings:
     """The options of a run; `threads` is 0 for torch's own choice.
 
-    `frozen` is for `models` and `small_graphs`. For `operators` alone are `only` (parts of names),
+    `frozen` is for `models` and `small_graphs`, `ahead` for `start`: a folder for what is made
+    ahead, and kept there; None for one that is removed. For `operators` alone are `only` (parts of names),
     `types` and `shapes`; empty for all.
     """
 
@@ -27,6 +28,7 @@ class Settings:
     types: tuple[str, ...] = ()
     shapes: tuple[tuple[int, int], ...] = ()
     frozen: bool = False
+    ahead: str | None = None
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name was asked for."""

@@ -1,7 +1,7 @@
 """From nothing to the first answer of a small Llama: a saved plan, and what else there is.
 
-Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted:
-saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
+Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted
+(kept from one run to the next with `--ahead FOLDER`): saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
 fills, an ONNX model (where onnxruntime and onnxscript are installed: the extra `bench`). Where the
 clocks start is in `gint.measuring.start`.
 """
@@ -78,6 +78,10 @@ def ways_of(settings: Settings) -> dict[str, int]:
 
 def run(settings: Settings) -> Report:
     """Measure and report."""
+    if settings.ahead is not None:
+        folder = Path(settings.ahead)
+        folder.mkdir(parents=True, exist_ok=True)
+        return report_of(_found(ways_of(settings), folder, settings))
     with tempfile.TemporaryDirectory(prefix="gint-start-") as name:
         return report_of(_found(ways_of(settings), Path(name), settings))
 
@@ -99,7 +103,7 @@ def _found(ways: dict[str, int], folder: Path, settings: Settings) -> Found:
         for way in prepared:
             step(f"{TITLES[way]}: made ahead")
             try:
-                prepare(way, folder, environments.get(way))
+                _made(way, folder, environments.get(way))
             except ProcessError as error:
                 found.failures.append(f"{TITLES[way]}: {error.reason}")
                 if way == "arrays":  # the input and the answer of all
@@ -116,6 +120,14 @@ def _found(ways: dict[str, int], folder: Path, settings: Settings) -> Found:
         if {"saved", "gint"} <= ways.keys():
             found.steady = _steady(folder, QUICK if settings.quick else FULL)
     return found
+
+
+def _made(way: str, folder: Path, environment: dict[str, str] | None) -> None:
+    """Have what a way needs in the folder. Raises ProcessError."""
+    done = folder / f"{way}.made"
+    if not done.exists():
+        prepare(way, folder, environment)
+        done.touch()
 
 
 def _steady(folder: Path, effort: Effort) -> Samples:

@@ -58,6 +58,22 @@ def test_nothing_found_is_not_measured() -> None:
     assert report.notes[-1] == "no torch"
 
 
+def test_what_is_made_ahead_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def prepare(way: str, folder: Path, environment: object) -> None:
+        made.append(way)
+        (folder / SAVED).touch()
+
+    monkeypatch.setattr(start, "prepare", prepare)
+    monkeypatch.setattr(start, "measure", lambda *args: SLOW)
+    monkeypatch.setattr(start, "find_spec", lambda name: object())
+    settings = Settings(("eager",), ahead=str(tmp_path / "ahead"))
+    for _ in range(2):
+        assert start.run(settings).data["medians"]["onnx"]["process_s"] == SLOW.process_s
+        assert made == ["arrays", "onnx"]
+
+
 def test_what_of_a_file_is_resident() -> None:
     maps = (
         "7f00-7f10 r--p 0000 08:01 5   /a/w.bin\nSize: 64 kB\nRss:   40 kB\n"
