@@ -55,12 +55,23 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert run(artifacts, tmp_path / "second") == 0
 
 
-def test_bytes_that_cannot_be_used_are_compiled_again():
-    """torch does without a cache that raises a RuntimeError."""
-    from gint.precompile.function import CompiledArtifact
-
-    with pytest.raises(RuntimeError, match="does not start with"):
-        CompiledArtifact("__compiled_fn_0", b"something else").after_deserialization()
+@pytest.mark.parametrize("damage", ["a newer gint", "a bit", "half of it"])
+def test_what_cannot_be_used_is_compiled_again(tmp_path, damage):
+    cache = tmp_path / "cache"
+    assert run(tmp_path / "artifacts", cache) == 5
+    entries = list(cache.glob("dynamo/*/entry"))
+    assert entries
+    for entry in entries:
+        data = entry.read_bytes()
+        assert b"GPLN" in data
+        changed = {
+            "a newer gint": data.replace(b"GPLN\1", b"GPLN\2"),
+            "a bit": data.replace(b'"programs":[', b'"programs":{'),
+            "half of it": data[: len(data) // 2],
+        }[damage]
+        assert changed != data
+        entry.write_bytes(changed)
+    assert run(tmp_path / "others", cache) == 5
 
 
 @pytest.mark.skipif(

@@ -45,10 +45,29 @@ class CompiledFunction(SerializableCallable):
 
 
 class CompiledArtifact(BackendCacheArtifact[CompiledFunction]):
-    """The bytes of a compiled function, by the name that Dynamo gave its graph."""
+    """The bytes of a compiled function, by the name that Dynamo gave its graph.
+
+    Bytes that cannot be used are refused when the artifact is unpickled: there torch does without
+    what it kept, and compiles. Later it would fail, preparing one package a second time.
+    """
+
+    function: CompiledFunction | None = None
 
     def after_deserialization(self) -> CompiledFunction:
-        return CompiledFunction.deserialize_compile_artifacts(self.content)
+        return self.function or CompiledFunction.deserialize_compile_artifacts(self.content)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return read_artifact, (self.key, self.content)
+
+    def __deepcopy__(self, memo: Any) -> CompiledArtifact:
+        return self
+
+
+def read_artifact(key: str, content: bytes) -> CompiledArtifact:
+    """The artifact that was pickled. Raises contents.Unloaded."""
+    artifact = CompiledArtifact(key, content)
+    artifact.function = CompiledFunction.deserialize_compile_artifacts(content)
+    return artifact
 
 
 def record(name: str, data: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import fx
 
+_aten = torch.ops.aten
 #: A convolution's memory format, by the dimensions of its input.
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 #: In channels-last memory oneDNN packs weights at every call several times as slowly as for rows.
@@ -185,16 +186,21 @@ def order_of(t: torch.Tensor) -> tuple[int, ...] | None:
 
 def _insert(node: fx.Node, user: fx.Node, function: Callable[..., Any], *args: Any) -> None:
     """Let `user` have `function` of a node in its place."""
+    tracer = fx.proxy.GraphAppendingTracer(user.graph)
     with user.graph.inserting_before(user):
-        made = user.graph.call_function(function, (node, *args))
-    user.replace_input_with(node, made)
+        made = function(fx.Proxy(node, tracer), *args)
+    user.replace_input_with(node, made.node)
+
+
+# By ATen's own operators: torch's caches keep no graph that calls what they do not know.
 
 
 def to_format(t: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    return t.contiguous(memory_format=memory_format)
+    return _aten.contiguous.default(t, memory_format=memory_format)
 
 
 def to_order(t: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
     """The tensor in memory in this order of its dimensions; itself where it is."""
     inverse = sorted(range(len(order)), key=order.__getitem__)
-    return t.permute(order).contiguous().permute(inverse)
+    ordered = _aten.contiguous.default(_aten.permute.default(t, list(order)))
+    return _aten.permute.default(ordered, inverse)
