@@ -15,6 +15,7 @@ import torch
 
 from gint.plan import Named
 
+from .empty import also_of_none
 from .layouts import write_strided
 from .scatters import SCATTERS
 
@@ -91,7 +92,7 @@ def entry_point(target: Any) -> Callable[..., Any]:
         return target
     if target in DIRECT:
         return DIRECT[target]
-    return _binding(target) or target._op
+    return also_of_none(str(target), _binding(target) or target._op)
 
 
 def _binding(target: torch._ops.OpOverload) -> Callable[..., Any] | None:
