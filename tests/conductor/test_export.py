@@ -183,6 +183,8 @@ def test_what_cannot_be_saved_is_said_with_the_line(path, monkeypatch, model, re
         ({"path": "none/model.gint"}, FileNotFoundError, "There is no folder"),
         ({"weights": "q8_0"}, ValueError, "quantize= takes a format"),
         ({"operators": "aten.mm.default"}, TypeError, "operators is a list of names"),
+        ({"args": torch.ones(3, 4)}, TypeError, "args is a tuple of the arguments, not a Tensor"),
+        ({"kwargs": 3}, TypeError, "kwargs is a dict of arguments, not a int"),
         ({"dynamic_shapes": ({1: N},)}, ValueError, "n as dynamic but your code specialized it"),
         ({"model": "model.py"}, TypeError, "What is saved is a module, a function or"),
     ],
@@ -193,6 +195,17 @@ def test_wrong_arguments_are_refused_in_words(path, given, kind, reason):
     with pytest.raises(kind, match=re.escape(reason)):
         export(**wanted)
     assert not list(path.parent.iterdir())
+
+
+def test_no_path_is_said():
+    with pytest.raises(TypeError, match="path is that of a file, a str or a Path, not None"):
+        export(nn.Linear(4, 4), (torch.ones(3, 4),), path=None)
+
+
+def test_a_tensor_that_lies_elsewhere_is_said(path):
+    export(nn.Linear(4, 4), (torch.ones(3, 4),), path=path)
+    with pytest.raises(TypeError, match="is a torch tensor on the CPU, not one on meta"):
+        gint.load(path)(torch.ones(3, 4, device="meta"))
 
 
 def test_sizes_may_depend_on_values(path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +83,50 @@ def test_a_missing_file_is_a_sentence(tmp_path, capsys):
     for tool in (run, explain):
         assert tool([str(tmp_path / "none.gint")]) == 2
         assert capsys.readouterr().err.count("There is no file") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "reason"),
+    [
+        (None, {}, "path is that of a file, a str or a Path, not None"),
+        (3, {}, "path is that of a file"),
+        ("a.gint", {"backend": 3}, "backend is the name of one, not 3"),
+        ("a.gint", {"operators": "aten.mm"}, "operators is a list of names"),
+        ("a.gint", {"operators": [3]}, "operators is a list of names"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said(path, options, reason):
+    with pytest.raises(TypeError, match=reason):
+        gint.load(path, **options)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_file_that_is_cut_while_it_is_loaded_is_refused(tmp_path, beside):
+    """To read the pages that are gone would end the process."""
+    path = save(tmp_path / "a.gint", beside=beside)
+    loaded, replaced = gint.load(path), path.with_suffix(".safetensors") if beside else path
+    found = loaded(rows(3))["y"]
+    data = replaced.read_bytes()
+    os.truncate(replaced, 4)
+    with pytest.raises(ValueError, match="was cut short while it was loaded"):
+        loaded(rows(3))
+    replaced.unlink()  # as one that is renamed onto it would: what is loaded is the old one
+    replaced.write_bytes(data)
+    np.testing.assert_array_equal(gint.load(path)(rows(3))["y"], found)
+
+
+def test_threads_load_and_call_at_once(path):
+    wanted = expected(rows(17))
+    shared = gint.load(path)
+
+    def call(n: int) -> None:
+        loaded = shared if n % 2 else gint.load(path)
+        for _ in range(20):
+            for name, found in loaded(rows(17)).items():
+                np.testing.assert_allclose(found, wanted[name], rtol=1e-6)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(call, range(16)))
 
 
 def test_what_reaches_beyond_a_value_does_not_run(tmp_path):
@@ -219,7 +265,11 @@ def test_run_on_files(path, tmp_path, capsys):
         (["--input", "x=missing.npy"], "There is no file 'missing.npy'"),
         (["--input", "x=3"], "x is a NumPy array, not a int"),
         ([], "The argument 'x' is missing"),
-        (["--input", "x={x}", "--output", "a.txt"], "2 results do not go into a.txt"),
+        (["--input", "x={x}", "--output", "a.npy"], "2 results do not go into a.npy"),
+        (["--input", "x={x}", "--output", "a.txt"], "a.txt is no file for results"),
+        (["--input", "x={x}", "--output", "none/a.npz"], "There is no folder 'none' for 'a.npz'"),
+        (["--input", "z={x}"], "It has no argument 'z'. It takes: x."),
+        (["--input", "x={x}", "--input", "x={x}"], "The argument 'x' is given twice"),
     ],
 )
 def test_run_says_what_is_wrong(path, tmp_path, capsys, arguments, reason):

@@ -19,9 +19,9 @@ from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
 from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
 from gint.plan.contents import symbols_in
-from gint.plan.file import Saved, constant_bytes, write
+from gint.plan.file import Saved, as_path, constant_bytes, write
 from gint.plan.naming import renamed
-from gint.plan.operators import is_saved_operator
+from gint.plan.operators import is_saved_operator, names_of_operators
 from gint.plan.verifier import PlanError, verify_plan
 from gint.runtime.tensors.layouts import memory_of
 
@@ -66,16 +66,17 @@ def export(
     further ATen operators it may call, which `gint.load` must be given too.
 
     Raises ExportError (a ValueError) for what cannot be saved: control flow that depends on data,
-    operators that are not there, Python state that is part of the function. Nothing is written.
+    operators that are not there, Python state that is part of the function; TypeError or ValueError
+    for other arguments than these. Nothing is written.
     """
-    path = Path(path)
-    _refuse_wrong(path, weights, operators)
+    path, operators = as_path(path), names_of_operators(operators)
+    _refuse_wrong(path, weights, args, kwargs)
     exported = model
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
         traced = _traced(exported, quantize, quantize_activations)
-        saved = _saved(traced, exported, frozenset(operators), with_torch)
+        saved = _saved(traced, exported, operators, with_torch)
     named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
     saved = saved._replace(plan=named)
     nbytes = sum(constant_bytes(c.type) for c in saved.plan.constants)
@@ -83,7 +84,7 @@ def export(
     return write(path, saved, beside)
 
 
-def _refuse_wrong(path: Path, weights: str, operators: Any) -> None:
+def _refuse_wrong(path: Path, weights: str, args: Any, kwargs: Any) -> None:
     """Before anything is traced."""
     if path.suffix != ".gint":
         raise ValueError(f"path ends in .gint, unlike {str(path)!r}.")
@@ -93,8 +94,10 @@ def _refuse_wrong(path: Path, weights: str, operators: Any) -> None:
         raise ValueError(
             f"weights is 'auto', 'inside' or 'beside', not {weights!r}; quantize= takes a format."
         )
-    if isinstance(operators, str):
-        raise TypeError(f"operators is a list of names: [{operators!r}].")
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(f"args is a tuple of the arguments, not a {type(args).__name__}: (x,).")
+    if not isinstance(kwargs, (Mapping, type(None))):
+        raise TypeError(f"kwargs is a dict of arguments, not a {type(kwargs).__name__}.")
 
 
 def _traced(

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Container, Iterable, Mapping
@@ -75,6 +76,15 @@ class Opened:
     checksums: tuple[int, ...]
     weights_path: Path | None = None
 
+    def check_length(self) -> None:
+        """Raise ValueError where the file was cut since it was opened: to read what it lost would
+        end the process."""
+        if isinstance(self.buffer, mmap.mmap) and self.buffer.size() < len(self.buffer):
+            raise ValueError(
+                f"{self.weights_path or self.path} was cut short while it was loaded. Load it "
+                "again; to replace such a file, write another and rename it, as export does."
+            )
+
     def check_constants(self) -> None:
         """Raise ValueError for a constant that is not what was saved."""
         view = memoryview(self.buffer) if self.starts else memoryview(b"")
@@ -87,6 +97,13 @@ class Opened:
                     f"{where or 'the plan'}: the tensor {constant.name!r} is not the one that was "
                     "saved: its checksum does not match."
                 )
+
+
+def as_path(path: Any) -> Path:
+    """`path` as a Path. Raises TypeError for what is none."""
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        raise TypeError(f"path is that of a file, a str or a Path, not {path!r}.")
+    return Path(path)
 
 
 def constant_bytes(t: TensorType | None) -> int:

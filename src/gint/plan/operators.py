@@ -6,6 +6,9 @@ files, and each checks what it is given.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 #: Names of overload packets, by the reason they stay whole.
 EXTERNS: dict[str, tuple[str, ...]] = {
     "dense products (BLAS, oneDNN)": (
@@ -104,3 +107,14 @@ _OWN_SAVED = {f"gint.{name}.blocks" for name in OWN}
 def is_saved_operator(name: str) -> bool:
     """Whether every saved plan may call the overload "aten.mm.default"."""
     return name.rpartition(".")[0] in _SAVED or name in _OWN_SAVED
+
+
+def names_of_operators(given: Any) -> frozenset[str]:
+    """What a user names beside those. Raises TypeError for anything but several names."""
+    is_several = isinstance(given, Iterable) and not isinstance(given, str)
+    names = list(given) if is_several else [given]
+    if not is_several or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"operators is a list of names, ['aten.linalg_inv_ex.default'], not {given!r}."
+        )
+    return frozenset(names)

@@ -35,6 +35,11 @@ class Signature:
         """Input number -> what a call gives for it. Raises TypeError for another structure."""
         if len(args) > len(self.args):
             raise TypeError(f"It takes {len(self.args)} positional arguments, not {len(args)}.")
+        known = [n for n in (*self.names, *self.kwargs) if n]
+        if unknown := [name for name in kwargs if name not in known]:
+            raise TypeError(
+                f"It has no argument {unknown[0]!r}. It takes: {', '.join(known) or 'none'}."
+            )
         found: dict[int, Any] = {}
         left = dict(kwargs)
         for n, tree in enumerate(self.args):
@@ -50,10 +55,7 @@ class Signature:
                 raise TypeError(f"The argument {name!r} is missing.")
             _match(tree, left.pop(name), name, found)
         if left:
-            known = [n for n in (*self.names, *self.kwargs) if n]
-            raise TypeError(
-                f"It has no argument {next(iter(left))!r}. It takes: {', '.join(known) or 'none'}."
-            )
+            raise TypeError(f"The argument {next(iter(left))!r} is given twice.")
         return found
 
 

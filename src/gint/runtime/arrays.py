@@ -36,6 +36,9 @@ class Arrays:
     def is_value(self, x: Any) -> bool:
         return isinstance(x, np.ndarray)
 
+    def shown(self, x: Any) -> str:
+        return f"a {type(x).__name__}"
+
     def dtype_of(self, name: str) -> np.dtype:
         if name == _BFLOAT16:
             return _bfloat16()

@@ -19,7 +19,8 @@ from gint.host.tensors import is_torch
 from gint.plan import Call, Plan, TensorType
 from gint.plan.contents import symbols_in
 from gint.plan.dtypes import span
-from gint.plan.file import Opened, open_saved
+from gint.plan.file import Opened, as_path, open_saved
+from gint.plan.operators import names_of_operators
 from gint.plan.signature import filled
 
 from .overlaps import overlap_check
@@ -42,13 +43,13 @@ def load(
     call beside those that every saved function may. `check` compares the weights with their
     checksums: programs and plan always are, weights only here, since that reads all of them.
 
-    Raises FileNotFoundError; ValueError for a file that is no saved function of this version, has
-    been altered or cut short, or whose weights are missing. For a backend that is not there the
-    first call raises ValueError or ImportError.
+    Raises TypeError for other arguments; FileNotFoundError; ValueError for a file that is no saved
+    function of this version, has been altered or cut short, or whose weights are missing. For a
+    backend that is not there the first call raises ValueError or ImportError.
     """
-    if isinstance(operators, str):
-        raise TypeError(f"operators is a list of names: [{operators!r}].")
-    opened = open_saved(Path(path), operators)
+    if not isinstance(backend, (str, type(None))):
+        raise TypeError(f"backend is the name of one, not {backend!r}.")
+    opened = open_saved(as_path(path), names_of_operators(operators))
     if check:
         opened.check_constants()
     return SavedFunction(opened, backend)
@@ -58,7 +59,7 @@ class SavedFunction:
     """A function from a file. Buffers that it writes into are its own, and keep what was written.
 
     Raises when called: TypeError for other arguments than it takes, for a tensor of another type;
-    ValueError for sizes it was not exported for.
+    ValueError for sizes it was not exported for, or where its file was cut short meanwhile.
     """
 
     def __init__(self, opened: Opened, backend: str | None = None) -> None:
@@ -83,7 +84,9 @@ class SavedFunction:
         else:
             found = signature.inputs(args, kwargs)
             inputs = [found[n] for n in range(len(found))]
-        return filled(signature.result, self._running(inputs)(inputs))
+        running = self._running(inputs)
+        self._opened.check_length()
+        return filled(signature.result, running(inputs))
 
     def _running(self, inputs: list[Any]) -> Running:
         tensor = next((x for x in inputs if hasattr(x, "dtype")), None)
@@ -183,7 +186,7 @@ class _Checked:
         t = self.type
         if isinstance(t, TensorType):
             if not self.values.is_value(x):
-                raise TypeError(f"{self.name} is a {self.values.noun}, not a {type(x).__name__}.")
+                raise TypeError(f"{self.name} is a {self.values.noun}, not {self.values.shown(x)}.")
             if x.dtype != self.dtype:
                 raise TypeError(f"{self.name} is of {t.dtype}, not of {_dtype_name(x)}.")
             if len(x.shape) != self.rank:

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a saved function; 2 where that cannot be done, with a sentence why."""
     options = _parser().parse_args(arguments)
     try:
+        if options.output:
+            _refuse_output(Path(options.output))
         function = load(options.file, backend=options.backend, check=options.check)
         results = dict(_leaves("result", function(**_inputs(options.inputs))))
         for name, value in results.items():
@@ -64,6 +66,8 @@ def _inputs(given: Sequence[str]) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"{item!r} is no input. Write NAME=FILE.npy or NAME=NUMBER.")
+        if name in found:
+            raise UsageError(f"The argument {name!r} is given twice.")
         found[name] = _value(value)
     return found
 
@@ -99,6 +103,13 @@ def _shown(value: Any) -> str:
         return repr(value)
     text = f"{value.dtype.name}{list(value.shape)}"
     return f"{text} {value.tolist()}" if value.size <= 8 else text
+
+
+def _refuse_output(path: Path) -> None:
+    if path.suffix not in (".npy", ".npz"):
+        raise UsageError(f"{path} is no file for results: its name ends in .npy or .npz.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {str(path.parent)!r} for {path.name!r}.")
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:

@@ -24,6 +24,9 @@ class Values(Protocol):
     def is_value(self, x: Any) -> bool:
         """Whether `x` is one of these."""
 
+    def shown(self, x: Any) -> str:
+        """What `x`, which is none of these, is called in messages."""
+
     def dtype_of(self, name: str) -> Any:
         """The element type of a name. Raises LookupError for one that is not there."""
 

@@ -24,7 +24,7 @@ _pointer = torch.Tensor.data_ptr
 
 
 class Tensors:
-    noun = "torch tensor"
+    noun = "torch tensor on the CPU"
 
     def backend(self, name: str | None) -> Backend:
         choice = choose_for_torch("cpu", name)
@@ -35,6 +35,12 @@ class Tensors:
 
     def is_value(self, x: Any) -> bool:
         return isinstance(x, torch.Tensor) and x.layout is torch.strided and x.device.type == "cpu"
+
+    def shown(self, x: Any) -> str:
+        if not isinstance(x, torch.Tensor):
+            return f"a {type(x).__name__}"
+        layout = "" if x.layout is torch.strided else f" with the layout {x.layout}"
+        return f"one on {x.device}{layout}"
 
     def dtype_of(self, name: str) -> torch.dtype:
         return named_object(Named("dtype", name))
