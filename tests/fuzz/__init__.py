@@ -11,6 +11,7 @@ A *kind* is a module here with a `KIND` (kinds.py says what it offers), and one 
                   `cpp` always, on the other backends one in eight
     files.py      damaged and forged `.gint` files
     plans.py      damaged and forged files of saved functions, loaded and called
+    bundles.py    the same, of functions that torch exports, with many operators
     texts.py      damaged listings
     graphs.py     random torch functions, called several times, beside eager and `aot_eager`
     modules.py    random modules, trained, frozen, quantised or saved, beside eager

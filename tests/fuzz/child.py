@@ -24,7 +24,7 @@ from typing import Any
 from .kinds import Kind, kind
 
 #: Of a child, stacks and libraries among them.
-MOST_BYTES = 16 << 30
+MOST_BYTES = 12 << 30
 
 
 def signature(error: BaseException) -> str:
@@ -70,10 +70,16 @@ def _say(**words: Any) -> None:
     print(json.dumps(words), flush=True)
 
 
+def limit_memory() -> None:
+    """What asks for more than a machine has is a MemoryError, not the end of other processes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MOST_BYTES if hard == resource.RLIM_INFINITY else min(hard, MOST_BYTES)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def main(arguments: list[str]) -> None:
     faulthandler.enable()
-    # What asks for more than a machine has is a MemoryError, not the end of other processes.
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    limit_memory()
     name, *numbers = arguments
     if numbers:
         run_numbers(kind(name), *map(int, numbers))

@@ -1,7 +1,7 @@
 """The cases that are checked in, one a line in corpus/KIND.jsonl: a few that together show every
 opcode, type and kind of section that runs, and every answer, that the first thousands show.
 
-    python -m tests.fuzz.corpus [CASES]      chooses them anew
+    python -m tests.fuzz.corpus [CASES [KIND...]]      chooses them anew, for all kinds or some
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from gint.program import Program
 
+from .child import limit_memory
 from .kinds import KINDS, Kind, Outcome, kind
 
 FOLDER = Path(__file__).parent / "corpus"
@@ -62,13 +63,14 @@ def choose(tried: Kind, count: int) -> list[dict]:
     return [tried.dump(tried.case(_SEED, number)) for number, _ in sorted(chosen)]
 
 
-def main(count: int) -> None:
+def main(count: int = 3000, *names: str) -> None:
+    limit_memory()
     FOLDER.mkdir(exist_ok=True)
-    for name in KINDS:
+    for name in names or KINDS:
         lines = [json.dumps(written) for written in choose(kind(name), count)]
         (FOLDER / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
         print(f"{name}: {len(lines)} cases, {sum(map(len, lines)) / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 3000)
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:])

@@ -14,6 +14,7 @@ KINDS = {
     "files": "tests.fuzz.files",
     "texts": "tests.fuzz.texts",
     "plans": "tests.fuzz.plans",
+    "bundles": "tests.fuzz.bundles",
     "graphs": "tests.fuzz.graphs",
     "modules": "tests.fuzz.modules",
     "load": "tests.fuzz.load",
