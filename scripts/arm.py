@@ -1,6 +1,7 @@
 """The native module for aarch64, cross-built, and its tests under qemu's user emulation.
 
-    make arm                      a Debian arm64 Python with NumPy, the module, the tests
+    make arm                      a Debian arm64 Python with NumPy, the module, the tests; among
+                                  them eight models, saved here, without torch there
     make arm ARGS='-k gather'     other arguments for pytest
 
 Needs Debian's cross compiler and emulator, and says which package is missing. What it downloads and
@@ -19,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from bootstrap import digest, native_sources, requirements
@@ -26,7 +28,7 @@ from bootstrap import digest, native_sources, requirements
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "build/aarch64"
 SYSTEM, SITE, NATIVE = HERE / "root", HERE / "site", HERE / "native"
-PYTHON = HERE / "python"
+PYTHON, MODELS = HERE / "python", HERE / "models"
 COMPILER = "aarch64-linux-gnu-g++"
 TOOLS = {  # command: Debian's package
     COMPILER: "g++-aarch64-linux-gnu",
@@ -127,6 +129,13 @@ def build_native() -> None:
     shutil.copy(module, ROOT / "src/gint/native")
 
 
+def save_models() -> None:
+    """What torch saves here is run there; nothing where this Python has no torch."""
+    MODELS.mkdir(exist_ok=True)
+    if find_spec("torch") and find_spec("transformers"):
+        run(sys.executable, "-m", "tests.operators.saved_models", MODELS, cwd=ROOT)
+
+
 def step(name: str, key: str, *work: object) -> None:
     """Do `work` unless it was done for the same key."""
     stamp = HERE / f".stamp-{name}"
@@ -148,6 +157,7 @@ def main(arguments: list[str]) -> int:
     write_python()
     step("wheels", digest(["pyproject.toml", "constraints.txt"]), install_wheels)
     step("native module", digest(native_sources()), build_native)
+    save_models()
     environment = {
         "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(SITE))),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -155,6 +165,8 @@ def main(arguments: list[str]) -> int:
         "GINT_RUN_BY": f"qemu-aarch64-static -L {SYSTEM}",
         "GINT_REQUIRE": "cpp",
     }
+    if any(MODELS.glob("*.gint")):
+        environment["GINT_SAVED_MODELS"] = str(MODELS)
     command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", "-n", "2"]
     chosen = arguments or [*TESTS, *LEFT_OUT]
     return subprocess.call([*command, *chosen], cwd=ROOT, env=os.environ | environment)

@@ -3,6 +3,7 @@ with torch and on NumPy arrays."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -54,12 +55,24 @@ def example(reads_images: bool, batch: int, length: int) -> dict[str, torch.Tens
     return {"input_ids": torch.randint(0, WORDS, (batch, length))}
 
 
+def build(name: str) -> Any:
+    config, sizes, _ = MODELS[name]
+    torch.manual_seed(0)
+    return getattr(transformers, name)(getattr(transformers, config)(**sizes)).eval()
+
+
+def answer(model: Any, given: dict[str, Any]) -> dict[str, torch.Tensor] | None:
+    """Eager's; None where there is none: some models' views of no elements are ambiguous."""
+    try:
+        return dict(model(**given))
+    except RuntimeError:
+        return None
+
+
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
 def test_a_model_equals_eager_with_torch_and_without(name, tmp_path):
-    config, sizes, options = MODELS[name]
-    torch.manual_seed(0)
-    model = getattr(transformers, name)(getattr(transformers, config)(**sizes)).eval()
+    options, model = MODELS[name][2], build(name)
     reads_images = model.main_input_name == "pixel_values"
     given = example(reads_images, 2, 9)
     free = {k: {0: FREE} if reads_images else {0: FREE, 1: FREE} for k in given}
@@ -67,9 +80,14 @@ def test_a_model_equals_eager_with_torch_and_without(name, tmp_path):
     path = tmp_path / "model.gint"
     export(model, (), {**given, **options}, dynamic_shapes=free, path=path)
     loaded = gint.load(path)
-    for batch, length in ((2, 9), (1, 1), (3, 16)):
+    for batch, length in ((2, 9), (1, 1), (3, 16), (0, 9), (2, 0)):
         given = example(reads_images, batch, length)
-        wanted = dict(model(**given, **options))
+        wanted = answer(model, {**given, **options})
+        if wanted is None:
+            assert 0 in (batch, length)
+            with suppress(ValueError, RuntimeError):
+                loaded(**given, **options)
+            continue
         found = loaded(**given, **options)
         on_arrays = loaded(**{k: t.numpy() for k, t in given.items()}, **options)
         for key, value in wanted.items():
