@@ -153,7 +153,9 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
         "--ahead", type=Path, metavar="FOLDER",
         help="start: keep here what is made ahead, and make only what is not there (minutes)",
     )  # fmt: skip
-    few = parser.add_argument_group("operators only (--only: models, small_graphs, saved, decode too)")
+    few = parser.add_argument_group(
+        "operators only (--only: models, small_graphs, saved, decode too)"
+    )
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

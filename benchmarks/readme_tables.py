@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.saved import TITLES as SAVED_TITLES
 from benchmarks.start import STEADY as START_LATER
 from benchmarks.start import TITLES as START_TITLES
 from gint.measuring.clock import median
@@ -123,6 +124,21 @@ def start(run: Run) -> str:
     return "\n".join([*rows, *(f"- {note}" for note in result["notes"])])
 
 
+def saved(run: Run) -> str:
+    """Milliseconds of later calls of saved models, both ratios, and the verdicts."""
+    result = run["results"]["saved"]
+    ratios = result["ratios"]
+    heads = " | ".join([*SAVED_TITLES.values(), *ratios])
+    rows = [_made(run), "", f"| milliseconds | {heads} |", f"| --- |{' ---: |' * 6}"]
+    for model, found in result["medians_s"].items():
+        cells = [f"{1e3 * found[way]:.1f}" for way in SAVED_TITLES]
+        cells += [f"{r[model]:.2f}" for r in ratios.values()]
+        rows.append(f"| {BY_NAME[model].short} | {' | '.join(cells)} |")
+    means = " | ".join(f"{mean:.2f}" for mean in result["geomeans"].values())
+    rows += [f"| geomean | | | | | {means} |", ""]
+    return "\n".join([*rows, *(f"- {note}" for note in result["notes"])])
+
+
 def _by_model(
     run: Run, found: dict[str, dict[str, float]], unit: str, figure: Callable[[float], str]
 ) -> list[str]:
@@ -160,6 +176,7 @@ TABLES: dict[str, Callable[[Run], str]] = {
     "table: first call": models("first_call", "seconds", 1.0),
     "table: memory of the first call": peaks,
     "table: start": start,
+    "table: saved": saved,
     "table: steady state of models": models("models", "milliseconds", 1e3),
     "table: kernels": kernels,
     "table: tensor_ops": tensor_ops,

@@ -76,7 +76,11 @@ def report_of(samples: dict[str, Samples]) -> Report:
         for title, (other, ours) in RATIOS.items()
     }
     rows = [
-        [shorts[m], *(f"{row[c] * 1e3:.1f}" for c in TITLES), *(ratio(r[m]) for r in ratios.values())]
+        [
+            shorts[m],
+            *(f"{row[c] * 1e3:.1f}" for c in TITLES),
+            *(ratio(r[m]) for r in ratios.values()),
+        ]
         for m, row in found.items()
     ]
     means = {title: geomean(r.values()) for title, r in ratios.items()}

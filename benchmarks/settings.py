@@ -16,9 +16,9 @@ SUBJECT = "gint"
 class Settings:
     """The options of a run; `threads` is 0 for torch's own choice.
 
-    `frozen` is for `models` and `small_graphs`, `ahead` for `start`: a folder for what is made
-    ahead, and kept there; None for one that is removed. For `operators` alone are `only` (parts of names),
-    `types` and `shapes`; empty for all.
+    `frozen` is for `models` and `small_graphs`. `ahead` is for `start`: a folder in which what is
+    made ahead is kept; None for one that is removed. For `operators` alone are `only` (parts of
+    names; `models`, `small_graphs`, `saved` and `decode` too), `types` and `shapes`; empty for all.
     """
 
     backends: tuple[str, ...] = NAMES

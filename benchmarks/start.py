@@ -1,9 +1,10 @@
 """From nothing to the first answer of a small Llama: a saved plan, and what else there is.
 
 Fresh processes taking turns; what is compiled ahead lies in files, made before and not counted
-(kept from one run to the next with `--ahead FOLDER`): saved plan, what torch's `save_compiled_function` writes, AOTInductor's package, the caches Inductor
-fills, an ONNX model (where onnxruntime and onnxscript are installed: the extra `bench`). Where the
-clocks start is in `gint.measuring.start`.
+(kept from one run to the next with `--ahead FOLDER`): saved plan, what torch's
+`save_compiled_function` writes, AOTInductor's package, the caches Inductor fills, an ONNX model
+(where onnxruntime and onnxscript are installed: the extra `bench`). Where the clocks start is in
+`gint.measuring.start`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from benchmarks import goals
 from benchmarks.report import Report, Table, divide, seconds, whole
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, threads_in_effect
 from gint.measuring.clock import Effort, Samples, median, medians, take_turns
 from gint.measuring.process import ProcessError
 from gint.measuring.progress import progress
@@ -79,7 +80,8 @@ def ways_of(settings: Settings) -> dict[str, int]:
 def run(settings: Settings) -> Report:
     """Measure and report."""
     if settings.ahead is not None:
-        folder = Path(settings.ahead)
+        # Guards of torch's compiled function, and Inductor's code, are for a number of threads.
+        folder = Path(settings.ahead) / f"threads-{threads_in_effect()}"
         folder.mkdir(parents=True, exist_ok=True)
         return report_of(_found(ways_of(settings), folder, settings))
     with tempfile.TemporaryDirectory(prefix="gint-start-") as name:
