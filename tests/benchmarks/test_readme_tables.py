@@ -51,6 +51,12 @@ RUN = {
             "steady_medians_s": {"saved": 0.05},
             "notes": ["slower"],
         },
+        "saved": {
+            "medians_s": {"llama": {"eager": 0.08, "gint": 0.04, "tensors": 0.05, "arrays": 0.02}},
+            "ratios": {"torch.compile / saved": {"llama": 0.8}, "eager / saved": {"llama": 4.0}},
+            "geomeans": {"torch.compile / saved": 0.8, "eager / saved": 4.0},
+            "notes": ["a saved verdict"],
+        },
         "tensor_ops": {"backend": "cpp", "device": "v4", "cases": [{
             "operation": "silu", "shape": [128, 4096],
             "medians_s": {"numpy": 4e-4, "torch": 2e-4, "tensor_ops": 1e-4},
@@ -76,6 +82,8 @@ def test_every_place_is_filled_anew():
     assert "| MiB | eager | Inductor |" in text
     assert "| Llama | 300 | 600 |" in text
     assert "- a verdict" in text
+    assert "| Llama | 80.0 | 40.0 | 50.0 | 20.0 | 0.80 | 4.00 |" in text
+    assert "- a saved verdict" in text
     assert "| `silu` (128, 4096) | 400 | 200 | 100 | 4.00 | 2.00 |" in text
     assert fill(text, RUN) == text
 

@@ -62,10 +62,10 @@ def build(name: str) -> Any:
 
 
 def answer(model: Any, given: dict[str, Any]) -> dict[str, torch.Tensor] | None:
-    """Eager's; None where there is none: some models' views of no elements are ambiguous."""
+    """Eager's; None where there is none: some models read the last of no words."""
     try:
         return dict(model(**given))
-    except RuntimeError:
+    except (RuntimeError, IndexError):
         return None
 
 
@@ -85,7 +85,7 @@ def test_a_model_equals_eager_with_torch_and_without(name, tmp_path):
         wanted = answer(model, {**given, **options})
         if wanted is None:
             assert 0 in (batch, length)
-            with suppress(ValueError, RuntimeError):
+            with suppress(ValueError, RuntimeError, IndexError):
                 loaded(**given, **options)
             continue
         found = loaded(**given, **options)

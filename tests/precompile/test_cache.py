@@ -55,22 +55,21 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert run(artifacts, tmp_path / "second") == 0
 
 
-@pytest.mark.parametrize("damage", ["a newer gint", "a bit", "half of it"])
-def test_what_cannot_be_used_is_compiled_again(tmp_path, damage):
+def test_what_cannot_be_used_is_compiled_again(tmp_path):
+    """By a newer gint, altered, cut short: an entry each."""
     cache = tmp_path / "cache"
     assert run(tmp_path / "artifacts", cache) == 5
-    entries = list(cache.glob("dynamo/*/entry"))
-    assert entries
-    for entry in entries:
+    entries = sorted(cache.glob("dynamo/*/entry"))
+    assert len(entries) == 4
+    for n, entry in enumerate(entries):
         data = entry.read_bytes()
-        assert b"GPLN" in data
-        changed = {
-            "a newer gint": data.replace(b"GPLN\1", b"GPLN\2"),
-            "a bit": data.replace(b'"programs":[', b'"programs":{'),
-            "half of it": data[: len(data) // 2],
-        }[damage]
-        assert changed != data
-        entry.write_bytes(changed)
+        damaged = (
+            data.replace(b"GPLN\1", b"GPLN\2"),
+            data.replace(b'"programs":[', b'"programs":{'),
+            data[: len(data) // 2],
+        )[n % 3]
+        assert damaged != data
+        entry.write_bytes(damaged)
     assert run(tmp_path / "others", cache) == 5
 
 
