@@ -17,6 +17,8 @@ from .kinds import kind
 from .shrinking import HANG_SECONDS, Oracle, ended, hung, shrink
 
 OUT = Path("out/fuzz")
+#: Who looks twice a second, and did not for so long, was stopped, and the children with it.
+_STOPPED_SECONDS = 10
 #: Of findings with one signature, those that are made smaller and kept.
 _KEPT_OF_A_SIGNATURE = 2
 
@@ -59,7 +61,7 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.moved, self.seen = time.monotonic(), first
+        self.moved, self.seen, self.looked = time.monotonic(), first, time.monotonic()
 
     @property
     def number(self) -> int:
@@ -68,10 +70,13 @@ class Child:
         return int.from_bytes(self.place.read(8), "little")
 
     def hangs(self) -> bool:
-        now = self.number
+        time_now, now = time.monotonic(), self.number
         if now != self.seen:
-            self.moved, self.seen = time.monotonic(), now
-        return time.monotonic() - self.moved > HANG_SECONDS
+            self.moved, self.seen = time_now, now
+        if time_now - self.looked > _STOPPED_SECONDS:
+            self.moved += time_now - self.looked
+        self.looked = time_now
+        return time_now - self.moved > HANG_SECONDS
 
 
 class Campaign:

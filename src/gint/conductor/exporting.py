@@ -17,8 +17,9 @@ from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
-from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
+from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol, TensorType
 from gint.plan.contents import symbols_in
+from gint.plan.expressions import source
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
@@ -34,6 +35,7 @@ from .partitioner import GraphPartitioner
 from .plan.builder import build
 from .plan.expressions import expression
 from .trace.exported import Traced, trace_exported
+from .trace.exported_format import seen_by_storage
 from .tree import TreeError, signature_of
 
 #: Constants up to so many bytes in all are part of the file; larger ones lie beside it.
@@ -153,8 +155,33 @@ def _with_checks(plan: Plan, traced: Traced) -> Plan:
             no_less = Operation("ge", (Symbol(step.symbol), 0))
             checks.append(Check(no_less, f"{step.symbol} is at least 0."))
     checks = [check for check in checks if check.condition is not True]
+    defined, compared = _strides_checks(plan, traced)
     first = plan.head
-    return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
+    steps = (*plan.steps[:first], *defined, *checks, *compared, *plan.steps[first:])
+    return replace(plan, steps=steps)
+
+
+def _strides_checks(plan: Plan, traced: Traced) -> tuple[list[Define], list[Check]]:
+    """Steps that refuse other strides than the plan's of inputs that something counts in."""
+    placeholders = [n for n in traced.module.graph.nodes if n.op == "placeholder"]
+    defined: list[Define] = []
+    checks: list[Check] = []
+    for node in seen_by_storage(traced.module.graph):
+        n = placeholders.index(node)
+        name, t = plan.inputs[n].name, plan.inputs[n].type
+        if not isinstance(t, TensorType):
+            continue
+        for d, (size, stride) in enumerate(zip(t.size, t.strides, strict=True)):
+            if size in (0, 1):
+                continue
+            symbol = f"stride_{d}_of_{n}"
+            defined.append(Define(symbol, n, ("stride", d)))
+            fits = Operation("eq", (Symbol(symbol), stride))
+            shown = ", ".join(map(source, t.strides))
+            said = f"as_strided counts in the memory of {name}, and it was exported for strides of "
+            said += f"({shown}) elements: give it a copy that has them."
+            checks.append(Check(Operation("or", (Operation("lt", (size, 2)), fits)), said))
+    return defined, checks
 
 
 def _refuse_unknown(plan: Plan, graph: Graph, operators: frozenset[str], with_torch: bool) -> None:
