@@ -45,7 +45,7 @@ class RecordedSequence:
             raise ValueError("An operand's place names an argument that there is not.")
         fixed, behind = _places(launches, moving)
         places: list[Place] = [*[(n, 0) for n in range(arguments)], *fixed, *behind]
-        number = {place: n for n, place in enumerate(places)}
+        number: dict[Place | None, int] = {place: n for n, place in enumerate(places)}
         steps = load_native().RunSteps(
             arguments, [*fixed.values()], len(behind), raise_for, takes_addresses=True
         )
