@@ -53,14 +53,14 @@ struct RowAttention {
     AttentionLayout layout;
     int threads;
 
-    void operator()(const uint64_t *pointers) const {
+    void operator()(const uint64_t *pointers, const NextRead &next = {}) const {
         attend(layout,
                {reinterpret_cast<const float *>(pointers[0]),
                 reinterpret_cast<const float *>(pointers[1]),
                 reinterpret_cast<const float *>(pointers[2]),
                 reinterpret_cast<const uint8_t *>(pointers[3]),
                 reinterpret_cast<float *>(pointers[4]), reinterpret_cast<float *>(pointers[5])},
-               threads);
+               threads, next);
     }
 };
 
@@ -90,11 +90,11 @@ void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb
 
 } // namespace
 
-StepFunction attention_step(nb::handle attention) {
+StepFunction attention_step(nb::handle attention, const NextRead &next) {
     const RowAttention *row = nullptr;
     if (!nb::try_cast(attention, row)) return {};
-    return [row = *row](const uint64_t *pointers) {
-        row(pointers);
+    return [row = *row, next](const uint64_t *pointers) {
+        row(pointers, next);
         return std::optional<int32_t>(0);
     };
 }

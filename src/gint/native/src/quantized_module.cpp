@@ -93,16 +93,22 @@ bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x, nb::han
 
 } // namespace
 
-StepFunction product_step(nb::handle product, nb::handle operands) {
+NextRead weights_read(nb::handle product, nb::handle operands) {
+    const PackedWeights *packed = nullptr;
+    if (!nb::isinstance<Kind>(product) || !nb::try_cast(operands[1], packed)) return {};
+    return [packed](size_t thread, size_t threads) { return packed->read_by(thread, threads); };
+}
+
+StepFunction product_step(nb::handle product, nb::handle operands, const NextRead &next) {
     const Kind *kind = nullptr;
     if (!nb::try_cast(product, kind)) return {};
     const std::optional<Product> made = product_of(*kind, operands[1], operands[0], operands[2]);
     if (!made || !made->packed)
         throw nb::value_error("A product's step takes packed weights, and rows without gaps.");
-    return [p = *made, threads = kind->threads](const uint64_t *pointers) mutable {
+    return [p = *made, threads = kind->threads, next](const uint64_t *pointers) mutable {
         p.x = reinterpret_cast<const float *>(pointers[0]);
         p.out = reinterpret_cast<float *>(pointers[2]);
-        multiply(p, threads);
+        multiply(p, threads, next);
         return std::optional<int32_t>(0);
     };
 }

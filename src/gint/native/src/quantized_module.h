@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include "cpu/share.h"
 #include "sequence.h"
 
 namespace gint {
@@ -9,8 +10,13 @@ namespace gint {
 void add_quantized(nanobind::module_ &m);
 
 // A `Product` as a step on (x, packed weights, out), whose rows lie as those of the operands do.
-// Empty for other objects. Throws where the operands are none that the product takes.
-StepFunction product_step(nanobind::handle product, nanobind::handle operands);
+// Empty for other objects. Throws where the operands are none that the product takes. `next`: what
+// is read after it, if that is known.
+StepFunction product_step(nanobind::handle product, nanobind::handle operands,
+                          const NextRead &next);
+
+// What such a step reads of its weights; empty for other objects.
+NextRead weights_read(nanobind::handle product, nanobind::handle operands);
 
 // A product of `rows` rows without gaps with packed weights, from x to out. Throws where they are
 // none. Whoever makes one keeps the weights.

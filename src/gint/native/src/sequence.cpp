@@ -28,14 +28,15 @@ uint64_t address_of(nb::handle operand) {
     return nb::cast<uint64_t>(operand);
 }
 
-StepFunction make_step(nb::handle launch, nb::handle operands) {
+// `next`: the weights that are read after it, if there are.
+StepFunction make_step(nb::handle launch, nb::handle operands, const NextRead &next) {
     if (auto bound = launch_of(launch.ptr())) {
         if (nb::len(operands) != bound->slot_count())
             throw nb::value_error("A launch takes one operand per slot.");
         return [bound = std::move(bound)](const uint64_t *pointers) { return (*bound)(pointers); };
     }
-    if (StepFunction product = product_step(launch, operands)) return product;
-    if (StepFunction attention = attention_step(launch)) return attention;
+    if (StepFunction product = product_step(launch, operands, next)) return product;
+    if (StepFunction attention = attention_step(launch, next)) return attention;
     if (StepFunction row = row_step(launch)) return row;
     throw nb::type_error("Only native launches are steps of a sequence.");
 }
@@ -54,16 +55,19 @@ OperandPlace place_of(nb::handle place, nb::handle operand, int arguments) {
 } // namespace
 
 Sequence::Sequence(nb::list made_of, int count) : arguments(count), kept(made_of) {
-    for (nb::handle entry : made_of) {
-        const nb::object operands = entry[1], places = entry[2];
-        Step step{make_step(entry[0], operands), {}, nb::borrow(entry[0])};
+    NextRead next;
+    for (size_t n = nb::len(made_of); n-- > 0;) {
+        const nb::object entry = made_of[n], operands = entry[1], places = entry[2];
+        Step step{make_step(entry[0], operands, next), {}, nb::borrow(entry[0])};
         const size_t size = nb::len(operands);
         if (size > MOST_OPERANDS || nb::len(places) != size)
             throw nb::value_error("A step needs a place for each of its operands.");
-        for (size_t n = 0; n < size; n++)
-            step.places.push_back(place_of(places[n], operands[n], arguments));
+        for (size_t at = 0; at < size; at++)
+            step.places.push_back(place_of(places[at], operands[at], arguments));
         steps.push_back(std::move(step));
+        if (NextRead read = weights_read(entry[0], operands)) next = std::move(read);
     }
+    std::reverse(steps.begin(), steps.end());
 }
 
 // A sequence at some step.
