@@ -13,6 +13,7 @@ from torch import fx
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
+from .trace.dropouts import pass_through_dropouts
 from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
@@ -74,6 +75,7 @@ def compile_with(
         remember(whole(reason))
         return gm.forward
     settle_floats_of_modules(gm)
+    pass_through_dropouts(gm.graph)
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
     for option, kind in (("weights", "quantised"), ("freeze", "packed")):
