@@ -188,7 +188,9 @@ def _compiled(function, backend: str, calls: list, dynamic: bool | None) -> list
     compiled = torch.compile(function, backend=backend, dynamic=dynamic, options=options)
     found = [see(function, call, compiled) for call, _ in calls]
     for (call, _), seen in zip(calls, found, strict=True):
-        seen.error = seen.error or _kept(compiled, call)
+        kept = "" if seen.error else _kept(compiled, call)
+        if kept and not _kept(function, call):  # in circles autograd keeps them in eager too
+            seen.error = kept
     return found
 
 
