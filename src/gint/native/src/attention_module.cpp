@@ -2,6 +2,7 @@
 #include "attention_module.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "arrays.h"
 #include "attention/attention.h"
@@ -90,13 +91,10 @@ void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb
 
 } // namespace
 
-StepFunction attention_step(nb::handle attention, const NextRead &next) {
+StepFunction attention_step(nb::handle attention, Following next) {
     const RowAttention *row = nullptr;
     if (!nb::try_cast(attention, row)) return {};
-    return [row = *row, next](const uint64_t *pointers) {
-        row(pointers, next);
-        return std::optional<int32_t>(0);
-    };
+    return [row = *row, next = std::move(next)](const uint64_t *pointers) { row(pointers, *next); };
 }
 
 void add_attention(nb::module_ &m) {

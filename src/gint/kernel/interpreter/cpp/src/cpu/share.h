@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "cpu/team.h"
@@ -19,6 +20,8 @@ struct Piece {
 
 // What a thread of so many reads once its work is done.
 using NextRead = std::function<Piece(size_t thread, size_t threads)>;
+// Of work that is done again and again, and known before what follows it.
+using Following = std::shared_ptr<const NextRead>;
 
 // A thread's share of the work: n from `next` up to `end`, also for others who have done theirs.
 struct alignas(64) Share {
