@@ -25,6 +25,7 @@ from gint.runtime.tensors.devices import current_stream
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
+from .graph.writes import drop_rewrites, is_write
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
@@ -117,6 +118,7 @@ class GintCompiler:
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
         merge_equal(module.graph)
+        drop_rewrites(module.graph)
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
         graph = read_graph(module.graph, device, unusable, can.types)
@@ -260,5 +262,6 @@ def _inside(graph: Graph, unit: Unit) -> set[fx.Node]:
         if node in found or node in stop or not inside or graph.base(node) in stop:
             continue
         found.add(node)
-        waiting += node.all_input_nodes
+        # A write does not compute what it leaves as it was.
+        waiting += [node.args[1]] if is_write(graph, node) else node.all_input_nodes
     return found
