@@ -118,6 +118,9 @@ def products() -> None:
     offered = _CPP.quantized
     packed = offered.prepare(weights, 2)
     fail_each("pack", lambda: offered.prepare(weights, 2), lambda made: None)
+    # Large pages of their own, from 4 MiB on: every one of a matrix's bytes is written once.
+    wide = QuantizedWeights(np.tile(data, 32), (9600, 512), q80)
+    fail_each("pack much", lambda: offered.prepare(wide, 2), lambda made: None)
     for rows, held in ((1, packed), (40, packed), (40, weights)):
         x = random.normal(size=(rows, 512)).astype(np.float32)
         x[-1, 0] = np.inf
@@ -224,7 +227,7 @@ def plan_runs() -> None:
     bound = kernel.prepare((4, 4), (), slots)
 
     def made(outputs: tuple[int, ...] = ()):
-        steps = native.PlanSteps(3, [product, out], 2, raise_for)
+        steps = native.RunSteps(3, [product, out], 2, raise_for)
         steps.view(5, 1, (4, 4), (1, 4), 0)
         steps.product(False, 3, None, 0, 5, 1.0, 1.0)
         steps.launch(bound, [3, 4], None)

@@ -13,10 +13,8 @@ from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
-from gint.plan.dtypes import span
+from gint.plan.dtypes import Layout, span
 from gint.plan.operators import SCATTERS
-
-from .values import Layout
 
 _BFLOAT16 = "bfloat16"
 
@@ -107,6 +105,9 @@ class Arrays:
         made = self.allocator(x.dtype, (x.shape, strides))()
         made[...] = x
         return made
+
+    def is_plain(self, x: np.ndarray) -> bool:
+        return True
 
     def is_writable(self, x: np.ndarray) -> bool:
         return bool(x.flags.writeable)

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from gint.backend.protocol import Backend, BoundLaunch
 from gint.plan import Named
-
-Layout = tuple[tuple[int, ...], tuple[int, ...]]
+from gint.plan.dtypes import Layout
 
 
 class Values(Protocol):
@@ -54,6 +53,9 @@ class Values(Protocol):
 
     def relaid(self, x: Any, strides: tuple[int, ...]) -> Any:
         """The same elements in these strides."""
+
+    def is_plain(self, x: Any) -> bool:
+        """Whether there is memory and it holds the values, not their negatives or conjugates."""
 
     def is_writable(self, x: Any) -> bool:
         """Whether its memory may be written."""

@@ -66,7 +66,7 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     runs = [item for item in items if isinstance(item, Run)]
     shown, types = _shown(items, placement), types_of(writer.plan)
     known = types, joins_of(writer.plan, types), _packed(writer)
-    make = _Making(native.PlanSteps, runs, bound, placement, shown, known)
+    make = _Making(native.RunSteps, runs, bound, placement, shown, known)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:

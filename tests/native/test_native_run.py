@@ -1,17 +1,23 @@
-"""Runs of a plan in the native module: steps in one call, what is refused, what is given back."""
+"""Runs in the native module: steps in one call, what is refused, what is given back."""
 
 from __future__ import annotations
 
 import gc
+import signal
 import threading
+import time
 import weakref
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from gint.backend.errors import raise_for
+from gint.host.executor import Executable
+from gint.host.frontend import Builder
 from gint.host.selection import products_for, select
+from gint.program import VerificationError
 from gint.quantized import QuantizedWeights, format_of, quantize
 from gint.runtime.tensors.torch_shim import has_onednn, native_with_torch
 
@@ -23,7 +29,7 @@ pytestmark = [
 
 
 def steps(inputs: int, fixed: list, made: int = 0):
-    return native.PlanSteps(inputs, fixed, made, raise_for)
+    return native.RunSteps(inputs, fixed, made, raise_for)
 
 
 def test_products_and_views_are_torchs_own():
@@ -109,102 +115,9 @@ def test_results_are_the_callers_alone():
     assert torch._C._storage_Use_Count(x.untyped_storage()._cdata) == count
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_attention(masked: bool):
-    q, k, v = (torch.randn(1, 2, 5, 8) for _ in range(3))
-    mask = torch.randn(1, 1, 5, 5) if masked else None
-    s = steps(4, [], 1)
-    s.attention(4, 0, 1, 2, 3 if masked else None, not masked, 0.3)
-    result = s.finish([4])(q, k, v, mask if masked else q)
-    wanted = torch.nn.functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=not masked, scale=0.3
-    )
-    torch.testing.assert_close(result, wanted)
-
-
-def rows_of_heads(batch, heads, rows, size, *, moved: bool):
-    """As a model has them: heads first, or moved there by a view."""
-    if moved:
-        return torch.randn(batch, rows, heads, size).transpose(1, 2)
-    return torch.randn(batch, heads, rows, size)
-
-
-@pytest.mark.parametrize("moved", [False, True])
-@pytest.mark.parametrize("mask", [None, (1, 1), (2, 6)])
-@pytest.mark.parametrize("rows", [1, 3, 5])
-@pytest.mark.parametrize(("keys", "size"), [(1, 8), (16, 64), (37, 24), (131, 5)])
-def test_attention_of_few_rows_and_grouped_heads(keys, size, rows, mask, moved):
-    q = rows_of_heads(2, 6, rows, size, moved=moved)
-    k, v = (rows_of_heads(2, 2, keys, size, moved=moved) for _ in range(2))
-    added = None if mask is None else torch.randn(*mask, rows, keys)
-    if added is not None:
-        added[..., 0] = -torch.inf  # all there is where there is one key
-    s = steps(4, [], 1)
-    s.attention(4, 0, 1, 2, None if mask is None else 3, False, 0.3)
-    found = s.finish([4])(q, k, v, q if added is None else added)
-    wanted = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        q, k, v, attn_mask=added, scale=0.3
-    )[0]
-    torch.testing.assert_close(found, wanted)
-    assert found.stride() == wanted.stride()
-
-
-def test_attention_of_a_row_keeps_what_is_no_number():
-    q, k, v = (torch.randn(1, 2, n, 16) for n in (1, 19, 19))
-    s = steps(3, [], 1)
-    s.attention(3, 0, 1, 2, None, False, None)
-    run = s.finish([3])
-    k[0, 0, 7, 3], v[0, 1, 2, 5] = torch.nan, torch.inf
-    found = run(q, k, v)
-    assert found[0, 0].isnan().all()
-    assert found[0, 1, 0, 5] == torch.inf
-    assert found[0, 1, 0, :5].isfinite().all()
-
-
-def test_a_row_has_the_same_bits_for_any_number_of_threads():
-    q, k, v = torch.randn(3, 8, 1, 64), torch.randn(3, 2, 999, 64), torch.randn(3, 2, 999, 64)
-    s = steps(3, [], 1)
-    s.attention(3, 0, 1, 2, None, False, None)
-    run, before, found = s.finish([3]), torch.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            found.append(run(q, k, v))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(*found)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.complex64])
-@pytest.mark.parametrize("dimension", [0, 1, 2])
-def test_tensors_are_joined(dimension, dtype):
-    sizes = [[2, 3, 5] for _ in range(3)]
-    for size, length in zip(sizes, (4, 0, 1), strict=True):
-        size[dimension] = length
-    parts = [torch.randint(0, 9, size).to(dtype) for size in sizes]
-    for given in (parts, [p.transpose(0, 2).contiguous().transpose(0, 2) for p in parts]):
-        s = steps(3, [], 1)
-        s.join(3, [0, 1, 2], dimension)
-        found = s.finish([3])(*given)
-        assert torch.equal(found, torch.cat(parts, dimension))
-        assert found.is_contiguous()
-
-
-@pytest.mark.parametrize(
-    "other", [torch.ones(2, 4), torch.ones(2, 3).double(), torch.ones(3), torch.ones(1, 2, 3)]
-)
-def test_tensors_that_do_not_fit_are_not_joined(other):
-    s = steps(2, [], 1)
-    s.join(2, [0, 1], 0)
-    run = s.finish([2])
-    with pytest.raises(RuntimeError, match="failed in a plan"):
-        run(torch.ones(2, 3), other)
-    assert run(torch.ones(2, 3), torch.ones(1, 3)).shape == (3, 3)
-
-
 def test_sizes_of_a_call_come_after_its_tensors():
     x = torch.randn(2, 6)
-    s = native.PlanSteps(1, [], 1, raise_for, 3)
+    s = native.RunSteps(1, [], 1, raise_for, 3)
     s.view(1, 0, ((0,), 2), ((1,), 1), (2,))
     run = s.finish([1])
     assert torch.equal(run(x, 3, 4, 1), x.as_strided((3, 2), (4, 1), 1))
@@ -214,7 +127,7 @@ def test_sizes_of_a_call_come_after_its_tensors():
     with pytest.raises(TypeError):
         run(x, 3, 4, 1.5)
     with pytest.raises(IndexError, match="size that the run does not have"):
-        native.PlanSteps(1, [], 1, raise_for, 3).view(1, 0, ((3,),), (1,), 0)
+        native.RunSteps(1, [], 1, raise_for, 3).view(1, 0, ((3,),), (1,), 0)
     with pytest.raises(ValueError, match="a stride for each"):
         steps(1, [], 1).view(1, 0, (2, 2), (1,), 0)
 
@@ -349,3 +262,52 @@ def test_threads_run_one_run_at_a_time_each_on_its_own_memory():
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert not wrong
+
+
+def test_what_torch_is_given_has_a_tensor():
+    s = steps(1, [np.ones(3, np.float32)], 1)
+    with pytest.raises(TypeError, match="without tensor"):
+        s.view(2, 1, (3,), (1,), 0)
+    s.view(2, 0, (3,), (1,), 0)
+    call = s.finish([2])
+    with pytest.raises(TypeError, match="Argument 0 of this run is a tensor, not"):
+        call(np.ones(3, np.float32))
+    assert call(torch.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_a_launch_that_must_not_run_says_why():
+    b = Builder("step")
+    x = b.parallel("x")
+    b.output("y", "f32", (x,), b.input("a", "f32", x) + 1.0)
+    kernel = Executable(b.build(), select("cpp")).kernel
+    bound = kernel.prepare((5,), (), ((20, 0, (1,)), (20, 0, (1,))))
+    s = steps(2, [])
+    s.launch(bound, [0, 1], None)
+    call = s.finish([])
+    memory = torch.zeros(10)
+    with pytest.raises(VerificationError):
+        call(memory[:5], memory[1:6])  # written while it is read
+    call(memory[:5], memory[5:])
+    assert memory.tolist() == [0] * 5 + [1] * 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such timer")
+def test_signals_are_handled_between_steps():
+    """Products of some milliseconds, for two seconds; a handler that raises ends them."""
+    x, out = torch.ones(512, 512), torch.empty(512, 512)
+    begin = time.perf_counter()
+    torch.mm(x, x, out=out)
+    count = int(2 / (time.perf_counter() - begin)) + 20
+    s = steps(1, [out])
+    for _ in range(count):
+        s.product(False, 1, None, 0, 0, 1.0, 1.0)
+    call = s.finish([])
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        begin = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            call(x)
+        assert time.perf_counter() - begin < 1.5
+    finally:
+        signal.signal(signal.SIGALRM, before)
