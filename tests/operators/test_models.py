@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -35,17 +36,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("backend", "isa"),
-    [
-        ("cpp", ""), ("cpp", "x86-64-v2"), ("cpp", "x86-64-v3"), ("python", ""),
-        pytest.param("opencl", "", marks=pytest.mark.opencl),
-    ],
-)  # fmt: skip
-def test_models_run_without_torch_and_equal_eager(folder: Path, backend: str, isa: str) -> None:
-    command = [sys.executable, "-c", RUNS, folder, backend]
-    environment = os.environ | ({"GINT_CPP_ISA": isa} if isa else {})
+    "backend", ["cpp", "python", pytest.param("opencl", marks=pytest.mark.opencl)]
+)
+def test_models_run_without_torch_and_equal_eager(folder: Path, backend: str) -> None:
+    run(folder, backend)
+
+
+def test_models_run_on_every_instruction_set(folder: Path) -> None:
+    for name, supported in pytest.importorskip("gint.native._native").instruction_sets():
+        if supported:
+            run(folder, "cpp", {"GINT_CPP_ISA": name})
+
+
+def run(folder: Path, backend: str, settings: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+        [sys.executable, "-c", RUNS, folder, backend],
+        env=os.environ | (settings or {}), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= saved_models.LEAST
