@@ -1,4 +1,5 @@
-"""Ten graphs of many small steps, batch 1, backends taking turns: are steps cheaper than eager?"""
+"""Ten graphs of many small steps, batch 1, and three nets of wide convolutions, backends taking
+turns: are steps cheaper than eager?"""
 
 from __future__ import annotations
 
