@@ -1,5 +1,5 @@
-"""Ten graphs of many small steps, batch 1, and three nets of wide convolutions, backends taking
-turns: are steps cheaper than eager?"""
+"""Graphs of many small steps, batch 1, and nets of wide convolutions, backends taking turns: are
+steps cheaper than eager?"""
 
 from __future__ import annotations
 

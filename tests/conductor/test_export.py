@@ -15,6 +15,7 @@ from torch import nn
 
 import gint
 from gint.conductor import export
+from gint.conductor.capture import ExportError
 from gint.operators import OPERATORS
 
 pytestmark = pytest.mark.torch
@@ -288,3 +289,17 @@ def test_tensors_whose_memory_holds_other_values_are_read_for_what_they_are(path
     counted = saved(Counter(), (x.clone(),), path)
     with pytest.raises(ValueError, match="x is written into, and its memory holds negatives"):
         counted(torch._neg_view(x))
+
+
+def test_a_weight_that_is_normalised_and_a_branch_that_writes(path):
+    """The one is computed by a program; of the other torch makes no graph, and gint a sentence."""
+    model = nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 5, 3)).eval()
+    export(model, (torch.ones(1, 3, 8),), path=path)
+    x = torch.randn(1, 3, 8)
+    torch.testing.assert_close(torch.from_numpy(gint.load(path)(x.numpy())), model(x))
+
+    def writing(x):
+        return torch.cond(x.sum() > 0, lambda t: t.mul_(2) * 1, lambda t: t * 2, (x,))
+
+    with pytest.raises(ExportError, match=r"torch.cond is given it must not write\."):
+        export(writing, (x,), path=path)

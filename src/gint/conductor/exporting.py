@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._export.verifier import SpecViolationError
 from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
@@ -76,7 +77,13 @@ def export(
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
-        traced = _traced(exported, quantize, quantize_activations)
+        try:
+            traced = _traced(exported, quantize, quantize_activations)
+        except SpecViolationError as error:
+            raise ExportError(
+                f"torch.export cannot trace it: {error}. What a branch of torch.cond is given it "
+                "must not write."
+            ) from error
         saved = _saved(traced, exported, frozenset(operators), with_torch)
     named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
     saved = saved._replace(plan=named)
