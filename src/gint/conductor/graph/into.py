@@ -45,7 +45,8 @@ def is_scatter(node: fx.Node) -> bool:
 
 
 def changed(node: fx.Node) -> fx.Node | None:
-    """The value of which a scatter's result is a copy, but for what it writes; None: zeros."""
+    """The value of which the result of a scatter or a write is a copy, but for what it writes;
+    None: zeros."""
     return None if str(node.target) == _GRADIENT else node.args[0]
 
 
