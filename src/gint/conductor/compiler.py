@@ -24,6 +24,7 @@ from gint.runtime.tensors.devices import current_stream
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
+from .graph.placed import place_pieces
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
@@ -113,6 +114,7 @@ class GintCompiler:
         unusable: str | None,
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
+        place_pieces(module.graph)
         merge_equal(module.graph)
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from ..graph.into import changed, is_scatter
+from ..graph.into import changed, writes_changes, writes_into
 from ..graph.nodes import Graph, NodeKind, tensor_of
 from .order import Order, Unit
 
@@ -49,11 +49,11 @@ def _place_scatters(
     """Place what is written where positions say into the value that it changes."""
     for unit in order.units:
         node = unit.nodes[0]
-        if unit.is_launch or unit not in before or node in placed or not is_scatter(node):
+        if unit.is_launch or unit not in before or node in placed or not writes_changes(node):
             continue
         target = changed(node)
         maker = order.unit_of.get(target) if target is not None else None
-        if target is None or maker is None or not (maker.is_launch or is_scatter(target)):
+        if target is None or maker is None or not (maker.is_launch or writes_into(target)):
             continue  # not memory that the plan allocates
         if target in returned or graph.kinds[_placed_in(placed, target)] is NodeKind.INPUT:
             continue
@@ -88,7 +88,7 @@ def _may_replace(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> 
         return False
     if maker.is_launch:
         return _reads_elementwise(graph, maker, target, value)
-    if not is_scatter(value):
+    if not writes_changes(value):
         return False
     others = [n for n in value.all_input_nodes if graph.memory(n) is target]
     is_changed = others == [target] and changed(value) is target

@@ -108,6 +108,17 @@ Outcome ProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
 }
 
+Outcome CopyStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+    constexpr size_t FEW = 8;
+    const char *few[FEW];
+    std::vector<const char *> many(sources.size() > FEW ? sources.size() : 0);
+    const char **from = sources.size() > FEW ? many.data() : few;
+    for (size_t n = 0; n < sources.size(); n++)
+        from[n] = reinterpret_cast<const char *>(values[sources[n]].address);
+    copies.run(reinterpret_cast<char *>(values[out].address), from, 0);
+    return Outcome::done;
+}
+
 Outcome RowProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
     TensorHandle made = nullptr;

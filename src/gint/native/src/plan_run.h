@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "copies/copies.h"
 #include "run/kernel.h"
 #include "torch_shim.h"
 
@@ -119,6 +120,20 @@ struct JoinStep final : PlanStep {
     std::vector<Number> joined;
     size_t dimension;
     Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
+};
+
+// Pieces of tensors of static layouts, copied into memory that is there.
+struct CopyStep final : PlanStep {
+    Number out;
+    std::vector<Number> sources;
+    Copies copies;
+    CopyStep(Number out, std::vector<Number> sources, Copies copies)
+        : out(out), sources(std::move(sources)), copies(std::move(copies)) {}
+    Outcome run(PlanValue *values, const int64_t *sizes, int32_t *flag) const override;
+    bool is_short() const override { return copies.bytes() < SHORT_BYTES; }
+
+  private:
+    static constexpr size_t SHORT_BYTES = 1 << 15;
 };
 
 struct ConvolutionStep final : PlanStep {
