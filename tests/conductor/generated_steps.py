@@ -57,7 +57,10 @@ WIDE_VIEWS = (
     "torch.stack([x, x], {d})", "x.movedim({d}, 0)", "x.tril()", "x[None]", "x.real",
     "torch.nn.functional.pad(x, (1, 0))", "x.new_zeros(x.shape)", "x.to(x.dtype)", "x.alias_copy()"
     if hasattr(torch.Tensor, "alias_copy") else "x.clone()", "torch._neg_view(x)",
-    "x.index_select({d}, torch.arange(x.shape[{d}] - 1, -1, -1))", "x[..., [0, -1]]",
+    "x.index_select({d}, torch.arange(x.shape[{d}] - 1, -1, -1))", "x[..., [0, -1]]", "x.imag",
+    "x.conj()", "torch.view_as_real(x)", "torch.view_as_complex(torch.stack([x, x], -1))",
+    "x.contiguous(memory_format=torch.channels_last)", "x.resolve_conj()", "x.swapaxes(0, {d})",
+    "x.clone(memory_format=torch.preserve_format)", "x.as_strided(x.shape, x.stride())",
 )  # fmt: skip
 MIXED = (
     "x @ y", "x @ y.mT", "x.mT @ x", "x * x.shape[0]", "torch.stack([x, y])", "torch.cat([x, y])",
@@ -67,6 +70,9 @@ MIXED = (
     "x.type_as(y)", "torch.complex(x, y).conj().imag", "torch.view_as_real(torch.complex(x, y))",
     "x.index_add(0, torch.zeros(y.shape[0], dtype=torch.int64), y)", "x.scatter_add(0, y, x)",
     "torch.nn.functional.dropout(x, 0.5, False)", "torch.addcmul(x, y, y)", "x.detach() * y",
+    "x.to(torch.complex64) * 1j + y", "torch.fft.fft(x)", "(x * x.conj()).real", "x * x.conj() / 9",
+    "torch.fft.irfft(torch.fft.rfft(x.float()), n=x.shape[-1])", "torch.view_as_real(x.conj() * y)",
+    "torch.einsum('...i,...i->...', x, y)", "x.addmm(y, y.mT)", "torch.bmm(x, y.mT)",
 )  # fmt: skip
 #: Positions along a dimension, of x's shape and in any number; the values of y are exact.
 _EACH = "(x.detach().mul(0).long() + y.long()) % x.shape[{d}]"
@@ -84,6 +90,7 @@ INDEXED = (
     "x.scatter({d}, x.detach().mul(0).long() + x.shape[{d}] // 2, 1.5)",
     "x.take_along_dim(y.long() % x.shape[{d}], {d})", "x[y.long() % x.shape[0]]",
     f"x.clone().index_add_({{d}}, {_SOME}, x.index_select({{d}}, {_SOME}))",
+    "torch.cond(y.long().sum() > 0, lambda t: t.sin() * 2, lambda t: t.cos() - 1, (x,))",
 )  # fmt: skip
 SCANS = (
     "x.cumsum({d})", "(x.tanh() * 0.3 + 1).cumprod({d})", "x.logcumsumexp({d})",

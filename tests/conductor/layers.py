@@ -5,6 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+__all__ = ["spectral_norm", "weight_norm"]
+
+
+class Named(torch.Tensor):
+    """A subclass that means nothing."""
 
 
 class Residual(nn.Module):
@@ -234,3 +241,124 @@ class Pooled(nn.Module):
 
     def forward(self, x):
         return x.flatten(2).transpose(1, 2)
+
+
+class Either(nn.Module):
+    """One of two, as the numbers say."""
+
+    def __init__(self, positive: nn.Module, negative: nn.Module) -> None:
+        super().__init__()
+        self.positive, self.negative = positive, negative
+
+    def forward(self, x):
+        return torch.cond(
+            x.sum() > 0, lambda x: self.positive(x) * 1, lambda x: self.negative(x) * 1, (x,)
+        )
+
+
+class Autocast(nn.Module):
+    """Computed in bfloat16, where torch thinks it may be."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = self.layers(x)
+        return y.to(x.dtype)
+
+
+class Touched(nn.Module):
+    """Writes into what it is given, where no gradient sees it."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            x[:, :1].mul_(0.5)
+        return x * 1
+
+
+class _Halved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.save_for_backward(x)
+        ctx.factor = factor
+        return x * 0.5
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * x.cos() * ctx.factor, None
+
+
+class OwnGradient(nn.Module):
+    """A gradient that somebody wrote."""
+
+    def forward(self, x):
+        return _Halved.apply(x, 3.0)
+
+
+class Spectral(nn.Module):
+    """A filter over the rows, by their frequencies."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(width, 2))
+
+    def forward(self, x):
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        parts = torch.fft.rfft(wide, dim=1)
+        parts = parts * torch.view_as_complex(self.filter.to(wide.dtype))
+        return torch.fft.irfft(parts, n=x.shape[1], dim=1).to(x.dtype)
+
+
+class Turned(nn.Module):
+    """Positions as angles, on pairs as complex numbers."""
+
+    def forward(self, x):
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        pairs = torch.view_as_complex(wide.reshape(*x.shape[:-1], -1, 2))
+        places = torch.arange(x.shape[1], device=x.device, dtype=wide.dtype)
+        turns = torch.polar(torch.ones_like(places), places)[:, None]
+        return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+
+
+class Cached(nn.Module):
+    """Attention over what was seen before, in buffers that are written where a position says."""
+
+    ROWS = 16
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        for name in ("keys", "values"):
+            self.register_buffer(name, torch.zeros(8, heads, self.ROWS, width // heads))
+        self.register_buffer("place", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        b, t, w = x.shape
+        q, k, v = (
+            y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.project(x).chunk(3, -1)
+        )
+        where = (self.place + torch.arange(t, device=x.device)) % self.ROWS
+        keys, values = self.keys[:b], self.values[:b]
+        keys.index_copy_(2, where, k.detach().to(keys.dtype))
+        values.index_copy_(2, where, v.detach().to(keys.dtype))
+        self.place += t
+        seen = torch.arange(self.ROWS, device=x.device) <= where[:, None]
+        y = functional.scaled_dot_product_attention(
+            q, keys.clone().to(q.dtype), values.clone().to(q.dtype), seen
+        )
+        return self.out(y.transpose(1, 2).reshape(b, t, w))
+
+
+class First(nn.Module):
+    """The first of several results."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0]

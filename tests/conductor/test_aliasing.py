@@ -121,3 +121,19 @@ def test_results_kept_are_not_overwritten_by_later_calls(options) -> None:
     results = [f(torch.full((100_000,), float(i))) for i in range(6)]
     assert [r[0].item() for r in results] == [2.0 * i for i in range(6)]
     assert [r[-1].item() for r in results] == [2.0 * i for i in range(6)]
+
+
+def test_a_negative_or_conjugate_beside_what_is_written(options) -> None:
+    """A graph of the whole storage would not know of the bit, so that eager has to run it."""
+
+    def function(a, b):
+        a.mul_(2)
+        return a + b, b * 3
+
+    compiled = torch.compile(function, backend="gint", options=options)
+    for beside in (torch._neg_view, torch.conj):
+        found, expected = (
+            run(x := torch.arange(4.0) + torch.tensor(0.5j), beside(x))
+            for run in (compiled, function)
+        )
+        torch.testing.assert_close(found, expected)

@@ -122,3 +122,20 @@ def test_autocast(options) -> None:
         found, expected = compiled(model, options)(x), model(x)
     assert found.dtype == expected.dtype
     torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+
+
+def test_a_view_saved_beside_another_that_is_written(options) -> None:
+    """Views of one tensor count the writes of all; what is kept for the gradient is a copy."""
+
+    def function(a, b):
+        a.mul_(2)
+        return b.sin() * b, a * 3
+
+    compiled = torch.compile(function, backend="gint", options=options)
+    grads = []
+    for run in (function, compiled):
+        leaf = torch.linspace(-1, 1, 10).requires_grad_()
+        made = leaf * 1
+        results = run(made[:5], made[5:])
+        grads.append(torch.autograd.grad([r.sum() for r in results], leaf)[0])
+    torch.testing.assert_close(*grads)

@@ -15,6 +15,7 @@ from torch import nn
 
 import gint
 from gint.conductor import export
+from gint.conductor.capture import ExportError
 from gint.operators import OPERATORS
 
 pytestmark = pytest.mark.torch
@@ -240,3 +241,65 @@ def test_a_cache_is_written_in_place_by_prefill_and_decoding_alike(path, on_arra
         found = loaded(*([t.numpy() for t in given] if on_arrays else given))
         torch.testing.assert_close(torch.as_tensor(found), wanted)
         torch.testing.assert_close(kept[2:], kept[:2])
+
+
+@pytest.mark.parametrize("on_arrays", [False, True])
+def test_as_strided_of_an_argument_that_lies_otherwise_is_refused(path, on_arrays):
+    """It counts in memory, also where what it is applied to was computed from the argument."""
+
+    def function(x, y):
+        return x.as_strided((3,), (1,), 4) * 2, (x * 2).as_strided((2, 3), (1, 2)), y.t() + 1
+
+    given = torch.arange(32.0).view(4, 8), torch.ones(2, 3)
+    loaded = saved(function, given, path, dynamic_shapes=({0: N}, None))
+    wide = torch.arange(80.0).view(5, 16)
+    for x in (given[0], torch.arange(40.0)[8:].view(4, 8), wide.flatten().view(10, 8)):
+        for y in (given[1], torch.ones(3, 2).t()):
+            expected = function(x, y)
+            if on_arrays:
+                if x.storage_offset():
+                    continue  # an array begins where its first element lies
+                found = map(torch.as_tensor, loaded(x.numpy(), y.numpy()))
+            else:
+                found = loaded(x, y)
+            for a, b in zip(found, expected, strict=True):
+                torch.testing.assert_close(a, b)
+    for x in (wide[:, ::2], torch.arange(32.0).view(8, 4).t()):
+        args = (x.numpy(), given[1].numpy()) if on_arrays else (x, given[1])
+        with pytest.raises(ValueError, match=r"memory of x, .* strides of \(8, 1\) elements"):
+            loaded(*args)
+
+
+def test_tensors_whose_memory_holds_other_values_are_read_for_what_they_are(path):
+    """Negatives, conjugates, and zeros that autograd has not made."""
+
+    def function(x, w):
+        return x * 2 + 1, x @ w, x.t()
+
+    x, w = torch.randn(4, 4), torch.randn(4, 4)
+    loaded = saved(function, (x, w), path)
+    for given in (torch._neg_view(x), torch._efficientzerotensor((4, 4))):
+        for found, expected in zip(loaded(given, w), function(given, w), strict=True):
+            torch.testing.assert_close(found, expected)
+
+    class Counter(nn.Module):
+        def forward(self, x):
+            return x.add_(1)
+
+    counted = saved(Counter(), (x.clone(),), path)
+    with pytest.raises(ValueError, match="x is written into, and its memory holds negatives"):
+        counted(torch._neg_view(x))
+
+
+def test_a_weight_that_is_normalised_and_a_branch_that_writes(path):
+    """The one is computed by a program; of the other torch makes no graph, and gint a sentence."""
+    model = nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 5, 3)).eval()
+    export(model, (torch.ones(1, 3, 8),), path=path)
+    x = torch.randn(1, 3, 8)
+    torch.testing.assert_close(torch.from_numpy(gint.load(path)(x.numpy())), model(x))
+
+    def writing(x):
+        return torch.cond(x.sum() > 0, lambda t: t.mul_(2) * 1, lambda t: t * 2, (x,))
+
+    with pytest.raises(ExportError, match=r"torch.cond is given it must not write\."):
+        export(writing, (x,), path=path)

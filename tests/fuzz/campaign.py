@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from .kinds import kind
 from .shrinking import HANG_SECONDS, Oracle, ended, hung, shrink
 
 OUT = Path("out/fuzz")
+#: Children are looked at so often, or later where this process is kept from running too.
+_LOOK_SECONDS = 0.5
 #: Of findings with one signature, those that are made smaller and kept.
 _KEPT_OF_A_SIGNATURE = 2
 
@@ -59,7 +62,7 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.moved, self.seen = time.monotonic(), first
+        self.seen, self.looked, self.began, self.waited = first, time.monotonic(), 0.0, 0.0
 
     @property
     def number(self) -> int:
@@ -68,10 +71,25 @@ class Child:
         return int.from_bytes(self.place.read(8), "little")
 
     def hangs(self) -> bool:
-        now = self.number
-        if now != self.seen:
-            self.moved, self.seen = time.monotonic(), now
-        return time.monotonic() - self.moved > HANG_SECONDS
+        """Whether a case has taken too long: what it computed and what it waited, not how long
+        it, or this process, was kept from running."""
+        time_now, number = time.monotonic(), self.number
+        computed, waits = _computed(self.process.pid)
+        if number != self.seen:
+            self.seen, self.began, self.waited = number, computed, 0.0
+        self.waited += waits * min(time_now - self.looked, _LOOK_SECONDS)
+        self.looked = time_now
+        return computed - self.began + self.waited > HANG_SECONDS
+
+
+def _computed(process: int) -> tuple[float, bool]:
+    """Seconds of CPU that a process has had, and whether it waits for something else."""
+    try:
+        _, _, facts = Path(f"/proc/{process}/stat").read_text().rpartition(") ")
+    except FileNotFoundError:  # it has ended, or there is no such file here
+        return 0.0, True
+    state, *numbers = facts.split()
+    return sum(map(int, numbers[10:12])) / os.sysconf("SC_CLK_TCK"), state not in "RTt"
 
 
 class Campaign:
@@ -86,7 +104,7 @@ class Campaign:
         children = [self._start(first) for first in range(self.step)]
         while time.monotonic() - began < seconds:
             streams = [c.process.stdout for c in children]
-            ready, _, _ = select(streams, [], [], 0.5)
+            ready, _, _ = select(streams, [], [], _LOOK_SECONDS)
             for at, child in enumerate(children):
                 if child.process.stdout in ready:
                     children[at] = self._listen(child)

@@ -113,7 +113,7 @@ def test_what_is_not_native_is_refused():
         RecordedSequence([WatchedLaunch(lambda *_: 0, (a, b), False)], 0, {})
     with pytest.raises(ValueError, match="an argument that there is not"):
         RecordedSequence([launch(add_one, a, b)], 1, {address(a): (1, 0)})
-    with pytest.raises(TypeError, match="takes 1 addresses or arrays, not 2"):
+    with pytest.raises(TypeError, match="takes 1 addresses or arrays and 0 sizes, not 2"):
         RecordedSequence([launch(add_one, a, b)], 1, {})(0, 0)
 
 

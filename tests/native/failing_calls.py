@@ -224,7 +224,7 @@ def plan_runs() -> None:
     bound = kernel.prepare((4, 4), (), slots)
 
     def made(outputs: tuple[int, ...] = ()):
-        steps = native.PlanSteps(3, [product, out], 2, raise_for)
+        steps = native.RunSteps(3, [product, out], 2, raise_for)
         steps.view(5, 1, (4, 4), (1, 4), 0)
         steps.product(False, 3, None, 0, 5, 1.0, 1.0)
         steps.launch(bound, [3, 4], None)

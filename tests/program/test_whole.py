@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from gint.program import whole
 from gint.program.whole import write_whole
 
 _OLD, _NEW = b"old", b"new" * 100_000
 _BEGIN = """
 import os, pathlib, signal, sys
+from gint.program import whole
 from gint.program.whole import write_whole
 path, new = pathlib.Path(sys.argv[1]), b"new" * 100_000
 """
@@ -61,8 +63,25 @@ def test_a_process_that_is_killed_amid_it(path: Path, where: str) -> None:
     kill = f"os.{where} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     assert _in_a_process(kill + "write_whole(path, new)", path).returncode == -9
     assert path.read_bytes() == _OLD
+    if where == "fsync" and whole._open_nameless(path.parent) is not None:
+        assert list(path.parent.iterdir()) == [path]
     write_whole(path, _NEW)
     assert path.read_bytes() == _NEW
+
+
+def test_a_file_system_whose_files_all_have_names(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(whole, "_open_nameless", lambda folder: None)
+    write_whole(path, _NEW, 0o640)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (_NEW, 0o640)
+    with pytest.raises(TypeError):
+        write_whole(path, None)  # type: ignore[arg-type]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_says_which_file(path: Path) -> None:
+    with pytest.raises(OSError, match="file") as told, whole.writing_whole(path):
+        raise OSError(28, "No space left on device")
+    assert told.value.filename == str(path)
 
 
 def test_many_that_write_at_once(path: Path) -> None:

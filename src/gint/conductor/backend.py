@@ -13,6 +13,7 @@ from torch import fx
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
+from .trace.dropouts import pass_through_dropouts
 from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
@@ -74,6 +75,7 @@ def compile_with(
         remember(whole(reason))
         return gm.forward
     settle_floats_of_modules(gm)
+    pass_through_dropouts(gm.graph)
     convolve_in_channels_last(gm)
     weights = compiler.options.weights
     for option, kind in (("weights", "quantised"), ("freeze", "packed")):
@@ -147,7 +149,7 @@ def _through_aot_autograd(
     def call(*args: Any) -> Any:
         if forward_ad._current_level >= 0 or (modes() and in_fake_mode()):
             return eager(*args)
-        if shared and any(args[n].untyped_storage().nbytes() != size for n, size in shared):
+        if shared and any(_lies_otherwise(args[n], size) for n, size in shared):
             return eager(*args)
         return compiled(*args)
 
@@ -167,6 +169,12 @@ def _shared_storages(inputs: Sequence[Any]) -> list[tuple[int, int]]:
     return [(n, size) for n, size in sizes if type(size) is int]
 
 
+def _lies_otherwise(t: torch.Tensor, nbytes: int) -> bool:
+    """Whether a graph of the whole storage would be wrong: it is of another size, or the tensor
+    is its negative or conjugate, which a tensor made from the storage anew is not."""
+    return t.untyped_storage().nbytes() != nbytes or t.is_neg() or t.is_conj()
+
+
 def _partition_joint(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
     from torch._functorch.partitioners import min_cut_rematerialization_partition
 
@@ -177,16 +185,37 @@ def _partition_joint(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
 def _save_copies_of_written_inputs(graph: fx.Graph) -> None:
     """AOTAutograd copies an input before it is written, so that a backward graph has it as it was.
     The input itself must not be saved in the place of its copy: autograd refuses it once written.
+    Nor must others that lie in the memory of its storage: a view counts the writes of all.
     """
     from torch.utils.checkpoint import CheckpointPolicy
 
     results = graph.output_node().meta.get("desc", ())
-    written = [r.mutated_input for r in results if hasattr(r, "mutated_input")]
-    for node in graph.find_nodes(op="placeholder"):
-        if node.meta.get("desc") in written:
-            for user in node.users:
-                if user.target is torch.ops.aten.clone.default:
-                    user.meta["recompute"] = CheckpointPolicy.MUST_SAVE
+    changed = [r.mutated_input for r in results if hasattr(r, "mutated_input")]
+    if not changed:
+        return
+    placeholders = graph.find_nodes(op="placeholder")
+    tensors = [n for n in placeholders if isinstance(n.meta["val"], torch.Tensor)]
+    written = [n for n in tensors if n.meta.get("desc") in changed]
+    storages = {_storage(n) for n in written}
+    beside = [n for n in tensors if n not in written and _storage(n) in storages]
+    copies = [_copied(node, placeholders[-1]) for node in beside]
+    for node in (*(user for n in written for user in n.users), *copies):
+        if node.target is torch.ops.aten.clone.default:
+            node.meta["recompute"] = CheckpointPolicy.MUST_SAVE
+
+
+def _storage(node: fx.Node) -> int | None:
+    value = node.meta["val"]
+    return value.untyped_storage()._cdata if value.layout is torch.strided else None
+
+
+def _copied(node: fx.Node, last: fx.Node) -> fx.Node:
+    """A copy of an input, made behind the `last` one, that is read in its place."""
+    with node.graph.inserting_after(last):
+        copied = node.graph.call_function(torch.ops.aten.clone.default, (node,))
+    copied.meta["val"] = node.meta["val"].clone()
+    node.replace_all_uses_with(copied, lambda user: user is not copied and user.op != "output")
+    return copied
 
 
 def register_backend() -> None:

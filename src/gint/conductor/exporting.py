@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._export.verifier import SpecViolationError
 from torch.export import ExportedProgram
 
 from gint.backend.protocol import Capabilities
 from gint.operators import OPERATORS
-from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol
+from gint.plan import Call, Check, Define, Foreign, Operation, Plan, Symbol, TensorType
 from gint.plan.contents import symbols_in
+from gint.plan.expressions import source
 from gint.plan.file import Saved, constant_bytes, write
 from gint.plan.naming import renamed
 from gint.plan.operators import is_saved_operator
@@ -34,6 +36,7 @@ from .partitioner import GraphPartitioner
 from .plan.builder import build
 from .plan.expressions import expression
 from .trace.exported import Traced, trace_exported
+from .trace.exported_format import seen_by_storage
 from .tree import TreeError, signature_of
 
 #: Constants up to so many bytes in all are part of the file; larger ones lie beside it.
@@ -74,7 +77,13 @@ def export(
     if not isinstance(exported, ExportedProgram):
         exported = captured(model, tuple(args), dict(kwargs or {}), dynamic_shapes)
     with torch.no_grad():
-        traced = _traced(exported, quantize, quantize_activations)
+        try:
+            traced = _traced(exported, quantize, quantize_activations)
+        except SpecViolationError as error:
+            raise ExportError(
+                f"torch.export cannot trace it: {error}. What a branch of torch.cond is given it "
+                "must not write."
+            ) from error
         saved = _saved(traced, exported, frozenset(operators), with_torch)
     named = renamed(saved.plan, names_of(saved.plan, saved.signature, dynamic_shapes))
     saved = saved._replace(plan=named)
@@ -153,8 +162,33 @@ def _with_checks(plan: Plan, traced: Traced) -> Plan:
             no_less = Operation("ge", (Symbol(step.symbol), 0))
             checks.append(Check(no_less, f"{step.symbol} is at least 0."))
     checks = [check for check in checks if check.condition is not True]
+    defined, compared = _strides_checks(plan, traced)
     first = plan.head
-    return replace(plan, steps=(*plan.steps[:first], *checks, *plan.steps[first:]))
+    steps = (*plan.steps[:first], *defined, *checks, *compared, *plan.steps[first:])
+    return replace(plan, steps=steps)
+
+
+def _strides_checks(plan: Plan, traced: Traced) -> tuple[list[Define], list[Check]]:
+    """Steps that refuse other strides than the plan's of inputs that something counts in."""
+    placeholders = [n for n in traced.module.graph.nodes if n.op == "placeholder"]
+    defined: list[Define] = []
+    checks: list[Check] = []
+    for node in seen_by_storage(traced.module.graph):
+        n = placeholders.index(node)
+        name, t = plan.inputs[n].name, plan.inputs[n].type
+        if not isinstance(t, TensorType):
+            continue
+        for d, (size, stride) in enumerate(zip(t.size, t.strides, strict=True)):
+            if size in (0, 1):
+                continue
+            symbol = f"stride_{d}_of_{n}"
+            defined.append(Define(symbol, n, ("stride", d)))
+            fits = Operation("eq", (Symbol(symbol), stride))
+            shown = ", ".join(map(source, t.strides))
+            said = f"as_strided counts in the memory of {name}, and it was exported for strides of "
+            said += f"({shown}) elements: give it a copy that has them."
+            checks.append(Check(Operation("or", (Operation("lt", (size, 2)), fits)), said))
+    return defined, checks
 
 
 def _refuse_unknown(plan: Plan, graph: Graph, operators: frozenset[str], with_torch: bool) -> None:

@@ -20,6 +20,9 @@ from gint.native.loader import load_native
 from .memory import address
 from .recall import WatchedLaunch
 
+#: Where an operand begins: at an address, or so many bytes behind an argument.
+Place = int | tuple[int, int]
+
 
 class RecordedSequence:
     """The launches that were watched, as a function of the addresses that change.
@@ -38,15 +41,46 @@ class RecordedSequence:
         arguments: int,
         moving: Mapping[int, tuple[int, int]],
     ) -> None:
-        def place(operand: Any) -> tuple[int, int] | None:
-            return moving.get(address(operand)) if isinstance(operand, np.ndarray) else None
-
-        steps = [(w.launch, [*w.operands], [*map(place, w.operands)]) for w in launches]
-        self._run: Callable[..., int] = load_native().Sequence(steps, arguments)
+        if any(not 0 <= argument < arguments for argument, _ in moving.values()):
+            raise ValueError("An operand's place names an argument that there is not.")
+        fixed, behind = _places(launches, moving)
+        places: list[Place] = [*[(n, 0) for n in range(arguments)], *fixed, *behind]
+        number: dict[Place | None, int] = {place: n for n, place in enumerate(places)}
+        steps = load_native().RunSteps(
+            arguments, [*fixed.values()], len(behind), raise_for, takes_addresses=True
+        )
+        for place in behind:
+            steps.behind(number[place], *place)
+        for w in launches:
+            values = [number.get(_place(operand, moving)) for operand in w.operands]
+            steps.watched(w.launch, [*w.operands], values)
+        self._run: Callable[..., None] = steps.finish([])
 
     def __call__(self, *addresses: int) -> None:
         """Run all launches. Raises what one of them ran into, and what a signal's handler raises:
         KeyboardInterrupt, say; the launches before have been carried out then."""
-        flag = self._run(*addresses)
-        if flag:
-            raise_for(flag)
+        self._run(*addresses)
+
+
+def _place(operand: Any, moving: Mapping[int, tuple[int, int]]) -> Place | None:
+    """None for what is no array: packed weights have memory of their own."""
+    if not isinstance(operand, np.ndarray):
+        return None
+    at = address(operand)
+    return moving.get(at, at)
+
+
+def _places(
+    launches: Sequence[WatchedLaunch], moving: Mapping[int, tuple[int, int]]
+) -> tuple[dict[int, np.ndarray], list[tuple[int, int]]]:
+    """An array at each address that stays, and the places behind arguments, not at them."""
+    fixed: dict[int, np.ndarray] = {}
+    behind: dict[tuple[int, int], None] = {}
+    for w in launches:
+        for operand in w.operands:
+            place = _place(operand, moving)
+            if isinstance(place, int):
+                fixed[place] = operand
+            elif place is not None and place[1]:
+                behind[place] = None
+    return fixed, [*behind]

@@ -105,6 +105,9 @@ class Arrays:
         made[...] = x
         return made
 
+    def is_plain(self, x: np.ndarray) -> bool:
+        return True
+
     def is_writable(self, x: np.ndarray) -> bool:
         return bool(x.flags.writeable)
 

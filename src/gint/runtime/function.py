@@ -217,6 +217,14 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
         if written and not values.is_writable(x):
             raise ValueError(f"{name} is written into, and the array given is read-only.")
         found = values.strides(x)
+        if not values.is_plain(x):
+            if written:
+                raise ValueError(
+                    f"{name} is written into, and its memory holds negatives or conjugates of its "
+                    "values, or nothing: give it a clone."
+                )
+            v[n] = values.relaid(x, strides)
+            return
         if found == strides:
             return
         if all(a == b or k < 2 for a, b, k in zip(found, strides, size, strict=True)):

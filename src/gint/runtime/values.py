@@ -52,6 +52,9 @@ class Values(Protocol):
     def relaid(self, x: Any, strides: tuple[int, ...]) -> Any:
         """The same elements in these strides."""
 
+    def is_plain(self, x: Any) -> bool:
+        """Whether there is memory and it holds the values, not their negatives or conjugates."""
+
     def is_writable(self, x: Any) -> bool:
         """Whether its memory may be written."""
 

@@ -136,6 +136,28 @@ def test_what_is_returned_may_be_written_to():
             result.zero_()
 
 
+@torch.no_grad()
+def test_what_is_returned_of_one_constant_shares_memory():
+    class Views(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(2, 3))
+
+        def forward(self, x):
+            c = self.weight * 2
+            return x + c, c, c.t()[1:], c.view(-1), c
+
+    model, x = Views(), torch.randn(2, 3)
+    frozen = freeze(model)
+    for _ in range(2):
+        found, expected = frozen(x), model(x)
+        for results in (found, expected):
+            results[3][4] = 7
+        torch.testing.assert_close(found, expected)
+        assert found[1] is found[4]
+        assert found[2].storage_offset() == 1
+
+
 def test_a_state_that_is_loaded_is_a_write():
     model, x = net(), image()
     state = {k: v + 0.5 for k, v in model.state_dict().items()}

@@ -53,9 +53,17 @@ def fold(module: fx.GraphModule, given: Mapping[int, torch.Tensor]) -> Constants
         node.replace_all_uses_with(held)
         module.graph.erase_node(node)
     for node in list(module.graph.nodes):
-        if _is_constant(node, constants):
+        if _is_constant(node, constants) and not _is_returned_view(node):
             _compute(node, constants)
     return constants
+
+
+def _is_returned_view(node: fx.Node) -> bool:
+    """Whether a graph returns this view, or a view of it. It stays one, so that what is returned
+    of one constant shares memory, as it does in eager."""
+    if not is_view(node.target):
+        return False
+    return any(user.op == "output" or _is_returned_view(user) for user in node.users)
 
 
 def return_copies(constants: Constants, given: Iterable[torch.Tensor]) -> None:

@@ -30,6 +30,7 @@ def place_pieces(graph: fx.Graph) -> None:
         return
     for node in scatters:
         _drop_copy(node)
+        _drop_whole(node)
     if any(n.target in _UNSET for n in graph.nodes):
         _find_circular(graph)
     graph.eliminate_dead_code()
@@ -44,6 +45,21 @@ def _drop_copy(scatter: fx.Node) -> None:
     made = find_tensor(copy)
     if source and made and (source.dtype, source.shape) == (made.dtype, made.shape):
         scatter.replace_input_with(copy, copy.args[1])
+
+
+def _drop_whole(scatter: fx.Node) -> None:
+    """Let a piece be read where all of a value is written, as `x[:, 1] = y` writes all along the
+    first dimension; views of it only if it lies in the same strides."""
+    whole, piece = (find_tensor(n) for n in scatter.args[:2])
+    made = find_tensor(scatter)
+    if whole is None or piece is None or made is None or scatter.target is _SCATTERS[1]:
+        return
+    if (whole.dtype, whole.shape) != (piece.dtype, piece.shape):
+        return
+    for user in list(scatter.users):
+        is_piece = user.target in _SCATTERS and user.args[0] is not scatter
+        if is_piece or made.strides == piece.strides:
+            user.replace_input_with(scatter, scatter.args[1])
 
 
 class _Placed(NamedTuple):

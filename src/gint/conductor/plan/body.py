@@ -69,7 +69,7 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     runs = [item for item in items if isinstance(item, Run)]
     shown = _shown(items, placement)
     known = types, joins_of(writer.plan, types), _packed(writer), copied
-    make = _Making(native.PlanSteps, runs, bound, placement, shown, known)
+    make = _Making(native.RunSteps, runs, bound, placement, shown, known)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:

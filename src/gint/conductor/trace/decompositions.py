@@ -43,6 +43,7 @@ _PACKETS = (
     aten._native_batch_norm_legit_functional, aten.native_batch_norm,
     aten.native_batch_norm_backward, aten._fused_rms_norm_backward,
     aten._batch_norm_with_update_functional, aten._batch_norm_no_update, aten.batch_norm_backward,
+    aten._weight_norm_interface,
     # gradients of views, embeddings, dropout
     aten.slice_backward, aten.select_backward, aten.unfold_backward,
     aten.native_dropout_backward, aten.rot90, aten.block_diag,

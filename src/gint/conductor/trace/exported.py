@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
 
+from .dropouts import without_dropouts
 from .exported_format import ChannelsLast, convolve_with_packed_weights
 from .inference import mutates, trace_operators
 
@@ -49,7 +50,7 @@ def trace_exported(
 
     Raises ValueError for inputs that are no tensors or numbers, and what tracing raises.
     """
-    with _called_with_lists(exported):
+    with _called_with_lists(exported), without_dropouts(exported):
         functional = exported.run_decompositions({})
     if change is not None:
         change(functional)

@@ -20,6 +20,9 @@ _CONVOLUTIONS = (
 #: Views in the program that are copies of memory in another format.
 _VIEWS = (_ATEN.view.default, _ATEN._unsafe_view.default)
 _POOLS = (_ATEN.adaptive_avg_pool2d.default, _ATEN._adaptive_avg_pool2d.default)
+_BY_STORAGE = ("as_strided", "as_strided_copy", "as_strided_scatter")
+#: Whose results lie as they always do, however their arguments lie.
+_OWN_LAYOUT = ("embedding", "mm", "addmm", "bmm", "baddbmm", "linear")
 #: They see the order of memory: by strides, or by filling it with random numbers in that order.
 _SEE_ORDER = (_ATEN.as_strided.default, _ATEN.view.dtype)
 
@@ -76,6 +79,22 @@ def _sees_order(node: fx.Node) -> bool:
 
 def _values(end: fx.Node) -> list[Any]:
     return [n.meta.get("val") if isinstance(n, fx.Node) else None for n in end.args[0]]
+
+
+def seen_by_storage(graph: fx.Graph) -> list[fx.Node]:
+    """The inputs whose strides may decide what `as_strided` finds: it counts in memory, and what is
+    computed of a tensor mostly lies as the tensor does."""
+    reached: dict[fx.Node, set[fx.Node]] = {}
+    seen: set[fx.Node] = set()
+    for node in graph.nodes:
+        name = getattr(getattr(node.target, "overloadpacket", None), "__name__", "")
+        found = {node} if node.op == "placeholder" else set()
+        if name not in _OWN_LAYOUT:
+            found.update(*(reached[n] for n in node.all_input_nodes))
+        reached[node] = found
+        if name in _BY_STORAGE:
+            seen |= found
+    return [n for n in graph.nodes if n in seen]
 
 
 def convolve_with_packed_weights(module: fx.GraphModule) -> None:

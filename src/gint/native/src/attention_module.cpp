@@ -93,10 +93,7 @@ void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb
 StepFunction attention_step(nb::handle attention) {
     const RowAttention *row = nullptr;
     if (!nb::try_cast(attention, row)) return {};
-    return [row = *row](const uint64_t *pointers) {
-        row(pointers);
-        return std::optional<int32_t>(0);
-    };
+    return *row;
 }
 
 void add_attention(nb::module_ &m) {

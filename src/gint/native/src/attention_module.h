@@ -2,7 +2,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include "sequence.h"
+#include "step_function.h"
 
 namespace gint {
 

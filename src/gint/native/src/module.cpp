@@ -16,13 +16,13 @@
 #include "cpu/threads.h"
 #include "dense_module.h"
 #include "launch_type.h"
-#include "plan_run_type.h"
+#include "native_run.h"
 #include "quantized_module.h"
 #include "recall.h"
 #include "row_module.h"
 #include "run/kernel.h"
+#include "run_builder.h"
 #include "scatter_module.h"
-#include "sequence.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -182,7 +182,8 @@ NB_MODULE(_native, m) {
     m.def("address", &first_element, "array"_a);
     m.attr("table_checksum") = GI_TABLE_CHECKSUM;
 
-    if (!load_arrays() || !add_launch_type(m.ptr())) throw nb::python_error();
+    if (!load_arrays() || !add_launch_type(m.ptr()) || !add_native_run_type(m.ptr()))
+        throw nb::python_error();
     nb::class_<Kernel>(m, "Kernel")
         .def("__init__",
              [](Kernel *self, nb::list reduced, nb::list indexed, nb::list slots, nb::list params,
@@ -195,11 +196,10 @@ NB_MODULE(_native, m) {
         .def("describe", &describe_launch, "extents"_a, "params"_a, "slots"_a, "axis_names"_a,
              "slot_names"_a, "param_names"_a);
     add_quantized(m);
-    add_plan_runs(m);
+    add_run_steps(m);
     add_attention(m);
     add_dense(m);
     add_row_steps(m);
     add_recall(m);
     add_scatter(m);
-    add_sequence(m);
 }

@@ -99,11 +99,11 @@ StepFunction product_step(nb::handle product, nb::handle operands) {
     const std::optional<Product> made = product_of(*kind, operands[1], operands[0], operands[2]);
     if (!made || !made->packed)
         throw nb::value_error("A product's step takes packed weights, and rows without gaps.");
-    return [p = *made, threads = kind->threads](const uint64_t *pointers) mutable {
-        p.x = reinterpret_cast<const float *>(pointers[0]);
-        p.out = reinterpret_cast<float *>(pointers[2]);
-        multiply(p, threads);
-        return std::optional<int32_t>(0);
+    return [p = *made, threads = kind->threads](const uint64_t *pointers) {
+        Product own = p;
+        own.x = reinterpret_cast<const float *>(pointers[0]);
+        own.out = reinterpret_cast<float *>(pointers[2]);
+        multiply(own, threads);
     };
 }
 

@@ -167,10 +167,7 @@ void call(const RowStep &self, nb::args given) {
 StepFunction row_step(nb::handle object) {
     const RowStep *step = nullptr;
     if (!nb::try_cast(object, step)) return {};
-    return [run = step->run](const uint64_t *pointers) {
-        run(pointers);
-        return std::optional<int32_t>(0);
-    };
+    return step->run;
 }
 
 void add_row_steps(nb::module_ &m) {

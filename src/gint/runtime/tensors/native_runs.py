@@ -1,6 +1,6 @@
-"""Runs of a plan's steps as the native module carries them out: `PlanRun`.
+"""Runs of a plan's steps as the native module carries them out: `NativeRun`.
 
-Knows runs, tensors and `PlanSteps`. Does not know the rest of a plan.
+Knows runs, tensors and `RunSteps`. Does not know the rest of a plan.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def native_run(
     copied: Mapping[int, Copied],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs` and the numbers `run.sizes`, it returns its
-    `outputs`, one alone or as a tuple. `steps` is the native module's `PlanSteps`, `bound` has the
+    `outputs`, one alone or as a tuple. `steps` is the native module's `RunSteps`, `bound` has the
     launches by `id`, `fixed` what lies in a frame; `types` is what is known of values, `joins` in
     which dimension some are joined, `packed` are constants without memory of their own, `copied`
     the calls that copy pieces, by `id`."""

@@ -72,6 +72,9 @@ class Tensors:
     def relaid(self, x: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
         return restride(resolved(x), strides)
 
+    def is_plain(self, x: torch.Tensor) -> bool:
+        return not (x.is_neg() or x.is_conj() or x._is_zerotensor())
+
     def is_writable(self, x: torch.Tensor) -> bool:
         return True
 

@@ -212,7 +212,8 @@ void Copies::copy(const Lines &lines, int64_t first, int64_t last, char *destina
     }
 }
 
-void Copies::run(char *destination, const char *const *sources, int threads) const {
+void Copies::run(uint64_t to, const uint64_t *sources, int threads) const {
+    auto *destination = reinterpret_cast<char *>(to);
     const double wanted = double(total) / (BYTES_PER_US * US_PER_THREAD);
     const int count = int(std::clamp(wanted, 1.0, double(allowed_threads(threads))));
     const auto turns = int64_t(std::max<size_t>(1, total / TURN_BYTES) + size_t(count) - 1) / count;
@@ -225,7 +226,8 @@ void Copies::run(char *destination, const char *const *sources, int threads) con
                     const int64_t first = share(turn, lines.count);
                     const int64_t last = share(turn + 1, lines.count);
                     if (first < last)
-                        copy(lines, first, last, destination, sources[lines.number], past_caches);
+                        copy(lines, first, last, destination,
+                             reinterpret_cast<const char *>(sources[lines.number]), past_caches);
                 }
         if (past_caches) simd_unit()->table()->stream_end();
     };

@@ -34,9 +34,9 @@ class Copies {
     // or 8 bytes.
     Copies(size_t element_bytes, uint64_t fill, const std::vector<Piece> &pieces);
 
-    // Up to `threads` threads (0: OpenMP's own number). Sources share no memory with the
-    // destination.
-    void run(char *destination, const char *const *sources, int threads) const;
+    // Given addresses; up to `threads` threads (0: OpenMP's own number). Sources share no memory
+    // with the destination.
+    void run(uint64_t destination, const uint64_t *sources, int threads) const;
     size_t bytes() const { return total; } // that are written
 
   private:

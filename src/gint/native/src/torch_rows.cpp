@@ -1,6 +1,6 @@
-// What a plan's run does by itself where keys and values of a cache come to it: joining them with
+// What a run does by itself where keys and values of a cache come to it: joining them with
 // new ones, and attention of few rows.
-#include "plan_run.h"
+#include "torch_steps.h"
 
 #include <algorithm>
 #include <array>
@@ -104,7 +104,7 @@ size_t first_of(const Tensor &t, size_t dimension, size_t n) {
 
 } // namespace
 
-std::optional<Outcome> AttentionStep::run_rows(PlanValue *values) const {
+std::optional<Outcome> AttentionStep::run_rows(RunValue *values) const {
     Tensor q, k, v;
     if (is_causal || !q.read(values[query].handle) || !k.read(values[key].handle) ||
         !v.read(values[vectors].handle) || !q.is_rows() || !k.is_rows() || !v.is_rows())
@@ -135,7 +135,7 @@ std::optional<Outcome> AttentionStep::run_rows(PlanValue *values) const {
     return Outcome::done;
 }
 
-Outcome AttentionStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome AttentionStep::run(RunValue *values, const int64_t *, int32_t *) const {
     if (const auto outcome = run_rows(values)) return *outcome;
     TensorHandle made = nullptr, logsumexp = nullptr;
     TensorHandle masked = mask == NONE ? nullptr : values[mask].handle;
@@ -191,7 +191,7 @@ bool copy_parts(const std::vector<Tensor> &parts, const std::vector<TensorHandle
 
 } // namespace
 
-Outcome JoinStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome JoinStep::run(RunValue *values, const int64_t *, int32_t *) const {
     std::vector<Tensor> parts(joined.size());
     std::vector<TensorHandle> handles;
     std::vector<const char *> memory;

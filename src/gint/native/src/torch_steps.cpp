@@ -1,11 +1,11 @@
-#include "plan_run.h"
+#include "torch_steps.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace gint {
 
-Outcome keep(ShimError error, TensorHandle made, PlanValue *value) {
+Outcome keep(ShimError error, TensorHandle made, RunValue *value) {
     if (error) {
         if (made) torch_shim()->free_tensor(made);
         return Outcome::failed;
@@ -22,7 +22,7 @@ namespace {
 // Sizes or strides of one call.
 class Dimensions {
   public:
-    Dimensions(const std::vector<PlanSize> &of, const int64_t *sizes) {
+    Dimensions(const std::vector<CallSize> &of, const int64_t *sizes) {
         if (of.size() > FEW) many.resize(of.size());
         found = of.size() > FEW ? many.data() : few;
         for (size_t d = 0; d < of.size(); d++) found[d] = of[d].of(sizes);
@@ -41,20 +41,7 @@ Outcome done_or_failed(ShimError error) { return error ? Outcome::failed : Outco
 
 } // namespace
 
-Outcome LaunchStep::run(PlanValue *values, const int64_t *, int32_t *flag) const {
-    constexpr size_t FEW = 24;
-    uint64_t few[FEW];
-    std::vector<uint64_t> many(slots.size() > FEW ? slots.size() : 0);
-    uint64_t *pointers = slots.size() > FEW ? many.data() : few;
-    for (size_t n = 0; n < slots.size(); n++) pointers[n] = values[slots[n]].address;
-    const std::optional<int32_t> result = (*launch)(pointers);
-    if (!result) return Outcome::refused;
-    *flag = *result;
-    if (*flag & OUT_OF_MEMORY) return Outcome::no_memory;
-    return *flag ? Outcome::flagged : Outcome::done;
-}
-
-Outcome ViewStep::run(PlanValue *values, const int64_t *sizes, int32_t *) const {
+Outcome ViewStep::run(RunValue *values, const int64_t *sizes, int32_t *) const {
     TensorHandle made = nullptr;
     const Dimensions lengths(size, sizes), steps(strides, sizes);
     const ShimError error =
@@ -63,7 +50,7 @@ Outcome ViewStep::run(PlanValue *values, const int64_t *sizes, int32_t *) const 
     return keep(error, made, &values[value]);
 }
 
-Outcome ExpectStep::run(PlanValue *values, const int64_t *sizes, int32_t *) const {
+Outcome ExpectStep::run(RunValue *values, const int64_t *sizes, int32_t *) const {
     constexpr int32_t CPU = 0;
     const TorchShim &torch = *torch_shim();
     TensorHandle given = values[value].handle, made = nullptr;
@@ -83,15 +70,15 @@ Outcome ExpectStep::run(PlanValue *values, const int64_t *sizes, int32_t *) cons
     return keep(0, made, &values[value]);
 }
 
-Outcome ReleaseStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome ReleaseStep::run(RunValue *values, const int64_t *, int32_t *) const {
     for (Number n : released) {
         if (values[n].handle) torch_shim()->free_tensor(values[n].handle);
-        values[n] = PlanValue();
+        values[n] = RunValue();
     }
     return Outcome::done;
 }
 
-Outcome ProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome ProductStep::run(RunValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle into = values[out].handle, left = values[a].handle, right = values[b].handle;
     if (c == NONE) {
@@ -108,18 +95,7 @@ Outcome ProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
 }
 
-Outcome CopyStep::run(PlanValue *values, const int64_t *, int32_t *) const {
-    constexpr size_t FEW = 8;
-    const char *few[FEW];
-    std::vector<const char *> many(sources.size() > FEW ? sources.size() : 0);
-    const char **from = sources.size() > FEW ? many.data() : few;
-    for (size_t n = 0; n < sources.size(); n++)
-        from[n] = reinterpret_cast<const char *>(values[sources[n]].address);
-    copies.run(reinterpret_cast<char *>(values[out].address), from, 0);
-    return Outcome::done;
-}
-
-Outcome RowProductStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome RowProductStep::run(RunValue *values, const int64_t *, int32_t *) const {
     constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
     TensorHandle made = nullptr;
     const ShimError error = torch_shim()->empty_strided(int64_t(size.size()), size.data(),
@@ -135,7 +111,7 @@ Outcome RowProductStep::run(PlanValue *values, const int64_t *, int32_t *) const
     return Outcome::done;
 }
 
-Outcome ConvolutionStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome ConvolutionStep::run(RunValue *values, const int64_t *, int32_t *) const {
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     const ShimError error = torch_shim()->convolution(
         values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),
@@ -163,7 +139,7 @@ struct PostArguments {
 
 } // namespace
 
-Outcome LinearStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome LinearStep::run(RunValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     TensorHandle *optional_bias = added ? &added : nullptr;
@@ -180,7 +156,7 @@ Outcome LinearStep::run(PlanValue *values, const int64_t *, int32_t *) const {
     return keep(error, made, &values[value]);
 }
 
-Outcome PointwiseConvolutionStep::run(PlanValue *values, const int64_t *, int32_t *) const {
+Outcome PointwiseConvolutionStep::run(RunValue *values, const int64_t *, int32_t *) const {
     const TorchShim &torch = *torch_shim();
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     TensorHandle *optional_bias = added ? &added : nullptr;

@@ -1,17 +1,23 @@
-"""Runs of a plan in the native module: steps in one call, what is refused, what is given back."""
+"""Runs in the native module: steps in one call, what is refused, what is given back."""
 
 from __future__ import annotations
 
 import gc
+import signal
 import threading
+import time
 import weakref
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from gint.backend.errors import raise_for
+from gint.host.executor import Executable
+from gint.host.frontend import Builder
 from gint.host.selection import products_for, select
+from gint.program import VerificationError
 from gint.quantized import QuantizedWeights, format_of, quantize
 from gint.runtime.tensors.torch_shim import has_onednn, native_with_torch
 
@@ -23,7 +29,7 @@ pytestmark = [
 
 
 def steps(inputs: int, fixed: list, made: int = 0):
-    return native.PlanSteps(inputs, fixed, made, raise_for)
+    return native.RunSteps(inputs, fixed, made, raise_for)
 
 
 def test_products_and_views_are_torchs_own():
@@ -204,7 +210,7 @@ def test_tensors_that_do_not_fit_are_not_joined(other):
 
 def test_sizes_of_a_call_come_after_its_tensors():
     x = torch.randn(2, 6)
-    s = native.PlanSteps(1, [], 1, raise_for, 3)
+    s = native.RunSteps(1, [], 1, raise_for, 3)
     s.view(1, 0, ((0,), 2), ((1,), 1), (2,))
     run = s.finish([1])
     assert torch.equal(run(x, 3, 4, 1), x.as_strided((3, 2), (4, 1), 1))
@@ -214,7 +220,7 @@ def test_sizes_of_a_call_come_after_its_tensors():
     with pytest.raises(TypeError):
         run(x, 3, 4, 1.5)
     with pytest.raises(IndexError, match="size that the run does not have"):
-        native.PlanSteps(1, [], 1, raise_for, 3).view(1, 0, ((3,),), (1,), 0)
+        native.RunSteps(1, [], 1, raise_for, 3).view(1, 0, ((3,),), (1,), 0)
     with pytest.raises(ValueError, match="a stride for each"):
         steps(1, [], 1).view(1, 0, (2, 2), (1,), 0)
 
@@ -349,3 +355,52 @@ def test_threads_run_one_run_at_a_time_each_on_its_own_memory():
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert not wrong
+
+
+def test_what_torch_is_given_has_a_tensor():
+    s = steps(1, [np.ones(3, np.float32)], 1)
+    with pytest.raises(TypeError, match="without tensor"):
+        s.view(2, 1, (3,), (1,), 0)
+    s.view(2, 0, (3,), (1,), 0)
+    call = s.finish([2])
+    with pytest.raises(TypeError, match="Argument 0 of this run is a tensor, not"):
+        call(np.ones(3, np.float32))
+    assert call(torch.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_a_launch_that_must_not_run_says_why():
+    b = Builder("step")
+    x = b.parallel("x")
+    b.output("y", "f32", (x,), b.input("a", "f32", x) + 1.0)
+    kernel = Executable(b.build(), select("cpp")).kernel
+    bound = kernel.prepare((5,), (), ((20, 0, (1,)), (20, 0, (1,))))
+    s = steps(2, [])
+    s.launch(bound, [0, 1], None)
+    call = s.finish([])
+    memory = torch.zeros(10)
+    with pytest.raises(VerificationError):
+        call(memory[:5], memory[1:6])  # written while it is read
+    call(memory[:5], memory[5:])
+    assert memory.tolist() == [0] * 5 + [1] * 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such timer")
+def test_signals_are_handled_between_steps():
+    """Products of some milliseconds, for two seconds; a handler that raises ends them."""
+    x, out = torch.ones(512, 512), torch.empty(512, 512)
+    begin = time.perf_counter()
+    torch.mm(x, x, out=out)
+    count = int(2 / (time.perf_counter() - begin)) + 20
+    s = steps(1, [out])
+    for _ in range(count):
+        s.product(False, 1, None, 0, 0, 1.0, 1.0)
+    call = s.finish([])
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        begin = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            call(x)
+        assert time.perf_counter() - begin < 1.5
+    finally:
+        signal.signal(signal.SIGALRM, before)
