@@ -130,12 +130,12 @@ def test_written_in_part_where_sizes_are_symbolic(function):
 def test_such_writing_is_one_program():
     torch._dynamo.reset()
     x, y = torch.randn(5, 7), torch.randn(5, 7)
-    torch._dynamo.mark_dynamic(x, 0)
+    for tensor in (x, y):
+        torch._dynamo.mark_dynamic(tensor, 0)
 
-    def f(x, value):
-        x = x + 1
-        x[0], x[:, 0], x[0, 0] = 3, 4, 5
-        return x
+    def f(x, y):
+        first = torch.select_scatter(x + 1, y[0], 0, 0)
+        return torch.slice_scatter(first, y[:, :1], 1, 2, 3) * 2
 
     (graph,) = explain(f, x, y).graphs
     assert (graph.programs, graph.externs) == (1, {})

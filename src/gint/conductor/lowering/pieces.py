@@ -7,6 +7,8 @@ So it is where a piece is written into a copy, if sizes are symbolic (of known s
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import fx
 
@@ -98,7 +100,7 @@ def _slice_scatter(c: Context) -> Value:
     return c.builder.where(here, value, c.value(whole, c.map))
 
 
-def _moved(c: Context, at: Index, start: object, begin: Value) -> Value:
+def _moved(c: Context, at: Index, start: Any, begin: Value) -> Value:
     """A position, counted from where a piece begins."""
     known = start is None or (isinstance(start, int) and start >= 0)
     if known and at.computed is None:
