@@ -27,7 +27,7 @@ BENCHMARKS: dict[str, str] = {
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
     "models": "steady state of eight small models",
     "training": "a step of training of eight small models (minutes; not part of all)",
-    "small_graphs": "ten graphs of many small steps, batch 1, beside eager and Inductor",
+    "small_graphs": "graphs of many small steps, batch 1, beside eager and Inductor",
     "decode": "tokens per second of quantised language models (an hour; not part of all)",
     "without_torch": "steady state of eight saved models on NumPy arrays, beside eager",
     "first_call": "seconds to the first answer of four small transformers",

@@ -1,4 +1,4 @@
-"""Ten graphs of many small steps, batch 1, backends taking turns: are steps cheaper than eager?"""
+"""Graphs of many small steps, batch 1, backends taking turns: are steps cheaper than eager?"""
 
 from __future__ import annotations
 

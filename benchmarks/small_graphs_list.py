@@ -1,8 +1,9 @@
-"""Ten graphs of many small steps, batch 1: what is timed is the way from one step to the next.
+"""Graphs of many small steps, batch 1: what is timed is the way from one step to the next.
 
-Weights are random. Three are transformers' models of tiny configurations, seven are written here:
-a graph network, an MLP-mixer, an LSTM cell unrolled, MobileNet, SqueezeNet, a U-Net and the head of
-a detector, as small as they can be and still have every kind of step their originals have.
+Weights are random. Three are transformers' models of tiny configurations, the others are written
+here: a graph network, an MLP-mixer, an LSTM cell unrolled, MobileNet, SqueezeNet, a U-Net, the head
+of a detector and a filter that fills a buffer, as small as they can be and still have every kind of
+step their originals have.
 """
 
 from __future__ import annotations
@@ -221,6 +222,17 @@ class Detector(nn.Module):
         return torch.cat(found, 1)
 
 
+class RecursiveFilter(nn.Module):
+    """Two poles, 64 channels, 32 samples, each written where it belongs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros_like(x)
+        y[:, :2] = x[:, :2]
+        for t in range(2, x.size(1)):
+            y[:, t] = 0.4 * x[:, t] + 0.9 * y[:, t - 1] - 0.3 * y[:, t - 2]
+        return y
+
+
 def _built(module: nn.Module, *args: torch.Tensor) -> Built:
     return Built(module.eval(), args)
 
@@ -245,4 +257,5 @@ GRAPHS: dict[str, Callable[[], Built]] = {
     "SqueezeNet": lambda: _built(squeezenet(), torch.randn(1, 3, 64, 64)),
     "U-Net": lambda: _built(UNet(), torch.randn(1, 3, 32, 32)),
     "detector": _detector,
+    "recursive filter": lambda: _built(RecursiveFilter(), torch.randn(64, 32)),
 }

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 def test_every_graph_has_a_finite_result() -> None:
     from benchmarks.small_graphs_list import GRAPHS
 
-    assert len(GRAPHS) == 10
+    assert len(GRAPHS) >= 10
     for name, build in GRAPHS.items():
         torch.manual_seed(0)
         built = build()

@@ -139,3 +139,19 @@ def test_a_view_saved_beside_another_that_is_written(options) -> None:
         results = run(made[:5], made[5:])
         grads.append(torch.autograd.grad([r.sum() for r in results], leaf)[0])
     torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_graph_may_be_differentiated_twice(dynamic, options) -> None:
+    """Also where sizes are symbols, of which torch would say that it must not be."""
+
+    def function(x):
+        return torch.nn.functional.gelu(x @ x.mT).softmax(-1)
+
+    compiled = torch.compile(function, backend="gint", dynamic=dynamic, options=options)
+    x = torch.linspace(-1, 1, 12).view(3, 4).requires_grad_()
+    y, weights = compiled(x), torch.arange(9.0).view(3, 3)
+    (first,) = torch.autograd.grad(y, x, weights, retain_graph=True)
+    (again,) = torch.autograd.grad(y, x, -2 * weights)
+    (expected,) = torch.autograd.grad(function(x), x, weights)
+    torch.testing.assert_close((first, again), (expected, -2 * expected))

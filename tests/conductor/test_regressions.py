@@ -245,3 +245,41 @@ def test_a_write_outside_of_the_tensor_is_told() -> None:
         with pytest.raises(RuntimeError, match="outside of the tensor it is a view of"):
             f(base[window])
     assert torch.equal(base, expected)
+
+
+def test_a_scalar_of_float64_is_written() -> None:
+    """torch's own tracing loses such a write, and computes with the value before it."""
+
+    def function(total, x):
+        total.add_(x.sum())
+        torch.mul(total, 2, out=total)
+        return x * total
+
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend="gint")
+    for requires_grad in (False, True):
+        seen = []
+        for run in (function, compiled):
+            total, x = torch.ones((), dtype=torch.float64), torch.ones(3)
+            x.requires_grad_(requires_grad)
+            seen.append((run(total.clone(), x.detach()), total))
+            with torch.no_grad():
+                seen[-1] += (run(total, x), total)
+        torch.testing.assert_close(*seen)
+        assert seen[1][1] == 8
+
+
+def test_threads_share_a_graph_that_is_left_to_eager(monkeypatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gint.conductor.plan.writer import PlanWriter
+
+    monkeypatch.setattr(PlanWriter, "write", lambda *_: 1 / 0)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: (x @ x).softmax(-1).sin(), backend="gint")
+    x = torch.randn(60, 60)
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
+        expected = compiled(x)
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda _: compiled(x), range(200)):
+            assert torch.equal(found, expected)

@@ -118,6 +118,9 @@ def products() -> None:
     offered = _CPP.quantized
     packed = offered.prepare(weights, 2)
     fail_each("pack", lambda: offered.prepare(weights, 2), lambda made: None)
+    # Large pages of their own, from 4 MiB on: every one of a matrix's bytes is written once.
+    wide = QuantizedWeights(np.tile(data, 32), (9600, 512), q80)
+    fail_each("pack much", lambda: offered.prepare(wide, 2), lambda made: None)
     for rows, held in ((1, packed), (40, packed), (40, weights)):
         x = random.normal(size=(rows, 512)).astype(np.float32)
         x[-1, 0] = np.inf

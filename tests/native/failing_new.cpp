@@ -1,9 +1,11 @@
 // Preloaded before Python: C++'s allocations, of which the n-th fails once when told so. Python's
 // own do not come here. `live` counts the blocks that were not freed.
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <new>
+#include <sys/mman.h>
 
 static std::atomic<long> countdown{0}, live{0};
 
@@ -37,6 +39,14 @@ void *aligned_alloc(size_t alignment, size_t size) {
     using Allocate = void *(*)(size_t, size_t);
     static const auto real = reinterpret_cast<Allocate>(dlsym(RTLD_NEXT, "aligned_alloc"));
     return fails() ? nullptr : real(alignment, size);
+}
+// What asks the system itself, as packed weights do.
+void *mmap(void *at, size_t size, int may, int how, int file, off_t offset) {
+    using Map = void *(*)(void *, size_t, int, int, int, off_t);
+    static const auto real = reinterpret_cast<Map>(dlsym(RTLD_NEXT, "mmap"));
+    if (!fails()) return real(at, size, may, how, file, offset);
+    errno = ENOMEM;
+    return MAP_FAILED;
 }
 void failing_new_arm(long n) { countdown = n; }
 // What is left of the count: 0 where the allocation came and failed.

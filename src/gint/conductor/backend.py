@@ -17,7 +17,7 @@ from .trace.dropouts import pass_through_dropouts
 from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference
 from .trace.memory_format import convolve_in_channels_last
-from .trace.surroundings import why_eager
+from .trace.surroundings import why_eager, why_not_traced
 
 if TYPE_CHECKING:
     from .compiler import GintCompiler
@@ -70,10 +70,7 @@ def compile_with(
     """As `gint_backend`, by this compiler."""
     reason = why_eager(example_inputs)
     if reason is not None:
-        from .records import remember, whole
-
-        remember(whole(reason))
-        return gm.forward
+        return _left_to_eager(gm, reason)
     settle_floats_of_modules(gm)
     pass_through_dropouts(gm.graph)
     convolve_in_channels_last(gm)
@@ -94,6 +91,13 @@ def compile_with(
     products = cpu_products(options.backend)
     quantized = quantize_constants(gm, weights, products, options.quantize_activations)
     return partial(_checked, quantized, _frozen_or_compiled(compiler, gm, example_inputs))
+
+
+def _left_to_eager(gm: fx.GraphModule, reason: str) -> Callable[..., Any]:
+    from .records import remember, whole
+
+    remember(whole(reason))
+    return gm.forward
 
 
 def _frozen_or_compiled(
@@ -117,6 +121,9 @@ def _compiled(
 ) -> Callable[..., Any]:
     traced = trace_inference(gm)
     if traced is None:
+        reason = why_not_traced(gm.graph)
+        if reason is not None:
+            return _left_to_eager(gm, reason)
         return _through_aot_autograd(gm, example_inputs, compiler)
     compiled = compiler.compile(traced)
     # The code alone, without the graph: it names no attribute of the graph's.

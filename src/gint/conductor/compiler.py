@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch._guards import TracingContext
 
 from gint.backend.protocol import Backend, Capabilities, Kernel
 from gint.host.launches import load_kernel
@@ -21,10 +22,11 @@ from gint.plan import Plan
 from gint.program import disassemble
 from gint.runtime.tensors.devices import current_stream
 
+from .graph.circular import find_circular_pads
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
-from .graph.placed import place_pieces
+from .graph.writes import drop_rewrites, is_write
 from .lowering.kinds import read_graph
 from .lowering.numbers import bring_numbers
 from .options import Options
@@ -92,6 +94,8 @@ class GintCompiler:
     ) -> GintCompiledSubgraph:
         """The compiled graph. Nodes need `meta["val"]`, as AOTAutograd leaves it. The forward and
         the backward graph of one function have one `saving`."""
+        if is_backward:
+            _keep_what_was_saved()
         drop_dead_code(module.graph)
         forget_tensors(module.graph)
         device = device_of(module.graph)
@@ -114,8 +118,9 @@ class GintCompiler:
         unusable: str | None,
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
-        place_pieces(module.graph)
+        find_circular_pads(module.graph)
         merge_equal(module.graph)
+        drop_rewrites(module.graph)
         bring_numbers(module.graph, device)
         can = backend.capabilities if backend else Capabilities()
         graph = read_graph(module.graph, device, unusable, can.types)
@@ -165,6 +170,14 @@ def device_of(graph: fx.Graph) -> str:
     return found.most_common(1)[0][0] if found else "cpu"
 
 
+def _keep_what_was_saved() -> None:
+    """Tell torch that a backward graph overwrites nothing that was saved, so that a graph may
+    be differentiated twice. (It asks no backend, and refuses that where sizes are symbols.)"""
+    context = TracingContext.try_get()
+    if context is not None and context.fw_metadata is not None:
+        context.fw_metadata.bw_donated_idxs = []
+
+
 def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
     warnings.warn(
         f"gint leaves a graph to eager, since compiling it failed: {reason}\n"
@@ -174,8 +187,8 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
     )
     record = whole(f"compiling it failed: {reason}")
     remember(record)
-    interpreter = fx.Interpreter(module)
-    return GintCompiledSubgraph(interpreter.boxed_run, record)
+    # One a call: an interpreter holds the values of the call that it makes.
+    return GintCompiledSubgraph(lambda args: fx.Interpreter(module).boxed_run(args), record)
 
 
 def _replayed(
@@ -251,5 +264,6 @@ def _inside(graph: Graph, unit: Unit) -> set[fx.Node]:
         if node in found or node in stop or not inside or graph.base(node) in stop:
             continue
         found.add(node)
-        waiting += node.all_input_nodes
+        # A write does not compute what it leaves as it was.
+        waiting += [node.args[1]] if is_write(graph, node) else node.all_input_nodes
     return found

@@ -30,7 +30,7 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     ),
     "indexing by tensor": (
         "embedding", "index", "index_select", "gather", "masked_select", "nonzero", "take",
-        "_unsafe_index", "slice_scatter", "select_scatter", "_embedding_bag",
+        "_unsafe_index", "_embedding_bag",
         "_embedding_bag_forward_only", "nll_loss_forward", "nll_loss_backward",
         "nll_loss2d_forward", "nll_loss2d_backward", "masked_scatter",
     ),
@@ -38,6 +38,7 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "embedding_dense_backward", "index_put", "_unsafe_index_put", "scatter", "scatter_add",
         "scatter_reduce", "index_add", "index_fill", "index_copy",
     ),
+    "writing into a piece": ("slice_scatter", "select_scatter"),
     "joining and padding": (
         "cat", "constant_pad_nd", "stack", "reflection_pad1d", "reflection_pad2d",
         "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
@@ -86,8 +87,8 @@ SCATTERS = (
 )  # fmt: skip
 #: What puts tensors together of pieces, also into memory that it is given.
 COPIES = (
-    "aten.cat.default", "aten.stack.default", "aten.slice_scatter.default",
-    "aten.select_scatter.default", "aten.constant_pad_nd.default", "aten._pad_circular.default",
+    "aten.cat.default", "aten.stack.default", "aten.constant_pad_nd.default",
+    "aten._pad_circular.default",
     *(f"aten.{kind}_pad{n}d.default" for kind in ("reflection", "replication") for n in (1, 2, 3)),
 )  # fmt: skip
 #: Those of SCATTERS that ATen computes in float32 for halves, faster than widening all would be.

@@ -29,7 +29,7 @@ def merge_equal(graph: fx.Graph) -> None:
     something that has an effect. A size that only data tells has a name, which is another one each
     time.
     """
-    returned = _returned(graph)
+    returned = returned_values(graph)
     known: dict[Hashable, fx.Node] = {}
     pure: dict[int, bool] = {}  # by the `id` of an operator, whose own hash is slow
     for node in list(graph.nodes):
@@ -50,7 +50,7 @@ def merge_equal(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
-def _returned(graph: fx.Graph) -> set[fx.Node]:
+def returned_values(graph: fx.Graph) -> set[fx.Node]:
     """The values whose memory the caller sees."""
     found: set[fx.Node] = set()
     waiting = [n for node in graph.nodes if node.op == "output" for n in node.all_input_nodes]

@@ -15,7 +15,6 @@ from .dtypes import gint_dtype
 from .nodes import TensorInfo, find_tensor, tensor_of, value_of
 from .sizes import symbols
 
-_CHANGING = ("aten.slice_scatter.default", "aten.select_scatter.default")
 _GRADIENT = "aten.embedding_dense_backward.default"
 _HALF_TYPES = (torch.float16, torch.bfloat16)
 _POSITIONS = (torch.int32, torch.int64)
@@ -52,7 +51,6 @@ def is_copy(node: fx.Node) -> bool:
         return False
     out = find_tensor(node)
     given = node.args[0] if isinstance(node.args[0], (list, tuple)) else [node.args[0]]
-    given = [*given, *(node.args[1:2] if changes_first(node) else ())]
     tensors = [find_tensor(n) if isinstance(n, fx.Node) else None for n in given]
     if out is None or any(t is None for t in tensors):
         return False
@@ -60,16 +58,6 @@ def is_copy(node: fx.Node) -> bool:
     alike = {t.dtype for t in known} == {out.dtype}
     static = not any(symbols((t.shape, t.strides)) for t in known)
     return alike and static and all(_is_plain(t.fake) and _goes_on(t, out) for t in known)
-
-
-def writes_changes(node: fx.Node) -> bool:
-    """Whether a node only writes its changes where it is given the memory of what it changes."""
-    return is_scatter(node) or (is_copy(node) and changes_first(node))
-
-
-def changes_first(node: fx.Node) -> bool:
-    """Whether the result of a copy is its first argument, but for a piece."""
-    return str(node.target) in _CHANGING
 
 
 def _goes_on(t: TensorInfo, out: TensorInfo) -> bool:
@@ -87,9 +75,8 @@ def _steps(t: TensorInfo) -> list[tuple[int, int]]:
 
 
 def changed(node: fx.Node) -> fx.Node | None:
-    """The value of which a result is a copy, but for what is written; None: nothing, or zeros."""
-    if str(node.target) in COPIES and not changes_first(node):
-        return None
+    """The value of which the result of a scatter or a write is a copy, but for what it writes;
+    None: zeros."""
     return None if str(node.target) == _GRADIENT else node.args[0]
 
 

@@ -96,8 +96,12 @@ def _replace(m: Map, dim: int, index: Index) -> Map:
 def _slice(node: fx.Node, m: Map) -> Map | None:
     given = dict(zip(("dim", "start", "end", "step"), node.args[1:], strict=False))
     dim, start, step = given.get("dim", 0), given.get("start"), given.get("step", 1)
+    return sliced(m, dim, start, step, _shapes(node)[0])
+
+
+def sliced(m: Map, dim: int, start: Any, step: Any, before: Sequence[Key]) -> Map | None:
+    """The map of a value of shape `before` for the map of its slice."""
     start = 0 if start is None else start
-    before, _ = _shapes(node)
     dim %= len(m)
     size = before[dim]
     if not (isinstance(start, int) and isinstance(step, int)):
@@ -112,8 +116,12 @@ def _slice(node: fx.Node, m: Map) -> Map | None:
 
 
 def _select(node: fx.Node, m: Map) -> Map | None:
-    dim, index = node.args[1], node.args[2]
-    before, _ = _shapes(node)
+    dim, index = node.args[1:3]
+    return selected(m, dim, index, _shapes(node)[0])
+
+
+def selected(m: Map, dim: int, index: Any, before: Sequence[Key]) -> Map | None:
+    """The map of a value of shape `before` for the map of what lies at one position of it."""
     if not isinstance(index, int):
         return None
     dim %= len(before)

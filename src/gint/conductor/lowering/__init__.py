@@ -16,12 +16,23 @@ The rules, by subject:
     pieces.py      gradients of slices
     windows.py     pooling, windows as columns
     scan.py        running sums, products, extremes
+    writing.py     writes into a piece of a value
 
 A rule takes a Context and returns the value of the node at the context's map. Does not know which
 nodes belong together.
 """
 
 # Importing them registers their rules.
-from . import create, gather, join, pieces, pointwise, reduce, scan, windows
+from . import create, gather, join, pieces, pointwise, reduce, scan, windows, writing
 
-__all__ = ["create", "gather", "join", "pieces", "pointwise", "reduce", "scan", "windows"]
+__all__ = [
+    "create",
+    "gather",
+    "join",
+    "pieces",
+    "pointwise",
+    "reduce",
+    "scan",
+    "windows",
+    "writing",
+]

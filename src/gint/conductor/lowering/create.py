@@ -10,9 +10,9 @@ from gint.host.frontend import Value
 from gint.isa import DType
 from gint.isa.dtypes import Kind
 
-from ..graph.nodes import find_tensor, tensor_of
+from ..graph.nodes import Graph, find_tensor, tensor_of
 from .emitter import Context
-from .rules import NotLowerableError, lowers
+from .rules import NotLowerableError, lowered_where, lowers
 
 aten, prims = torch.ops.aten, torch.ops.prims
 
@@ -134,7 +134,13 @@ def as_stored(c: Context, arg: Any, type: DType | str) -> Value:
     return c.builder.cast(value, type)
 
 
-@lowers(aten.clone.default)
+@lowered_where(aten.lift_fresh_copy.default)
+def _is_computed_with(node: torch.fx.Node, graph: Graph) -> bool:
+    """A constant that was written as a number, say, and lies where programs read it."""
+    return tensor_of(node).device.type == graph.device
+
+
+@lowers(aten.clone.default, aten.lift_fresh_copy.default)
 def _clone(c: Context) -> Value:
     return c.operand(c.argument(0, "self"))
 

@@ -8,7 +8,7 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import fx
@@ -30,6 +30,7 @@ from ..graph.indexing import (
 from ..graph.nodes import Graph, NodeKind, find_tensor, tensor_of, value_of
 from ..graph.sizes import Key, key
 from ..graph.views import map_through, viewed
+from ..graph.writes import place_of, written
 from .domain import Domain
 from .emitted import Emitted, Recording, SlotSource
 from .rules import NotLowerableError, rule_for
@@ -101,7 +102,7 @@ class Emitter:
 
     def emit(self, outputs: list[fx.Node]) -> Emitted:
         """The program that stores `outputs`. Raises BlockedError, UnfitError."""
-        self.domain.begin(tensor_of(self.members[0]).shape)
+        self.domain.begin(tensor_of(written(self.graph, self.members[0])).shape)
         made = [self._member(node) for node in self.members]
         for node, (value, m) in zip(self.members, made, strict=True):
             if node in outputs:
@@ -110,17 +111,18 @@ class Emitter:
             raise UnfitError(f"{len(self.domain.extents)} axes; a program has {MAX_AXES}")
         if len(self.sources) > self.max_slots:
             raise UnfitError(f"{len(self.sources)} tensors; the backend takes {self.max_slots}")
-        slots, written = tuple(self.sources), tuple(n for n in self.members if n in outputs)
+        slots, wanted = tuple(self.sources), tuple(n for n in self.members if n in outputs)
         extents, params = tuple(self.domain.extents), tuple(self.params)
-        recording = Recording(self.builder, extents, params, slots, written)
-        return Emitted(recording, slots, self.members, written)
+        recording = Recording(self.builder, extents, params, slots, wanted)
+        return Emitted(recording, slots, self.members, wanted)
 
     def _member(self, node: fx.Node) -> tuple[Value, Map]:
-        shape = tensor_of(node).shape
+        stored = written(self.graph, node)
+        shape = tensor_of(stored).shape
         m = self.domain.map_for(shape)
         if m is None:
             raise UnfitError(f"a value of shape {shape} does not fit axes {self.domain.extents}")
-        return self.value(node, m), m
+        return self.value(stored, m), place_of(self.graph, node, m)
 
     def _store(self, node: fx.Node, value: Value, m: Map) -> None:
         tensor = tensor_of(node)
@@ -237,7 +239,7 @@ class Context:
         self.tensor = tensor_of(node)
         self.dtype = dtype_of(self.tensor.dtype).compute
 
-    def block(self) -> None:
+    def block(self) -> NoReturn:
         """Give up computing the node inside this program."""
         raise BlockedError(self.node)
 

@@ -10,6 +10,7 @@ from gint.isa import Form
 
 from ..graph.nodes import Graph, NodeKind, value_of
 from ..graph.sizes import numel_hint
+from ..graph.writes import is_nested, written
 from ..lowering.rules import opcodes_of
 
 #: An opcode of this cost costs far more than loading an element, and so do reductions and scans.
@@ -46,7 +47,7 @@ class _Estimate:
 
     def __init__(self, graph: Graph, required: set[fx.Node]) -> None:
         self.graph, self.required, self.stored = graph, required, set(required)
-        self.elements = _Elements()
+        self.elements = _Elements(graph)
         self.bytes = _Bytes(self.elements)
         self.weights: dict[int, float] = {}  # by the `id` of an operator, whose own hash is slow
         self.users: dict[fx.Node, list[fx.Node]] = {}
@@ -59,7 +60,9 @@ class _Estimate:
             if self.graph.kinds[node] is not NodeKind.COMPUTE:
                 continue
             leaves, weight = self.work[node] = self._below(node)
-            if node not in self.required and self._is_worth_storing(node, leaves, weight):
+            if node in self.required or is_nested(self.graph, node):
+                continue
+            if self._is_worth_storing(node, leaves, weight):
                 self.stored.add(node)
         return self.stored - self.required
 
@@ -161,11 +164,15 @@ class _Estimate:
 
 
 class _Elements(dict[fx.Node, int]):
-    """The elements of a node's value, estimated where a size is symbolic; of the first of
-    several."""
+    """The elements of what is stored of a node's value, estimated where a size is symbolic; of the
+    first of several."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
 
     def __missing__(self, node: fx.Node) -> int:
-        value = _first(node)
+        value = _first(written(self.graph, node))
         found = self[node] = numel_hint(value.shape) if hasattr(value, "shape") else 1
         return found
 

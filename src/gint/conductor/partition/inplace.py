@@ -2,8 +2,9 @@
 
 AOTAutograd ends a graph that mutates inputs with `copy_(input, value)`. Where the value is made by
 a program, or written where positions say, and nobody reads the input's old content afterwards, it
-is stored straight into the input's memory and the copy is gone. So is the one that such a write
-makes of its first argument, where that was made here and nobody reads it afterwards.
+is stored straight into the input's memory and the copy is gone. So is the one that such a write,
+or one into a piece, makes of its first argument, where that was made here and nobody reads it
+afterwards.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from ..graph.into import changed, writes_changes, writes_into
+from gint.program.regions import Region, disjoint
+
+from ..graph.into import changed, is_scatter, writes_into
 from ..graph.nodes import Graph, NodeKind, tensor_of
+from ..graph.writes import is_write
 from .order import Order, Unit
 
 _COPY = torch.ops.aten.copy_.default
@@ -36,20 +40,43 @@ def place_outputs(
             continue
         if value in returned or graph.kinds[target] is not NodeKind.INPUT:
             continue
-        if _place(graph, before, placed, value, target, maker, unit):
+        if is_write(graph, value):
+            is_there = _place_writes(graph, order, before, placed, value, target, unit, returned)
+        else:
+            is_there = _place(graph, before, placed, value, target, maker, unit)
+        if is_there:
             _remove(unit, maker, before)
-    _place_scatters(graph, order, before, placed, returned)
+    _place_changes(graph, order, before, placed, returned)
     return placed
 
 
-def _place_scatters(
+def _place_writes(
+    graph: Graph, order: Order, before: dict[Unit, set[Unit]], placed: dict[fx.Node, fx.Node],
+    value: fx.Node, target: fx.Node, copy: Unit, returned: set[fx.Node],
+) -> bool:  # fmt: skip
+    """Place a write into an input, and all those before it that began with that input."""
+    writes = []
+    while is_write(graph, value):
+        writes.append(value)
+        value = value.args[0]
+    if value is not target or not returned.isdisjoint(writes):
+        return False
+    for node in reversed(writes):
+        if not _place(graph, before, placed, node, node.args[0], order.unit_of[node], copy):
+            for other in writes:
+                placed.pop(other, None)
+            return False
+    return True
+
+
+def _place_changes(
     graph: Graph, order: Order, before: dict[Unit, set[Unit]], placed: dict[fx.Node, fx.Node],
     returned: set[fx.Node],
 ) -> None:  # fmt: skip
-    """Place what is written where positions say into the value that it changes."""
+    """Place what is written into a piece, or where positions say, into the value it changes."""
     for unit in order.units:
         node = unit.nodes[0]
-        if unit.is_launch or unit not in before or node in placed or not writes_changes(node):
+        if unit not in before or node in placed or not (is_write(graph, node) or is_scatter(node)):
             continue
         target = changed(node)
         maker = order.unit_of.get(target) if target is not None else None
@@ -87,8 +114,8 @@ def _may_replace(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> 
     if not _same_layout(target, value):
         return False
     if maker.is_launch:
-        return _reads_elementwise(graph, maker, target, value)
-    if not writes_changes(value):
+        return _reads_as_written(graph, maker, target, value)
+    if not is_scatter(value):
         return False
     others = [n for n in value.all_input_nodes if graph.memory(n) is target]
     is_changed = others == [target] and changed(value) is target
@@ -120,13 +147,16 @@ def _same_layout(target: fx.Node, value: fx.Node) -> bool:
 
 
 def _reads(graph: Graph, unit: Unit, target: fx.Node) -> bool:
-    if unit.is_launch:
-        return any(graph.memory(slot.node) is target for slot in unit.program.slots)
-    return any(graph.memory(n) is target for n in unit.nodes[0].all_input_nodes)
+    if not unit.is_launch:
+        return any(graph.memory(n) is target for n in unit.nodes[0].all_input_nodes)
+    read = [slot.node for slot in unit.program.slots]
+    read += [n.args[0] for n in unit.nodes if is_write(graph, n)]
+    return any(graph.memory(n) is target for n in read)
 
 
-def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
-    """Whether the program reads the input only where it writes the value."""
+def _reads_as_written(graph: Graph, maker: Unit, target: fx.Node, value: fx.Node) -> bool:
+    """Whether the program reads the target only where it writes the value at the same time, or
+    where it writes nothing."""
     emitted = maker.program
     slots = list(zip(emitted.recording.builder.slots, emitted.slots, strict=True))
     out = next(((s.axes, x.strides, x.offset) for s, x in slots if x.node is value), None)
@@ -134,7 +164,19 @@ def _reads_elementwise(graph: Graph, maker: Unit, target: fx.Node, value: fx.Nod
         return False
     reads = [(s.axes, x.strides, x.offset) for s, x in slots if x.anchor is target]
     touching = sum(graph.memory(x.node) is target for _, x in slots)
-    return all(r == out for r in reads) and len(reads) == touching
+    extents = emitted.recording.extents
+    return len(reads) == touching and all(r == out or _apart(r, out, extents) for r in reads)
+
+
+def _apart(a: tuple, b: tuple, extents: tuple) -> bool:
+    """Whether two slots' elements are others for sure. Each: axes, strides, offset."""
+    regions = []
+    for axes, strides, offset in (a, b):
+        sizes = tuple([extents[axis] for axis in axes])
+        if not all(isinstance(n, int) for n in (*sizes, *strides, offset)):
+            return False
+        regions.append(Region(offset, 1, sizes, tuple(strides)))
+    return disjoint(*regions)
 
 
 def _reaches(start: Unit, goal: Unit, before: dict[Unit, set[Unit]]) -> bool:

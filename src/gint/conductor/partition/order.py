@@ -17,6 +17,7 @@ from torch import fx
 
 from ..graph.nodes import Graph, defined_symbols, value_of
 from ..graph.sizes import symbols_in
+from ..graph.writes import is_write
 from ..lowering.emitted import Emitted
 
 
@@ -111,10 +112,15 @@ class Order:
         return (found | unit.after) - {unit}
 
     def _makers_for(self, e: Emitted) -> set[Unit]:
-        found = self._made_by({slot.node for slot in e.slots})
+        found = self._made_by({slot.node for slot in e.slots} | self._changed_by(e))
         if self._makers:
             found |= self._defining(e.recording.symbols)
         return found
+
+    def _changed_by(self, e: Emitted) -> set[fx.Node]:
+        """What the program writes a piece of."""
+        writes = [n for n in e.outputs if is_write(self.graph, n)]
+        return {self.graph.base(n.args[0]) for n in writes}
 
     def _made_by(self, nodes: Iterable[fx.Node]) -> set[Unit]:
         return {self.unit_of[n] for n in nodes if n in self.unit_of}

@@ -16,6 +16,7 @@ from torch import fx
 from gint.program import VerificationError
 
 from ..graph.nodes import Graph, NodeKind
+from ..graph.writes import is_nested, is_write
 from ..lowering.emitted import Emitted, Recording
 from ..lowering.emitter import BlockedError, UnfitError
 from ..lowering.rules import NotLowerableError
@@ -101,16 +102,22 @@ class _Partitioning:
                 epoch += mutates(node)
             elif kinds[node] is NodeKind.COMPUTE and epoch:
                 required.update(n for n in self._computed_inputs(node) if made[n] < epoch)
+            if is_write(self.graph, node) and not is_nested(self.graph, node):
+                required.add(node)
+                required.update(self._computed(node.args[0]))
         return required
 
     def _computed_inputs(self, node: fx.Node) -> Iterator[fx.Node]:
         for source in node.all_input_nodes:
-            if self.graph.kinds[source] is NodeKind.TUPLE:
-                yield from self._computed_inputs(source)
-            elif self.graph.kinds[source] in (NodeKind.VIEW, NodeKind.COMPUTE):
-                base = self.graph.base(source)
-                if self.graph.kinds[base] is NodeKind.COMPUTE:
-                    yield base
+            yield from self._computed(source)
+
+    def _computed(self, value: fx.Node) -> Iterator[fx.Node]:
+        if self.graph.kinds[value] is NodeKind.TUPLE:
+            yield from self._computed_inputs(value)
+        elif self.graph.kinds[value] in (NodeKind.VIEW, NodeKind.COMPUTE):
+            base = self.graph.base(value)
+            if self.graph.kinds[base] is NodeKind.COMPUTE:
+                yield base
 
     # Nodes left whole
 
@@ -207,13 +214,16 @@ class _Partitioning:
         raise _Restart
 
     def _partners(self, node: fx.Node, alone: Emitted) -> list[Unit]:
-        """Groups that make or read what `node` reads, nearest first, that it may join."""
+        """Groups that make or read what `node` reads, nearest first, that it may join. Writes stay
+        alone: the rest of what they write into must lie there before."""
+        if is_write(self.graph, node):
+            return []
         read = {slot.node for slot in alone.slots if slot.node is not node}
         makers = {self.order.unit_of[n] for n in read if n in self.order.unit_of}
         near = [
             unit for unit in self.order.touching(read)
             if unit.epoch == self.epoch and len(unit.nodes) < _MAX_MEMBERS
-            and not _is_long(unit.program.recording)
+            and not _is_long(unit.program.recording) and not is_write(self.graph, unit.nodes[0])
         ]  # fmt: skip
         near.sort(key=lambda unit: (unit not in makers, -unit.number))
         return [u for u in near[: 2 * _MAX_TRIES] if self.order.may_run(u, alone)][:_MAX_TRIES]

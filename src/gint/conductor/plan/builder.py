@@ -46,6 +46,7 @@ from ..graph.nodes import (
     value_of,
 )  # fmt: skip
 from ..graph.sizes import Key
+from ..graph.writes import is_write
 from ..lowering.emitted import Recording
 from ..partition.order import Unit, mutates
 from ..partition.partitioning import Partition
@@ -57,6 +58,7 @@ from .symbols import Symbols, path_steps
 _NO_VALUES: Mapping[fx.Node, int] = {}
 #: Whose operators do as their fake kernels say.
 _KNOWN = ("aten", "prims", "gint", "mkldnn")
+_CLONE = torch.ops.aten.clone.default
 _ASSERT = torch.ops.aten._assert_scalar.default
 
 
@@ -168,7 +170,10 @@ class _Builder:
     def _launch(self, unit: Unit) -> None:
         e = unit.program
         for node in e.outputs:
-            self._allocate(node)
+            if is_write(self.graph, node) and node not in self.placed:
+                self._copy_of(node)
+            else:
+                self._allocate(node)
         layout = self.layouts.get(e.recording)
         if layout is None:
             layout = self.layouts[e.recording] = _layout(e.recording)
@@ -205,6 +210,13 @@ class _Builder:
         tensor = tensor_of(node)
         value = self.values[node] = self._new_value()
         self.steps.append(Allocate(value, tensor_type(tensor), str(tensor.device)))
+
+    def _copy_of(self, node: fx.Node) -> None:
+        """Memory for what is written into a piece, with the rest in it."""
+        source = self._argument(node.args[0])
+        value = self.values[node] = self._new_value()
+        self.steps.append(Call(value, str(_CLONE), (source,), ()))
+        self.steps.append(self._expect(node, False))
 
     # Nodes left whole
 

@@ -1,4 +1,4 @@
-"""Tensors put together of pieces: joined, padded, one written into a copy of another.
+"""Tensors put together of pieces: joined and padded.
 
 Of static sizes these are steps of a native run (`cpp/src/copies`): here an operator's arguments
 become pieces, boxes of the result whose elements come from one source. Elsewhere ATen does it.
@@ -44,29 +44,25 @@ class Copied(NamedTuple):
 
 def copied_in(plan: Plan, types: Mapping[int, TensorType]) -> dict[int, Copied]:
     """The calls of a plan that a native run copies by itself, by the `id` of the step."""
-    unset = {s.value for s in plan.steps if isinstance(s, Call) and str(s.operator) in _UNSET}
     found = {}
     for step in plan.steps:
         if isinstance(step, Call) and step.into and step.operator in COPIES:
-            copied = _copied(step, types, unset)
+            copied = _copied(step, types)
             if copied is not None:
                 found[id(step)] = copied
     return found
 
 
-def _copied(step: Call, types: Mapping[int, TensorType], unset: set[int]) -> Copied | None:
+def _copied(step: Call, types: Mapping[int, TensorType]) -> Copied | None:
     """A call as pieces; None where what is known of its values does not tell them."""
     name, first = str(step.operator), step.args[0]
-    changes = name in _CHANGING
-    uses = [*(first if isinstance(first, (list, tuple)) else [first]), *step.args[1 : 1 + changes]]
+    uses = first if isinstance(first, (list, tuple)) else [first]
     sources = [use.value for use in uses if isinstance(use, Use)]
     layouts = [_layout(types.get(value)) for value in (step.value, *sources)]
     known = [layout for layout in layouts if layout is not None]
     if step.kwargs or len(sources) < len(uses) or len(known) < len(layouts):
         return None
     pieces = [*_PIECES[name](known[0], known[1:], step.args)]
-    if changes and (sources[0] == step.value or sources[0] in unset):  # it has its values, or none
-        sources, pieces = sources[1:], [(0, *piece[1:]) for piece in pieces if piece[0]]
     dtype = getattr(torch, types[step.value].dtype)
     fill = step.args[2] if name == _FILLING and len(step.args) > 2 else 0
     return Copied(sources, pieces, dtype.itemsize, _bits(fill, dtype))
@@ -119,42 +115,6 @@ def _unsqueezed(source: _Layout, dim: int) -> _Layout:
     return _Layout((*size[:dim], 1, *size[dim:]), (*strides[:dim], 0, *strides[dim:]))
 
 
-# A piece in a copy
-
-
-def _slice_scatter(
-    out: _Layout, sources: Sequence[_Layout], args: Sequence[Any]
-) -> Iterator[Piece]:
-    given: list[Any] = [*args[2:], *(0, None, None, 1)[len(args) - 2 :]]
-    dim, start, end, step = given
-    dim %= len(out.size)
-    at = range(out.size[dim])[slice(start, end, step)]
-    yield from _around(out, sources[0], dim, at.start, at.start + len(at) if step == 1 else None)
-    yield _box(1, out, sources[1], {dim: at.start}, {dim: step})
-
-
-def _select_scatter(
-    out: _Layout, sources: Sequence[_Layout], args: Sequence[Any]
-) -> Iterator[Piece]:
-    dim = args[2] % len(out.size)
-    index = args[3] % out.size[dim]
-    yield from _around(out, sources[0], dim, index, index + 1)
-    yield _box(1, out, _unsqueezed(sources[1], dim), {dim: index})
-
-
-def _around(
-    out: _Layout, source: _Layout, dim: int, start: int, end: int | None
-) -> Iterator[Piece]:
-    """What lies before and behind a slice; all where its end is not known."""
-    if end is None:
-        yield _box(0, out, source)
-        return
-    for first, last in ((0, start), (end, source.size[dim])):
-        size = tuple(last - first if d == dim else n for d, n in enumerate(source.size))
-        number, offset, _, axes = _box(0, out, _Layout(size, source.strides), {dim: first})
-        yield number, offset, first * source.strides[dim], axes
-
-
 # Padding
 
 
@@ -193,14 +153,10 @@ def _circular(at: int, size: int) -> int:
     return at % size
 
 
-_UNSET = ("aten.empty.memory_format", "aten.new_empty.default")
 _FILLING = "aten.constant_pad_nd.default"
-_CHANGING = ("aten.slice_scatter.default", "aten.select_scatter.default")
 _PIECES: dict[str, Callable[..., Iterator[Piece]]] = {
     "aten.cat.default": _cat,
     "aten.stack.default": _stack,
-    "aten.slice_scatter.default": _slice_scatter,
-    "aten.select_scatter.default": _select_scatter,
     _FILLING: _padded(_constant),
     **{f"aten.reflection_pad{n}d.default": _padded(_reflected) for n in (1, 2, 3)},
     **{f"aten.replication_pad{n}d.default": _padded(_replicated) for n in (1, 2, 3)},
@@ -211,33 +167,11 @@ _PIECES: dict[str, Callable[..., Iterator[Piece]]] = {
 # By ATen
 
 
-def _slice_into(
-    self: torch.Tensor, src: torch.Tensor, dim: int = 0, start: Any = None, end: Any = None,
-    step: int = 1, *, out: torch.Tensor,
-) -> None:  # fmt: skip
-    _begin(self, out)
-    aten.slice.Tensor(out, dim, start, end, step).copy_(src)
-
-
-def _select_into(
-    self: torch.Tensor, src: torch.Tensor, dim: int, index: int, *, out: torch.Tensor
-) -> None:
-    _begin(self, out)
-    out.select(dim, index).copy_(src)
-
-
-def _begin(self: torch.Tensor, out: torch.Tensor) -> None:
-    if self is not out:
-        out.copy_(self)
-
-
 def _circular_into(self: torch.Tensor, pad: Sequence[int], *, out: torch.Tensor) -> None:
     out.copy_(aten._pad_circular(self, pad))
 
 
-#: Operators that have no way of ATen's to write into memory, or one that copies storages.
+#: Operators that have no way of ATen's to write into memory.
 INTO: dict[str, Callable[..., None]] = {
-    "aten.slice_scatter.default": _slice_into,
-    "aten.select_scatter.default": _select_into,
     "aten._pad_circular.default": _circular_into,
 }

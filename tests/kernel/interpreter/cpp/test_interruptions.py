@@ -44,10 +44,16 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 _ENDS = """
-large = np.tile(x, 300)
+from gint.backend import registry
+large, matrix, out = np.tile(x, 300), np.ones((400, 400), np.float32), np.empty((400, 400), "f4")
+dense = registry.backend("cpp").dense
+def launch():
+    kernel(x=large)
+def multiply():
+    dense.multiply(matrix, matrix, None, out)
 def work():
     while True:
-        kernel(x=large)
+        CALL()
 for _ in range(4):
     threading.Thread(target=work, daemon=True).start()
 time.sleep(0.2)
@@ -74,7 +80,9 @@ def test_control_c_in_a_long_launch(backend) -> None:
 
 
 @pytest.mark.parametrize("backend", ["cpp"], indirect=True)
-def test_a_process_ends_while_its_threads_launch(backend) -> None:
-    process = _started(_ENDS)
+@pytest.mark.parametrize("call", ["launch", "multiply"])
+def test_a_process_ends_while_its_threads_compute(backend, call) -> None:
+    """Python ends threads that ask for its lock then, in the middle of what called them."""
+    process = _started(_ENDS.replace("CALL", call))
     said, errors = process.communicate(timeout=120)
     assert (said, errors, process.returncode) == ("", "", 7)

@@ -1,4 +1,4 @@
-// Tensors put together of pieces: joined, padded, or one written into a copy of another.
+// Tensors put together of pieces: joined or padded.
 //
 // A piece is a box of the destination whose elements come from one source, each axis in steps or at
 // positions of its own. Sizes and strides are settled once; a run is given addresses.

@@ -1,8 +1,7 @@
-"""Values that are written piece by piece into memory without values, as one operator.
+"""Circular pads: found in what `pad(mode="circular")` is traced as, and made one operator.
 
-Functionalised, `out[..., 1:3] = x` is a copy of `out` in which a slice is a copy of `x`. The inner
-copy is of no use, and what `pad(mode="circular")` writes in such steps is all one tensor at other
-positions.
+That is memory without values into which the tensor is written, and then pieces of what is written
+there: all in all one tensor at other positions.
 
 Knows FX nodes and their shapes. Does not know what becomes of an operator.
 """
@@ -19,47 +18,15 @@ from .nodes import TensorInfo, find_tensor
 
 aten = torch.ops.aten
 
-_SCATTERS = (aten.slice_scatter.default, aten.select_scatter.default)
 _UNSET = (aten.empty.memory_format, aten.new_empty.default)
 
 
-def place_pieces(graph: fx.Graph) -> None:
-    """Drop copies of pieces, and find circular pads."""
-    scatters = [n for n in graph.nodes if n.target in _SCATTERS]
-    if not scatters:
-        return
-    for node in scatters:
-        _drop_copy(node)
-        _drop_whole(node)
-    if any(n.target in _UNSET for n in graph.nodes):
+def find_circular_pads(graph: fx.Graph) -> None:
+    """Replace what is one tensor, again and again along some dimensions, by a pad of it."""
+    targets = {n.target for n in graph.nodes}
+    if aten.slice_scatter.default in targets and not targets.isdisjoint(_UNSET):
         _find_circular(graph)
-    graph.eliminate_dead_code()
-
-
-def _drop_copy(scatter: fx.Node) -> None:
-    """Let a piece be read where it lies, if it is copied as it is."""
-    copy = scatter.args[1]
-    if not isinstance(copy, fx.Node) or copy.target is not aten.copy.default:
-        return
-    source = find_tensor(copy.args[1]) if isinstance(copy.args[1], fx.Node) else None
-    made = find_tensor(copy)
-    if source and made and (source.dtype, source.shape) == (made.dtype, made.shape):
-        scatter.replace_input_with(copy, copy.args[1])
-
-
-def _drop_whole(scatter: fx.Node) -> None:
-    """Let a piece be read where all of a value is written, as `x[:, 1] = y` writes all along the
-    first dimension; views of it only if it lies in the same strides."""
-    whole, piece = (find_tensor(n) for n in scatter.args[:2])
-    made = find_tensor(scatter)
-    if whole is None or piece is None or made is None or scatter.target is _SCATTERS[1]:
-        return
-    if (whole.dtype, whole.shape) != (piece.dtype, piece.shape):
-        return
-    for user in list(scatter.users):
-        is_piece = user.target in _SCATTERS and user.args[0] is not scatter
-        if is_piece or made.strides == piece.strides:
-            user.replace_input_with(scatter, scatter.args[1])
+        graph.eliminate_dead_code()
 
 
 class _Placed(NamedTuple):
@@ -78,7 +45,7 @@ def _find_circular(graph: fx.Graph) -> None:
             continue
         known[node] = placed = _placed(node, tensor, known)
         source = placed.source
-        if source is None or source is node or node.target not in _SCATTERS:
+        if source is None or source is node or node.target is not aten.slice_scatter.default:
             continue
         pads = _circular(find_tensor(source), placed.positions)
         if pads is not None:
@@ -93,6 +60,8 @@ def _placed(node: fx.Node, tensor: TensorInfo, known: dict[fx.Node, _Placed]) ->
     itself = _Placed(node, tuple(tuple(range(n)) for n in tensor.shape))
     if node.target in _UNSET:
         return _Placed(None, tuple((None,) * n for n in tensor.shape))
+    if node.target is aten.copy.default:
+        return _copied(node, tensor, known) or itself
     if node.target is aten.slice.Tensor and node.args[0] in known:
         source, positions = known[node.args[0]]
         dim, at = _slice_of(node.args[1:], positions)
@@ -109,6 +78,14 @@ def _placed(node: fx.Node, tensor: TensorInfo, known: dict[fx.Node, _Placed]) ->
     along = list(base.positions[dim])
     along[at] = piece.positions[dim]
     return _along(piece.source, piece.positions, dim, tuple(along))
+
+
+def _copied(node: fx.Node, tensor: TensorInfo, known: dict[fx.Node, _Placed]) -> _Placed | None:
+    """What is copied as it is."""
+    source = node.args[1]
+    found = find_tensor(source) if isinstance(source, fx.Node) else None
+    alike = found is not None and (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+    return known.get(source) if alike else None
 
 
 def _along(source: fx.Node | None, positions: tuple, dim: int, along: tuple) -> _Placed:
