@@ -67,15 +67,56 @@ def test_beams_and_samples_are_eagers():
         assert torch.equal(*made)
 
 
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("Mistral", {"num_hidden_layers": 1}),  # windows in every layer
+        ("Gemma2", {"sliding_window": 8, "num_hidden_layers": 2}),  # in every other one; capped
+        ("Gemma3", {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}),
+    ],
+)
+def test_windows_are_those_of_eager(family, settings):
+    model, reference = (tiny(family, **settings, eos_token_id=None) for _ in range(2))
+    reference.config._attn_implementation = "eager"
+    prepare_generate(model)
+    before = graphs()
+    mask = torch.ones(2, 6, dtype=torch.long)
+    mask[0, :3] = 0
+    for prompt, how in ((ids(2, 3), {}), (ids(1, 20), {}), (ids(2, 6), {"attention_mask": mask})):
+        wanted = reference.generate(prompt, max_new_tokens=9, do_sample=False, **how)
+        for cache in ({}, {"cache_implementation": "static", "disable_compile": True}):
+            found = model.generate(prompt, max_new_tokens=9, do_sample=False, **how, **cache)
+            assert torch.equal(found, wanted)
+    assert graphs() == before + 1
+
+
+@pytest.mark.parametrize("family", ["Mistral", "Gemma2"])
+def test_several_tokens_at_once_follow_on_a_full_window(family):
+    model, reference = (tiny(family, num_hidden_layers=2, sliding_window=8) for _ in range(2))
+    reference.config._attn_implementation = "eager"
+    prepare_generate(model)
+    caches = [transformers.DynamicCache(config=model.config) for _ in range(2)]
+    tokens = ids(1, 23)
+    for first, stop in ((0, 5), (5, 6), (6, 14), (14, 23)):
+        found, wanted = (m(tokens[:, first:stop], past_key_values=c, use_cache=True).logits
+                         for m, c in zip((model, reference), caches, strict=True))  # fmt: skip
+        assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+    for layer, other in zip(*(c.layers for c in caches), strict=True):
+        torch.testing.assert_close(layer.keys, other.keys)
+
+
 def test_what_it_does_not_take_is_told():
     with pytest.raises(TypeError, match="decoder of transformers', not Linear"):
         prepare_generate(torch.nn.Linear(2, 2))
-    with pytest.raises(ValueError, match=r"other than full attention.*sliding"):
-        prepare_generate(tiny("Gemma2"))
-    with pytest.raises(ValueError, match="window of 8"):
-        prepare_generate(tiny("Mistral"))
+    chunked = tiny(num_hidden_layers=1)
+    chunked.config.layer_types = ["chunked_attention"]
+    with pytest.raises(ValueError, match=r"other than attention \(chunked_attention\)"):
+        prepare_generate(chunked)
     model = prepare_generate(tiny(num_hidden_layers=1))
     with pytest.raises(ValueError, match="does not take output_attentions"):
         model(ids(1, 3), output_attentions=True)
     with pytest.raises(ValueError, match=r"says of 3 tokens which count.*\(1, 4\)"):
         model(ids(1, 3), attention_mask=torch.ones(1, 4))
+    model.train()
+    with pytest.raises(RuntimeError, match="in training mode"):
+        model(ids(1, 3))

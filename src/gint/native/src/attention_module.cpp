@@ -2,6 +2,7 @@
 #include "attention_module.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "arrays.h"
 #include "attention/attention.h"
@@ -53,14 +54,14 @@ struct RowAttention {
     AttentionLayout layout;
     int threads;
 
-    void operator()(const uint64_t *pointers) const {
+    void operator()(const uint64_t *pointers, const NextRead &next = {}) const {
         attend(layout,
                {reinterpret_cast<const float *>(pointers[0]),
                 reinterpret_cast<const float *>(pointers[1]),
                 reinterpret_cast<const float *>(pointers[2]),
                 reinterpret_cast<const uint8_t *>(pointers[3]),
                 reinterpret_cast<float *>(pointers[4]), reinterpret_cast<float *>(pointers[5])},
-               threads);
+               threads, next);
     }
 };
 
@@ -90,10 +91,10 @@ void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb
 
 } // namespace
 
-StepFunction attention_step(nb::handle attention) {
+StepFunction attention_step(nb::handle attention, Following next) {
     const RowAttention *row = nullptr;
     if (!nb::try_cast(attention, row)) return {};
-    return *row;
+    return [row = *row, next = std::move(next)](const uint64_t *pointers) { row(pointers, *next); };
 }
 
 void add_attention(nb::module_ &m) {

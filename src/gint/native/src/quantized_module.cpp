@@ -93,22 +93,28 @@ bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x, nb::han
 
 } // namespace
 
-StepFunction product_step(nb::handle product, nb::handle operands) {
+NextRead weights_read(nb::handle weights) {
+    const PackedWeights *packed = nullptr;
+    if (!nb::try_cast(weights, packed)) return {};
+    return [packed](size_t thread, size_t threads) { return packed->read_by(thread, threads); };
+}
+
+StepFunction product_step(nb::handle product, nb::handle operands, Following next) {
     const Kind *kind = nullptr;
     if (!nb::try_cast(product, kind)) return {};
     const std::optional<Product> made = product_of(*kind, operands[1], operands[0], operands[2]);
     if (!made || !made->packed)
         throw nb::value_error("A product's step takes packed weights, and rows without gaps.");
-    return [p = *made, threads = kind->threads](const uint64_t *pointers) {
+    return [p = *made, threads = kind->threads, next](const uint64_t *pointers) {
         Product own = p;
         own.x = reinterpret_cast<const float *>(pointers[0]);
         own.out = reinterpret_cast<float *>(pointers[2]);
-        multiply(own, threads);
+        multiply(own, threads, *next);
     };
 }
 
 std::function<void(const float *, float *)> rows_product(nb::handle product, nb::handle weights,
-                                                         size_t rows) {
+                                                         size_t rows, Following next) {
     const Kind *kind = nullptr;
     const PackedWeights *packed = nullptr;
     if (!nb::try_cast(product, kind) || !nb::try_cast(weights, packed))
@@ -126,10 +132,10 @@ std::function<void(const float *, float *)> rows_product(nb::handle product, nb:
               nullptr,
               ptrdiff_t(m.outputs),
               kind->quantize_activations};
-    return [p, threads = kind->threads](const float *x, float *out) {
+    return [p, threads = kind->threads, next](const float *x, float *out) {
         Product own = p;
         own.x = x, own.out = out;
-        multiply(own, threads);
+        multiply(own, threads, *next);
     };
 }
 

@@ -18,9 +18,9 @@ namespace gint {
 
 namespace {
 
-StepFunction make_function(nb::handle work, nb::handle operands) {
-    if (StepFunction product = product_step(work, operands)) return product;
-    if (StepFunction attention = attention_step(work)) return attention;
+StepFunction make_function(nb::handle work, nb::handle operands, const Following &next) {
+    if (StepFunction product = product_step(work, operands, next)) return product;
+    if (StepFunction attention = attention_step(work, next)) return attention;
     if (StepFunction row = row_step(work)) return row;
     throw nb::type_error("Only native launches are steps of a run.");
 }
@@ -66,7 +66,8 @@ class RunSteps {
         if (nb::len(operands) != nb::len(values))
             throw nb::value_error("A step needs a value for each of its operands.");
         auto step = std::make_unique<FunctionStep>();
-        step->function = make_function(work, operands);
+        for (nb::handle operand : operands) weights_come(operand);
+        step->function = make_function(work, operands, followed());
         for (nb::handle value : values) step->operands.push_back(optional(value));
         add(std::move(step));
         run_made().kept.push_back(nb::make_tuple(work, operands));
@@ -130,7 +131,8 @@ class RunSteps {
         for (size_t d = step->size.size(); d-- > 0; stride *= std::max<int64_t>(step->size[d], 1))
             step->strides[d] = stride;
         for (size_t d = 0; d + 1 < step->size.size(); d++) step->rows *= size_t(step->size[d]);
-        step->multiply = rows_product(product, weights, step->rows);
+        weights_come(weights);
+        step->multiply = rows_product(product, weights, step->rows, followed());
         step->value = made_number(value);
         run_made().kept.push_back(std::move(weights));
         add(std::move(step));
@@ -164,9 +166,9 @@ class RunSteps {
             throw nb::value_error("An element that is copied is of 1, 2, 4 or 8 bytes.");
         std::vector<Number> numbers;
         for (nb::handle source : sources) numbers.push_back(number(source));
-        std::vector<Piece> made;
+        std::vector<CopiedPiece> made;
         for (nb::handle piece : pieces) made.push_back(piece_of(nb::cast<nb::tuple>(piece)));
-        for (const Piece &piece : made)
+        for (const CopiedPiece &piece : made)
             if (piece.number >= numbers.size())
                 throw nb::index_error("A piece is of a source that the step does not have.");
         add(std::make_unique<CopyStep>(number(out), std::move(numbers),
@@ -221,6 +223,20 @@ class RunSteps {
 
     std::unique_ptr<NativeRun> made;
     std::vector<Kind> kinds;
+    // Of steps since the last weights, what is read next.
+    std::vector<std::shared_ptr<NextRead>> waiting;
+
+    std::shared_ptr<NextRead> followed() {
+        return waiting.emplace_back(std::make_shared<NextRead>());
+    }
+
+    // The next step reads this, if it is weights.
+    void weights_come(nb::handle operand) {
+        const NextRead read = weights_read(operand);
+        if (!read) return;
+        for (const auto &next : waiting) *next = read;
+        waiting.clear();
+    }
 
     NativeRun &run_made() {
         if (!made) throw nb::value_error("This run is finished.");
@@ -315,11 +331,11 @@ class RunSteps {
         return found;
     }
 
-    static Piece piece_of(nb::tuple given) {
-        Piece piece{nb::cast<size_t>(given[0]),
-                    nb::cast<int64_t>(given[1]),
-                    nb::cast<int64_t>(given[2]),
-                    {}};
+    static CopiedPiece piece_of(nb::tuple given) {
+        CopiedPiece piece{nb::cast<size_t>(given[0]),
+                          nb::cast<int64_t>(given[1]),
+                          nb::cast<int64_t>(given[2]),
+                          {}};
         for (nb::handle entry : nb::cast<nb::tuple>(given[3])) {
             const auto axis = nb::cast<nb::tuple>(entry);
             CopyAxis made{nb::cast<int64_t>(axis[0]),

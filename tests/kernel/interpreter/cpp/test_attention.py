@@ -56,6 +56,17 @@ def test_keys_in_blocks(blocks, keys):
     np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)
 
 
+def test_what_lies_before_and_behind_what_is_kept_is_not_read():
+    q, k, v, keep, scores, out = operands(2, 5, 192, 24, capacity=195, blocks=3)
+    keep[:] = False
+    keep[70:90] = True
+    keep[77] = False
+    wanted = formula(q, k, v, keep)
+    k[:, [0, 2]] = v[:, :64] = v[:, 96:] = np.nan  # all but half of the block in between
+    k[:, 1, :, 32:] = np.nan
+    np.testing.assert_allclose(attend(q, k, v, keep, scores, out), wanted, rtol=0, atol=2e-5)
+
+
 def test_long_ones_do_not_depend_on_threads():
     given = operands(4, 4, 3000, 64, capacity=4096, blocks=2)
     one = attend(*given, threads=1).copy()

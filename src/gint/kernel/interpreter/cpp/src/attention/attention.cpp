@@ -6,42 +6,79 @@
 #include <vector>
 
 #include "cpu/simd_unit.h"
-#include "cpu/team.h"
 #include "cpu/threads.h"
 
 namespace gint {
 
 namespace {
 
-// What a thread does in a microsecond, roughly: products; and what is worth waking one for.
-constexpr double PRODUCTS_PER_US = 30e3, US_PER_THREAD = 8;
+// What a thread does in a microsecond, roughly: products, bytes of keys and values read; and what
+// is worth waking one for.
+constexpr double PRODUCTS_PER_US = 30e3, READ_PER_US = 16e3, US_PER_THREAD = 8;
 
-// How many threads share `jobs` that take so many products together.
-int threads_for(double products, size_t jobs, int threads) {
+// How many threads share `jobs` that take so long together.
+int threads_for(double us, size_t jobs, int threads) {
     const double most = std::min(double(jobs), double(allowed_threads(threads)));
-    return int(std::clamp(products / PRODUCTS_PER_US / US_PER_THREAD, 1.0, std::max(most, 1.0)));
+    return int(std::clamp(us / US_PER_THREAD, 1.0, std::max(most, 1.0)));
+}
+
+// From the first key that is kept to the last one, by whole blocks and by whole vectors.
+struct Kept {
+    size_t first, stop, of_blocks;
+
+    Kept(const uint8_t *keep, size_t keys, size_t block) : first(0), stop(keys) {
+        constexpr size_t LANES = 16;
+        while (first < keys && !keep[first]) first++;
+        while (stop > first && !keep[stop - 1]) stop--;
+        first -= first % block;
+        of_blocks = (stop - first + block - 1) / block * block;
+        stop = std::min((stop + LANES - 1) / LANES * LANES, first + of_blocks);
+    }
+};
+
+// What threads read of a head's keys and values, where that lies in one piece each.
+void add_pieces(const AttentionLayout &l, const AttentionOperands &o, const Kept &kept, size_t head,
+                std::vector<Piece> &pieces) {
+    if (l.k_stride != l.block || l.k_block != l.size * l.block || l.v_stride != l.size) return;
+    const size_t row = l.size * sizeof(float);
+    pieces.push_back({o.k + head * l.k_head + kept.first * l.size, kept.of_blocks * row});
+    pieces.push_back({o.v + head * l.v_head + kept.first * l.size, (kept.stop - kept.first) * row});
 }
 
 } // namespace
 
-void attend(const AttentionLayout &l, const AttentionOperands &o, int threads) {
-    const double products = 2.0 * double(l.heads * l.queries) * double(l.keys * l.size);
+void attend(const AttentionLayout &l, const AttentionOperands &o, int most, const NextRead &next) {
+    const Kept kept(o.keep, l.keys, l.block);
+    const double values = 2.0 * double(l.heads) * double((kept.stop - kept.first) * l.size);
+    const double us = std::max(values * double(l.queries) / PRODUCTS_PER_US,
+                               values * sizeof(float) / READ_PER_US);
+    const size_t threads = size_t(threads_for(us, l.heads, most));
     const auto &table = *simd_unit()->attention();
     const float scale = 1 / std::sqrt(float(l.size));
-    std::atomic<size_t> next = 0;
-    work_together(threads_for(products, l.heads, threads), [&](int) {
-        for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < l.heads;)
-            table.attend({l.queries, l.keys, l.size, l.block, o.q + n * l.queries * l.size,
-                          o.k + n * l.k_head, l.k_block, l.k_stride, o.v + n * l.v_head, l.v_stride,
-                          o.keep, scale, o.scores + n * l.queries * l.keys,
-                          o.out + n * l.queries * l.size});
-    });
+
+    std::vector<std::vector<Piece>> pieces(threads);
+    std::vector<Ahead> ahead(threads);
+    for (size_t thread = 0; thread < threads; thread++) {
+        std::vector<Piece> &own = pieces[thread];
+        for (size_t n = l.heads * thread / threads; n < l.heads * (thread + 1) / threads; n++)
+            add_pieces(l, o, kept, n, own);
+        if (next) own.push_back(next(thread, threads));
+        ahead[thread].next = own.data(), ahead[thread].end = own.data() + own.size();
+    }
+    const auto attend_head = [&](size_t n, size_t thread) {
+        table.attend({l.queries, l.keys, l.size, l.block, kept.first, kept.stop,
+                      o.q + n * l.queries * l.size, o.k + n * l.k_head, l.k_block, l.k_stride,
+                      o.v + n * l.v_head, l.v_stride, o.keep, scale,
+                      o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,
+                      &ahead[thread]});
+    };
+    share(l.heads, int(threads), attend_head);
 }
 
 void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
     const size_t groups = l.heads / l.group, jobs = l.batch * groups * l.rows;
     const double products = 2.0 * double(jobs * l.group) * double(l.keys * l.size);
-    const int count = threads_for(products, jobs, threads);
+    const int count = threads_for(products / PRODUCTS_PER_US, jobs, threads);
     const auto &table = *simd_unit()->attention();
     std::vector<float> scores(size_t(count) * l.group * l.keys);
     std::atomic<size_t> next = 0;

@@ -20,8 +20,10 @@ struct AttentionOperands {
 };
 
 // Scores are scaled by 1 / sqrt(size). Up to `threads` threads (0: OpenMP's own number); the result
-// does not depend on it.
-void attend(const AttentionLayout &layout, const AttentionOperands &operands, int threads);
+// does not depend on it. Keys before the first and behind the last that are kept are not read. What
+// comes next, if that is known, is asked for meanwhile.
+void attend(const AttentionLayout &layout, const AttentionOperands &operands, int threads,
+            const NextRead &next = {});
 
 // Heads of rows as torch has them: queries (batch, heads, rows, size), keys and values (batch,
 // heads / group, keys, size), a mask (batch, heads, rows, keys) that is added, a result (batch,

@@ -21,12 +21,38 @@ namespace {
 constexpr size_t LANES = REGISTER / sizeof(float);
 constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 
+// How many lines may have been asked for that are not yet read: a quarter of a second cache.
+constexpr size_t MOST_LEAD = (size_t(256) << 10) / 64;
+
+inline void ask(Ahead &ahead, size_t lines) {
+    while (lines--) {
+        if (ahead.lines == 0) {
+            if (ahead.next == ahead.end) return;
+            ahead.at = static_cast<const uint8_t *>(ahead.next->at);
+            ahead.lines = ahead.next++->bytes / 64;
+        }
+        __builtin_prefetch(ahead.at);
+        ahead.at += 64, ahead.lines--;
+    }
+}
+
+// So many bytes are being read: as many are asked for, and as many again until the lead is enough.
+inline void went_on(Ahead *ahead, size_t bytes) {
+    if (!ahead) return;
+    const size_t lines = bytes / 64;
+    ask(*ahead, lines);
+    if (ahead->lead >= MOST_LEAD) return;
+    ask(*ahead, lines);
+    ahead->lead += lines;
+}
+
 // result[n][lane] <- sum over i < count of x[n * x_stride + i] * rows[i * stride + lane]
 template <int Q, int N>
 void multiply_block(size_t count, const float *x, size_t x_stride, const float *rows, size_t stride,
-                    float *result, size_t result_stride) {
+                    float *result, size_t result_stride, Ahead *ahead) {
     Floats sums[Q][N] = {};
     for (size_t i = 0; i < count; i++) {
+        went_on(ahead, N * REGISTER);
         Floats row[N];
         for (int n = 0; n < N; n++) row[n] = load<float>(rows + i * stride, n);
         for (int q = 0; q < Q; q++) {
@@ -41,12 +67,14 @@ void multiply_block(size_t count, const float *x, size_t x_stride, const float *
 // The same for Q queries and any number of lanes.
 template <int Q>
 void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, const float *rows,
-                   size_t stride, float *result, size_t result_stride) {
+                   size_t stride, float *result, size_t result_stride, Ahead *ahead) {
     size_t at = 0;
     for (; at + 4 * LANES <= lanes; at += 4 * LANES)
-        multiply_block<Q, 4>(count, x, x_stride, rows + at, stride, result + at, result_stride);
+        multiply_block<Q, 4>(count, x, x_stride, rows + at, stride, result + at, result_stride,
+                             ahead);
     for (; at + LANES <= lanes; at += LANES)
-        multiply_block<Q, 1>(count, x, x_stride, rows + at, stride, result + at, result_stride);
+        multiply_block<Q, 1>(count, x, x_stride, rows + at, stride, result + at, result_stride,
+                             ahead);
     for (; at < lanes; at++)
         for (int q = 0; q < Q; q++) {
             float sum = 0;
@@ -57,14 +85,15 @@ void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, 
 }
 
 void multiply(size_t queries, size_t count, size_t lanes, const float *x, size_t x_stride,
-              const float *rows, size_t stride, float *result, size_t result_stride) {
+              const float *rows, size_t stride, float *result, size_t result_stride,
+              Ahead *ahead = nullptr) {
     size_t q = 0;
-    for (; q + 4 <= queries; q += 4)
+    for (; q + 4 <= queries; q += 4, ahead = nullptr) // the first queries find what the rest reads
         multiply_rows<4>(count, lanes, x + q * x_stride, x_stride, rows, stride,
-                         result + q * result_stride, result_stride);
-    for (; q < queries; q++)
+                         result + q * result_stride, result_stride, ahead);
+    for (; q < queries; q++, ahead = nullptr)
         multiply_rows<1>(count, lanes, x + q * x_stride, x_stride, rows, stride,
-                         result + q * result_stride, result_stride);
+                         result + q * result_stride, result_stride, ahead);
 }
 
 // x <- exp(x - largest); their sum, in an order that depends on the number of keys alone.
@@ -106,15 +135,21 @@ void share(size_t keys, float *scores) {
 // Keys in blocks, whose lanes are keys.
 
 void attend(const HeadGroup &g) {
-    const float *k = g.k;
-    for (size_t at = 0; at < g.keys; at += g.block, k += g.k_block)
-        multiply(g.queries, g.size, g.block, g.q, g.size, k, g.k_stride, g.scores + at, g.keys);
+    const float *k = g.k + g.first / g.block * g.k_block;
+    for (size_t at = g.first; at < g.stop; at += g.block, k += g.k_block)
+        multiply(g.queries, g.size, std::min(g.block, g.stop - at), g.q, g.size, k, g.k_stride,
+                 g.scores + at, g.keys, g.ahead);
+    // The scores of a whole block are computed on, which is as fast; keys and values are not read.
+    const size_t count = g.stop - g.first, of_blocks = (count + g.block - 1) / g.block * g.block;
+    const uint8_t *const keep = g.keep + g.first;
     for (size_t q = 0; q < g.queries; q++) {
-        float *const scores = g.scores + q * g.keys;
-        for (size_t t = 0; t < g.keys; t++) scores[t] = g.keep[t] ? scores[t] * g.scale : NOTHING;
-        share(g.keys, scores);
+        float *const scores = g.scores + q * g.keys + g.first;
+        for (size_t t = 0; t < count; t++) scores[t] = keep[t] ? scores[t] * g.scale : NOTHING;
+        std::fill(scores + count, scores + of_blocks, NOTHING);
+        share(of_blocks, scores);
     }
-    multiply(g.queries, g.keys, g.size, g.scores, g.keys, g.v, g.v_stride, g.out, g.size);
+    multiply(g.queries, count, g.size, g.scores + g.first, g.keys, g.v + g.first * g.v_stride,
+             g.v_stride, g.out, g.size, g.ahead);
 }
 
 // Keys in rows: as many as a register has lanes are multiplied with a query, each in a register of

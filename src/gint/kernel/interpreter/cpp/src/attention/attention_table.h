@@ -4,11 +4,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/share.h"
+
 namespace gint {
 
-// A head of keys and values, and the queries that share it. Strides in elements.
+// Memory that will be read soon, in this order. The loops ask for it while they compute, and move
+// on in it: so memory is never idle, whoever reads what.
+struct Ahead {
+    const Piece *next = nullptr, *end = nullptr;
+    const uint8_t *at = nullptr;
+    size_t lines = 0; // left of the piece at hand
+    size_t lead = 0;  // lines that were asked for and not yet read
+};
+
+// A head of keys and values, and the queries that share it. Strides in elements. Keys from `first`
+// on, a multiple of `block`, and before `stop` count, if they are kept.
 struct HeadGroup {
-    size_t queries, keys, size, block;
+    size_t queries, keys, size, block, first, stop;
     const float *q; // (queries, size)
     const float *k; // (keys / block, size, block): a block's first values, its second ones ...
     size_t k_block, k_stride;
@@ -18,6 +30,7 @@ struct HeadGroup {
     float scale;
     float *scores; // (queries, keys), overwritten
     float *out;    // (queries, size)
+    Ahead *ahead;
 };
 
 // Queries that share a row of keys and one of values, all of them rows. Strides in elements.

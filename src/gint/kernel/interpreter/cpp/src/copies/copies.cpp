@@ -63,9 +63,9 @@ void copy_elements(int64_t count, char *d, int64_t apart, const char *s, int64_t
 
 } // namespace
 
-Copies::Copies(size_t element_bytes, uint64_t bits, const std::vector<Piece> &given)
+Copies::Copies(size_t element_bytes, uint64_t bits, const std::vector<CopiedPiece> &given)
     : element(element_bytes), fill(bits) {
-    for (const Piece &piece : given) {
+    for (const CopiedPiece &piece : given) {
         const bool is_empty = std::any_of(piece.axes.begin(), piece.axes.end(),
                                           [](const CopyAxis &axis) { return axis.extent == 0; });
         if (is_empty) continue;
@@ -76,7 +76,7 @@ Copies::Copies(size_t element_bytes, uint64_t bits, const std::vector<Piece> &gi
     }
 }
 
-Copies::Lines Copies::lines_of(const Piece &piece) const {
+Copies::Lines Copies::lines_of(const CopiedPiece &piece) const {
     const auto size = int64_t(element);
     int64_t source = piece.source;
     std::vector<CopyAxis> axes = arranged(piece.axes, &source);

@@ -22,7 +22,7 @@ struct CopyAxis {
 };
 
 // Offsets in elements: where in the destination the box begins, and where in the source.
-struct Piece {
+struct CopiedPiece {
     size_t number; // of the source
     int64_t destination, source;
     std::vector<CopyAxis> axes; // of other destinations each
@@ -32,7 +32,7 @@ class Copies {
   public:
     // `fill` is the bits of the element that stands for what is OUTSIDE; an element is of 1, 2, 4
     // or 8 bytes.
-    Copies(size_t element_bytes, uint64_t fill, const std::vector<Piece> &pieces);
+    Copies(size_t element_bytes, uint64_t fill, const std::vector<CopiedPiece> &pieces);
 
     // Given addresses; up to `threads` threads (0: OpenMP's own number). Sources share no memory
     // with the destination.
@@ -62,7 +62,7 @@ class Copies {
     uint64_t fill;
     std::vector<Lines> pieces;
 
-    Lines lines_of(const Piece &piece) const;
+    Lines lines_of(const CopiedPiece &piece) const;
     void add_blocks(Lines &lines, const CopyAxis &axis) const;
     void copy(const Lines &lines, int64_t first, int64_t last, char *destination,
               const char *source, bool past_caches) const;

@@ -13,7 +13,6 @@
 
 #include "cpu/aligned.h"
 #include "cpu/simd_unit.h"
-#include "cpu/team.h"
 #include "cpu/threads.h"
 
 namespace gint {
@@ -24,37 +23,13 @@ constexpr size_t LARGE_PAGE = size_t(2) << 20;
 // What a thread does in a microsecond, roughly: bytes of weights read, products, values quantised.
 constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US = 2e3;
 constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
+// What is asked for of the weights that are multiplied next.
+constexpr size_t ASKED_BYTES = size_t(16) << 10;
 // Activations that are multiplied with one group after the other stay in the second cache.
 constexpr size_t ACTIVATION_BYTES = size_t(768) << 10;
 
 int threads_for(double us, int allowed) {
     return int(std::clamp(us / US_PER_THREAD, 1.0, double(allowed)));
-}
-
-// A thread's share of the work: n from `next` up to `end`, also for others who have done theirs.
-struct alignas(LINE) Share {
-    std::atomic<size_t> next;
-    size_t end;
-};
-
-// `work(n, thread)` for n < count. Each thread goes through a share of neighbours in order: threads
-// that take turns read memory at half the speed (docs/performance.md).
-template <class Work> void share(size_t count, int threads, const Work &work) {
-    const size_t shares = std::min(size_t(threads), count);
-    if (shares < 2) {
-        for (size_t n = 0; n < count; n++) work(n, 0);
-        return;
-    }
-    std::vector<Share> all(shares);
-    for (size_t k = 0; k < shares; k++)
-        all[k].next = count * k / shares, all[k].end = count * (k + 1) / shares;
-    work_together(int(shares), [&](int thread) {
-        for (size_t k = 0; k < shares; k++) {
-            Share &mine = all[(size_t(thread) + k) % shares];
-            for (size_t n; (n = mine.next.fetch_add(1, std::memory_order_relaxed)) < mine.end;)
-                work(n, size_t(thread));
-        }
-    });
 }
 
 // Rows of x in tiles, for the loops of one format.
@@ -140,8 +115,16 @@ void pack(const QuantizedMatrix &m, const uint8_t *rows, size_t n, uint8_t *grou
                                                    rows + n * LANES * m.row_bytes(), m.row_bytes());
 }
 
+// The beginning of what is read next, so that memory is not idle until then.
+void ask_for(const Piece &piece) {
+    const uint8_t *const first = static_cast<const uint8_t *>(piece.at);
+    for (size_t at = 0; at < std::min(piece.bytes, ASKED_BYTES); at += LINE)
+        __builtin_prefetch(first + at);
+}
+
 // Some rows of x: all groups with them.
-void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
+void multiply_rows(const Product &p, size_t first, size_t count, int allowed,
+                   const NextRead &next) {
     const QuantizedTable &table = *simd_unit()->quantized();
     Activations activations(p, table, first, count);
     const std::vector<size_t> unfit = activations.fill(allowed);
@@ -161,7 +144,7 @@ void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
     const int threads =
         threads_for(std::max(read / READ_PER_US, products / PRODUCTS_PER_US), allowed);
     const Memory scratch(p.packed ? 0 : size_t(threads) * m.group_bytes());
-    share(m.groups(), threads, [&](size_t n, size_t thread) {
+    const auto multiply_group = [&](size_t n, size_t thread) {
         const uint8_t *group;
         if (p.packed) {
             group = p.packed->group(n);
@@ -172,6 +155,9 @@ void multiply_rows(const Product &p, size_t first, size_t count, int allowed) {
         }
         activations.multiply(group, n);
         for (const auto &row : again) row->multiply(group, n);
+    };
+    share(m.groups(), size_t(threads), multiply_group, [&](size_t thread) {
+        if (next) ask_for(next(thread, size_t(threads)));
     });
 }
 
@@ -255,7 +241,14 @@ uint64_t read_all(const uint8_t *p, size_t bytes, int threads) {
     return all;
 }
 
-void multiply(const Product &p, int threads) {
+Piece PackedWeights::read_by(size_t thread, size_t threads) const {
+    const size_t groups = matrix.groups(), shares = std::min(threads, groups);
+    if (thread >= shares) return {nullptr, 0};
+    const size_t first = groups * thread / shares, stop = groups * (thread + 1) / shares;
+    return {group(first), (stop - first) * matrix.group_bytes()};
+}
+
+void multiply(const Product &p, int threads, const NextRead &next) {
     if (p.count == 0 || p.matrix.outputs == 0) return;
     if (p.matrix.inputs == 0) {
         for (size_t row = 0; row < p.count; row++)
@@ -267,7 +260,7 @@ void multiply(const Product &p, int threads) {
     const size_t most = std::max<size_t>(ACTIVATION_BYTES / row_bytes / MAX_TILE, 4) * MAX_TILE;
     threads = allowed_threads(threads);
     for (size_t first = 0; first < p.count; first += most)
-        multiply_rows(p, first, std::min(most, p.count - first), threads);
+        multiply_rows(p, first, std::min(most, p.count - first), threads, next);
 }
 
 } // namespace gint

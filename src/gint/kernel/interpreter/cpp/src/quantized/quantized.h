@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "cpu/share.h"
 #include "quantized/quantized_table.h"
 
 namespace gint {
@@ -41,6 +42,8 @@ class PackedWeights {
     const QuantizedMatrix matrix;
     const size_t bytes;
     const uint8_t *group(size_t n) const { return memory.get() + n * matrix.group_bytes(); }
+    // What a thread of so many reads of them in a product.
+    Piece read_by(size_t thread, size_t threads) const;
     void unpack(uint8_t *rows) const;
     // The rows of these numbers, one after the other; all are below `outputs`.
     void unpack(const int64_t *numbers, size_t count, uint8_t *rows) const;
@@ -64,7 +67,8 @@ struct Product {
 
 // out[i, o] <- sum of x[i, k] * weights[o, k]. Up to `threads` threads (0: OpenMP's own number);
 // the result does not depend on it, nor on whether the weights are packed, nor on the other rows.
-void multiply(const Product &product, int threads);
+// The beginning of what is read next, if that is known, is asked for at the end.
+void multiply(const Product &product, int threads, const NextRead &next = {});
 
 // Reads all bytes as the products would; for benchmarks. Returns something that depends on them.
 uint64_t read_all(const uint8_t *p, size_t bytes, int threads);
