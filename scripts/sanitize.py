@@ -41,7 +41,8 @@ THREAD_TESTS = (
 )  # fmt: skip
 #: Native code between torch's operators. Leaks are torch's then, and not looked for.
 TORCH_TESTS = (
-    "tests/native/test_native_run.py", "tests/conductor/plan/test_body.py",
+    "tests/native/test_native_run.py", "tests/native/test_torch_rows.py",
+    "tests/conductor/plan/test_body.py",
     "tests/conductor/plan/test_bare_views.py", "tests/conductor/test_regressions.py",
 )  # fmt: skip
 

@@ -1,8 +1,12 @@
-"""Element types by torch's names: their bytes, and what safetensors and slots call them."""
+"""Element types by torch's names: their bytes, and what safetensors and slots call them; how
+elements lie."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+#: Sizes and strides, in elements.
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class ElementType(NamedTuple):

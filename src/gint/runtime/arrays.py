@@ -13,10 +13,8 @@ from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
-from gint.plan.dtypes import span
+from gint.plan.dtypes import Layout, span
 from gint.plan.operators import SCATTERS
-
-from .values import Layout
 
 _BFLOAT16 = "bfloat16"
 

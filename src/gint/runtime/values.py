@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from gint.backend.protocol import Backend, BoundLaunch
 from gint.plan import Named
-
-Layout = tuple[tuple[int, ...], tuple[int, ...]]
+from gint.plan.dtypes import Layout
 
 
 class Values(Protocol):

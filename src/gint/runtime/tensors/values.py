@@ -12,9 +12,8 @@ import torch
 from gint.backend.protocol import Backend, BoundLaunch
 from gint.host.selection import choose_for_torch
 from gint.plan import Named
-from gint.plan.dtypes import span
+from gint.plan.dtypes import Layout, span
 
-from ..values import Layout
 from . import dense
 from .entry_points import entry_point, named_object, overload, writing_into
 from .layouts import launch_on_copies, reinterpret, resolved, restride
