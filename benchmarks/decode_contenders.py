@@ -178,13 +178,15 @@ def _import(contender: str) -> None:
     """What is resident without any model."""
     if contender == "llama.cpp":
         import llama_cpp  # noqa: F401
-    elif contender == "airllm":
-        import gguf  # noqa: F401
 
+        return
+    import gguf  # noqa: F401
+
+    if contender == "airllm":
         import airllm  # noqa: F401
     else:
         import torch._dynamo  # noqa: F401
-        import transformers  # noqa: F401
+        from transformers import LlamaForCausalLM  # noqa: F401
 
         import gint.conductor  # noqa: F401
 

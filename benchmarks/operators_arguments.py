@@ -65,7 +65,9 @@ SAID: dict[str, str] = {
     "pixel_unshuffle": _IMAGE.format(2),
     "constant_pad_nd": "(x, [1, 2])", "reflection_pad1d": "(x, [1, 2])",
     "replication_pad1d": "(x, [1, 2])",
-    **dict.fromkeys(("reflection_pad2d", "replication_pad2d"), "(image, [1, 2, 1, 2])"),
+    **dict.fromkeys(
+        ("reflection_pad2d", "replication_pad2d", "_pad_circular"), "(image, [1, 2, 1, 2])"
+    ),
     **dict.fromkeys(("reflection_pad3d", "replication_pad3d"), "(image, [1, 2, 1, 2, 0, 0])"),
     "_scaled_dot_product_flash_attention_for_cpu": "(heads, heads, heads)",
     "scaled_dot_product_attention": "(heads, heads, heads)",
@@ -165,7 +167,7 @@ def call_of(
 ) -> Call | None:
     """A call of an operator on tensors of about `shape`, or None where eager takes none such."""
     try:
-        text = f"{target}{arguments or said(target).format(**_sizes(shape))}"
+        text = f"{target or ''}{arguments or said(target).format(**_sizes(shape))}"
     except LookupError:
         return None
     best = None
@@ -238,7 +240,7 @@ def tensors_of(
     torch.manual_seed(0)
     made = {}
     for name in _names(text):
-        first = name in ("x", "image", "small", "batch")
+        first = name in ("x", "small", "batch") or name.startswith("image")
         made[name] = _VOCABULARY[name](shape, _values(dtype, source, first))
     return made
 
@@ -287,6 +289,15 @@ def _pooled_at(image: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.max_pool2d(image, 2, return_indices=True)[1]
 
 
+def _last(image: torch.Tensor) -> torch.Tensor:
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _quarter(image: torch.Tensor) -> torch.Tensor:
+    """Of half the height and width: what is resized to twice both is as large as an image."""
+    return image[:, :, ::2, ::2].contiguous()
+
+
 Maker = Callable[[tuple[int, int], Callable[..., torch.Tensor]], torch.Tensor]
 #: What texts may name: x, y ... are (rows, cols).
 _VOCABULARY: dict[str, Maker] = {
@@ -300,7 +311,9 @@ _VOCABULARY: dict[str, Maker] = {
     "mask": lambda s, make: torch.rand(s) < 0.5,
     "rows": lambda s, make: torch.randint(0, s[0], (s[0],)),
     "shuffled": lambda s, make: torch.randperm(s[0]),
+    "columns": lambda s, make: torch.randint(0, s[1], (s[1],)),
     "places": lambda s, make: torch.randint(0, s[1], s),
+    "places_above": lambda s, make: torch.randint(0, s[0], s),
     "columns_shuffled": lambda s, make: torch.rand(s).argsort(-1),
     "classes": lambda s, make: torch.randint(0, s[1], (s[0],)),
     "bags": lambda s, make: torch.arange(0, s[0], 4),
@@ -310,6 +323,9 @@ _VOCABULARY: dict[str, Maker] = {
     "batch_wide": lambda s, make: make(4, s[1], s[1]),
     "heads": lambda s, make: make(1, 8, max(1, s[0] // 4), max(1, s[1] // 16)),
     "image": lambda s, make: make(2, 8, *_image(s)),
+    "image_last": lambda s, make: _last(make(2, 8, *_image(s))),
+    "image_quarter": lambda s, make: _quarter(make(2, 8, *_image(s))),
+    "image_quarter_last": lambda s, make: _last(_quarter(make(2, 8, *_image(s)))),
     "groups": lambda s, make: make(2, 2),
     "pooled_at": lambda s, make: _pooled_at(make(2, 8, *_image(s))),
     "grid": lambda s, make: make(2, *_image(s), 2),

@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import gint.conductor.lowering  # noqa: F401  (has the rules registered)
 from benchmarks.operators_arguments import Call, call_of
+from benchmarks.operators_functions import FUNCTIONS
 from gint.conductor.graph.externs import EXTERNS
 from gint.conductor.lowering.kinds import read_graph
 from gint.conductor.lowering.rules import rules
@@ -43,10 +44,11 @@ _USUAL = ("f32", "i64", "bool")
 
 @dataclass(frozen=True)
 class Case:
-    """One row: an ATen operator on tensors of a type, or an opcode as a program of its own.
+    """One row: an ATen operator or a function of torch's on tensors of a type, or an opcode as a
+    program of its own.
 
-    `group` is "opcode", "lowered", "decomposed" or "extern"; `name` tells opcode and types, or the
-    overload.
+    `group` is "opcode", "lowered", "decomposed", "extern" or "function"; `name` tells opcode and
+    types, or the overload. A function has no `target`: its `arguments` are the call.
     """
 
     name: str
@@ -68,6 +70,7 @@ def cases(table: Sequence[Opcode] = OPCODES, types: Sequence[str] = ()) -> list[
     opcodes = list(opcode_cases(table))
     said = {(c.target, c.arguments, c.type) for c in opcodes}
     found = [*opcodes, *(c for c in operator_cases(types) if (c.target, "", c.type) not in said)]
+    found += function_cases(types)
     return [c for c in found if not types or c.type in types]
 
 
@@ -180,6 +183,14 @@ def operator_cases(types: Sequence[str] = ()) -> Iterator[Case]:
         packet = getattr(torch.ops.aten, name, None)
         if packet not in lowered and packet not in decomposed:
             yield from _first(packet, "extern", types)
+
+
+def function_cases(types: Sequence[str] = ()) -> Iterator[Case]:
+    """Every function of operators_functions.py, once a type that eager takes."""
+    for name, text in FUNCTIONS.items():
+        taken = (t for t in types or _USUAL if call_of(None, _TRIED, TORCH[t], text) is not None)
+        for t in list(taken) if types else list(taken)[:1]:
+            yield Case(f"{name} {t}", "function", t, arguments=text)
 
 
 def _first(packet: Any, group: str, types: Sequence[str]) -> Iterator[Case]:

@@ -111,7 +111,10 @@ def _notes(rows: Sequence[Row], unknown: Sequence[str]) -> tuple[str, ...]:
     return (
         *(goal.verdict(mean_over(rows, c)) for c, goal in goals.OPERATORS.items()),
         goals.OPERATORS_WORST.verdict(min(_measured(r.worst for r in rows), default=math.nan)),
-        *(_count(rows, group) for group in ("opcode", "lowered", "decomposed", "extern")),
+        *(
+            _count(rows, group)
+            for group in ("opcode", "lowered", "decomposed", "extern", "function")
+        ),
         *left,
         *errors,
     )

@@ -1,4 +1,5 @@
-"""Graphs of many small steps, batch 1, backends taking turns: are steps cheaper than eager?"""
+"""Graphs of many small steps, batch 1, and nets of wide convolutions, backends taking turns: are
+steps cheaper than eager?"""
 
 from __future__ import annotations
 

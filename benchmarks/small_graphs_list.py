@@ -1,4 +1,5 @@
-"""Graphs of many small steps, batch 1: what is timed is the way from one step to the next.
+"""Graphs of many small steps, batch 1: what is timed is the way from one step to the next; and
+three nets of few wide ones (wide_nets.py).
 
 Weights are random. Three are transformers' models of tiny configurations, the others are written
 here: a graph network, an MLP-mixer, an LSTM cell unrolled, MobileNet, SqueezeNet, a U-Net, the head
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.wide_nets import bottlenecks, joined, normed
 from gint.measuring.models import Built
 
 WIDTH, TOKENS, WORDS, LAYERS = 64, 8, 256, 4
@@ -121,9 +123,9 @@ class Inverted(nn.Module):
         inner = given * wider
         self.added = stride == 1 and given == made
         self.body = nn.Sequential(
-            *_normed(given, inner, 1), nn.ReLU6(),
-            *_normed(inner, inner, 3, stride=stride, groups=inner), nn.ReLU6(),
-            *_normed(inner, made, 1),
+            *normed(given, inner, 1), nn.ReLU6(),
+            *normed(inner, inner, 3, stride=stride, groups=inner), nn.ReLU6(),
+            *normed(inner, made, 1),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -131,15 +133,10 @@ class Inverted(nn.Module):
         return x + y if self.added else y
 
 
-def _normed(given: int, made: int, size: int, **how: Any) -> tuple[nn.Module, nn.Module]:
-    conv = nn.Conv2d(given, made, size, padding=size // 2, bias=False, **how)
-    return conv, nn.BatchNorm2d(made)
-
-
 def mobilenet() -> nn.Module:
     """Ten inverted blocks and a classifier."""
     shape = ((16, 1), (16, 1), (24, 2), (24, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1))
-    layers: list[nn.Module] = [*_normed(3, 16, 3, stride=2), nn.ReLU6()]
+    layers: list[nn.Module] = [*normed(3, 16, 3, stride=2), nn.ReLU6()]
     given = 16
     for made, stride in shape:
         layers.append(Inverted(given, made, stride))
@@ -197,7 +194,7 @@ class UNet(nn.Module):
 
 
 def _double(given: int, made: int) -> nn.Module:
-    return nn.Sequential(*_normed(given, made, 3), nn.ReLU(), *_normed(made, made, 3), nn.ReLU())
+    return nn.Sequential(*normed(given, made, 3), nn.ReLU(), *normed(made, made, 3), nn.ReLU())
 
 
 class Detector(nn.Module):
@@ -205,8 +202,8 @@ class Detector(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 64), classes: int = 8) -> None:
         super().__init__()
-        self.stems = nn.ModuleList(nn.Sequential(*_normed(w, 16, 1), nn.SiLU()) for w in widths)
-        self.mixed = nn.ModuleList(nn.Sequential(*_normed(16, 16, 3), nn.SiLU()) for _ in widths)
+        self.stems = nn.ModuleList(nn.Sequential(*normed(w, 16, 1), nn.SiLU()) for w in widths)
+        self.mixed = nn.ModuleList(nn.Sequential(*normed(16, 16, 3), nn.SiLU()) for _ in widths)
         self.outs = nn.ModuleList(nn.Conv2d(16, 5 + classes, 1) for _ in widths)
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
@@ -258,4 +255,7 @@ GRAPHS: dict[str, Callable[[], Built]] = {
     "U-Net": lambda: _built(UNet(), torch.randn(1, 3, 32, 32)),
     "detector": _detector,
     "recursive filter": lambda: _built(RecursiveFilter(), torch.randn(64, 32)),
+    "wide ResNet": lambda: _built(bottlenecks(in_groups=False), torch.randn(2, 3, 96, 96)),
+    "wide ResNeXt": lambda: _built(bottlenecks(in_groups=True), torch.randn(2, 3, 96, 96)),
+    "wide VoVNet": lambda: _built(joined(), torch.randn(2, 3, 96, 96)),
 }

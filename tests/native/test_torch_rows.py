@@ -101,6 +101,28 @@ def test_tensors_are_joined(dimension, dtype):
         assert found.is_contiguous()
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 3, 2), (2, 4, 1, 1), (2, 3, 2, 3, 4)])
+@pytest.mark.parametrize("dimension", [0, 1, 3])
+def test_images_are_joined_in_the_order_that_torch_takes(shape, dimension):
+    last = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
+    x = torch.randn(shape)
+    others = (x.contiguous(memory_format=last), x, x[:1].expand(shape), x[..., :0].clone())
+    for y in (*others, torch.randn(*shape[:-1], 2 * shape[-1])[..., ::2].contiguous()):
+        if any(a != b for d, (a, b) in enumerate(zip(x.shape, y.shape, strict=True))
+               if d != dimension):  # fmt: skip
+            continue
+        for given in ([x, y], [y, x], [y, others[0]], [others[0], others[0][:, :, :1]]):
+            try:
+                wanted = torch.cat(given, dimension)
+            except RuntimeError:
+                continue
+            s = steps(2, [], 1)
+            s.join(2, [0, 1], dimension)
+            found = s.finish([2])(*given)
+            assert torch.equal(found, wanted)
+            assert found.stride() == wanted.stride()
+
+
 @pytest.mark.parametrize(
     "other", [torch.ones(2, 4), torch.ones(2, 3).double(), torch.ones(3), torch.ones(1, 2, 3)]
 )

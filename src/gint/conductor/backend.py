@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
+from gint.runtime.tensors.convolutions import is_own_convolution
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
 from .trace.dropouts import pass_through_dropouts
 from .trace.floats import settle_floats_of_modules
-from .trace.inference import trace_inference
+from .trace.inference import trace_inference, wants_gradients
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager, why_not_traced
 
@@ -73,7 +74,9 @@ def compile_with(
         return _left_to_eager(gm, reason)
     settle_floats_of_modules(gm)
     pass_through_dropouts(gm.graph)
-    convolve_in_channels_last(gm)
+    # Gradients of a convolution are oneDNN's, and so is the cost of packing weights for them.
+    is_training = wants_gradients(example_inputs)
+    convolve_in_channels_last(gm, (lambda _: False) if is_training else is_own_convolution)
     weights = compiler.options.weights
     for option, kind in (("weights", "quantised"), ("freeze", "packed")):
         if getattr(compiler.options, option) and keeping.compiles_ahead():

@@ -22,6 +22,7 @@ from gint.plan import Plan
 from gint.program import disassemble
 from gint.runtime.tensors.devices import current_stream
 
+from .graph.circular import find_circular_pads
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
@@ -117,6 +118,7 @@ class GintCompiler:
         unusable: str | None,
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
+        find_circular_pads(module.graph)
         merge_equal(module.graph)
         drop_rewrites(module.graph)
         bring_numbers(module.graph, device)

@@ -128,7 +128,7 @@ def constant_pad_nd(self: np.ndarray, pad: Sequence[int], value: Any = 0) -> np.
 
 
 def _padded(
-    self: np.ndarray, padding: Sequence[int], mode: Literal["edge", "reflect"]
+    self: np.ndarray, padding: Sequence[int], mode: Literal["edge", "reflect", "wrap"]
 ) -> np.ndarray:
     """The array with its own elements around it: `mode` is one of numpy.pad's.
 
@@ -165,6 +165,12 @@ def reflection_pad(self: np.ndarray, padding: Sequence[int]) -> np.ndarray:
 def replication_pad(self: np.ndarray, padding: Sequence[int]) -> np.ndarray:
     """The array with the elements at its edge around it."""
     return _padded(self, padding, "edge")
+
+
+@operator("_pad_circular")
+def circular_pad(self: np.ndarray, pad: Sequence[int]) -> np.ndarray:
+    """The array with itself around it."""
+    return _padded(self, pad, "wrap")
 
 
 @operator("slice_scatter")

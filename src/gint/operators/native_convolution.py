@@ -40,16 +40,7 @@ def convolved_by_backend(
         x, kernel = _lines_as_channels(_channels_last(windows.padded(x, 2)), kernel, windows)
         where = ([windows.stride[0], 1], [0, 0], windows.dilation)
         return dense.convolve(x, kernel, bias, y, *where)
-    x = _channels_last(x)
-    if groups == 1:
-        return dense.convolve(x, kernel, bias, y, *where)
-    each, own = weight.shape[1], results // groups
-    parts = [(slice(g * each, (g + 1) * each), slice(g * own, (g + 1) * own))
-             for g in range(groups)]  # fmt: skip
-    return all(
-        dense.convolve(x[:, i], kernel[o], None if bias is None else bias[o], y[:, o], *where)
-        for i, o in parts
-    )
+    return dense.convolve(_channels_last(x), kernel, bias, y, *where)
 
 
 def _channels_last(x: np.ndarray) -> np.ndarray:

@@ -45,6 +45,7 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     "joining and padding": (
         "cat", "constant_pad_nd", "stack", "reflection_pad1d", "reflection_pad2d",
         "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
+        "_pad_circular",
     ),
     "sorting, searching, scanning": (
         "sort", "topk", "argsort", "unique_consecutive", "_unique2", "searchsorted", "bucketize",
@@ -87,7 +88,13 @@ SCATTERS = (
     "aten.scatter.reduce", "aten.scatter.value_reduce", "aten.scatter_add.default",
     "aten.scatter_reduce.two",
 )  # fmt: skip
-#: Those of them that ATen computes in float32 for half types, faster than widening all would be.
+#: What puts tensors together of pieces, also into memory that it is given.
+COPIES = (
+    "aten.cat.default", "aten.stack.default", "aten.constant_pad_nd.default",
+    "aten._pad_circular.default",
+    *(f"aten.{kind}_pad{n}d.default" for kind in ("reflection", "replication") for n in (1, 2, 3)),
+)  # fmt: skip
+#: Those of SCATTERS that ATen computes in float32 for halves, faster than widening all would be.
 WIDENING = (
     "aten.index_add.default", "aten.scatter_add.default", "aten.scatter.reduce",
     "aten.scatter.value_reduce", "aten.scatter_reduce.two",

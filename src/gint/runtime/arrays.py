@@ -14,7 +14,7 @@ from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
 from gint.plan.dtypes import Layout, span
-from gint.plan.operators import SCATTERS
+from gint.plan.operators import COPIES, SCATTERS
 
 _BFLOAT16 = "bfloat16"
 
@@ -131,7 +131,7 @@ class Arrays:
         found = OPERATORS.get(name)
         if found is None:
             raise LookupError(f"{name} needs torch: gint has no operator of its own for it.")
-        return _writing(found) if into and name in SCATTERS else found
+        return _writing(found) if into and name in (*SCATTERS, *COPIES) else found
 
     def named(self, a: Named) -> Any:
         """The host operators' own words: a dtype of NumPy's, a memory format by torch's name."""

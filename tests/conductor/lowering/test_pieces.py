@@ -51,6 +51,19 @@ def test_selected_lines(interpreters, dtype):
         _check(call, interpreters)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(1,), (5,), (3, 4), (0,), (2, 1, 130)], ids=str)
+def test_diagonals(interpreters, shape, dtype):
+    source = _piece(*shape, dtype=dtype)
+    for offset, dims in ((0, (-2, -1)), (3, (0, -1)), (-2, (-1, 0)), (-1, (0, 1)), (1, (1, 0))):
+        _check(Call.of(torch.diag_embed, source, offset, *dims), interpreters)
+
+
+def test_a_diagonal_is_part_of_what_reads_it(interpreters):
+    call = Call.of(lambda x, y: torch.diag_embed(x * 2, 1) + y, _piece(4), _piece(5, 5))
+    _check(call, interpreters)
+
+
 def test_pieces_join_what_adds_them_up(interpreters):
     def total(a, b):
         first = aten.slice_backward.default(a, [8, 5], 0, 1, 4, 1)

@@ -81,7 +81,15 @@ def test_products_of_integers_added(interpreters):
 
 @pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64, torch.int64], ids=str)
 @pytest.mark.parametrize(
-    "numbers", [{}, *({"nan": n} for n in (2.5, torch.nan, torch.inf)), {"posinf": 7.0}], ids=str
+    "numbers",
+    [
+        {},
+        *({"nan": n} for n in (2.5, -0.0, torch.nan, torch.inf)),
+        {"posinf": 7.0},
+        {"neginf": 8.0},
+        {"nan": 1.0, "posinf": -2.0, "neginf": 3.0},
+    ],
+    ids=str,
 )
 def test_nan_to_num(numbers, dtype, interpreters):
     values = [torch.nan, torch.inf, -torch.inf, -0.0, 1.5] if dtype.is_floating_point else [3, -4]

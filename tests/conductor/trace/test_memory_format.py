@@ -28,12 +28,12 @@ def image(*batch) -> torch.Tensor:
     return torch.randn(*batch or (2,), 3, 11, 13)
 
 
-def strides_of_inputs(function, *args) -> list[tuple[int, ...]]:
+def strides_of_inputs(function, *args, is_own=lambda weight: False) -> list[tuple[int, ...]]:
     """The strides of what each convolution of a function's graph is given."""
     graphs = []
 
     def keep(gm, inputs):
-        convolve_in_channels_last(gm)
+        convolve_in_channels_last(gm, is_own)
         graphs.append((gm, inputs))
         return gm.forward
 
@@ -187,3 +187,13 @@ def test_a_convolution_of_few_inputs_and_many_weights_stays_in_rows():
     assert second == (4800, 25, 5, 1)
     x = image()
     torch.testing.assert_close(torch.compile(net, backend="gint")(x), net(x))
+
+
+def test_wide_convolutions_of_few_inputs_are_changed_where_they_are_gints_own():
+    net = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.Conv2d(256, 256, 3))
+    x = torch.randn(1, 256, 3, 3)
+    assert strides_of_inputs(net, x)[0] == x.stride()
+    asked = []
+    own = strides_of_inputs(net, x, is_own=lambda weight: not asked.append(weight.shape))
+    assert all(strides[1] == 1 for strides in own)
+    assert asked == [net[0].weight.shape] * 2

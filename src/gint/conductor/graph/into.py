@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from gint.plan.operators import PRODUCTS, SCATTERS, WIDENING
+from gint.plan.operators import COPIES, PRODUCTS, SCATTERS, WIDENING
 
 from .dtypes import gint_dtype
-from .nodes import find_tensor, tensor_of, value_of
+from .nodes import TensorInfo, find_tensor, tensor_of, value_of
 from .sizes import symbols
 
 _GRADIENT = "aten.embedding_dense_backward.default"
@@ -22,7 +22,7 @@ _POSITIONS = (torch.int32, torch.int64)
 
 def writes_into(node: fx.Node) -> bool:
     """Whether a node is called with memory for its result."""
-    return is_product(node) or is_scatter(node)
+    return is_product(node) or is_scatter(node) or is_copy(node)
 
 
 def is_product(node: fx.Node) -> bool:
@@ -42,6 +42,36 @@ def is_scatter(node: fx.Node) -> bool:
     return all(_is_plain(t.fake) for t in tensors) and all(
         t.fake.dtype in _POSITIONS for n in _positions(node) if (t := find_tensor(n)) is not None
     )
+
+
+def is_copy(node: fx.Node) -> bool:
+    """Whether a node puts pieces together that our own loops copy: of static sizes and one type,
+    neighbours in the result being neighbours in each of them."""
+    if str(node.target) not in COPIES or node.kwargs:
+        return False
+    out = find_tensor(node)
+    given = node.args[0] if isinstance(node.args[0], (list, tuple)) else [node.args[0]]
+    tensors = [find_tensor(n) if isinstance(n, fx.Node) else None for n in given]
+    if out is None or any(t is None for t in tensors):
+        return False
+    known = [out, *(t for t in tensors if t is not None)]
+    alike = {t.dtype for t in known} == {out.dtype}
+    static = not any(symbols((t.shape, t.strides)) for t in known)
+    return alike and static and all(_is_plain(t.fake) and _goes_on(t, out) for t in known)
+
+
+def _goes_on(t: TensorInfo, out: TensorInfo) -> bool:
+    """Whether the dimension along which the result's elements are neighbours is the one with a
+    tensor's smallest steps."""
+    if len(t.shape) != len(out.shape):
+        return all(size == 1 or stride == 1 for size, stride in _steps(t)[:1])
+    found = [d for d, size in enumerate(t.shape) if size != 1]
+    inner = min(found, key=lambda d: out.strides[d], default=None)
+    return inner is None or t.strides[inner] <= min(t.strides[d] or 1 for d in found)
+
+
+def _steps(t: TensorInfo) -> list[tuple[int, int]]:
+    return [(n, s) for n, s in zip(t.shape[::-1], t.strides[::-1], strict=True) if n != 1]
 
 
 def changed(node: fx.Node) -> fx.Node | None:

@@ -1,4 +1,4 @@
-"""Padding, and gradients of slices: a tensor of one value but for a piece, which lies in memory.
+"""Padding, gradients of slices, diagonals: one value but for a piece, which lies in memory.
 
 Positions along a dimension are read where the piece has them; the value stands for what is outside.
 """
@@ -26,6 +26,24 @@ def _slice_backward(c: Context) -> Value:
     at = list(c.map)
     at[dim] = c.computed(c.position(at[dim].scaled(1, -start)), 0)
     return c.memory(piece, tuple(at))
+
+
+@lowers(aten.diag_embed.default)
+def _diag_embed(c: Context) -> Value:
+    """A vector as the diagonal `offset` places above the main one of a matrix of zeros.
+
+    The position along the vector moves on by a whole line of the matrix with every place beside the
+    diagonal: there it is outside.
+    """
+    source, offset, rank = c.argument(0, "self"), c.argument(1, "offset", 0), len(c.map)
+    row, column = (c.argument(n, f"dim{n - 1}", n - 4) % rank for n in (2, 3))
+    if not isinstance(offset, int):
+        raise NotLowerableError("a diagonal at an offset that is not known")
+    i, j = c.position(c.map[row]), c.position(c.map[column])
+    beside = j - i - offset
+    along = (i if offset >= 0 else j) + beside * c.emitter.size(c.tensor.shape[row])
+    batch = [index for d, index in enumerate(c.map) if d not in (row, column)]
+    return c.memory(source, (*batch, c.computed(along, 0)))
 
 
 @lowered_where(aten.constant_pad_nd.default)

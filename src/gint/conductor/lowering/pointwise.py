@@ -38,7 +38,7 @@ _OR_SAME = {
 }  # fmt: skip
 #: Two operands, tensor or number, computed in the result's type.
 _BINARY = {
-    "mul": (aten.mul.Tensor, aten.mul.Scalar), "div": (aten.div.Tensor, aten.div.Scalar),
+    "div": (aten.div.Tensor, aten.div.Scalar),
     "maximum": (aten.maximum.default,), "minimum": (aten.minimum.default,),
     "remainder": (aten.remainder.Tensor, aten.remainder.Scalar, aten.remainder.Scalar_Tensor),
     "fmod": (aten.fmod.Tensor, aten.fmod.Scalar), "atan2": (aten.atan2.default,),
@@ -136,6 +136,15 @@ for _name, _overload in _LOGICAL.items():
     lowers(_overload)(_logical(_name))
 
 
+@lowers(aten.mul.Tensor, aten.mul.Scalar)
+def _mul(c: Context) -> Value:
+    """A product by the number 1, as decompositions have it, is its operand."""
+    x, other = c.operand(c.argument(0, "self")), c.argument(1, "other")
+    if isinstance(other, (int, float)) and other == 1 and x.type.kind is not Kind.BOOL:
+        return x
+    return emit(c, "mul", x, c.operand(other))
+
+
 @lowers(aten.add.Tensor, aten.add.Scalar)
 def _add(c: Context) -> Value:
     return _scaled(c, "add")
@@ -204,6 +213,31 @@ def _clamp(c: Context) -> Value:
     low, high = c.argument(1, "min"), c.argument(2, "max")
     x = x if low is None else emit(c, "maximum", x, c.operand(low))
     return x if high is None else emit(c, "minimum", x, c.operand(high))
+
+
+@lowers(aten.nan_to_num.default, uses=("nan_to_zero",))
+def _nan_to_num(c: Context) -> Value:
+    """Infinities that become the largest and smallest numbers of the type are what a clamp does,
+    which leaves NaN as it is."""
+    x, source = as_stored(c, c.argument(0, "self"), c.dtype), c.tensor.dtype
+    if x.type.kind is not Kind.FLOAT:
+        return x
+    nan, high, low = (c.argument(n, name) for n, name in enumerate(("nan", "posinf", "neginf"), 1))
+    b, limits = c.builder, torch.finfo(source)
+    plain = (nan is None or str(nan) in ("0", "0.0")) and high is None and low is None
+    if plain:
+        x = b.nan_to_zero(x)
+    if low is None:
+        value = emit(c, "maximum", x, c.operand(limits.min))
+    else:
+        value = b.where(x == -math.inf, c.operand(low), x)
+    if high is None:
+        value = emit(c, "minimum", value, c.operand(limits.max))
+    else:
+        value = b.where(x == math.inf, c.operand(high), value)
+    if plain:
+        return value
+    return b.where(b.isnan(x), c.operand(0.0 if nan is None else nan), value)
 
 
 @lowers(aten.clamp_min.default, aten.clamp_min.Tensor)
@@ -320,10 +354,11 @@ _TANH_CUBE = 0.044715
 @lowers(aten.gelu.default, uses=("erf", "tanh"))
 def _gelu(c: Context) -> Value:
     x = c.operand(c.argument(0, "self"))
+    # The half is taken of the sum, which loses nothing: then all of it is one chain.
     if c.argument(1, "approximate", "none") == "tanh":
-        inner = (x + x * x * x * _TANH_CUBE) * _TANH_SCALE
-        return 0.5 * x * (1 + c.builder.tanh(inner))
-    return 0.5 * x * (1 + c.builder.erf(x * math.sqrt(0.5)))
+        inner = (x * x * x * _TANH_CUBE + x) * _TANH_SCALE
+        return x * ((1 + c.builder.tanh(inner)) * 0.5)
+    return x * ((1 + c.builder.erf(x * math.sqrt(0.5))) * 0.5)
 
 
 @lowers(aten.gelu_backward.default, uses=("erf", "exp", "tanh"))

@@ -26,6 +26,7 @@ import torch
 from gint.plan import Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
 from gint.plan.expressions import source
+from gint.runtime.tensors.copies import Copied, copied_in
 from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
 from gint.runtime.tensors.native_runs import Bound, native_run
@@ -54,18 +55,20 @@ class Writer(Protocol):
 def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     """Write the steps and the result into `writer.lines`."""
     native = native_with_torch()
-    bound = _bound(writer, native)
-    if native is None or not bound:
+    bound, types = _bound(writer, native), types_of(writer.plan)
+    copied = copied_in(writer.plan, types) if native is not None else {}
+    if native is None or not (bound or copied):
         writer.write_steps(steps)
         writer.write_result()
         return
     placement = writer.placement = place(writer.plan)
     # What a forward graph is given lives on with its caller: only what was saved for a backward
     # graph is that one's alone.
-    items = split(writer.plan, placement, bound, writer.flipped, steps, writer.is_backward)
+    given = writer.plan, placement, bound, writer.flipped, steps, writer.is_backward, copied
+    items = split(*given)
     runs = [item for item in items if isinstance(item, Run)]
-    shown, types = _shown(items, placement), types_of(writer.plan)
-    known = types, joins_of(writer.plan, types), _packed(writer)
+    shown = _shown(items, placement)
+    known = types, joins_of(writer.plan, types), _packed(writer), copied
     make = _Making(native.RunSteps, runs, bound, placement, shown, known)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
@@ -100,7 +103,7 @@ def _packed(writer: Writer) -> dict[int, Any]:
 
 class _Making:
     """Makes what belongs to a frame: runs, then the tensors that are shown. `known` of values:
-    their types, dimensions in which they are joined, packed constants."""
+    their types, dimensions in which they are joined, packed constants; and what calls copy."""
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class _Making:
         bound: dict[int, Bound],
         placement: Placement,
         shown: Sequence[int],
-        known: tuple[dict[int, TensorType], dict[int, int], dict[int, Any]],
+        known: tuple[dict[int, TensorType], dict[int, int], dict[int, Any], dict[int, Copied]],
     ) -> None:
         self.steps, self.runs, self.bound = steps, runs, bound
         self.placement, self.shown, self.known = placement, shown, known

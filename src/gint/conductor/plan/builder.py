@@ -35,7 +35,7 @@ from gint.plan.operators import is_saved_operator
 from gint.program import VerifiedProgram
 from gint.runtime.tensors.entry_points import only_reads
 
-from ..graph.into import writes_into
+from ..graph.into import is_copy, writes_into
 from ..graph.nodes import (
     Graph,
     NodeKind,
@@ -107,7 +107,9 @@ class _Builder:
     def _addressed_by(self, unit: Unit) -> Iterator[fx.Node]:
         if unit.is_launch:
             return (s.node for s in unit.program.slots)
-        return (view.anchor for view in self._bare(unit.nodes[0]).values())
+        node = unit.nodes[0]
+        anchors = [view.anchor for view in self._bare(node).values()]
+        return iter([*anchors, *(node.all_input_nodes if is_copy(node) else ())])
 
     def build(self, module: torch.nn.Module) -> Built:
         nodes = self.graph.fx.nodes
@@ -334,7 +336,7 @@ def _layout(recording: Recording) -> _Layout:
 
 def _only_read(node: fx.Node) -> list[fx.Node]:
     """The arguments of a node that its operator only reads."""
-    return node.all_input_nodes if only_reads(node.target) else []
+    return node.all_input_nodes if only_reads(node.target) or is_copy(node) else []
 
 
 def tensor_type(tensor: TensorInfo) -> TensorType:

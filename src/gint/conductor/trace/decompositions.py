@@ -27,7 +27,6 @@ _PACKETS = (
     aten.addcmul, aten.addcdiv, aten.lerp, aten.logaddexp, aten.logaddexp2, aten.xlogy,
     aten.logit, aten.logit_backward, aten.frac, aten.deg2rad, aten.rad2deg,
     aten.square, aten.sgn, aten.sinc, aten.isfinite, aten.isposinf, aten.isneginf,
-    aten.nan_to_num,
     aten.heaviside, aten.masked_fill, aten.tril, aten.triu, aten.eye, aten.logspace,
     aten.count_nonzero, aten.trace,
     aten.logsumexp, aten.std, aten.std_mean, aten.norm, aten.dist, aten.aminmax,
@@ -49,7 +48,7 @@ _PACKETS = (
     aten.native_dropout_backward, aten.rot90, aten.block_diag,
     # shapes
     aten._reshape_alias, aten._unsafe_view, aten.unsafe_split, aten.unsafe_chunk,
-    aten.diag_embed, aten.diagonal_copy, aten.pixel_shuffle, aten.pixel_unshuffle,
+    aten.diagonal_copy, aten.pixel_shuffle, aten.pixel_unshuffle,
     aten.channel_shuffle,
 )  # fmt: skip
 _KEPT = {aten._unsafe_view.default}
@@ -69,7 +68,6 @@ def decompositions() -> dict[Any, Callable]:
     chosen[aten.index_put.default] = _index_put
     chosen[aten.eye.default], chosen[aten.eye.m] = _eye, _eye_of_columns
     chosen[aten.lerp.Scalar] = _lerp
-    chosen[aten.nan_to_num.default] = _nan_to_num
     chosen[aten.addcmul.default] = _addcmul
     chosen[aten.addcdiv.default] = _addcdiv
     chosen[aten.slice_backward.default] = _slice_backward
@@ -100,21 +98,6 @@ def _addcdiv(
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch._refs.addcdiv(x, a, b, value=value)
     return x + (a / b if _is_one(value) else value * (a / b))
-
-
-def _nan_to_num(
-    x: torch.Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> torch.Tensor:
-    """Infinities that become the largest and smallest numbers of the type are what a clamp does."""
-    number = 0.0 if nan is None else nan
-    plain = posinf is None and neginf is None and isinstance(number, (int, float))
-    if not plain or not x.is_floating_point() or abs(number) > torch.finfo(x.dtype).max:
-        return torch._refs.nan_to_num(x, nan, posinf, neginf)
-    limits = torch.finfo(x.dtype)
-    return torch.where(x != x, number, x).clamp(limits.min, limits.max)
 
 
 def _is_one(value: object) -> bool:

@@ -8,7 +8,7 @@ surely plain takes AOTAutograd's road.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -64,7 +64,7 @@ def _fake_mode(inputs: list[Any]) -> FakeTensorMode | None:
 def _is_plain(gm: fx.GraphModule, inputs: list[Any]) -> bool:
     """No gradients, no autocast, no transforms, no subclasses, no sizes that depend on data."""
     needs_grad = any(_requires_grad(x) for x in inputs)
-    if torch.is_grad_enabled() and needs_grad:
+    if wants_gradients(inputs):
         return False
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return False
@@ -89,6 +89,11 @@ def _changes_mode(node: fx.Node, needs_grad: bool) -> bool:
         return needs_grad and bool(node.args[0])
     module = getattr(target, "__module__", None) or ""
     return module == "torch._C" or module.startswith(("torch.amp", *_MODES))
+
+
+def wants_gradients(inputs: Sequence[Any]) -> bool:
+    """Whether a graph of these inputs, traced now, is to have gradients."""
+    return torch.is_grad_enabled() and any(_requires_grad(x) for x in inputs)
 
 
 def _requires_grad(x: Any) -> bool:

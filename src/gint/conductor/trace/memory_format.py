@@ -1,10 +1,10 @@
 """Convolutions in channels-last memory: what oneDNN computes in, without packing every result back.
 
 Works on Dynamo's graph, before it is traced, so that gradients follow by themselves. A
-convolution is given its input in channels-last memory, unless it has many more weights than
-inputs, and what comes between keeps the format it is given. Who gets the graph's results finds the
-strides that eager has; a graph in which somebody else sees strides, or memory that two values
-share, stays as it is.
+convolution is given its input in channels-last memory, unless oneDNN computes it and it has many
+more weights than inputs, and what comes between keeps the format it is given. Who gets the graph's
+results finds the strides that eager has; a graph in which somebody else sees strides, or memory
+that two values share, stays as it is.
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ _IN_PLACE_OPERATORS = {
 }  # fmt: skip
 
 
-def convolve_in_channels_last(gm: fx.GraphModule) -> None:
+def convolve_in_channels_last(gm: fx.GraphModule, is_own: Callable[[torch.Tensor], bool]) -> None:
     """Change a graph of Dynamo's so that its convolutions on the CPU run in channels-last memory.
 
-    A single convolution stays as it is: packing and unpacking would be its whole gain.
+    A single convolution stays as it is: packing and unpacking would be its whole gain. `is_own`
+    tells of a weight whether a convolution with it is gint's own, which reads weights as they are.
     """
     convolutions = [n for n in gm.graph.nodes if _is_convolution(n)]
     if len(convolutions) < 2 or not _may_change(gm.graph):
         return
     for node in convolutions:
-        _insert(node.args[0], node, to_format, _format_of(node))
+        _insert(node.args[0], node, to_format, _format_of(node, is_own))
     for node in gm.graph.nodes:
         if node.op == "call_method" and _is_reshape(node):
             node.target = _RESHAPES[node.target]
@@ -82,12 +83,14 @@ def _is_convolution(node: fx.Node) -> bool:
     )
 
 
-def _format_of(convolution: fx.Node) -> torch.memory_format:
+def _format_of(convolution: fx.Node, is_own: Callable[[torch.Tensor], bool]) -> torch.memory_format:
+    channels_last = FORMATS[_value(convolution).dim()]
     weight = convolution.args[1] if len(convolution.args) > 1 else convolution.kwargs.get("weight")
     x, w = (_value(n) if isinstance(n, fx.Node) else None for n in (convolution.args[0], weight))
-    if isinstance(x, torch.Tensor) and isinstance(w, torch.Tensor) and _has_few(x, w):
-        return torch.contiguous_format
-    return FORMATS[_value(convolution).dim()]
+    if not isinstance(x, torch.Tensor) or not isinstance(w, torch.Tensor) or not _has_few(x, w):
+        return channels_last
+    is_direct = convolution.target is torch.conv2d and _value(convolution).dtype is torch.float32
+    return channels_last if is_direct and is_own(w) else torch.contiguous_format
 
 
 def _has_few(x: torch.Tensor, weight: torch.Tensor) -> bool:

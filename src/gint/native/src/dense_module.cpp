@@ -151,41 +151,60 @@ void check_images(const Operand &x, const Operand &out) {
         throw Unfit{};
 }
 
+// How far apart all results of `out` lie, one image after the other without gaps between them.
+size_t result_stride(const Operand &out) {
+    const size_t pixel = out.length(WIDTH) > 1    ? out.stride(WIDTH)
+                         : out.length(HEIGHT) > 1 ? out.stride(HEIGHT)
+                                                  : out.stride(BATCH);
+    const size_t line = out.length(WIDTH) * pixel, image = out.length(HEIGHT) * line;
+    if ((out.length(HEIGHT) > 1 && out.stride(HEIGHT) != line) ||
+        (out.length(BATCH) > 1 && out.stride(BATCH) != image))
+        throw Unfit{};
+    return pixel;
+}
+
+// Whether the kernels of all results lie one after the other, and in each a channel's taps, or
+// else a tap's channels.
+bool has_closest_taps(const Operand &w) {
+    const size_t taps = w.length(HEIGHT) * w.length(WIDTH), channels = w.length(CHANNELS);
+    const auto lies = [&](size_t channel, size_t tap) {
+        const size_t steps[] = {taps * channels, channel, tap * w.length(WIDTH), tap};
+        for (int d = 0; d < 4; d++)
+            if (w.length(d) > 1 && w.stride(d) != steps[d]) return false;
+        return true;
+    };
+    if (lies(1, channels)) return false;
+    if (taps > MOST_TAPS || !lies(taps, 1)) throw Unfit{};
+    return true;
+}
+
 bool convolve_arrays(nb::handle x_array, nb::handle w_array, nb::handle bias, nb::handle to,
                      const Pair &stride, const Pair &padding, const Pair &dilation, int threads) {
     return where_it_fits([&] {
         const Operand x(x_array, 4), w(w_array, 4), out(to, 4, true);
         check_images(x, out);
-        // The kernels of a result lie one after the other, channels closest.
-        const size_t taps = w.length(HEIGHT) * w.length(WIDTH), depth = taps * w.length(CHANNELS);
-        const auto steps = [&](int d, size_t step) {
-            return w.length(d) < 2 || w.stride(d) == step;
-        };
-        if (x.length(CHANNELS) != w.length(CHANNELS) || w.length(BATCH) != out.length(CHANNELS) ||
-            !steps(CHANNELS, 1) || !steps(WIDTH, w.length(CHANNELS)) ||
-            !steps(HEIGHT, w.length(CHANNELS) * w.length(WIDTH)) || !steps(BATCH, depth) ||
-            w.shares_memory_with(out) || depth == 0 ||
-            (out.length(HEIGHT) > 1 && out.length(WIDTH) > 1 &&
-             out.stride(HEIGHT) != out.length(WIDTH) * out.stride(WIDTH)))
+        const size_t channels = w.length(CHANNELS), results = w.length(BATCH);
+        const size_t groups = channels ? x.length(CHANNELS) / channels : 0;
+        if (groups == 0 || x.length(CHANNELS) != groups * channels || results % groups ||
+            results != out.length(CHANNELS) || w.shares_memory_with(out))
             throw Unfit{};
         const DenseConvolution c{
             {window(x, out, w.length(HEIGHT), HEIGHT, stride, padding, dilation),
              window(x, out, w.length(WIDTH), WIDTH, stride, padding, dilation)},
             x.length(BATCH),
-            x.length(CHANNELS),
-            w.length(BATCH),
+            groups,
+            channels,
+            results / groups,
             x.data(),
             w.data(),
-            bias_of(bias, w.length(BATCH), out),
+            bias_of(bias, results, out),
             out.data(),
             x.stride(BATCH),
             x.stride(HEIGHT),
             x.stride(WIDTH),
-            out.stride(BATCH),
-            out.length(WIDTH) > 1 ? out.stride(WIDTH) : out.stride(HEIGHT)};
-        if (c.batch == 0 || c.columns == 0 || c.windows[0].results == 0 ||
-            c.windows[1].results == 0)
-            return;
+            result_stride(out),
+            has_closest_taps(w)};
+        if (out.is_empty()) return;
         const ReleasedGil released;
         convolve(c, threads);
     });
@@ -233,6 +252,7 @@ void add_dense(nb::module_ &m) {
           "threads"_a = 0);
     m.def("dense_convolve", &convolve_arrays, "x"_a, "w"_a, "bias"_a.none(), "out"_a, "stride"_a,
           "padding"_a, "dilation"_a, "threads"_a = 0);
+    m.def("suits_convolution", &suits_convolution, "columns"_a, "channels"_a, "taps"_a);
     m.def("dense_convolve_channels", &convolve_channels_of, "x"_a, "kernel"_a, "bias"_a.none(),
           "out"_a, "stride"_a, "dilation"_a, "threads"_a = 0);
 }

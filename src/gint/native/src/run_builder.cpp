@@ -158,6 +158,23 @@ class RunSteps {
         add(std::move(step));
     }
 
+    // `pieces` are (number of a source, offset in out, offset in the source, axes), in elements; an
+    // axis is (extent, stride in out, stride in the source, positions or None).
+    void copy(nb::object out, nb::list sources, size_t element_bytes, uint64_t fill,
+              nb::list pieces) {
+        if (element_bytes != 1 && element_bytes != 2 && element_bytes != 4 && element_bytes != 8)
+            throw nb::value_error("An element that is copied is of 1, 2, 4 or 8 bytes.");
+        std::vector<Number> numbers;
+        for (nb::handle source : sources) numbers.push_back(number(source));
+        std::vector<CopiedPiece> made;
+        for (nb::handle piece : pieces) made.push_back(piece_of(nb::cast<nb::tuple>(piece)));
+        for (const CopiedPiece &piece : made)
+            if (piece.number >= numbers.size())
+                throw nb::index_error("A piece is of a source that the step does not have.");
+        add(std::make_unique<CopyStep>(number(out), std::move(numbers),
+                                       Copies(element_bytes, fill, made)));
+    }
+
     void convolution(nb::object value, nb::object input, nb::object weight, nb::object bias,
                      nb::list stride, nb::list padding, nb::list dilation, bool is_transposed,
                      nb::list output_padding, int64_t groups) {
@@ -314,6 +331,27 @@ class RunSteps {
         return found;
     }
 
+    static CopiedPiece piece_of(nb::tuple given) {
+        CopiedPiece piece{nb::cast<size_t>(given[0]),
+                          nb::cast<int64_t>(given[1]),
+                          nb::cast<int64_t>(given[2]),
+                          {}};
+        for (nb::handle entry : nb::cast<nb::tuple>(given[3])) {
+            const auto axis = nb::cast<nb::tuple>(entry);
+            CopyAxis made{nb::cast<int64_t>(axis[0]),
+                          nb::cast<int64_t>(axis[1]),
+                          nb::cast<int64_t>(axis[2]),
+                          {}};
+            if (!axis[3].is_none())
+                for (nb::handle at : axis[3])
+                    made.positions.push_back(at.is_none() ? OUTSIDE : nb::cast<int64_t>(at));
+            if (!axis[3].is_none() && int64_t(made.positions.size()) != made.extent)
+                throw nb::value_error("An axis has as many positions as elements.");
+            piece.axes.push_back(std::move(made));
+        }
+        return piece;
+    }
+
     static std::vector<int64_t> integers(nb::handle list) {
         std::vector<int64_t> found;
         for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
@@ -347,6 +385,7 @@ void add_run_steps(nb::module_ &m) {
         .def("attention", &RunSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
         .def("join", &RunSteps::join, "value"_a, "joined"_a, "dimension"_a)
+        .def("copy", &RunSteps::copy, "out"_a, "sources"_a, "element_bytes"_a, "fill"_a, "pieces"_a)
         .def("convolution", &RunSteps::convolution, "value"_a, "input"_a, "weight"_a,
              "bias"_a.none(), "stride"_a, "padding"_a, "dilation"_a, "is_transposed"_a,
              "output_padding"_a, "groups"_a)

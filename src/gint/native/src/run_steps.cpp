@@ -38,6 +38,11 @@ Outcome FunctionStep::run(RunValue *values, const int64_t *, int32_t *) const {
     return Outcome::done;
 }
 
+Outcome CopyStep::run(RunValue *values, const int64_t *, int32_t *) const {
+    copies.run(values[out].address, Pointers(sources, values).get(), 0);
+    return Outcome::done;
+}
+
 Outcome BehindStep::run(RunValue *values, const int64_t *, int32_t *) const {
     values[value].address = values[of].address + offset;
     return Outcome::done;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "copies/copies.h"
 #include "run/kernel.h"
 #include "step_function.h"
 #include "torch_shim.h"
@@ -56,6 +57,20 @@ struct FunctionStep final : RunStep {
     StepFunction function;
     std::vector<Number> operands; // NONE: it knows where that one is
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
+};
+
+// Pieces of values of static layouts, copied into memory that is there.
+struct CopyStep final : RunStep {
+    Number out;
+    std::vector<Number> sources;
+    Copies copies;
+    CopyStep(Number out, std::vector<Number> sources, Copies copies)
+        : out(out), sources(std::move(sources)), copies(std::move(copies)) {}
+    Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
+    bool is_short() const override { return copies.bytes() < SHORT_BYTES; }
+
+  private:
+    static constexpr size_t SHORT_BYTES = 1 << 15;
 };
 
 // A value is memory so many bytes behind another's. It has no tensor.

@@ -112,6 +112,7 @@ Outcome RowProductStep::run(RunValue *values, const int64_t *, int32_t *) const 
 }
 
 Outcome ConvolutionStep::run(RunValue *values, const int64_t *, int32_t *) const {
+    if (const auto outcome = run_dense(values)) return *outcome;
     TensorHandle made = nullptr, added = bias == NONE ? nullptr : values[bias].handle;
     const ShimError error = torch_shim()->convolution(
         values[input].handle, values[weight].handle, bias == NONE ? nullptr : &added, stride.data(),

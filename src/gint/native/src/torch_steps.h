@@ -71,7 +71,8 @@ struct AttentionStep final : RunStep {
     std::optional<Outcome> run_rows(RunValue *values) const; // nothing where it is torch's
 };
 
-// Tensors of one type and rank joined along a dimension, into memory without gaps.
+// Tensors of one type and rank joined along a dimension, into memory without gaps: channels-last
+// where all of them are, as torch has it.
 struct JoinStep final : RunStep {
     Number value;
     std::vector<Number> joined;
@@ -79,12 +80,16 @@ struct JoinStep final : RunStep {
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
+// By our own loops where they suit what comes, otherwise by torch.
 struct ConvolutionStep final : RunStep {
     Number value, input, weight, bias;
     std::vector<int64_t> stride, padding, dilation, output_padding;
     bool is_transposed;
     int64_t groups;
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
+
+  private:
+    std::optional<Outcome> run_dense(RunValue *values) const; // nothing where it is torch's
 };
 
 // A result with its address. Of a call that failed nothing is kept: where it has several results,

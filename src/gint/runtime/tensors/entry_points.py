@@ -15,6 +15,7 @@ import torch
 
 from gint.plan import Named
 
+from .copies import INTO
 from .empty import also_of_none
 from .layouts import write_strided
 from .scatters import SCATTERS
@@ -43,7 +44,8 @@ def overload(name: str) -> torch._ops.OpOverload:
 
 def writing_into(name: str) -> Callable[..., Any]:
     """What writes the result of an operator into memory that it is given, as `out`."""
-    return SCATTERS.get(name) or entry_point(overload(f"{name.rpartition('.')[0]}.out"))
+    own = SCATTERS.get(name) or INTO.get(name)
+    return own or entry_point(overload(f"{name.rpartition('.')[0]}.out"))
 
 
 #: What these return shows their argument's memory, which their schemas do not say.

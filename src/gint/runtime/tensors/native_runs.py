@@ -27,6 +27,7 @@ from gint.plan import (
 )
 from gint.program import Program
 
+from .copies import Copied
 from .entry_points import ROW_PRODUCTS
 from .layouts import launch_on_copies
 from .runs import (
@@ -53,18 +54,23 @@ def native_run(
     types: Mapping[int, TensorType],
     joins: Mapping[int, int],
     packed: Mapping[int, Any],
+    copied: Mapping[int, Copied],
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs` and the numbers `run.sizes`, it returns its
     `outputs`, one alone or as a tuple. `steps` is the native module's `RunSteps`, `bound` has the
     launches by `id`, `fixed` what lies in a frame; `types` is what is known of values, `joins` in
-    which dimension some are joined, `packed` are constants without memory of their own."""
+    which dimension some are joined, `packed` are constants without memory of their own, `copied`
+    the calls that copy pieces, by `id`."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for, len(run.sizes))
     sizes = {e: (n,) for n, e in enumerate(run.sizes)}
     for step in run.steps:
-        if isinstance(step, Call):
+        if isinstance(step, Call) and id(step) in copied:
+            sources, pieces, nbytes, fill = copied[id(step)]
+            made.copy(number[step.value], [number[v] for v in sources], nbytes, fill, pieces)
+        elif isinstance(step, Call):
             args = [_operand(a, number, packed) for a in step.args]
             _add_call(made, number, types, joins, step, args)
         elif isinstance(step, Launch):

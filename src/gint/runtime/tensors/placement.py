@@ -16,6 +16,7 @@ import torch
 
 from gint.plan import Allocate, Call, Foreign, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
+from gint.plan.operators import COPIES
 
 from .entry_points import ROW_PRODUCTS, only_reads, overload
 from .frames import ALIGNMENT, MOST_BYTES
@@ -85,7 +86,7 @@ def _seen_outside(plan: Plan, root: Mapping[int, int]) -> Iterator[int]:
         if isinstance(step, View):
             harmless = step.value in root
         elif isinstance(step, Call):
-            harmless = _only_reads(step.operator)
+            harmless = _only_reads(step.operator) or (step.into and step.operator in COPIES)
         else:
             harmless = False
         if not harmless:

@@ -70,11 +70,13 @@ def split(
     flipped: Collection[int],
     steps: Sequence[Step],
     owns_inputs: bool = True,
+    copied: Collection[int] = (),
 ) -> list[Step | Run]:
     """The last steps of a plan, without those that make what lies in the frame; `bound` are the
-    launches that a run may have, by `id`; `flipped` values are read by torch's operators alone.
+    launches that a run may have, `copied` the calls that it copies by itself, by `id`; `flipped`
+    values are read by torch's operators alone.
     `owns_inputs`: nobody but the plan may hold its inputs, so that a release gives memory back."""
-    return _Splitter(plan, placement, bound, flipped, steps, owns_inputs).split()
+    return _Splitter(plan, placement, bound, flipped, steps, owns_inputs, copied).split()
 
 
 class _Splitter:
@@ -86,11 +88,13 @@ class _Splitter:
         flipped: Collection[int],
         steps: Sequence[Step],
         owns_inputs: bool,
+        copied: Collection[int],
     ) -> None:
         self.placement, self.bound, self.flipped = placement, bound, frozenset(flipped)
         self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
         self.joins = joins_of(plan, self.types)
+        self.copied = copied
         inputs = plan.inputs if owns_inputs else ()
         self.large = {n for n, x in enumerate(inputs) if not _is_small_input(x.type)}
         #: Packed weights, which no run is given: its steps have them.
@@ -153,7 +157,7 @@ class _Splitter:
             return False  # the native module makes the first result alone
         if isinstance(step, Call):
             ways = is_called_natively(step), is_row_product(step, self.types)
-            return any(ways) or step.value in self.joins
+            return any(ways) or step.value in self.joins or id(step) in self.copied
         return isinstance(step, View)
 
     def _take(self, step: Step) -> None:
@@ -212,6 +216,8 @@ def joins_of(plan: Plan, types: Mapping[int, TensorType]) -> dict[int, int]:
     found = {}
     for step in plan.steps:
         if not isinstance(step, Call) or step.operator != JOIN or step.kwargs or not step.args:
+            continue
+        if step.into:
             continue
         parts = step.args[0]
         alike = {kinds.get(a.value) if isinstance(a, Use) else None for a in parts}

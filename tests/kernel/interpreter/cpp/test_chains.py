@@ -33,6 +33,7 @@ EXACT: dict[str, Callable] = {
     "square of the rest": lambda b, x, r, w: (x - r) * (x - r),
     "product": lambda b, x, r, w: x * w,
     "long": lambda b, x, r, w: b.abs(-(x * r) + w) / 3.0,
+    "whole": lambda b, x, r, w: b.floor(x * 3.0) - b.round(b.ceil(x / w) * 0.5) + b.trunc(x - w),
     "root": lambda b, x, r, w: b.sqrt(b.abs(x)) - b.reciprocal(w),
 }
 INEXACT: dict[str, Callable] = {

@@ -102,13 +102,15 @@ def windows_of(x, kernel, stride, padding, dilation):
     return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 
-def convolved(x, w, bias, stride, padding, dilation, threads=0):
+def convolved(x, w, bias, stride, padding, dilation, threads=0, groups=1):
     windows = windows_of(x, w.shape[2:], stride, padding, dilation)
     out = np.full((x.shape[0], *windows.shape[2:4], len(w)), np.nan, np.float32)
     out = out.transpose(0, 3, 1, 2)
     run = load_native().dense_convolve
     assert run(x, w, bias, out, stride, padding, dilation, threads)
-    wanted = np.einsum("bchwyx,ocyx->bohw", windows, w.astype(np.float64))
+    pairs = zip(np.split(windows, groups, 1), np.split(w.astype(np.float64), groups), strict=True)
+    wanted = [np.einsum("bchwyx,ocyx->bohw", *pair) for pair in pairs]
+    wanted = np.concatenate(wanted, 1)
     if bias is not None:
         wanted += bias[:, None, None]
     depth = w[0].size
@@ -125,12 +127,30 @@ SHAPES = [
 
 @pytest.mark.parametrize(("batch", "channels", "height", "width", "results", "kernel"), SHAPES)
 def test_convolutions(batch, channels, height, width, results, kernel):
-    x = channels_last(normal(batch, channels, height, width))
-    w = channels_last(normal(results, channels, *kernel))
+    x, w = channels_last(normal(batch, channels, height, width)), normal(results, channels, *kernel)
     for step, dilation in itertools.product((1, 2), (1, 2)):
         padding = [dilation * (k - 1) for k in kernel]
-        convolved(x, w, normal(results), (step, 1), padding, (dilation, 1))
+        convolved(x, channels_last(w), normal(results), (step, 1), padding, (dilation, 1))
         convolved(x, w, None, (1, step), (padding[0], 2 * padding[1]), (1, dilation))
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 8)])
+@pytest.mark.parametrize("groups", [2, 5])
+def test_convolutions_in_groups(groups, kernel):
+    x, w = channels_last(normal(2, 33 * groups, 6, 9)), normal(groups * 18, 33, *kernel)
+    padding, bias, one = [k // 2 for k in kernel], normal(groups * 18), (1, 1)
+    both = [convolved(x, k, bias, (2, 1), padding, one, groups=groups)
+            for k in (w, channels_last(w))]  # fmt: skip
+    if kernel == one:
+        np.testing.assert_array_equal(*both)
+
+
+def test_kernels_of_many_taps_are_left_unless_channels_are_closest():
+    x, w = channels_last(normal(1, 3, 8, 8)), normal(2, 3, 3, 11)
+    out = channels_last(np.zeros((1, 2, 6, 8), np.float32))
+    arguments = None, out, (1, 1), (0, 5), (1, 1)
+    assert not load_native().dense_convolve(x, w, *arguments)
+    assert load_native().dense_convolve(x, channels_last(w), *arguments)
 
 
 def test_a_convolution_does_not_depend_on_threads():
@@ -160,7 +180,7 @@ def test_convolutions_of_other_layouts_are_left():
     out = channels_last(np.zeros((1, 4, 6, 6), np.float32))
     one, none, run = (1, 1), (0, 0), load_native().dense_convolve
     for arrays in (
-        (np.ascontiguousarray(x), w, None, out), (x, np.ascontiguousarray(w), None, out),
+        (np.ascontiguousarray(x), w, None, out), (x, w.transpose(0, 1, 3, 2), None, out),
         (x, w, None, np.ascontiguousarray(out)), (x, w, normal(3), out), (x[:, :5], w, None, out),
         (x, w[:3], None, out), (x.astype("f8"), w, None, out), (out, w[:, :4], None, out),
     ):  # fmt: skip
@@ -191,6 +211,7 @@ def test_every_instruction_set():
         "    test_products(97, 130, depth)\n"
         "for shape in SHAPES[:4]:\n"
         "    test_convolutions(*shape)\n"
+        "test_convolutions_in_groups(5, (3, 3))\n"
         "for channels in (1, 37, 64):\n"
         "    test_a_kernel_for_each_channel(channels, (3, 3), 2)"
     )

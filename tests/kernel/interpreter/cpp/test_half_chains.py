@@ -91,6 +91,23 @@ def check_in_place():
             check(as_slot(array), np.abs(given.astype(np.float32)) * np.float32(3), t)
 
 
+def check_signs():
+    """Bits that change where they lie, or in a conversion."""
+    for x in TYPES:
+        for y in TYPES:
+            b = Builder("signs")
+            i = b.parallel("i")
+            a = b.input("x", x, i)
+            b.output("u", y, (i,), -a)
+            b.output("v", y, (i,), b.abs(a))
+            program = load(b.build(), "cpp")
+            for length in LENGTHS:
+                a = values(length, x, 4)
+                u, v = program(x=as_slot(a))
+                check(u, -a.astype(np.float32), y)
+                check(v, np.abs(a.astype(np.float32)), y)
+
+
 def check_rounding():
     for t in ("f16", "bf16"):
         b = Builder("rounding")
@@ -107,7 +124,7 @@ def check_rounding():
             check(s, expected.max(-1), t)
 
 
-CHECKS = [check_arithmetic, check_in_place, check_rounding]
+CHECKS = [check_arithmetic, check_in_place, check_signs, check_rounding]
 
 
 @pytest.mark.parametrize("check_", CHECKS)

@@ -40,6 +40,20 @@ def test_permutations(t, shape):
             np.testing.assert_array_equal(y, x.transpose(order))
 
 
+@pytest.mark.parametrize("t", ["u8", "i16", "f32", "f64"])
+def test_fills(t):
+    """Of any length, short and long enough for the processor's own loop, and nothing beyond."""
+    b = Builder("fill")
+    b.output("y", t, (b.parallel("i"),), b.const(3, t))
+    program = load(b.build(), "cpp")
+    for length in (1, 63, 4097, 16383, 32769, 200003):
+        y = np.zeros(length + 64, {"u8": "u1", "i16": "i2", "f32": "f4", "f64": "f8"}[t])
+        program(extents={"i": length}, y=y[32 : length + 32])
+        assert (y[32 : length + 32] == 3).all()
+        assert not y[:32].any()
+        assert not y[length + 32 :].any()
+
+
 def test_bits_of_half_precision_are_kept():
     """Also those of a NaN that a conversion would change."""
     bits = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)

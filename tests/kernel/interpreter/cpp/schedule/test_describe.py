@@ -226,7 +226,7 @@ def test_a_row_that_is_kept_for_later_sections():
 
 def test_outputs_past_the_caches():
     text = described(TWICE, x=floats(1 << 23))
-    assert "CHAIN  1x4096  add_self  s[y]  <- s[x], past the caches" in text
+    assert "CHAIN  1x8192  add_self  s[y]  <- s[x], past the caches" in text
     assert "asks ahead" not in text  # one stream, which the CPU itself asks for
 
 
@@ -235,7 +235,7 @@ def test_inputs_asked_for_ahead():
         "  add.f32 r[1] <- r[0] + r[0]", "  load.f32 r[2] <- s[z]\n  add.f32 r[1] <- r[0] + r[2]"
     )
     large, small = floats(1 << 23), floats(1 << 22)
-    assert "asks ahead for s[x], 16384 bytes on" in described(once_more, x=large, z=large)
+    assert "asks ahead for s[x], 32768 bytes on" in described(once_more, x=large, z=large)
     assert "asks ahead" not in described(once_more, x=small, z=small)
 
 

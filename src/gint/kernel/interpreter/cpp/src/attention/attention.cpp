@@ -48,7 +48,8 @@ void add_pieces(const AttentionLayout &l, const AttentionOperands &o, const Kept
 } // namespace
 
 void attend(const AttentionLayout &l, const AttentionOperands &o, int most, const NextRead &next) {
-    const Kept kept(o.keep, l.keys, l.block);
+    const size_t block = std::max<size_t>(l.block, 1); // no keys may be blocks of none
+    const Kept kept(o.keep, l.keys, block);
     const double values = 2.0 * double(l.heads) * double((kept.stop - kept.first) * l.size);
     const double us = std::max(values * double(l.queries) / PRODUCTS_PER_US,
                                values * sizeof(float) / READ_PER_US);
@@ -66,7 +67,7 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
         ahead[thread].next = own.data(), ahead[thread].end = own.data() + own.size();
     }
     const auto attend_head = [&](size_t n, size_t thread) {
-        table.attend({l.queries, l.keys, l.size, l.block, kept.first, kept.stop,
+        table.attend({l.queries, l.keys, l.size, block, kept.first, kept.stop,
                       o.q + n * l.queries * l.size, o.k + n * l.k_head, l.k_block, l.k_stride,
                       o.v + n * l.v_head, l.v_stride, o.keep, scale,
                       o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,

@@ -20,6 +20,9 @@ constexpr double PRODUCTS_PER_US = 60e3, CHANNEL_PRODUCTS_PER_US = 20e3, US_PER_
 // Elements of a sum that are packed at a time: 64 columns of them, those that are asked for, and as
 // many of a hundred rows, stay in the second cache.
 constexpr size_t DEPTH = 512;
+// Floats of a cache line: channels are cut into whole ones.
+constexpr size_t LINE = 16;
+static_assert(MOST_TAPS * LINE <= DEPTH);
 // Packing a panel costs as much as some ten rows of it.
 constexpr size_t LEAST_ROWS = 96;
 constexpr size_t PIECES_PER_THREAD = 4;
@@ -91,18 +94,43 @@ struct Cut {
 
 const float ZEROS[DEPTH] = {};
 
-// Of every window along a dimension its taps' places, below 0 where one is outside.
-std::vector<int64_t> places_of(const Window &w, size_t stride) {
+// Of every window along a dimension its taps' places, below 0 where one is outside; of the first
+// dimension for every image.
+std::vector<int64_t> places_of(const Window &w, size_t stride, size_t images = 1, size_t next = 0) {
     constexpr int64_t OUTSIDE = std::numeric_limits<int64_t>::min() / 2;
     std::vector<int64_t> at;
-    at.reserve(w.results * w.kernel);
-    for (size_t n = 0; n < w.results; n++)
-        for (size_t k = 0; k < w.kernel; k++) {
-            const size_t place = n * w.step + k * w.dilation;
-            const bool is_inside = place >= w.before && place - w.before < w.size;
-            at.push_back(is_inside ? int64_t((place - w.before) * stride) : OUTSIDE);
-        }
+    at.reserve(images * w.results * w.kernel);
+    for (size_t image = 0; image < images; image++)
+        for (size_t n = 0; n < w.results; n++)
+            for (size_t k = 0; k < w.kernel; k++) {
+                const size_t place = n * w.step + k * w.dilation;
+                const bool is_inside = place >= w.before && place - w.before < w.size;
+                at.push_back(is_inside ? int64_t(image * next + (place - w.before) * stride)
+                                       : OUTSIDE);
+            }
     return at;
+}
+
+// Of a convolution's sum what is packed at a time: some channels of some taps.
+struct Block {
+    size_t tap, taps, channel, channels;
+};
+
+std::vector<Block> blocks_of(const DenseConvolution &c, size_t taps) {
+    std::vector<Block> blocks;
+    // Where a channel's taps lie side by side a block has all of them, else as many as fit.
+    const size_t fit = c.taps_closest ? std::max<size_t>(DEPTH / taps / LINE * LINE, LINE) : DEPTH;
+    const size_t count = (c.channels + fit - 1) / fit, each = (c.channels + count - 1) / count,
+                 channels = std::min((each + LINE - 1) / LINE * LINE, c.channels);
+    const size_t together = c.taps_closest ? taps : std::max<size_t>(DEPTH / channels, 1);
+    const bool is_whole = channels == c.channels;
+    for (size_t tap = 0; tap < taps;) {
+        const size_t many = is_whole || c.taps_closest ? std::min(together, taps - tap) : 1;
+        for (size_t at = 0; at < c.channels; at += channels)
+            blocks.push_back({tap, many, at, std::min(channels, c.channels - at)});
+        tap += many;
+    }
+    return blocks;
 }
 
 } // namespace
@@ -154,42 +182,53 @@ void multiply(const DenseProduct &p, int allowed) {
 void convolve(const DenseConvolution &c, int allowed) {
     const DenseTable &table = *simd_unit()->dense();
     const Window &over = c.windows[0], &in = c.windows[1];
-    const std::vector<int64_t> down = places_of(over, c.x_line), along = places_of(in, c.x_pixel);
+    const std::vector<int64_t> down = places_of(over, c.x_line, c.batch, c.x_next),
+                               along = places_of(in, c.x_pixel);
     const WindowPlaces places{in.results, over.kernel, in.kernel, down.data(), along.data()};
-    const size_t taps = over.kernel * in.kernel, results = over.results * in.results;
+    const size_t taps = over.kernel * in.kernel, results = c.batch * over.results * in.results;
     const size_t depth = taps * c.channels;
-    const double products = double(c.batch * results) * double(c.columns) * double(depth);
+    const double products = double(results) * double(c.groups * c.columns) * double(depth);
     const int threads = threads_for(products, PRODUCTS_PER_US, allowed);
-    const Cut cut(c.batch, results, c.columns, table, threads);
-    // A block of a sum: some taps of all channels, or some channels of one tap.
-    const size_t channels = std::min(c.channels, DEPTH), together = DEPTH / channels;
+    const Cut cut(c.groups, results, c.columns, table, threads);
+    const std::vector<Block> blocks = blocks_of(c, taps);
     float *const memory = scratch.of(size_t(threads) * DEPTH * table.columns);
     share(cut.count(), threads, [&](size_t n, size_t thread) {
         const auto part = cut.part(n);
         float *const packed = memory + thread * DEPTH * table.columns;
-        const float *const w = c.w + part.column * depth;
-        float *const out = c.out + part.matrix * c.out_next + part.row * c.out_stride + part.column;
-        size_t tap = 0, channel = 0;
-        do {
-            const size_t many = channels == c.channels ? std::min(together, taps - tap) : 1;
-            const size_t each = std::min(channels, c.channels - channel),
-                         at = tap * c.channels + channel;
-            table.pack_rows(part.columns, many * each, w + at, depth, packed);
-            const bool is_last = at + many * each == depth;
-            table.multiply({{c.x + part.matrix * c.x_next + channel, 0, &places, part.row, tap,
-                             many, each, ZEROS},
+        const auto column = [&](const Cut::Part &of) { return of.matrix * c.columns + of.column; };
+        float *const out = c.out + part.row * c.out_stride + column(part);
+        // Of a panel in w the elements of a block.
+        const auto source = [&](const Cut::Part &of, const Block &b) -> Ahead {
+            const size_t at = c.taps_closest ? b.channel * taps : b.tap * c.channels + b.channel;
+            return {c.w + column(of) * depth + at, of.columns, b.taps * b.channels, depth};
+        };
+        const auto after = cut.part(std::min(n + size_t(threads) * cut.pieces, cut.count() - 1));
+        for (size_t i = 0; i < blocks.size(); i++) {
+            const Block &b = blocks[i];
+            const bool is_last = i + 1 == blocks.size();
+            const float *const w = source(part, b).first;
+            if (c.taps_closest)
+                table.pack_taps(part.columns, b.channels, taps, w, depth, packed);
+            else
+                table.pack_rows(part.columns, b.taps * b.channels, w, depth, packed);
+            table.multiply({{c.x + part.matrix * c.channels + b.channel, 0, &places, part.row,
+                             b.tap, b.taps, b.channels, ZEROS},
                             part.rows,
                             part.columns,
                             packed,
                             out,
                             c.out_stride,
-                            at > 0,
-                            is_last && c.bias ? c.bias + part.column : nullptr,
-                            {}});
-            channel += each;
-            if (channel == c.channels) channel = 0, tap += many;
-        } while (tap < taps);
+                            i > 0,
+                            is_last && c.bias ? c.bias + column(part) : nullptr,
+                            is_last ? source(after, blocks[0]) : source(part, blocks[i + 1])});
+        }
     });
+}
+
+bool suits_convolution(size_t columns, size_t channels, size_t taps) {
+    constexpr size_t LEAST_LANES = 8, LEAST = 16;
+    return simd_unit() && simd_unit()->dense()->lanes >= LEAST_LANES && channels >= LEAST &&
+           columns >= LEAST && taps <= MOST_TAPS;
 }
 
 void convolve_channels(const ChannelConvolution &c, int allowed) {

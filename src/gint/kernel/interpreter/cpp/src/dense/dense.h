@@ -28,17 +28,26 @@ struct Window {
     size_t size, results;
 };
 
-// out (batch, results, columns) <- windows of x (batch, sizes..., channels) times w (columns, taps,
-// channels) without gaps, plus bias (columns) where there is one.
+// out (batch, results..., groups * columns) <- windows of x (batch, sizes..., groups * channels)
+// times w without gaps, plus bias where there is one. `channels` and `columns` are a group's, and a
+// group's columns meet its channels alone. w is (groups * columns, channels, taps) where
+// `taps_closest`, else (groups * columns, taps, channels). All results lie `out_stride` apart.
 struct DenseConvolution {
     Window windows[2];
-    size_t batch, channels, columns;
+    size_t batch, groups, channels, columns;
     const float *x, *w, *bias;
     float *out;
-    size_t x_next, x_line, x_pixel, out_next, out_stride;
+    size_t x_next, x_line, x_pixel, out_stride;
+    bool taps_closest; // at most MOST_TAPS of them
 };
 
+constexpr size_t MOST_TAPS = 32;
+
 void convolve(const DenseConvolution &c, int threads);
+
+// Whether that is worth it beside a library's: where a group's channels and columns fill registers
+// of 32 bytes and more, which is what was measured.
+bool suits_convolution(size_t columns, size_t channels, size_t taps);
 
 // out (batch, results..., channels) <- for each channel its windows times its kernel (taps...,
 // channels), plus bias (channels) where there is one. Nothing lies outside: `before` is 0.

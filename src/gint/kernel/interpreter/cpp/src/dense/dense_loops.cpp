@@ -61,16 +61,20 @@ class Asking {
     Asking(const Panel &p, size_t row) : of(p.ahead), in_line((of.count + LINE - 1) / LINE) {
         const size_t all = of.lines * in_line, blocks = (p.rows + ROWS - 1) / ROWS;
         next = all * (row / ROWS) / blocks, end = all * (row / ROWS + 1) / blocks;
+        const size_t times = p.x.count * ((p.x.channels + EACH - 1) / EACH);
+        each = times ? (end - next + times - 1) / times : 0;
+        if (each < FEWEST) each = FEWEST;
+        if (each > MOST) each = MOST;
     }
     void some() {
-        for (size_t n = 0; n < 4 && next < end; n++, next++)
+        for (size_t n = 0; n < each && next < end; n++, next++)
             __builtin_prefetch(of.first + next / in_line * of.stride + next % in_line * LINE);
     }
 
   private:
-    static constexpr size_t LINE = 64 / sizeof(float);
+    static constexpr size_t LINE = 64 / sizeof(float), FEWEST = 4, MOST = 24;
     const Ahead &of;
-    size_t in_line, next, end;
+    size_t in_line, next, end, each;
 };
 
 // Results of a vector that is not whole. A function of its own: written out for every vector of
@@ -152,53 +156,77 @@ void multiply(const Panel &p) {
     }
 }
 
-// Four rows of four become four lines of four.
-typedef float Quad __attribute__((vector_size(16)));
-
-Quad quad(const float *p) {
-    Quad x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-void transpose(const float *const (&rows)[4], size_t at, float *to, size_t stride) {
-    const Quad a = quad(rows[0] + at), b = quad(rows[1] + at), c = quad(rows[2] + at),
-               d = quad(rows[3] + at);
-    const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-               cd = __builtin_shufflevector(c, d, 0, 4, 1, 5),
-               more_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7),
-               more_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    const Quad lines[] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5),
-                          __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
-                          __builtin_shufflevector(more_ab, more_cd, 0, 1, 4, 5),
-                          __builtin_shufflevector(more_ab, more_cd, 2, 3, 6, 7)};
-    for (size_t i = 0; i < 4; i++) memcpy(to + i * stride, &lines[i], sizeof(Quad));
-}
-
 size_t width_of(size_t columns) { return (columns + LANES - 1) / LANES * LANES; }
 
-// Elements that are packed of all rows before the next ones: what is written stays in the first
-// cache until its lines are full.
-constexpr size_t PACKED = 64;
+typedef float Quad __attribute__((vector_size(16)));
+
+// Four elements of each of the rows, `stride` apart: of four registers each lane of 16 bytes.
+template <size_t N> auto quads(const float *p, size_t stride) {
+    if constexpr (N == 1) {
+        Quad x;
+        memcpy(&x, p, sizeof x);
+        return x;
+    } else {
+        const auto join = [&]<int... I>(std::integer_sequence<int, I...>) {
+            return __builtin_shufflevector(quads<N / 2>(p, stride),
+                                           quads<N / 2>(p + N / 2 * stride, stride), I...);
+        };
+        return join(std::make_integer_sequence<int, int(N * 4)>{});
+    }
+}
+
+// Of the lanes of a and b the elements 0 to 3 (of a) and 4 to 7 (of b) that are named.
+template <int W, int X, int Y, int Z> Floats picked(Floats a, Floats b) {
+    constexpr int FROM[] = {W, X, Y, Z};
+    const auto pick = [&]<int... I>(std::integer_sequence<int, I...>) {
+        return __builtin_shufflevector(
+            a, b, (I / 4 * 4 + FROM[I % 4] % 4 + (FROM[I % 4] < 4 ? 0 : int(LANES)))...);
+    };
+    return pick(std::make_integer_sequence<int, int(LANES)>{});
+}
+
+// Four elements of as many rows as a register has lanes become four registers.
+void transpose(const float *rows, size_t stride, float *const (&to)[4]) {
+    Floats x[4];
+    for (size_t i = 0; i < 4; i++) x[i] = (Floats)quads<LANES / 4>(rows + i * stride, 4 * stride);
+    const Floats ab = picked<0, 4, 1, 5>(x[0], x[1]), cd = picked<0, 4, 1, 5>(x[2], x[3]),
+                 more_ab = picked<2, 6, 3, 7>(x[0], x[1]), more_cd = picked<2, 6, 3, 7>(x[2], x[3]);
+    put<float>(to[0], 0, picked<0, 1, 4, 5>(ab, cd));
+    put<float>(to[1], 0, picked<2, 3, 6, 7>(ab, cd));
+    put<float>(to[2], 0, picked<0, 1, 4, 5>(more_ab, more_cd));
+    put<float>(to[3], 0, picked<2, 3, 6, 7>(more_ab, more_cd));
+}
+
+void pack_taps(size_t columns, size_t channels, size_t taps, const float *w, size_t stride,
+               float *packed) {
+    const size_t width = width_of(columns), count = channels * taps;
+    const size_t next_tap = channels * width, back = taps * next_tap - width;
+    for (size_t n = 0; n < width; n += LANES) {
+        const float *const rows = w + n * stride;
+        const bool is_whole = n + LANES <= columns;
+        // Where element i goes: one tap further, and after the last one channel.
+        float *at = packed + n;
+        size_t tap = 0;
+        const auto step = [&] {
+            float *const here = at;
+            at += next_tap;
+            if (++tap == taps) tap = 0, at -= back;
+            return here;
+        };
+        size_t i = 0;
+        for (; is_whole && i + 4 <= count; i += 4) {
+            float *const to[] = {step(), step(), step(), step()};
+            transpose(rows + i, stride, to);
+        }
+        for (; i < count; i++) {
+            float *const to = step();
+            for (size_t r = 0; r < LANES; r++) to[r] = n + r < columns ? rows[r * stride + i] : 0;
+        }
+    }
+}
 
 void pack_rows(size_t columns, size_t count, const float *w, size_t stride, float *packed) {
-    const size_t width = width_of(columns);
-    for (size_t first = 0; first < count; first += PACKED) {
-        const size_t end = first + PACKED < count ? first + PACKED : count;
-        const size_t whole = first + (end - first) / 4 * 4;
-        size_t n = 0;
-        for (; n + 4 <= columns; n += 4) {
-            const float *const rows[] = {w + n * stride, w + (n + 1) * stride, w + (n + 2) * stride,
-                                         w + (n + 3) * stride};
-            for (size_t i = first; i < whole; i += 4)
-                transpose(rows, i, packed + i * width + n, width);
-            for (size_t i = whole; i < end; i++)
-                for (size_t r = 0; r < 4; r++) packed[i * width + n + r] = rows[r][i];
-        }
-        for (; n < width; n++)
-            for (size_t i = first; i < end; i++)
-                packed[i * width + n] = n < columns ? w[n * stride + i] : 0;
-    }
+    pack_taps(columns, count, 1, w, stride, packed);
 }
 
 void pack_lines(size_t columns, size_t count, const float *w, size_t stride, float *packed) {
@@ -255,8 +283,8 @@ void each_channel(const ChannelLine &p) {
 } // namespace
 
 const DenseTable *dense_table() {
-    static constexpr DenseTable TABLE{COLUMNS,    ROWS,     LANES,       pack_rows,
-                                      pack_lines, multiply, each_channel};
+    static constexpr DenseTable TABLE{COLUMNS,   ROWS,       LANES,    pack_rows,
+                                      pack_taps, pack_lines, multiply, each_channel};
     return &TABLE;
 }
 

@@ -61,6 +61,9 @@ struct DenseTable {
     size_t lanes;   // packed_width is the next multiple of them
     // packed[i][n] <- w[n * stride + i], and 0 beyond `columns`
     void (*pack_rows)(size_t columns, size_t count, const float *w, size_t stride, float *packed);
+    // packed[t * channels + c][n] <- w[n * stride + c * taps + t], and 0 beyond `columns`
+    void (*pack_taps)(size_t columns, size_t channels, size_t taps, const float *w, size_t stride,
+                      float *packed);
     // packed[i][n] <- w[i * stride + n]
     void (*pack_lines)(size_t columns, size_t count, const float *w, size_t stride, float *packed);
     void (*multiply)(const Panel &);

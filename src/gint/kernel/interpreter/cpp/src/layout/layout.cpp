@@ -9,11 +9,12 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t L1_BYTES = 24 * 1024;  // of the 32 KiB there are
-constexpr int64_t L2_BYTES = 768 * 1024; // of 1 MiB
-constexpr int64_t LONG_LINE = 256;       // from here on a tile is one line: rows cost nothing
-constexpr int64_t ENOUGH_ELEMENTS = 512; // of a tile of short lines
-constexpr int64_t TRANSPOSE_SIDE = 64;   // long enough lines on both sides for TLB and memory
+constexpr int64_t L1_BYTES = 24 * 1024;       // of the 32 KiB there are
+constexpr int64_t L2_BYTES = 768 * 1024;      // of 1 MiB
+constexpr int64_t LONG_LINE = 256;            // from here on a tile is one line: rows cost nothing
+constexpr int64_t ENOUGH_ELEMENTS = 512;      // of a tile of short lines
+constexpr int64_t ONE_LOOP_BYTES = 32 * 1024; // of a slot, in a tile with nothing between
+constexpr int64_t TRANSPOSE_SIDE = 64;        // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
 
@@ -143,6 +144,8 @@ class LayoutMaker {
         int64_t elements = 256;
         while (elements * 2 <= budget && elements < 4096) elements *= 2;
 
+        if (is_one_loop()) elements = std::max(elements, ONE_LOOP_BYTES / widest());
+
         const int b = layout.axis_b;
         const int transposed = transposed_axis();
         if (transposed >= 0) {
@@ -161,6 +164,26 @@ class LayoutMaker {
             choose_columns();
         else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b])
             take_rows_together(folds_what_it_loads() ? ROWS_ELEMENTS : 2 * elements);
+    }
+
+    // One operation, or none, on memory without gaps: beginning a tile is the only cost beside it.
+    bool is_one_loop() const {
+        int operations = 0, halves = 0;
+        for (const Instruction &in : p.code) {
+            if (in.op == GI_OP_INDEX || is_gather(in.op) || is_reduction(in.op) || is_scan(in.op))
+                return false;
+            operations += in.op != GI_OP_STORE && operand_count(in) > 0;
+            halves += is_storage_only(in.type);
+        }
+        for (size_t n = 0; n < p.slots.size(); n++)
+            if (p.slots[n].used && uint64_t(layout.strides[n][0]) > 1) return false;
+        return layout.rank == 1 && operations <= 1 && (operations == 0 || halves == 0);
+    }
+
+    int64_t widest() const {
+        size_t size = 1;
+        for (const Slot &slot : p.slots) size = std::max(size, type_size(slot.type));
+        return int64_t(size);
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.

@@ -1,6 +1,7 @@
 // Casts between compute types, and the conversions of storage-only types at load and store.
 #include "loops/loops.h"
 #include "loops/numeric.h"
+#include "loops/operand.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -25,18 +26,10 @@ NARROW(int8_t)
 NARROW(int16_t)
 #undef NARROW
 
-// A bool is a byte, 0 or 1: read as one, it converts at the width of the vectors.
-template <class T> struct Read {
-    using Type = T;
-};
-template <> struct Read<bool> {
-    using Type = uint8_t;
-};
-
 template <class To, class From>
 void cast(size_t n, void *d, const void *a, const void *, const void *, int32_t *) {
     auto *to = static_cast<To *>(d);
-    auto *from = static_cast<const From *>(a);
+    const Operand<From, false> from(a);
 #pragma GCC ivdep
     for (size_t i = 0; i < n; i++) to[i] = Convert<To, From>::of(from[i]);
 }
@@ -61,7 +54,7 @@ STORAGE(bf16, for (size_t i = 0; i < n; i++) to[i] = gi_bf16_to_f32(from[i]),
 } // namespace
 
 void fill_casts(LoopTable &t) {
-#define X(TO, TO_C, FROM, FROM_C) t.cast[GI_##TO][GI_##FROM] = cast<TO_C, Read<FROM_C>::Type>;
+#define X(TO, TO_C, FROM, FROM_C) t.cast[GI_##TO][GI_##FROM] = cast<TO_C, FROM_C>;
     GI_CASTS(X)
 #undef X
     t.widen[GI_f16] = widen_f16;

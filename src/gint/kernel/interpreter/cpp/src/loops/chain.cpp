@@ -120,12 +120,10 @@ void store(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h, const
 template <ChainForm FORM>
 void store_halves(Floats a, Floats b, Floats c, Floats d, Floats e, Floats f, Floats g, Floats h,
                   const ChainArgument *at, ptrdiff_t offset) {
-    using To = Half<half_type(FORM)>;
+    constexpr uint8_t TO = half_type(FORM);
     char *p = static_cast<char *>(const_cast<void *>(at->operand)) + offset / 2;
-    put_halves(p, 0, To::narrow(a)), put_halves(p, 1, To::narrow(b));
-    put_halves(p, 2, To::narrow(c)), put_halves(p, 3, To::narrow(d));
-    put_halves(p, 4, To::narrow(e)), put_halves(p, 5, To::narrow(f));
-    put_halves(p, 6, To::narrow(g)), put_halves(p, 7, To::narrow(h));
+    put_narrowed<TO>(p, 0, a, b), put_narrowed<TO>(p, 2, c, d);
+    put_narrowed<TO>(p, 4, e, f), put_narrowed<TO>(p, 6, g, h);
 }
 
 template <class T>

@@ -34,14 +34,26 @@ inline HalfBits to_words(Halves h) { return __builtin_convertvector(h, HalfBits)
 inline Halves to_halves(HalfBits u) { return __builtin_convertvector(u, Halves); }
 #endif
 
+// The upper halves of all elements of a, and of b.
+#if defined(__AVX512BW__)
+typedef uint16_t ManyHalves __attribute__((vector_size(REGISTER)));
+inline ManyHalves upper_halves(HalfBits a, HalfBits b) {
+    ManyHalves odd;
+    for (int i = 0; i < 32; i++) odd[i] = uint16_t(2 * i + 1);
+    return (ManyHalves)_mm512_permutex2var_epi16((__m512i)a, (__m512i)odd, (__m512i)b);
+}
+#endif
+
 template <uint8_t TYPE> struct Half;
 
 template <> struct Half<GI_bf16> {
     static inline V<float> widen(Halves h) { return (V<float>)(to_words(h) << 16); }
-    static inline Halves narrow(V<float> x) {
-        const HalfBits u = (HalfBits)x, nearest = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-        return to_halves(x != x ? (u >> 16) | 0x40 : nearest);
+    // The nearest one is the upper half of what this gives.
+    static inline HalfBits nearest(V<float> x) {
+        const HalfBits u = (HalfBits)x;
+        return x != x ? u | 0x400000 : u + 0x7fff + ((u >> 16) & 1);
     }
+    static inline Halves narrow(V<float> x) { return to_halves(nearest(x) >> 16); }
 };
 
 template <> struct Half<GI_f16> {
@@ -74,6 +86,19 @@ template <> struct Half<GI_f16> {
     }
 #endif
 };
+
+// Registers n and n + 1 of what lies at p.
+template <uint8_t TYPE> inline void put_narrowed(void *p, int n, V<float> a, V<float> b) {
+#if defined(__AVX512BW__)
+    if constexpr (TYPE == GI_bf16) {
+        using Narrow = Half<GI_bf16>;
+        const ManyHalves both = upper_halves(Narrow::nearest(a), Narrow::nearest(b));
+        memcpy(static_cast<char *>(p) + n * (REGISTER / 2), &both, REGISTER);
+        return;
+    }
+#endif
+    put_halves(p, n, Half<TYPE>::narrow(a)), put_halves(p, n + 1, Half<TYPE>::narrow(b));
+}
 
 } // namespace
 } // namespace gint::GINT_SIMD_NAMESPACE

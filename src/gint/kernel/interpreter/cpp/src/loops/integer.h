@@ -103,6 +103,17 @@ GI_INT_BY_QUOTIENT T gi_remainder(T a, T b, int &error) {
 // Repeated multiplication. Negative exponents: 1 and -1 have powers, everything else (0 too) gives
 // 0.
 GI_INT T gi_ipow(T base, T exponent) {
+    if constexpr (sizeof(T) == 1) { // without a jump, for vectors
+        T power = 1, factor = base;
+        for (int bit = 0; bit < 8; bit++) {
+            const T both = T(uint16_t(power) * uint16_t(factor));
+            power = exponent >> bit & 1 ? both : power;
+            factor = T(uint16_t(factor) * uint16_t(factor));
+        }
+        const T sign = exponent & 1 ? base : T(1);
+        const T of_unit = base == T(1) || base == T(-1) ? sign : T(0);
+        return std::is_signed_v<T> && exponent < 0 ? of_unit : power;
+    }
     if (exponent < 0) return base == 1 ? T(1) : base == T(-1) ? T(exponent & 1 ? -1 : 1) : T(0);
     T power = 1;
     for (; exponent != 0; exponent = T(exponent >> 1)) {

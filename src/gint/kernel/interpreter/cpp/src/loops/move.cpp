@@ -284,9 +284,28 @@ void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, con
     transpose<T>(rows, cols, static_cast<T *>(d), d_stride, static_cast<const T *>(s), s_stride);
 }
 
+// x86 writes whole lines by itself, without reading what they held; short ones are not worth its
+// beginning.
+#if defined(__x86_64__)
+constexpr size_t LEAST_STRING = 16 << 10; // bytes
+template <class T> inline void fill_string(size_t n, T *d, T value) {
+    if constexpr (sizeof(T) == 1)
+        asm volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(value) : "memory");
+    else if constexpr (sizeof(T) == 2)
+        asm volatile("rep stosw" : "+D"(d), "+c"(n) : "a"(value) : "memory");
+    else if constexpr (sizeof(T) == 4)
+        asm volatile("rep stosl" : "+D"(d), "+c"(n) : "a"(value) : "memory");
+    else
+        asm volatile("rep stosq" : "+D"(d), "+c"(n) : "a"(value) : "memory");
+}
+#endif
+
 template <class T> void fill_with(size_t n, void *dv, const void *sv) {
     auto *d = static_cast<T *>(dv);
     const T value = *static_cast<const T *>(sv);
+#if defined(__x86_64__)
+    if (n * sizeof(T) >= LEAST_STRING) return fill_string(n, d, value);
+#endif
     for (size_t i = 0; i < n; i++) d[i] = value;
 }
 

@@ -76,6 +76,56 @@ GI_LANES scale(Floats p, Floats shifted) {
 #endif
 #undef GI_LANES
 
+// Rounding to whole numbers, by the number that the instruction has for the direction.
+enum class Direction { NEAREST = 0, DOWN = 1, UP = 2, ZERO = 3 };
+template <Direction D, class T> [[gnu::always_inline]] inline V<T> rounded_to(V<T> x) {
+    [[maybe_unused]] constexpr int QUIET = 8 + int(D);
+    constexpr bool IS_FLOAT = sizeof(T) == sizeof(float);
+#if defined(__AVX512F__)
+    if constexpr (IS_FLOAT)
+        return (V<T>)_mm512_maskz_roundscale_ps(-1, (__m512)x, QUIET);
+    else
+        return (V<T>)_mm512_maskz_roundscale_pd(-1, (__m512d)x, QUIET);
+#elif defined(__AVX__)
+    if constexpr (IS_FLOAT)
+        return (V<T>)_mm256_round_ps((__m256)x, QUIET);
+    else
+        return (V<T>)_mm256_round_pd((__m256d)x, QUIET);
+#elif defined(__SSE4_1__)
+    if constexpr (IS_FLOAT)
+        return (V<T>)_mm_round_ps((__m128)x, QUIET);
+    else
+        return (V<T>)_mm_round_pd((__m128d)x, QUIET);
+#elif defined(__aarch64__)
+    using In = std::conditional_t<IS_FLOAT, float32x4_t, float64x2_t>;
+    const auto of = [](auto of_float, auto of_double, V<T> v) {
+        if constexpr (IS_FLOAT)
+            return (V<T>)of_float((In)v);
+        else
+            return (V<T>)of_double((In)v);
+    };
+    if constexpr (D == Direction::NEAREST)
+        return of([](auto v) { return vrndnq_f32(v); }, [](auto v) { return vrndnq_f64(v); }, x);
+    else if constexpr (D == Direction::DOWN)
+        return of([](auto v) { return vrndmq_f32(v); }, [](auto v) { return vrndmq_f64(v); }, x);
+    else if constexpr (D == Direction::UP)
+        return of([](auto v) { return vrndpq_f32(v); }, [](auto v) { return vrndpq_f64(v); }, x);
+    else
+        return of([](auto v) { return vrndq_f32(v); }, [](auto v) { return vrndq_f64(v); }, x);
+#else
+    for (size_t i = 0; i < sizeof x / sizeof(T); i++)
+        if constexpr (D == Direction::NEAREST)
+            x[i] = IS_FLOAT ? T(__builtin_rintf(float(x[i]))) : T(__builtin_rint(x[i]));
+        else if constexpr (D == Direction::DOWN)
+            x[i] = IS_FLOAT ? T(__builtin_floorf(float(x[i]))) : T(__builtin_floor(x[i]));
+        else if constexpr (D == Direction::UP)
+            x[i] = IS_FLOAT ? T(__builtin_ceilf(float(x[i]))) : T(__builtin_ceil(x[i]));
+        else
+            x[i] = IS_FLOAT ? T(__builtin_truncf(float(x[i]))) : T(__builtin_trunc(x[i]));
+    return x;
+#endif
+}
+
 // Several.
 
 #define GI_WIDE [[maybe_unused, gnu::always_inline]] friend inline Vectors
@@ -112,6 +162,14 @@ template <class T, int N> struct Vectors {
     GI_WIDE gi_minimum_f64(Vectors a, Vectors b) GI_EACH(minimum(a.v[n], b.v[n]));
     GI_WIDE gi_nan_to_zero_f32(Vectors a) GI_EACH(a.v[n] == a.v[n] ? a.v[n] : V<T>{});
     GI_WIDE gi_nan_to_zero_f64(Vectors a) GI_EACH(a.v[n] == a.v[n] ? a.v[n] : V<T>{});
+    GI_WIDE gi_round_f32(Vectors a) GI_EACH(rounded_to<Direction::NEAREST, T>(a.v[n]));
+    GI_WIDE gi_round_f64(Vectors a) GI_EACH(rounded_to<Direction::NEAREST, T>(a.v[n]));
+    GI_WIDE gi_floor_f32(Vectors a) GI_EACH(rounded_to<Direction::DOWN, T>(a.v[n]));
+    GI_WIDE gi_floor_f64(Vectors a) GI_EACH(rounded_to<Direction::DOWN, T>(a.v[n]));
+    GI_WIDE gi_ceil_f32(Vectors a) GI_EACH(rounded_to<Direction::UP, T>(a.v[n]));
+    GI_WIDE gi_ceil_f64(Vectors a) GI_EACH(rounded_to<Direction::UP, T>(a.v[n]));
+    GI_WIDE gi_trunc_f32(Vectors a) GI_EACH(rounded_to<Direction::ZERO, T>(a.v[n]));
+    GI_WIDE gi_trunc_f64(Vectors a) GI_EACH(rounded_to<Direction::ZERO, T>(a.v[n]));
     // Of floats alone.
     GI_WIDE gi_mulsign_f32(Vectors a, Vectors s) GI_EACH(mulsign(a.v[n], s.v[n]));
     GI_WIDE gi_below(Vectors x, Vectors e, Vectors a, Vectors b)

@@ -113,7 +113,8 @@ bool Worker::is_operand(const Chain &chain, const char *d) const {
 void Worker::run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end) {
     if (!blocks) return;
     const auto at = [&](uint16_t p, ChainForm form) {
-        return place[p] + (form == CHAIN_SCALAR ? 0 : first * size_of(form, chain.type));
+        if (first == 0 || form == CHAIN_SCALAR) return place[p];
+        return place[p] + first * size_of(form, chain.type);
     };
     ChainArgument arguments[32];
     size_t count = 0;

@@ -222,7 +222,26 @@ void Chains::close() {
 
 void Chains::store(uint16_t slot_place, bool streamed, ChainForm form) {
     leave();
+    if (is_of_signs(form)) return emit_of_signs(slot_place);
     finish(slot_place, streamed, form);
+}
+
+// Halves whose signs alone change, whatever the format of both.
+bool Chains::is_of_signs(ChainForm form) const {
+    const Chain::Link &l = chain.links[0];
+    return form > CHAIN_SCALAR && chain.start_form == form && chain.links.size() == 1 &&
+           (l.op == CHAIN_NEG || l.op == CHAIN_ABS);
+}
+
+// That is arithmetic on the bits where they lie.
+void Chains::emit_of_signs(uint16_t d) {
+    const bool flips = chain.links[0].op == CHAIN_NEG;
+    const Operation what{flips ? GI_OP_BITWISE_XOR : GI_OP_BITWISE_AND, GI_i16};
+    const uint16_t bits = places.constant(flips ? 0x8000 : 0x7fff, GI_i16);
+    const bool before = steps.set_once(false);
+    steps.apply(what, inputs.loops.apply[what.op][GI_i16][SCALAR_B], inputs.tile, d, chain.start,
+                bits, bits);
+    steps.set_once(before);
 }
 
 void Chains::finish(uint16_t d, bool streamed, ChainForm form) {

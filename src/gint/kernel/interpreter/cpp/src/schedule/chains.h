@@ -68,6 +68,8 @@ class Chains {
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);
     void emit(uint16_t d, bool streamed, ChainForm form);
+    bool is_of_signs(ChainForm form) const;
+    void emit_of_signs(uint16_t d);
     bool is_one_loop() const;
     void add_step(Step::Kind kind, uint16_t d, Operation what = {}); // `what` a chain ends in
     ChainRun choose_run() const;

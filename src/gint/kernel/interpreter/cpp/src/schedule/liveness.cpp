@@ -56,6 +56,19 @@ bool Liveness::is_only_folded(uint16_t r) const {
     return folded && unit;
 }
 
+bool Liveness::is_only_computed_with(uint16_t r) const {
+    for (uint32_t i = 0; i < subject->count; i++) {
+        const Instruction &in = instruction(i);
+        const uint16_t reads[] = {in.a, in.b, in.c};
+        const bool read =
+            std::find(reads, reads + operand_count(in), r) != reads + operand_count(in);
+        const bool other =
+            in.op == GI_OP_STORE || is_gather(in.op) || is_reduction(in.op) || is_scan(in.op);
+        if (read && other && role(i).needed) return false;
+    }
+    return true;
+}
+
 int Liveness::stores_to(uint16_t slot) const {
     return int(std::count_if(store_positions.begin(), store_positions.end(),
                              [&](uint32_t at) { return shares_elements(at, slot); }));

@@ -33,6 +33,9 @@ class Liveness {
     // Are its values read by reductions along lines or down columns alone, and lines without gaps?
     bool is_only_folded(uint16_t r) const;
 
+    // Is all that reads it a pointwise instruction, whose loops take any byte but 0 for true?
+    bool is_only_computed_with(uint16_t r) const;
+
     const std::vector<uint32_t> &loads() const { return load_positions; }
     const std::vector<uint32_t> &stores() const { return store_positions; }
     bool shares_elements(uint32_t at, uint16_t slot) const { // of a load or store

@@ -15,7 +15,8 @@ void Lookups::add(const Instruction &in, uint32_t at) {
     const Lookup lookup = make(in);
     if (!is_storage_only(in.type) && in.type != GI_bool)
         return read(in, lookup, registers.result(in, at));
-    if (pass_on(in, at, lookup)) return;
+    const int stored = stored_alone(in, at);
+    if (stored >= 0) return read(in, lookup, places.slot(lives.instruction(uint32_t(stored)).n));
     const LoopTable &k = inputs.loops;
     const ApplyFn loop = in.type == GI_bool ? k.cast[GI_bool][GI_u8] : k.widen[in.type];
     const uint8_t shape = inputs.value(in.d).shape;
@@ -95,16 +96,19 @@ int64_t Lookups::stride_of(uint16_t slot, const WindowRead &window, int axis) co
 void Lookups::add_window(const Instruction &in, uint32_t at, const WindowPositions &positions) {
     const uint8_t shape = inputs.value(in.d).shape;
     const size_t size = type_size(in.type);
-    const bool packed = !is_storage_only(in.type) && in.type != GI_bool;
-    const bool local = !inputs.value(in.d).outlives && !lives.role(at).writes_kept;
+    const int stored = stored_alone(in, at);
+    const bool direct = stored >= 0;
+    const bool packed = (!is_storage_only(in.type) && in.type != GI_bool) || direct;
+    const bool local = !inputs.value(in.d).outlives && !lives.role(at).writes_kept && !direct;
     const bool chained = is_storage_only(in.type) && shape == inputs.tile && shape != UNIFORM;
     const WindowRead window = window_of(in, positions);
     // What has to be gathered is used at once, while it is in the cache.
     if (!local || stride_of(in.n, window, inputs.layout.axis_b) != 1) chains.close();
     const bool once = inputs.is_once(in.d);
-    const uint16_t own = packed && !local ? registers.result(in, at)
-                         : once           ? places.fixed(shape, size)
-                                          : places.temporary(shape, size);
+    const uint16_t own = direct             ? places.slot(lives.instruction(uint32_t(stored)).n)
+                         : packed && !local ? registers.result(in, at)
+                         : once             ? places.fixed(shape, size)
+                                            : places.temporary(shape, size);
     const uint16_t d = packed && !local ? own : places.pointer(own);
     Step &step = steps.add(Step::WINDOW, shape, size, d, places.slot(in.n));
     step.b = own;
@@ -126,19 +130,19 @@ void Lookups::add_window(const Instruction &in, uint32_t at, const WindowPositio
     if (!once) places.give_back(own);
 }
 
-// Halves that are only stored again go as bits.
-bool Lookups::pass_on(const Instruction &in, uint32_t at, const Lookup &lookup) {
+// The store that is all that becomes of what is read, which is marked as done, or -1: elements go
+// as bits, halves too.
+int Lookups::stored_alone(const Instruction &in, uint32_t at) {
     const Value &v = inputs.value(in.d);
     const int found = lives.first_store(in.d);
     if (in.type == GI_bool || v.outlives || lives.role(at).writes_kept || found < int(at))
-        return false;
+        return -1;
     const Instruction &store = lives.instruction(uint32_t(found));
     if (v.shape != inputs.tile || !moves.is_passed_on_alone(in, store) ||
         !inputs.is_packed(store.n, v.shape))
-        return false;
-    read(in, lookup, places.slot(store.n));
+        return -1;
     registers.mark_stored(uint32_t(found));
-    return true;
+    return found;
 }
 
 } // namespace gint

@@ -34,7 +34,7 @@ class Lookups {
     void read(const Instruction &in, Lookup lookup, uint16_t d);
     void add_window(const Instruction &in, uint32_t at, const WindowPositions &positions);
     uint16_t outside(const Instruction &in);
-    bool pass_on(const Instruction &in, uint32_t at, const Lookup &lookup);
+    int stored_alone(const Instruction &in, uint32_t at);
 };
 
 } // namespace gint

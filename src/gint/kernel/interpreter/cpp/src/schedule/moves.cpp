@@ -24,13 +24,14 @@ void Moves::load(const Instruction &in, uint32_t at) {
 
 // A slot of the compute type without gaps is read in place: its load is no step at all. So are
 // halves, by chains, and lines with gaps between them that are only folded down their columns.
-// Bools are not: any byte may lie in memory, 0 or 1 in a register.
+// Bools are for loops alone: any byte may lie in memory, 0 or 1 in a register.
 bool Moves::read_in_place(const Instruction &in, uint16_t source) {
     const uint8_t shape = inputs.value(in.d).shape;
     const bool packed = inputs.is_packed(in.n, shape);
     const bool halves = is_storage_only(in.type);
-    if (in.type == GI_bool) return false;
-    if (halves && (shape != inputs.tile || shape == UNIFORM)) return false;
+    const bool whole = shape == inputs.tile && shape != UNIFORM;
+    if (in.type == GI_bool && !(whole && packed && lives.is_only_computed_with(in.d))) return false;
+    if (halves && !whole) return false;
     if (!packed && !lives.is_only_folded(in.d)) return false;
     const int64_t stride = packed ? 0 : inputs.layout.strides[in.n][inputs.layout.axis_a];
     registers.read_in_place(in.d, source, halves ? form_of(in.type) : CHAIN_PACKED, stride);

@@ -48,7 +48,9 @@ bool is_one_stream(const Inputs &inputs, const Schedule &out) {
 
 // Smaller launches find all they read in the second cache.
 constexpr double NEAR_BYTES = 4 << 20;
-constexpr int64_t AHEAD_BYTES = 4096; // of one tile behind another
+// Of memory that goes on: later it would come too late, and what several operands ask for further
+// ahead does not stay in the first cache.
+constexpr int64_t AHEAD_BYTES = 4096;
 
 double bytes_read(const Inputs &inputs, const Schedule &out) {
     double bytes = 0;
@@ -65,7 +67,7 @@ int64_t bytes_ahead(const Inputs &inputs, const Schedule &out, const Schedule::T
         for (int k = grid->rank - 1; k >= 0; k--) {
             if (grid->count[k] == 1) continue;
             const int64_t next = touched.strides[grid->axis[k]] * grid->step[k];
-            return next == tile && l.rank ? std::max(tile, AHEAD_BYTES) : next;
+            return next == tile && l.rank ? AHEAD_BYTES : next;
         }
     return 0;
 }
