@@ -98,6 +98,7 @@ SAID: dict[str, str] = {
     "_softmax_backward_data": "(x, y, -1, x.dtype)",
     "_log_softmax_backward_data": "(x, y, -1, x.dtype)",
     "native_layer_norm": "(x, [{cols}], row, row, 1e-5)",
+    "_weight_norm_interface": "(x, column, 0)",
     "native_layer_norm_backward": "(x, y, [{cols}], column, column, row, row, [True, True, True])",
     "_fused_rms_norm": "(x, [{cols}], row, 1e-5)",
     "_fused_rms_norm_backward": "(x, y, [{cols}], column, row, [True, True])",

@@ -116,7 +116,7 @@ def test_images_are_joined_in_the_order_that_torch_takes(shape, dimension):
                 wanted = torch.cat(given, dimension)
             except RuntimeError:
                 continue
-            s = steps(2, [], 1)
+            s = steps(2)
             s.join(2, [0, 1], dimension)
             found = s.finish([2])(*given)
             assert torch.equal(found, wanted)

@@ -46,7 +46,7 @@ def writing_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
         if name is not None:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)  # a full disk says nothing of where
         raise
 
