@@ -236,7 +236,8 @@ bool Chains::is_of_signs(ChainForm form) const {
 // That is arithmetic on the bits where they lie.
 void Chains::emit_of_signs(uint16_t d) {
     const bool flips = chain.links[0].op == CHAIN_NEG;
-    const Operation what{flips ? GI_OP_BITWISE_XOR : GI_OP_BITWISE_AND, GI_i16};
+    const uint16_t opcode = flips ? GI_OP_BITWISE_XOR : GI_OP_BITWISE_AND;
+    const Operation what{opcode, GI_i16};
     const uint16_t bits = places.constant(flips ? 0x8000 : 0x7fff, GI_i16);
     const bool before = steps.set_once(false);
     steps.apply(what, inputs.loops.apply[what.op][GI_i16][SCALAR_B], inputs.tile, d, chain.start,
