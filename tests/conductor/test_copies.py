@@ -81,3 +81,11 @@ def test_a_circular_pad_is_one_operator():
     (graph,) = explain(lambda x: F.pad(x, (1, 2, 0, 3), mode="circular"), X).graphs
     assert graph.externs == {"aten._pad_circular": 1}
     assert graph.programs == 0
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_long_lines_are_padded_without_a_list_of_positions(mode):
+    x = torch.randn(1, 1, 300_001)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: F.pad(x, (3, 5), mode=mode), backend=gint_backend)
+    assert torch.equal(compiled(x), F.pad(x, (3, 5), mode=mode))

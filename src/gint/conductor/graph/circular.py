@@ -18,6 +18,8 @@ from .nodes import TensorInfo, find_tensor
 
 aten = torch.ops.aten
 
+#: Positions are looked at one by one: of longer dimensions a pad stays as it is traced.
+_LONGEST = 1 << 14
 _UNSET = (aten.empty.memory_format, aten.new_empty.default)
 
 
@@ -34,14 +36,16 @@ class _Placed(NamedTuple):
     where it has no value."""
 
     source: fx.Node | None
-    positions: tuple[tuple[int | None, ...], ...]
+    positions: tuple[Sequence[int | None], ...]
 
 
 def _find_circular(graph: fx.Graph) -> None:
     known: dict[fx.Node, _Placed] = {}
     for node in list(graph.nodes):
         tensor = find_tensor(node)
-        if tensor is None or not all(isinstance(n, int) for n in tensor.shape):
+        if tensor is None or not 3 <= len(tensor.shape) <= 5:
+            continue
+        if not all(isinstance(n, int) and n <= _LONGEST for n in tensor.shape):
             continue
         known[node] = placed = _placed(node, tensor, known)
         source = placed.source
@@ -57,7 +61,7 @@ def _find_circular(graph: fx.Graph) -> None:
 
 
 def _placed(node: fx.Node, tensor: TensorInfo, known: dict[fx.Node, _Placed]) -> _Placed:
-    itself = _Placed(node, tuple(tuple(range(n)) for n in tensor.shape))
+    itself = _Placed(node, tuple(range(n) for n in tensor.shape))
     if node.target in _UNSET:
         return _Placed(None, tuple((None,) * n for n in tensor.shape))
     if node.target is aten.copy.default:
@@ -88,14 +92,19 @@ def _copied(node: fx.Node, tensor: TensorInfo, known: dict[fx.Node, _Placed]) ->
     return known.get(source) if alike else None
 
 
-def _along(source: fx.Node | None, positions: tuple, dim: int, along: tuple) -> _Placed:
+def _along(source: fx.Node | None, positions: tuple, dim: int, along: Sequence) -> _Placed:
     return _Placed(source, (*positions[:dim], along, *positions[dim + 1 :]))
 
 
 def _agree(base: _Placed, piece: _Placed, dim: int) -> bool:
     """Whether both have the same positions along other dimensions, or one has none at all."""
     pairs = enumerate(zip(base.positions, piece.positions, strict=True))
-    return base.source is None or all(a == b for d, (a, b) in pairs if d != dim)
+    return base.source is None or all(_equal(a, b) for d, (a, b) in pairs if d != dim)
+
+
+def _equal(a: Sequence, b: Sequence) -> bool:
+    """A range and a tuple may be."""
+    return a == b if type(a) is type(b) else tuple(a) == tuple(b)
 
 
 def _slice_of(args: Sequence, positions: tuple) -> tuple[int, slice]:
@@ -116,7 +125,9 @@ def _circular(source: TensorInfo | None, positions: tuple) -> list[int] | None:
         before = -at[0] % size
         before += size * (before == 0 and len(at) > 2 * size)
         after = len(at) - size - before
-        if not 0 <= after <= size or at != tuple((i - before) % size for i in range(len(at))):
+        if not 0 <= after <= size or not _equal(
+            at, tuple((i - before) % size for i in range(len(at)))
+        ):
             return None
         if d < 2 and len(at) != size:
             return None

@@ -26,6 +26,10 @@ Axis = tuple[int, int, int, list[int | None] | None]
 Piece = tuple[int, int, int, tuple[Axis, ...]]
 
 
+#: A pad's positions are listed one by one: ATen does longer ones.
+_MOST_POSITIONS = 1 << 18
+
+
 class _Layout(NamedTuple):
     """Numbers: of known sizes only."""
 
@@ -61,6 +65,8 @@ def _copied(step: Call, types: Mapping[int, TensorType]) -> Copied | None:
     layouts = [_layout(types.get(value)) for value in (step.value, *sources)]
     known = [layout for layout in layouts if layout is not None]
     if step.kwargs or len(sources) < len(uses) or len(known) < len(layouts):
+        return None
+    if "pad" in name and max(known[0].size, default=0) > _MOST_POSITIONS:
         return None
     pieces = [*_PIECES[name](known[0], known[1:], step.args)]
     dtype = getattr(torch, types[step.value].dtype)
