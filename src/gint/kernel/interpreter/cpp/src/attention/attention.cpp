@@ -37,13 +37,22 @@ struct Kept {
     }
 };
 
+size_t element_bytes(const AttentionLayout &l) { return l.is_half ? 2 : sizeof(float); }
+
+// An element of keys or values.
+const void *element(const AttentionLayout &l, const void *all, size_t n) {
+    return static_cast<const char *>(all) + n * element_bytes(l);
+}
+
 // What threads read of a head's keys and values, where that lies in one piece each.
 void add_pieces(const AttentionLayout &l, const AttentionOperands &o, const Kept &kept, size_t head,
                 std::vector<Piece> &pieces) {
     if (l.k_stride != l.block || l.k_block != l.size * l.block || l.v_stride != l.size) return;
-    const size_t row = l.size * sizeof(float);
-    pieces.push_back({o.k + head * l.k_head + kept.first * l.size, kept.of_blocks * row});
-    pieces.push_back({o.v + head * l.v_head + kept.first * l.size, (kept.stop - kept.first) * row});
+    const size_t row = l.size * element_bytes(l);
+    pieces.push_back(
+        {element(l, o.k, head * l.k_head + kept.first * l.size), kept.of_blocks * row});
+    pieces.push_back(
+        {element(l, o.v, head * l.v_head + kept.first * l.size), (kept.stop - kept.first) * row});
 }
 
 } // namespace
@@ -53,7 +62,7 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
     const Kept kept(o.keep, l.keys, block);
     const double values = 2.0 * double(l.heads) * double((kept.stop - kept.first) * l.size);
     const double us = std::max(values * double(l.queries) / PRODUCTS_PER_US,
-                               values * sizeof(float) / READ_PER_US);
+                               values * double(element_bytes(l)) / READ_PER_US);
     const size_t threads = size_t(threads_for(us, l.heads, most));
     const auto &table = *simd_unit()->attention();
     const float scale = 1 / std::sqrt(float(l.size));
@@ -69,9 +78,9 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
     }
     const auto attend_head = [&](size_t n, size_t thread) {
         table.attend({l.queries, l.keys, l.size, block, kept.first, kept.stop,
-                      o.q + n * l.queries * l.size, o.k + n * l.k_head, l.k_block, l.k_stride,
-                      o.v + n * l.v_head, l.v_stride, o.keep, scale,
-                      o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,
+                      o.q + n * l.queries * l.size, l.is_half, element(l, o.k, n * l.k_head),
+                      l.k_block, l.k_stride, element(l, o.v, n * l.v_head), l.v_stride, o.keep,
+                      scale, o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,
                       &ahead[thread]});
     };
     share(l.heads, int(threads), attend_head);
