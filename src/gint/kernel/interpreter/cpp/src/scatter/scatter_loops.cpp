@@ -149,10 +149,10 @@ template <class Element, class F> void enter(ScatterTable &t, Fold fold, uint8_t
 
 // Elements that are only moved are bits, whatever their type.
 template <class S>
-using Bits = Plain<std::conditional_t<
-    sizeof(S) == 1, uint8_t,
-    std::conditional_t<sizeof(S) == 2, uint16_t,
-                       std::conditional_t<sizeof(S) == 4, uint32_t, uint64_t>>>>;
+using Bits = Plain<
+    std::conditional_t<sizeof(S) == 1, uint8_t,
+                       std::conditional_t<sizeof(S) == 2, uint16_t,
+                                          std::conditional_t<sizeof(S) == 4, uint32_t, uint64_t>>>>;
 
 template <class Element, class Add, class Multiply, class Largest, class Smallest>
 void enter_all(ScatterTable &t, uint8_t type) {
