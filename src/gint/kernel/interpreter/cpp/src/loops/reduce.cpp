@@ -88,7 +88,8 @@ template <class F> struct RowFold {
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
         fold.squares[form] = squares<Row>;
         fold.products[form] = products<Row>;
-        fold.numbers[form] = numbers<Row>;
+        if constexpr (std::is_same_v<F, SUM_f32> || std::is_same_v<F, SUM_f64>)
+            fold.numbers[form] = numbers<Row>;
     }
 };
 
@@ -99,17 +100,11 @@ template <class F> void add_row_fold(ChainFold &fold) {
         fold.link = erase<T>(Fold::link);
         fold.onto = erase<T>(Fold::onto);
         fold.begin = Fold::begin, fold.add = Fold::add, fold.end = Fold::end;
-    }
-}
-
-// Those that are commonest by far: sums, sums of squares and of products.
-template <class F> void add_whole_loops(ChainFold &fold) {
-    using Fold = RowFold<F>;
-    using T = typename F::T;
-    Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
-    if constexpr (std::is_same_v<T, float>) {
-        Fold::template add_loops<HalfRow<GI_f16>>(fold, CHAIN_F16);
-        Fold::template add_loops<HalfRow<GI_bf16>>(fold, CHAIN_BF16);
+        Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
+        if constexpr (std::is_same_v<T, float>) {
+            Fold::template add_loops<HalfRow<GI_f16>>(fold, CHAIN_F16);
+            Fold::template add_loops<HalfRow<GI_bf16>>(fold, CHAIN_BF16);
+        }
     }
 }
 
@@ -216,8 +211,6 @@ void fill_reductions(LoopTable &t) {
     add_row_fold<OP##_##TYPE>(t.chain[GI_##TYPE].fold[GI_OP_##OP]);
     GI_REDUCE(X)
 #undef X
-    add_whole_loops<SUM_f32>(t.chain[GI_f32].fold[GI_OP_SUM]);
-    add_whole_loops<SUM_f64>(t.chain[GI_f64].fold[GI_OP_SUM]);
 }
 
 } // namespace gint::GINT_SIMD_NAMESPACE

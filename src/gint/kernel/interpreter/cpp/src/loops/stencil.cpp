@@ -125,7 +125,7 @@ template <class T, class OP> struct StencilLoop {
     }
 
     // The columns in which some tiles are outside.
-    [[gnu::noinline]] void edges(const T *const *at, int64_t i) {
+    void edges(const T *const *at, int64_t i) {
         for (int64_t j = 0; j < left; j++) edge(at, i, j);
         for (int64_t j = right; j < int64_t(cols); j++) edge(at, i, j);
     }
