@@ -36,7 +36,7 @@ inline void combine(T *d, const T *const *at, size_t count, size_t j) {
 
 // The same of lines shorter than a register.
 template <class T, class OP>
-[[gnu::noinline]] void combine_few(T *d, const T *const *at, size_t count, size_t j, size_t last) {
+inline void combine_few(T *d, const T *const *at, size_t count, size_t j, size_t last) {
     for (; j < last; j++) {
         T x = at[0][j];
         for (size_t k = 1; k < count; k++) x = OP::one(at[k][j], x);
