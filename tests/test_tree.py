@@ -66,7 +66,6 @@ UNTESTED = {
     "gint/runtime/tensors/copies.py",
     "gint/runtime/tensors/devices.py",
     "gint/runtime/tensors/native_runs.py",
-    "gint/runtime/tensors/runs.py",
     "gint/runtime/tensors/surroundings.py",
     "gint/runtime/tensors/torch_shim.py",
 }
