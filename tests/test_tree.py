@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 UNTESTED = {
     "airllm/checkpoint/architecture.py",
     "airllm/checkpoint/errors.py",
-    "airllm/checkpoint/files.py",
     "airllm/checkpoint/opening.py",
     "airllm/checkpoint/safetensors_file.py",
     "airllm/checkpoint/tensors.py",
