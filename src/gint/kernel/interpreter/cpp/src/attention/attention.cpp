@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "cpu/simd_unit.h"
@@ -76,6 +77,30 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
     share(l.heads, int(threads), attend_head);
 }
 
+namespace {
+
+// The keys from the first to the last that the mask lets any of a group's heads see.
+struct Seen {
+    size_t first = 0, stop;
+
+    Seen(const RowsLayout &l, const float *mask) : stop(l.keys) {
+        if (!mask) return;
+        while (stop > 0 && is_hidden(l, mask, stop - 1)) stop--;
+        while (first < stop && is_hidden(l, mask, first)) first++;
+    }
+
+  private:
+    static bool is_hidden(const RowsLayout &l, const float *mask, size_t key) {
+        const size_t masks = l.mask.head == 0 ? 1 : l.group;
+        for (size_t n = 0; n < masks; n++)
+            if (mask[n * l.mask.head + key * l.mask_step] != NOTHING) return false;
+        return true;
+    }
+    static constexpr float NOTHING = -std::numeric_limits<float>::infinity();
+};
+
+} // namespace
+
 void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
     const size_t groups = l.heads / l.group, jobs = l.batch * groups * l.rows;
     const double products = 2.0 * double(jobs * l.group) * double(l.keys * l.size);
@@ -90,11 +115,15 @@ void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
             const auto first = [&](const RowsLayout::Strides &s) {
                 return b * s.batch + g * l.group * s.head + row * s.row;
             };
-            table.attend_rows({l.group, l.keys, l.size, o.q + first(l.q), l.q.head,
-                               o.k + b * l.k.batch + g * l.k.head,
-                               o.v + b * l.v.batch + g * l.v.head, l.k.row, l.v.row,
-                               o.mask ? o.mask + first(l.mask) : nullptr, l.mask.head, l.mask_step,
-                               l.scale, own, o.out + first(l.out), l.out.head});
+            const float *mask = o.mask ? o.mask + first(l.mask) : nullptr;
+            const Seen seen(l, mask);
+            if (mask) mask += seen.first * l.mask_step;
+            const auto from = [&](const float *x, const RowsLayout::Strides &s) {
+                return x + b * s.batch + g * s.head + seen.first * s.row;
+            };
+            table.attend_rows({l.group, seen.stop - seen.first, l.size, o.q + first(l.q), l.q.head,
+                               from(o.k, l.k), from(o.v, l.v), l.k.row, l.v.row, mask, l.mask.head,
+                               l.mask_step, l.scale, own, o.out + first(l.out), l.out.head});
         }
     });
 }

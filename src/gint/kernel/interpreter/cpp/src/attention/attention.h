@@ -42,7 +42,8 @@ struct RowsOperands {
     float *out;
 };
 
-// As above, with any scale. Throws std::bad_alloc.
+// As above, with any scale. Keys before the first and behind the last that the mask leaves are not
+// read, whatever they are. Throws std::bad_alloc.
 void attend_rows(const RowsLayout &layout, const RowsOperands &operands, int threads);
 
 } // namespace gint
