@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
 
 from gint.runtime.tensors.convolutions import is_own_convolution
+from gint.runtime.tensors.forks import compute_alone_after_fork
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .weights.rewrite import Quantized
 
 NAME = "gint"
-#: Held while the name is registered: torch refuses to register one twice.
-_registering = Lock()
 
 
 def gint_backend(
@@ -69,6 +68,7 @@ def compile_with(
     compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
     """As `gint_backend`, by this compiler."""
+    compute_alone_after_fork()
     reason = why_eager(example_inputs)
     if reason is not None:
         return _left_to_eager(gm, reason)
@@ -97,9 +97,9 @@ def compile_with(
 
 
 def _left_to_eager(gm: fx.GraphModule, reason: str) -> Callable[..., Any]:
-    from .records import remember, whole
+    from .records import left_to_eager, remember
 
-    remember(whole(reason))
+    remember(left_to_eager(reason))
     return gm.forward
 
 
@@ -236,6 +236,6 @@ def register_backend() -> None:
     """
     from torch._dynamo.backends import registry
 
-    with _registering:
-        if NAME not in registry._COMPILER_FNS:
+    if NAME not in registry._COMPILER_FNS:
+        with suppress(AssertionError):  # another thread has done it meanwhile
             registry.register_backend(gint_backend, name=NAME)

@@ -15,7 +15,7 @@ namespace gint {
 
 namespace {
 
-Array array_of(nb::handle object, int rank, bool may_be_half) {
+Array attended_array(nb::handle object, int rank, bool may_be_half) {
     if (!is_array(object.ptr())) throw nb::type_error("Attention is of NumPy arrays.");
     const Array found(object.ptr());
     const bool is_half = may_be_half && found.type() == NPY_HALF;
@@ -24,9 +24,9 @@ Array array_of(nb::handle object, int rank, bool may_be_half) {
                               "keys and values of these or of float16.");
     return found;
 }
-Array floats(nb::handle object, int rank) { return array_of(object, rank, false); }
+Array floats(nb::handle object, int rank) { return attended_array(object, rank, false); }
 // Keys, or values.
-Array cached(nb::handle object, int rank) { return array_of(object, rank, true); }
+Array cached(nb::handle object, int rank) { return attended_array(object, rank, true); }
 
 size_t stride(const Array &a, int d) {
     const auto size = int64_t(a.plain_size());
@@ -76,8 +76,8 @@ void check_shape(const Array &a, size_t x, size_t y, size_t z) {
         throw nb::value_error("The results' shapes do not match, or they have gaps.");
 }
 
-void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb::handle keep,
-          nb::handle scores, nb::handle out) {
+void call_attention(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v,
+                    nb::handle keep, nb::handle scores, nb::handle out) {
     const Array from = floats(q, 3), keys = cached(k, 4), values = cached(v, 3);
     const AttentionLayout l = layout_of(from, keys, values);
     const Array made = floats(scores, 3), to = floats(out, 3);
@@ -109,7 +109,7 @@ void add_attention(nb::module_ &m) {
                  new (self)
                      RowAttention{layout_of(floats(q, 3), cached(k, 4), cached(v, 3)), threads};
              })
-        .def("__call__", &call, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
+        .def("__call__", &call_attention, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
 }
 
 } // namespace gint

@@ -18,8 +18,6 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
-
 // Where the elements of an operand are.
 struct Layout {
     std::vector<int64_t> lengths, strides; // strides in bytes
@@ -33,7 +31,7 @@ struct Layout {
     }
 };
 
-Array array_of(nb::handle object, bool is_written, bool is_half) {
+Array row_array(nb::handle object, bool is_written, bool is_half) {
     if (!is_array(object.ptr())) throw nb::type_error("A row's steps are of NumPy arrays.");
     const Array found(object.ptr());
     if (found.type() != (is_half ? NPY_HALF : NPY_FLOAT) || !found.is_behaved() ||
@@ -44,7 +42,7 @@ Array array_of(nb::handle object, bool is_written, bool is_half) {
 }
 
 Layout layout_of(nb::handle object, bool is_written, bool is_half = false) {
-    const Array a = array_of(object, is_written, is_half);
+    const Array a = row_array(object, is_written, is_half);
     Layout made{{}, {}, is_written, is_half};
     for (int d = 0; d < a.rank(); d++) {
         made.lengths.push_back(a.length(d));
@@ -158,7 +156,7 @@ size_t elements(int64_t stride, int64_t size) {
 RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleaved, nb::handle key,
                   nb::handle value) {
     const bool is_half = is_array(key.ptr()) && Array(key.ptr()).type() == NPY_HALF;
-    const int64_t item = is_half ? 2 : SIZE;
+    const int64_t item = is_half ? 2 : FLOAT_BYTES;
     const Layout all = plain(qkv, true), angles = plain(cos, false),
                  keys = layout_of(key, true, is_half), values = layout_of(value, true, is_half);
     if (keys.lengths.size() != 2 || values.lengths != keys.lengths) refuse();
@@ -179,7 +177,7 @@ RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleav
             [heads](const uint64_t *p) { rotate_and_keep(heads, p); }};
 }
 
-void call(const RowStep &self, nb::args given) {
+void call_step(const RowStep &self, nb::args given) {
     if (nb::len(given) != self.operands.size()) refuse();
     std::vector<uint64_t> pointers;
     for (size_t n = 0; n < self.operands.size(); n++) {
@@ -199,7 +197,7 @@ StepFunction row_step(nb::handle object) {
 }
 
 void add_row_steps(nb::module_ &m) {
-    nb::class_<RowStep>(m, "RowStep").def("__call__", &call);
+    nb::class_<RowStep>(m, "RowStep").def("__call__", &call_step);
     m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
     m.def("row_add", &make_add, "x"_a, "more"_a);
     m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);
