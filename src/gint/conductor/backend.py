@@ -97,9 +97,9 @@ def compile_with(
 
 
 def _left_to_eager(gm: fx.GraphModule, reason: str) -> Callable[..., Any]:
-    from .records import remember, whole
+    from .records import left_to_eager, remember
 
-    remember(whole(reason))
+    remember(left_to_eager(reason))
     return gm.forward
 
 

@@ -39,7 +39,7 @@ from .plan.capturable import why_not_captured, written_inputs
 from .plan.foreign import Saving
 from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
-from .records import GraphRecord, remember, whole
+from .records import GraphRecord, left_to_eager, remember
 from .selection import backend_for
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
         RuntimeWarning,
         stacklevel=2,
     )
-    record = whole(f"compiling it failed: {reason}")
+    record = left_to_eager(f"compiling it failed: {reason}")
     remember(record)
     # One a call: an interpreter holds the values of the call that it makes.
     return GintCompiledSubgraph(lambda args: fx.Interpreter(module).boxed_run(args), record)

@@ -15,8 +15,6 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
-
 Array floats(nb::handle object, int rank) {
     if (!is_array(object.ptr())) throw nb::type_error("Attention is of NumPy arrays.");
     const Array found(object.ptr());
@@ -26,9 +24,9 @@ Array floats(nb::handle object, int rank) {
 }
 
 size_t stride(const Array &a, int d) {
-    if (a.stride(d) < 0 || a.stride(d) % SIZE)
+    if (a.stride(d) < 0 || a.stride(d) % FLOAT_BYTES)
         throw nb::value_error("Attention takes strides of whole elements, forwards.");
-    return size_t(a.stride(d) / SIZE);
+    return size_t(a.stride(d) / FLOAT_BYTES);
 }
 
 AttentionLayout layout_of(const Array &q, const Array &k, const Array &v) {
@@ -44,7 +42,7 @@ AttentionLayout layout_of(const Array &q, const Array &k, const Array &v) {
     const size_t blocks = size_t(k.length(1));
     if (!q.is_contiguous() || !is(k, {l.heads, blocks, l.size, l.block}) ||
         blocks * l.block != l.keys || !is(v, {l.heads, l.keys, l.size}) ||
-        (l.block > 1 && k.stride(3) != SIZE) || (l.size > 1 && v.stride(2) != SIZE))
+        (l.block > 1 && k.stride(3) != FLOAT_BYTES) || (l.size > 1 && v.stride(2) != FLOAT_BYTES))
         throw nb::value_error("The shapes or strides of q, k and v do not match.");
     return l;
 }
@@ -71,8 +69,8 @@ void check_shape(const Array &a, size_t x, size_t y, size_t z) {
         throw nb::value_error("The results' shapes do not match, or they have gaps.");
 }
 
-void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb::handle keep,
-          nb::handle scores, nb::handle out) {
+void call_attention(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v,
+                    nb::handle keep, nb::handle scores, nb::handle out) {
     const Array from = floats(q, 3), keys = floats(k, 4), values = floats(v, 3);
     const AttentionLayout l = layout_of(from, keys, values);
     const Array made = floats(scores, 3), to = floats(out, 3);
@@ -104,7 +102,7 @@ void add_attention(nb::module_ &m) {
                  new (self)
                      RowAttention{layout_of(floats(q, 3), floats(k, 4), floats(v, 3)), threads};
              })
-        .def("__call__", &call, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
+        .def("__call__", &call_attention, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
 }
 
 } // namespace gint

@@ -18,8 +18,6 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
-
 // Where the elements of an operand are.
 struct Layout {
     std::vector<int64_t> lengths, strides; // strides in bytes
@@ -127,8 +125,8 @@ void rotate_and_keep(const Heads &h, const uint64_t *p) {
 }
 
 size_t elements(int64_t stride) {
-    if (stride < 0 || stride % SIZE) refuse();
-    return size_t(stride / SIZE);
+    if (stride < 0 || stride % FLOAT_BYTES) refuse();
+    return size_t(stride / FLOAT_BYTES);
 }
 
 RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleaved, nb::handle key,
@@ -138,7 +136,7 @@ RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleav
     if (keys.lengths.size() != 2 || values.lengths != keys.lengths) refuse();
     const size_t kept = size_t(keys.lengths[0]), size = size_t(keys.lengths[1]);
     if (size == 0 || all.count() % size || all.count() / size < 2 * kept || kept == 0 ||
-        2 * angles.count() > size || (size > 1 && values.strides[1] != SIZE))
+        2 * angles.count() > size || (size > 1 && values.strides[1] != FLOAT_BYTES))
         refuse();
     const Heads heads{all.count() / size - kept,
                       kept,
@@ -152,7 +150,7 @@ RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleav
             [heads](const uint64_t *p) { rotate_and_keep(heads, p); }};
 }
 
-void call(const RowStep &self, nb::args given) {
+void call_step(const RowStep &self, nb::args given) {
     if (nb::len(given) != self.operands.size()) refuse();
     std::vector<uint64_t> pointers;
     for (size_t n = 0; n < self.operands.size(); n++) {
@@ -171,7 +169,7 @@ StepFunction row_step(nb::handle object) {
 }
 
 void add_row_steps(nb::module_ &m) {
-    nb::class_<RowStep>(m, "RowStep").def("__call__", &call);
+    nb::class_<RowStep>(m, "RowStep").def("__call__", &call_step);
     m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
     m.def("row_add", &make_add, "x"_a, "more"_a);
     m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);
