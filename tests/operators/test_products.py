@@ -55,3 +55,12 @@ def test_a_product_into_memory():
 def test_what_does_not_fit_is_said(args, error):
     with pytest.raises(error, match=r"mm|type"):
         OPERATORS["aten.mm.default"](*args)
+
+
+@pytest.mark.parametrize("name", ["aten.mm.default", "aten.addmm.default"])
+def test_the_results_of_another_operator_are_no_matrix(name):
+    """A damaged plan may name them as one."""
+    matrix = np.ones((2, 2), np.float32)
+    operands = [matrix] * (name == "aten.addmm.default") + [[matrix, matrix], matrix]
+    with pytest.raises(TypeError, match="takes arrays, not list, ndarray"):
+        OPERATORS[name](*operands)

@@ -208,7 +208,10 @@ def _save_copies_of_written_inputs(graph: fx.Graph) -> None:
     written = [n for n in tensors if n.meta.get("desc") in changed]
     storages = {_storage(n) for n in written}
     beside = [n for n in tensors if n not in written and _storage(n) in storages]
-    copies = [_copied(node, placeholders[-1]) for node in beside]
+    # as_strided counts from where a storage begins, and a copy's is another: it is copied itself.
+    strided = graph.find_nodes(op="call_function", target=torch.ops.aten.as_strided.default)
+    copies = [_copied(n, n) for n in strided if _read_from_storage_of(n, beside)]
+    copies += [_copied(node, placeholders[-1]) for node in beside]
     for node in (*(user for n in written for user in n.users), *copies):
         if node.target is torch.ops.aten.clone.default:
             node.meta["recompute"] = CheckpointPolicy.MUST_SAVE
@@ -219,12 +222,30 @@ def _storage(node: fx.Node) -> int | None:
     return value.untyped_storage()._cdata if value.layout is torch.strided else None
 
 
+def _read_from_storage_of(strided: fx.Node, inputs: Sequence[fx.Node]) -> bool:
+    """Whether an as_strided is of one of these inputs, of which it then is at once, without the
+    views between: they decide nothing but an offset that is left out."""
+    source = strided.args[0]
+    while source.op == "call_function" and source.target.is_view:
+        source = source.args[0]
+    if source not in inputs:
+        return False
+    view, size, strides, *offset = strided.args
+    if not offset or offset[0] is None:
+        offset = [view.meta["val"].storage_offset()] if view is not source else []
+    strided.args = (source, size, strides, *offset)
+    return True
+
+
 def _copied(node: fx.Node, last: fx.Node) -> fx.Node:
-    """A copy of an input, made behind the `last` one, that is read in its place."""
+    """A copy of a value, made behind the `last` node, that is read in its place."""
     with node.graph.inserting_after(last):
         copied = node.graph.call_function(torch.ops.aten.clone.default, (node,))
     copied.meta["val"] = node.meta["val"].clone()
-    node.replace_all_uses_with(copied, lambda user: user is not copied and user.op != "output")
+    strided = torch.ops.aten.as_strided.default
+    node.replace_all_uses_with(
+        copied, lambda u: u is not copied and u.op != "output" and u.target is not strided
+    )
     return copied
 
 
