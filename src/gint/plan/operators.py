@@ -78,6 +78,9 @@ OWN = ("quantized_linear", "quantized_embedding")
 #: oneDNN's, with what follows them: in frozen graphs alone, which are of one process.
 ONEDNN = ("_linear_pointwise", "_convolution_pointwise")
 
+#: What plans call where a graph has no node for it: a copy of what is written into piece by piece.
+COPY = "aten.clone"
+
 #: Overloads that are called with memory to write into: products, by their overload `out`, and what
 #: writes where positions say, into a copy of its first argument or into that itself.
 PRODUCTS = ("aten.mm.default", "aten.bmm.default", "aten.addmm.default", "aten.baddbmm.default")
@@ -108,7 +111,7 @@ VIEWS = (
 )  # fmt: skip
 
 _SAVED = {f"aten.{name}" for names in EXTERNS.values() for name in names}
-_SAVED |= {f"aten.{name}" for name in VIEWS}
+_SAVED |= {COPY, *(f"aten.{name}" for name in VIEWS)}
 _OWN_SAVED = {f"gint.{name}.blocks" for name in OWN}
 
 

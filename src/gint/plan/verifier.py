@@ -28,7 +28,7 @@ from .model import (
     TensorType,
     View,
 )
-from .operators import is_saved_operator
+from .operators import COPY, is_saved_operator
 
 #: What a path may ask of a tensor.
 _QUESTIONS = ("size", "stride", "storage_offset")
@@ -223,6 +223,8 @@ class _Verifier:
             self.write(step.value)
         else:
             self.make(step.value)
+        if str(step.operator).startswith(f"{COPY}."):
+            self.allocated.add(step.value)
 
     def item(self, step: Item) -> None:
         self.use(step.of)
