@@ -1,5 +1,5 @@
-"""The eight models of the benchmarks, small: random weights, seeded. In a module of its own, so that
-another process can make the same ones."""
+"""The eight models of the benchmarks, small: random weights, seeded. In a module of its own, so
+that another process can make the same ones."""
 
 from __future__ import annotations
 

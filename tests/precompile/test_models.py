@@ -1,5 +1,5 @@
-"""The eight models of the benchmarks through torch's own doors: saved by `aot_compile` with fixed and
-with free sizes and run in another process, and compiled by a bare `torch.compile`."""
+"""The eight models of the benchmarks through torch's own doors: saved by `aot_compile` with fixed
+and with free sizes and run in another process, and compiled by a bare `torch.compile`."""
 
 import subprocess
 import sys
