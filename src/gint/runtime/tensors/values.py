@@ -18,6 +18,7 @@ from . import dense
 from .entry_points import entry_point, named_object, overload, writing_into
 from .layouts import launch_on_copies, reinterpret, resolved, restride
 from .memory import POOLED_BYTES, empty_strided, shelf
+from .unchecked import checked, refuse_writing
 
 _pointer = torch.Tensor.data_ptr
 
@@ -99,7 +100,9 @@ class Tensors:
                 return OWN[name]
         if into:
             return dense.writing_into(name, writing_into(name))
-        return entry_point(overload(name))
+        target = overload(name)
+        refuse_writing(name, target)
+        return checked(name, entry_point(target))
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")

@@ -1,0 +1,83 @@
+"""Arithmetic on complex numbers, which no program computes, by NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .registry import operator
+
+
+def _result(values: np.ndarray, *operands: Any) -> np.ndarray:
+    """In double precision only where an array among the operands is."""
+    arrays = [a for a in operands if isinstance(a, np.ndarray)]
+    if any(a.dtype in (np.float64, np.complex128) for a in arrays):
+        return np.asarray(values)
+    return np.asarray(values).astype(np.complex64 if values.dtype.kind == "c" else np.float32)
+
+
+@operator("add.Tensor", "add.Scalar")
+def add(self: Any, other: Any, alpha: Any = 1) -> np.ndarray:
+    """self + alpha * other."""
+    return _result(np.add(self, other if alpha == 1 else np.multiply(other, alpha)), self, other)
+
+
+@operator("sub.Tensor", "sub.Scalar")
+def subtract(self: Any, other: Any, alpha: Any = 1) -> np.ndarray:
+    """self - alpha * other."""
+    scaled = other if alpha == 1 else np.multiply(other, alpha)
+    return _result(np.subtract(self, scaled), self, other)
+
+
+@operator("mul.Tensor", "mul.Scalar")
+def multiply(self: Any, other: Any) -> np.ndarray:
+    """self * other."""
+    return _result(np.multiply(self, other), self, other)
+
+
+@operator("div.Tensor", "div.Scalar")
+def divide(self: Any, other: Any) -> np.ndarray:
+    """self / other."""
+    with np.errstate(all="ignore"):
+        return _result(np.true_divide(self, other), self, other)
+
+
+@operator("complex")
+def complex_of(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+    """Of a real and an imaginary part."""
+    return _result(real + 1j * imag, real, imag)
+
+
+@operator("polar")
+def polar(abs: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Of a length and an angle."""
+    return _result(abs * np.cos(angle) + 1j * (abs * np.sin(angle)), abs, angle)
+
+
+@operator("view_as_complex")
+def view_as_complex(self: np.ndarray) -> np.ndarray:
+    """Pairs (..., 2) as complex numbers. Raises ValueError for what is no pairs."""
+    if not self.ndim or self.shape[-1] != 2 or self.dtype not in (np.float32, np.float64):
+        raise ValueError(f"Complex numbers are pairs of floats, not {self.dtype} {self.shape}.")
+    wide = np.complex64 if self.dtype == np.float32 else np.complex128
+    return np.ascontiguousarray(self).view(wide)[..., 0]
+
+
+def _enter(name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    @operator(name)
+    def call(self: np.ndarray) -> np.ndarray:
+        return _result(function(self), self)
+
+
+_enter("neg", np.negative)
+_enter("_neg_view", np.negative)
+_enter("_conj", np.conj)
+_enter("_conj_physical", np.conj)
+_enter("conj_physical", np.conj)
+_enter("resolve_conj", np.array)
+_enter("abs", np.abs)
+_enter("angle", np.angle)
+_enter("exp", np.exp)
+_enter("reciprocal", np.reciprocal)
