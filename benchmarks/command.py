@@ -80,7 +80,10 @@ def main(
     backends = tuple(b for b in options.backends if options.inductor or b != "inductor")
     filters = options.only, options.types, options.shapes
     kept = options.frozen, options.ahead and str(options.ahead)
-    settings = Settings(backends, options.threads, options.quick, *filters, *kept)
+    settings = Settings(
+        backends, options.threads, options.quick, *filters, *kept,
+        warm=options.warm, rows=options.rows and str(options.rows), runs=options.runs,
+    )  # fmt: skip
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
             print(f"{backend} is left out: {reason}.", file=sys.stderr)
@@ -162,6 +165,16 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
     few.add_argument(
         "--no-inductor", dest="inductor", action="store_false", help="as --quick does: no Inductor"
     )
+    few.add_argument(
+        "--warm", action="store_true", help="only compile, into Inductor's cache: time later"
+    )
+    few.add_argument(
+        "--rows", type=Path, metavar="FILE",
+        help="append each row here when it is measured, and go on behind those that are there",
+    )  # fmt: skip
+    few.add_argument(
+        "--runs", type=_runs, default=1, help="measure rows below the goal so often (1): medians"
+    )
     return parser
 
 
@@ -194,6 +207,13 @@ def _backends(text: str) -> tuple[str, ...]:
         return parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _runs(text: str) -> int:
+    runs = int(text)
+    if runs < 1:
+        raise argparse.ArgumentTypeError(f"{runs}: expected a number of runs, 1 or more")
+    return runs
 
 
 def _threads(text: str) -> int:

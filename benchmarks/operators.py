@@ -9,13 +9,15 @@ small shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.operators_kept import Kept
 from benchmarks.operators_list import TORCH, Case, cases, without_arguments
 from benchmarks.operators_report import NUMPY, Row, report_of
 from benchmarks.report import Report
@@ -42,13 +44,39 @@ _UNSET = ("empty", "new_empty")
 #: Of more elements NumPy's interpreter, which may go line by line, would take minutes a row.
 _NUMPY_POINTS = 1 << 14
 
+Place = tuple[int, tuple[int, int], Case]
+
 
 def run(settings: Settings) -> Report:
     """Measure the rows asked for at each shape and number of threads, and report.
 
     An interrupt (Ctrl-C) ends the measuring: what there is by then is reported.
     """
+    places = _places(settings)
+    kept = Kept(Path(settings.rows) if settings.rows else None)
+    backends = settings.usable(BACKENDS[:2] if settings.quick else BACKENDS)
+    if settings.warm:
+        if "inductor" not in settings.usable():
+            raise SystemExit("--warm has Inductor compile, and Inductor is left out.")
+        return _compile_ahead([p for p in places if not kept.has(*_key(p), backends)])
     effort = QUICK if settings.quick else FULL
+    left = 0
+    with suppress(KeyboardInterrupt):
+        for turn in range(settings.runs):
+            wanted = [p for p in places if kept.wants(*_key(p), backends, turn)]
+            left = len(wanted)
+            with progress("operators", left) as step:
+                for threads, shape, case in wanted:
+                    step(f"{case.name}, {shape[0]}x{shape[1]}, threads: {threads}")
+                    torch.set_num_threads(threads)
+                    kept.add(measure(case, shape, threads, backends, effort))
+                    left -= 1
+    rows = [row for p in places if (row := kept.row(*_key(p)))]
+    return report_of(rows, [] if settings.only else without_arguments(), left)
+
+
+def _places(settings: Settings) -> list[Place]:
+    """Every row asked for, at each shape and number of threads."""
     chosen = [c for c in cases(types=settings.types) if settings.wants(c.name)]
     if not chosen:
         raise SystemExit(
@@ -58,16 +86,36 @@ def run(settings: Settings) -> Report:
     shapes = settings.shapes or (SHAPES[-1:] if settings.quick else SHAPES)
     most = threads_in_effect()
     threads = (most,) if settings.threads or settings.quick else tuple(dict.fromkeys((1, most)))
-    backends = settings.usable(BACKENDS[:2] if settings.quick else BACKENDS)
-    places = [(n, shape, case) for n in threads for shape in shapes for case in chosen]
-    rows: list[Row] = []
-    with suppress(KeyboardInterrupt), progress("operators", len(places)) as step:
-        for count, shape, case in places:
-            step(f"{case.name}, {shape[0]}x{shape[1]}, threads: {count}")
-            torch.set_num_threads(count)
-            rows.append(measure(case, shape, count, backends, effort))
-    unknown = [] if settings.only else without_arguments()
-    return report_of(rows, unknown, left=len(places) - len(rows))
+    return [(n, shape, case) for n in threads for shape in shapes for case in chosen]
+
+
+def _key(place: Place) -> tuple[str, tuple[int, int], int]:
+    threads, shape, case = place
+    return case.name, shape, threads
+
+
+def _compile_ahead(places: Sequence[Place]) -> Report:
+    """Have Inductor compile every row, into the cache that it keeps in files. Nothing is timed.
+
+    What is measured afterwards loads its code: a twentieth of a second a row, not seconds."""
+    failed: dict[str, str] = {}
+    done = 0
+    torchs_own = [p for p in places if p[-1].program is None]
+    with suppress(KeyboardInterrupt), progress("compiling", len(torchs_own)) as step:
+        for threads, shape, case in torchs_own:
+            step(what := f"{case.name}, {shape[0]}x{shape[1]}, threads: {threads}")
+            torch.set_num_threads(threads)
+            try:
+                contenders_of(case, shape, ("inductor",))[1]["inductor"]()
+            except Exception as error:  # its row says so when it is measured
+                failed[what] = _reason(error)
+            done += 1
+    notes = (
+        f"{done - len(failed)} of {len(torchs_own)} rows are in Inductor's cache, "
+        f"{len(failed)} failed.",
+        *(f"{name} failed: {reason}" for name, reason in failed.items()),
+    )
+    return Report("operators", (), {"compiled": done, "failed": failed}, notes)
 
 
 def measure(
@@ -78,10 +126,15 @@ def measure(
     try:
         row.text, calls, row.made = contenders_of(case, shape, backends)
         compare(case, calls, _in_float32(case, shape))
-        row.samples_s = take_turns(calls, effort)
+        row.runs.append(take_turns(calls, effort))
     except Exception as error:  # hours of other rows are not thrown away for this one
-        row.error = f"{type(error).__name__}: {(str(error).strip() or 'no reason').splitlines()[0]}"
+        row.error = _reason(error)
     return row
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, with its type."""
+    return f"{type(error).__name__}: {(str(error).strip() or 'no reason').splitlines()[0]}"
 
 
 def contenders_of(

@@ -18,7 +18,9 @@ class Settings:
 
     `frozen` is for `models` and `small_graphs`. `ahead` is for `start`: a folder in which what is
     made ahead is kept; None for one that is removed. For `operators` alone are `only` (parts of
-    names; `models`, `small_graphs`, `saved` and `decode` too), `types` and `shapes`; empty for all.
+    names; `models`, `small_graphs`, `saved` and `decode` too), `types` and `shapes`, empty for all;
+    `warm` to have Inductor compile only, `rows` for a file that keeps what was measured, `runs` of
+    rows that are slow.
     """
 
     backends: tuple[str, ...] = NAMES
@@ -29,6 +31,9 @@ class Settings:
     shapes: tuple[tuple[int, int], ...] = ()
     frozen: bool = False
     ahead: str | None = None
+    warm: bool = False
+    rows: str | None = None
+    runs: int = 1
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name was asked for."""

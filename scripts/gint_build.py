@@ -199,7 +199,9 @@ def _copy_output(log: int) -> Iterator[None]:
     def copy() -> None:
         while data := os.read(reader, 65536):
             os.write(log, data)
-            os.write(terminal, data)
+            # Whoever looked on may be gone. The compilers' output is read on: else they would wait.
+            with contextlib.suppress(OSError):
+                os.write(terminal, data)
 
     thread = threading.Thread(target=copy)
     thread.start()

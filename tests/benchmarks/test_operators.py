@@ -80,7 +80,7 @@ def test_run_measures_what_was_asked_for() -> None:
 
 def row(name: str, **medians: float) -> Row:
     samples = {contender: [value] for contender, value in medians.items()}
-    return Row(name, "lowered", (2, 3), 2, made="1 program", samples_s=samples)
+    return Row(name, "lowered", (2, 3), 2, made="1 program", runs=[samples])
 
 
 def test_a_name_of_no_row_is_answered_in_a_sentence() -> None:
@@ -102,6 +102,80 @@ def test_an_interrupt_leaves_a_report_of_what_was_measured(monkeypatch) -> None:
     assert [r["name"] for r in report.data["rows"]] == [r.name for r in measured]
     assert report.data["left"] > 0
     assert report.notes[0] == f"Interrupted: {report.data['left']} rows were not measured."
+
+
+@pytest.fixture
+def two_cases(monkeypatch) -> None:
+    """Two rows instead of all, which take seconds to find."""
+    two = [c for c in found() if c.name in ("hypot.f64", "exp.f64")]
+    monkeypatch.setattr(operators, "cases", lambda types: two)
+    monkeypatch.setattr(operators, "without_arguments", list)
+
+
+@pytest.mark.cpp
+@pytest.mark.usefixtures("two_cases")
+def test_rows_kept_in_a_file_are_not_measured_again(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "rows.jsonl"
+    asked = Settings(("eager", "gint"), 1, True, shapes=((7, 5),), rows=str(path))
+    first = operators.run(asked).data["rows"]
+    monkeypatch.setattr(operators, "measure", lambda *_: pytest.fail("it is there"))
+    again = operators.run(asked).data["rows"]
+    assert [r["medians_s"] for r in again] == [r["medians_s"] for r in first]
+    with pytest.raises(pytest.fail.Exception):  # a contender that the file does not have
+        operators.run(replace(asked, backends=("eager", "gint", "inductor"), quick=False))
+
+
+@pytest.mark.usefixtures("two_cases")
+def test_slow_rows_are_measured_in_every_run_and_the_median_counts(tmp_path, monkeypatch) -> None:
+    seconds = {"hypot.f64": iter((4.0, 1.0, 2.0)), "exp.f64": iter((1.0,))}
+
+    def measure(case, shape, threads, *_):
+        samples = {"eager": [1.0], "gint": [next(seconds[case.name])]}
+        return Row(case.name, case.group, shape, threads, runs=[samples])
+
+    monkeypatch.setattr(operators, "measure", measure)
+    rows = tmp_path / "rows.jsonl"
+    asked = Settings(("eager", "gint"), 1, shapes=((7, 5),), runs=3, rows=str(rows))
+    for _ in range(2):  # the second time from the file alone
+        report = operators.run(asked)
+        found = [(r["name"], r["worst"]) for r in report.data["rows"]]
+        assert found == [("hypot.f64", 0.5), ("exp.f64", 1.0)]
+    assert len(rows.read_text().splitlines()) == 4
+
+
+@pytest.mark.usefixtures("two_cases")
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not rows\n")
+    with pytest.raises(SystemExit, match=r"notes\.txt, line 1: not a row of the operators"):
+        operators.run(Settings(rows=str(path)))
+    assert path.read_text() == "not rows\n"
+    with pytest.raises(SystemExit, match="Choose another with --rows"):
+        operators.run(Settings(rows=str(tmp_path)))
+
+
+@pytest.mark.usefixtures("two_cases")
+def test_compiling_ahead_times_nothing(monkeypatch) -> None:
+    compiled = []
+
+    def contenders_of(case, shape, backends):
+        compiled.append((case.name, backends))
+        if case.name == "exp.f64":
+            raise RuntimeError("no compiler")
+        return "", {"inductor": lambda: None}, ""
+
+    monkeypatch.setattr(operators, "contenders_of", contenders_of)
+    monkeypatch.setattr(operators, "take_turns", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(Settings, "usable", lambda self, among=(): self.backends)
+    asked = Settings(threads=1, warm=True, shapes=((7, 5),))
+    report = operators.run(asked)
+    assert sorted(compiled) == [("exp.f64", ("inductor",)), ("hypot.f64", ("inductor",))]
+    assert report.notes == (
+        "1 of 2 rows are in Inductor's cache, 1 failed.",
+        "exp.f64, 7x5, threads: 1 failed: RuntimeError: no compiler",
+    )
+    with pytest.raises(SystemExit, match="Inductor is left out"):
+        operators.run(replace(asked, backends=("eager", "gint")))
 
 
 def test_report_has_the_worst_first() -> None:

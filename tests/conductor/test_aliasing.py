@@ -137,3 +137,24 @@ def test_a_negative_or_conjugate_beside_what_is_written(options) -> None:
             for run in (compiled, function)
         )
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("view", [lambda v: v, lambda v: v.transpose(0, 2)[1:]])
+def test_as_strided_of_what_lies_beside_a_written_argument(view, options) -> None:
+    """With gradients it is read from a copy, which has another storage."""
+
+    def function(v, w):
+        v.fill_(2)
+        strided = view(w).as_strided((2,), (1,), 3)
+        return strided * 2, strided.log_softmax(0), w * w
+
+    def run(function):
+        base = torch.arange(60.0).sin().requires_grad_()
+        memory = base * 1
+        v, w = memory.as_strided((1,), (0,), 0), memory.as_strided((2, 3, 5), (1, 2, 6), 3)
+        results = function(v, w)
+        sum(r.sum() for r in results).backward()
+        return *results, memory, base.grad
+
+    compiled = torch.compile(function, backend="gint", options=options)
+    torch.testing.assert_close(run(compiled), run(function))

@@ -1,16 +1,13 @@
 """The pool: memory comes back when nobody holds it, and never while somebody does."""
 
 import gc
-import os
-import signal
 import threading
-import time
 from functools import partial
 
 import numpy as np
 import pytest
 
-from gint.host.memory import POOL, POOLED_BYTES, ArrayEntry, Pool, empty, rounded
+from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty, rounded
 
 SHAPE, F32 = (1024, 512), np.dtype("f4")
 
@@ -141,23 +138,3 @@ def test_threads_never_share_a_result(pool):
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_child_of_fork_has_the_pool_whatever_other_threads_do():
-    held = threading.Event()
-
-    def hold():
-        with POOL.lock:
-            held.set()
-            time.sleep(0.2)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(20)
-        os._exit(0 if empty((POOLED_BYTES,), np.dtype("u1")).size else 1)
-    holder.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -119,7 +119,7 @@ def test_what_is_not_native_is_refused():
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such timer")
 def test_signals_are_heard_between_steps():
-    """Steps of a second or more; a handler that raises ends them."""
+    """Steps of a second of the processor's or more; a handler that raises ends them."""
     a, b = floats(1 << 20), floats(1 << 20)
 
     def slow(b, x):
@@ -129,16 +129,16 @@ def test_signals_are_heard_between_steps():
         b.output("y", "f32", (x,), y)
 
     step = launch(slow, a, b)
-    begin = time.perf_counter()
+    begin = time.process_time()
     raise_for(step.launch(a, b))
-    count = int(2 / (time.perf_counter() - begin)) + 20
+    count = int(2 / (time.process_time() - begin)) + 20
     run = RecordedSequence([step] * count, 0, {})
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        begin = time.perf_counter()
+        begin = time.process_time()
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
             run()
-        assert time.perf_counter() - begin < 1.5
+        assert time.process_time() - begin < 1.5
     finally:
         signal.signal(signal.SIGALRM, before)

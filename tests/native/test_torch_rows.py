@@ -72,6 +72,27 @@ def test_attention_of_a_row_keeps_what_is_no_number():
     assert found[0, 1, 0, :5].isfinite().all()
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize(("first", "stop"), [(0, 19), (7, 19), (0, 1), (18, 19), (5, 6), (9, 9)])
+def test_keys_that_a_mask_leaves_out_at_both_ends_are_not_read(first, stop, heads):
+    q, k, v = (torch.randn(2, h, n, 16) for h, n in ((4, 2), (2, 19), (2, 19)))
+    mask = torch.full((2, heads, 2, 19), -torch.inf)
+    mask[..., first:stop] = torch.randn(2, heads, 2, stop - first)
+    mask[:, -1, 0, first : first + 1] = -torch.inf  # of some heads alone
+    s = steps(4)
+    s.attention(4, 0, 1, 2, 3, False, None)
+    run = s.finish([4])
+    wanted = torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, enable_gqa=True
+    )
+    wanted = wanted.nan_to_num()  # of a row that sees nothing: 0, as torch's kernel has it
+    torch.testing.assert_close(run(q, k, v, mask), wanted)
+    if first < stop:
+        k[:, :, :first] = v[:, :, :first] = torch.nan
+        k[:, :, stop:] = v[:, :, stop:] = torch.nan
+        torch.testing.assert_close(run(q, k, v, mask), wanted)
+
+
 def test_a_row_has_the_same_bits_for_any_number_of_threads():
     q, k, v = torch.randn(3, 8, 1, 64), torch.randn(3, 2, 999, 64), torch.randn(3, 2, 999, 64)
     s = steps(3)

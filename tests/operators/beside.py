@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,3 +196,11 @@ class Beside(TorchDispatchMode):
             return wanted
         compare(name, found, wanted)
         return wanted
+
+
+def beside(call: Callable[..., Any], *tensors: torch.Tensor) -> None:
+    """Make a call of ATen's, and compare those of its operators that are in the table: some."""
+    mode = Beside()
+    with torch.no_grad(), mode:
+        call(*tensors)
+    assert mode.seen

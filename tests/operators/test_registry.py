@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ torch = pytest.importorskip("torch")
 import gint.conductor.weights.operators  # noqa: F401, it registers those of gint's own
 from gint.conductor.graph.externs import EXTERNS
 from gint.operators import OPERATORS, REFUSED
-from gint.operators.page import page
 
 pytestmark = pytest.mark.torch
 
@@ -80,9 +78,3 @@ def test_every_overload_that_graphs_call_is_in_the_table():
         if _is_called(n, o)
     }  # fmt: skip
     assert wanted <= set(OPERATORS)
-
-
-@pytest.mark.checkout
-def test_the_page_of_operators_is_current():
-    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
-    assert text == page(), "run: python -m gint.operators.page docs/operators.md"

@@ -104,3 +104,28 @@ def test_sdist_leaves_the_link_out(tree):
     listing = subprocess.check_output(["tar", "-tzf", str(archive)], text=True)
     assert "scripts/gint_build.py" in listing
     assert "/mix" not in listing
+
+
+PRINTS = """
+import os, sys
+sys.path.insert(0, "scripts")
+import gint_build
+
+log = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+with gint_build._copy_output(log):
+    for n in range(5000):
+        os.write(1, b"a line of a compiler's warning, of which there are many\\n")
+"""
+
+
+def test_a_build_goes_on_where_nobody_reads_its_output_any_more(root, tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", PRINTS, str(log)]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()
+        run.stderr.close()
+        try:
+            assert run.wait(timeout=30) == 0
+        finally:
+            run.kill()
+    assert len(log.read_text().splitlines()) == 5000

@@ -8,10 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from gint.plan import Call, Named, Operation, Release, Symbol, Use, View, file
+from gint.plan import file
 from gint.plan.file import open_bytes, open_saved
-from gint.plan.text import describe
-from gint.plan.verifier import PlanError, verify_plan
 from tests.plan import saving
 from tests.plan.saving import SCALED, SIGNATURE, header_of, plan, save, sealed
 
@@ -125,52 +123,3 @@ def test_weights_lie_beside_the_file_and_nowhere_else(tmp_path):
     path.write_bytes(sealed(json.dumps(header).encode(), *rest))
     with pytest.raises(ValueError, match="no file beside it"):
         open_saved(path)
-
-
-STEPS = plan().steps
-
-
-@pytest.mark.parametrize(
-    ("steps", "reason"),
-    [
-        (STEPS[1:], "the size 'n' is not known there"),
-        ((*STEPS[:2], *STEPS[3:]), "uses value 3, which nothing has made"),
-        ((*STEPS[:4], Release((0, 2, 3)), *STEPS[5:]), "uses value 3, which has been released"),
-        ((*STEPS, STEPS[2]), "value 3 is made a second time"),
-        ((*STEPS, Release((1,))), "releases the constant 1"),
-        ((*STEPS, Call(6, "aten.from_file.default", ("/etc/passwd",))), "not among the operators"),
-        ((*STEPS, Call(6, "os.system.default", ("ls",))), "not among the operators"),
-        ((*STEPS, View(6, 1, (4,), (1, 1), 0)), "1 sizes and 2 strides"),
-        ((*STEPS[:3], replace(STEPS[3], program=1), *STEPS[4:]), "there is no program 1"),
-        (
-            (*STEPS[:3], replace(STEPS[3], slots=STEPS[3].slots[:2] + STEPS[3].slots[:1])),
-            "writes into value 0, which is neither allocated nor state",
-        ),
-        ((*STEPS[:3], replace(STEPS[3], extents=(4,)), *STEPS[4:]), "axes, parameters and slots"),
-        ((*STEPS[:3], replace(STEPS[3], device="cuda:0"), *STEPS[4:]), "a saved plan says 'cpu'"),
-    ],
-)
-def test_a_plan_that_is_not_well_formed_is_refused(steps, reason):
-    with pytest.raises(PlanError, match=reason):
-        verify_plan(replace(plan(), steps=steps), ())
-
-
-def test_further_operators_are_named():
-    steps = (*STEPS, Call(6, "aten.linalg_inv.default", (Use(3), Named("dtype", "float32"))))
-    verify_plan(replace(plan(), steps=steps), ("aten.linalg_inv.default",))
-
-
-def test_sizes_are_bounded():
-    size = Symbol("n")
-    for _ in range(11):
-        size = Operation("add", (size, size))
-    with pytest.raises(PlanError, match="parts; 1024 is the most"):
-        verify_plan(replace(plan(), steps=(*STEPS, View(6, 1, (size,), (1,), 0))), ())
-
-
-def test_a_plan_as_text(tmp_path):
-    text = describe(open_saved(save(tmp_path / "a.gint")))
-    assert "x: float32[n, 4]" in text
-    assert "launch program 0 (i = n, j = 4): x a0, w v2, y v3" in text
-    assert "v5 <- aten.mm.default(v3, v4)" in text
-    assert "mul.f32 r[2] <- r[0] * r[1]" in text

@@ -5,6 +5,7 @@ Knows bytes and the types of elements. Does not know formats of files.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,11 +37,17 @@ class OpenFile:
 
     def fill(self, memory: memoryview, offset: int) -> int:
         """Read the bytes from `offset` on. How many are missing since the file ends. OSError."""
-        with self._lock:
-            self._file.seek(offset)
-            while memory and (count := self._file.readinto(memory)):
-                memory = memory[count:]
+        while memory and (count := self._read(memory, offset)):
+            memory, offset = memory[count:], offset + count
         return len(memory)
+
+    def _read(self, memory: memoryview, offset: int) -> int:
+        # Where one stands in a file is shared with processes made by fork, which read it too.
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [memory], offset)
+        with self._lock:  # Windows, which has no fork
+            self._file.seek(offset)
+            return self._file.readinto(memory)
 
 
 @dataclass(frozen=True)

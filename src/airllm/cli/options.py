@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from airllm.model import AutoModel, Model
+from airllm.model import CACHE_DTYPES, AutoModel, Model
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: Seconds between two words.
@@ -29,6 +29,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("config", "stored"), default="config",
         help="whether matrices must have the type that config.json says",
     )  # fmt: skip
+    parser.add_argument(
+        "--kv-cache", choices=CACHE_DTYPES, default=CACHE_DTYPES[0],
+        help="what keys and values are kept as (default: %(default)s)",
+    )  # fmt: skip
 
 
 def memory_size(text: str) -> int:
@@ -49,7 +53,8 @@ def open_model(options: argparse.Namespace) -> Model:
     """The model that the options name; on a terminal a line says how much has been read."""
     return AutoModel.from_pretrained(
         options.model, weights=options.weights, memory_budget=options.memory,
-        dtype=options.dtype, progress=progress_line(sys.stderr.isatty()),
+        dtype=options.dtype, kv_cache=options.kv_cache,
+        progress=progress_line(sys.stderr.isatty()),
     )  # fmt: skip
 
 

@@ -14,6 +14,6 @@ Knows checkpoints and operations. Does not know sampling, text.
 """
 
 from .automodel import AutoModel, Model
-from .cache import Cache
+from .cache import CACHE_DTYPES, Cache
 
-__all__ = ["AutoModel", "Cache", "Model"]
+__all__ = ["CACHE_DTYPES", "AutoModel", "Cache", "Model"]

@@ -15,7 +15,7 @@ from airllm.checkpoint import Architecture, Checkpoint, open_checkpoint
 from airllm.generation import generate, stream
 from gint.host import memory
 
-from .cache import Cache
+from .cache import CACHE_DTYPES, Cache
 from .decoder import Decoder
 from .matrices import matrices
 from .parts import KEEP, Formats, format_for
@@ -28,8 +28,11 @@ from .weights import Progress, Weights
 class Model:
     """A decoder and its checkpoint. `architecture` says what it is, `path` where it lies."""
 
-    def __init__(self, checkpoint: Checkpoint, decoder: Decoder) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, decoder: Decoder, kv_cache: str = CACHE_DTYPES[0]
+    ) -> None:
         self.architecture: Architecture = checkpoint.architecture
+        self._kv_cache = kv_cache
         self.path: Path = checkpoint.path
         self._decoder, self._vocabulary = decoder, checkpoint.architecture.vocabulary
 
@@ -45,7 +48,8 @@ class Model:
 
     def new_cache(self, capacity: int | None = None) -> Cache:
         """Room for keys and values of `capacity` positions, by default all that the model knows."""
-        return Cache(self.architecture, self.architecture.context if capacity is None else capacity)
+        room = self.architecture.context if capacity is None else capacity
+        return Cache(self.architecture, room, self._kv_cache)
 
     def __call__(
         self,
@@ -109,7 +113,7 @@ class AutoModel:
     def from_pretrained(
         path: str | Path, *, weights: Formats = KEEP, memory_budget: int | None = None,
         cache_dir: str | Path | Literal[False] | None = None, dtype: str = "config",
-        progress: Progress | None = None,
+        kv_cache: str = CACHE_DTYPES[0], progress: Progress | None = None,
     ) -> Model:  # fmt: skip
         """The model whose checkpoint lies at `path`.
 
@@ -124,6 +128,9 @@ class AutoModel:
         cache_dir      where quantised matrices are kept for the next time; None: in the user's
                        cache directory; False: nowhere
         dtype          as of `open_checkpoint`
+        kv_cache       what new caches keep keys and values as: "float32", or "float16", which
+                       halves what a token reads of them and rounds each by at most 1/2048 of
+                       itself; what is beyond 65504 becomes infinite
         progress       called with the bytes read and their number; several times up to it where
                        matrices are quantised first
 
@@ -131,9 +138,11 @@ class AutoModel:
         CheckpointError, naming file and tensor, for what cannot be used; ValueError for values
         without meaning.
         """
+        if kv_cache not in CACHE_DTYPES:
+            raise ValueError(f"kv_cache is {' or '.join(CACHE_DTYPES)}, not {kv_cache!r}.")
         checkpoint = open_checkpoint(path, dtype=dtype)
         kept = _weights(checkpoint, weights, memory_budget, cache_dir, progress or _silent)
-        return Model(checkpoint, Decoder(checkpoint, kept))
+        return Model(checkpoint, Decoder(checkpoint, kept), kv_cache)
 
 
 def _weights(

@@ -17,24 +17,32 @@ from airllm.tensor_ops.steps import Kept
 #: One row attends over a multiple of so many positions: what lies behind its own is masked. So its
 #: steps are the same for as many tokens.
 BUCKET = 64
+#: What keys and values are kept as: exactly, or rounded to half as many bytes.
+CACHE_DTYPES = ("float32", "float16")
 
 
 class Cache:
     """Room for `capacity` positions; `length` of them are filled.
 
-    keys      (layers, n_kv_heads, capacity / BUCKET, d, BUCKET) float32: the scores of neighbouring
-              positions are computed together, and what is read lies in one piece
-    values    (layers, n_kv_heads, capacity, d) float32
+    keys      (layers, n_kv_heads, capacity / BUCKET, d, BUCKET) of `dtype`: the scores of
+              neighbouring positions are computed together, and what is read lies in one piece
+    values    (layers, n_kv_heads, capacity, d) of `dtype`
     cos, sin  (capacity, dims / 2) float32, of the rotation at a position
     """
 
-    def __init__(self, architecture: Architecture, capacity: int) -> None:
+    def __init__(
+        self, architecture: Architecture, capacity: int, dtype: str = CACHE_DTYPES[0]
+    ) -> None:
+        if dtype not in CACHE_DTYPES:
+            raise ValueError(
+                f"Keys and values are kept as {' or '.join(CACHE_DTYPES)}, not {dtype!r}."
+            )
         a = self.architecture = architecture
         self.capacity, self.length = -(-max(capacity, 1) // BUCKET) * BUCKET, 0
         # Zeros, since what is masked is multiplied too.
         blocks = self.capacity // BUCKET
-        self.keys = np.zeros((a.layers, a.kv_heads, blocks, a.head_dim, BUCKET), np.float32)
-        self.values = np.zeros((a.layers, a.kv_heads, self.capacity, a.head_dim), np.float32)
+        self.keys = np.zeros((a.layers, a.kv_heads, blocks, a.head_dim, BUCKET), dtype)
+        self.values = np.zeros((a.layers, a.kv_heads, self.capacity, a.head_dim), dtype)
         frequencies = frequencies_of(a.rope.dims // 2, a.rope.theta, a.rope.scaling)
         angles = np.arange(self.capacity)[:, None] * (frequencies / np.array(a.rope.divisors))
         self.cos, self.sin = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
@@ -56,11 +64,14 @@ class Cache:
             for first, last in pairwise(cuts)
         ]
 
-    def first_keys(self, layer: int, count: int) -> np.ndarray:
-        """A layer's keys of the first `count` positions, (count, n_kv_heads, d), copied."""
+    def first(self, layer: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """A layer's keys and values of the first `count` positions, (count, n_kv_heads * d) each,
+        copied, in float32."""
         a, blocks = self.architecture, -(-count // BUCKET)
-        found = self.keys[layer, :, :blocks].transpose(1, 3, 0, 2)
-        return found.reshape(blocks * BUCKET, a.kv_heads, a.head_dim)[:count]
+        keys = self.keys[layer, :, :blocks].transpose(1, 3, 0, 2)
+        keys = keys.reshape(blocks * BUCKET, a.kv_size)[:count]
+        values = self.values[layer, :, :count].transpose(1, 0, 2).reshape(count, a.kv_size)
+        return keys.astype(np.float32), values.astype(np.float32)
 
     def attended(self) -> int:
         """How many positions the next one looks at, those included that are masked."""

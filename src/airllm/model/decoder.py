@@ -131,8 +131,6 @@ class Decoder:
             return
         k, v = b.qkv[:, q : q + a.kv_size], b.qkv[:, q + a.kv_size :]
         if cache.length:
-            seen = cache.length + rows
-            k = cache.first_keys(layer, seen).reshape(seen, a.kv_size)
-            v = cache.values[layer, :, :seen].transpose(1, 0, 2).reshape(seen, a.kv_size)
+            k, v = cache.first(layer, cache.length + rows)
         mask = cache.mask(rows)
         multi_head_attention(b.qkv[:, :q], k, v, a.heads, a.kv_heads, mask, out=b.mixed)

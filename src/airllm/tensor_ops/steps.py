@@ -99,7 +99,7 @@ def keep(
     cos, sin     (rows, dims / 2), of the pairs among a head's first `dims` values
     interleaved  as of `apply_rope`
     keys         places of some rows, one after the other: (rows, (n_kv_heads, d, those rows))
-    values       (n_kv_heads, rows, d)
+    values       (n_kv_heads, rows, d); both float32, or both float16, to which they are rounded
     """
     if (own := _own(qkv)) is not None:
         operands = qkv, cos, sin, keys[0].place[:, :, 0], values[:, 0]
@@ -109,8 +109,9 @@ def keep(
     heads = qkv.reshape(rows, -1, d)
     _rotate(heads[:, :-kv_heads], cos, sin, interleaved)
     for some in keys:
-        run(_copy, _f32(heads[some.rows, -2 * kv_heads : -kv_heads].transpose(1, 2, 0), some.place))
-    run(_copy, _f32(heads[:, -kv_heads:].transpose(1, 0, 2), values))
+        own_keys = heads[some.rows, -2 * kv_heads : -kv_heads].transpose(1, 2, 0)
+        run(_copy, (Operand(own_keys, "f32"), _cached(some.place)))
+    run(_copy, (Operand(heads[:, -kv_heads:].transpose(1, 0, 2), "f32"), _cached(values)))
 
 
 class Kept(NamedTuple):
@@ -158,11 +159,12 @@ def attend(
         _launch(own.attention(q, k, v), q, k, v, keep, scores, out)
         return
     blocks, block = k.shape[1], k.shape[3]
-    run(_scores, _f32(q, k, scores.reshape(*scores.shape[:2], blocks, block)))
+    by_block = scores.reshape(*scores.shape[:2], blocks, block)
+    run(_scores, (Operand(q, "f32"), _cached(k), Operand(by_block, "f32")))
     mask = Operand(np.broadcast_to(keep, scores.shape), "bool")
     own_scores = Operand(scores, "f32")
     run(record_weights, (own_scores, mask, own_scores), 1, (1 / math.sqrt(q.shape[2]),), ("bool",))
-    run(_mix, _f32(scores, v, out))
+    run(_mix, (own_scores, _cached(v), Operand(out, "f32")))
 
 
 def _scores(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> None:
@@ -237,6 +239,11 @@ def _row_product(b: Builder, lead: tuple[int, ...], types: tuple[str, ...]) -> N
     n = b.reduced("n")
     x, part = b.input("x", types[0], n), b.input("part", types[1], *lead, n)
     b.output("out", types[2], lead, b.sum(x * part))
+
+
+def _cached(array: np.ndarray) -> Operand:
+    """Keys or values of a cache."""
+    return Operand(array, "f16" if array.dtype == np.float16 else "f32")
 
 
 def _f32(*arrays: np.ndarray) -> list[Operand]:

@@ -140,7 +140,8 @@ class Memory(Protocol):
 
 class RowSteps(Protocol):
     """What one row of a decoder's layer needs between its products. Each method makes a function of
-    operands laid out like those it is given. All are float32 without gaps, but for key and value.
+    operands laid out like those it is given. All are float32 without gaps, but for key and value,
+    which may also be float16, both of them.
     """
 
     def norm(
@@ -175,7 +176,7 @@ class RowSteps(Protocol):
 
         q     (n_kv_heads, queries that share one, d); out likewise
         k     (n_kv_heads, kv_seq / block, d, block), neighbours without gaps
-        v     (n_kv_heads, kv_seq, d), a head's values without gaps
+        v     (n_kv_heads, kv_seq, d), a head's values without gaps; k and v: or both float16
         keep  (kv_seq,) bool: False leaves a position out
         scores  (n_kv_heads, queries, kv_seq), overwritten
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
 
 from gint.runtime.tensors.convolutions import is_own_convolution
+from gint.runtime.tensors.forks import compute_alone_after_fork
 from gint.runtime.tensors.surroundings import forward_ad, in_fake_mode, modes
 
 from . import keeping
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .weights.rewrite import Quantized
 
 NAME = "gint"
-#: Held while the name is registered: torch refuses to register one twice.
-_registering = Lock()
 
 
 def gint_backend(
@@ -69,6 +68,7 @@ def compile_with(
     compiler: GintCompiler, gm: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
     """As `gint_backend`, by this compiler."""
+    compute_alone_after_fork()
     reason = why_eager(example_inputs)
     if reason is not None:
         return _left_to_eager(gm, reason)
@@ -97,9 +97,9 @@ def compile_with(
 
 
 def _left_to_eager(gm: fx.GraphModule, reason: str) -> Callable[..., Any]:
-    from .records import remember, whole
+    from .records import left_to_eager, remember
 
-    remember(whole(reason))
+    remember(left_to_eager(reason))
     return gm.forward
 
 
@@ -208,7 +208,10 @@ def _save_copies_of_written_inputs(graph: fx.Graph) -> None:
     written = [n for n in tensors if n.meta.get("desc") in changed]
     storages = {_storage(n) for n in written}
     beside = [n for n in tensors if n not in written and _storage(n) in storages]
-    copies = [_copied(node, placeholders[-1]) for node in beside]
+    # as_strided counts from where a storage begins, and a copy's is another: it is copied itself.
+    strided = graph.find_nodes(op="call_function", target=torch.ops.aten.as_strided.default)
+    copies = [_copied(n, n) for n in strided if _read_from_storage_of(n, beside)]
+    copies += [_copied(node, placeholders[-1]) for node in beside]
     for node in (*(user for n in written for user in n.users), *copies):
         if node.target is torch.ops.aten.clone.default:
             node.meta["recompute"] = CheckpointPolicy.MUST_SAVE
@@ -219,12 +222,30 @@ def _storage(node: fx.Node) -> int | None:
     return value.untyped_storage()._cdata if value.layout is torch.strided else None
 
 
+def _read_from_storage_of(strided: fx.Node, inputs: Sequence[fx.Node]) -> bool:
+    """Whether an as_strided is of one of these inputs, of which it then is at once, without the
+    views between: they decide nothing but an offset that is left out."""
+    source = strided.args[0]
+    while source.op == "call_function" and source.target.is_view:
+        source = source.args[0]
+    if source not in inputs:
+        return False
+    view, size, strides, *offset = strided.args
+    if not offset or offset[0] is None:
+        offset = [view.meta["val"].storage_offset()] if view is not source else []
+    strided.args = (source, size, strides, *offset)
+    return True
+
+
 def _copied(node: fx.Node, last: fx.Node) -> fx.Node:
-    """A copy of an input, made behind the `last` one, that is read in its place."""
+    """A copy of a value, made behind the `last` node, that is read in its place."""
     with node.graph.inserting_after(last):
         copied = node.graph.call_function(torch.ops.aten.clone.default, (node,))
     copied.meta["val"] = node.meta["val"].clone()
-    node.replace_all_uses_with(copied, lambda user: user is not copied and user.op != "output")
+    strided = torch.ops.aten.as_strided.default
+    node.replace_all_uses_with(
+        copied, lambda u: u is not copied and u.op != "output" and u.target is not strided
+    )
     return copied
 
 
@@ -236,6 +257,6 @@ def register_backend() -> None:
     """
     from torch._dynamo.backends import registry
 
-    with _registering:
-        if NAME not in registry._COMPILER_FNS:
+    if NAME not in registry._COMPILER_FNS:
+        with suppress(AssertionError):  # another thread has done it meanwhile
             registry.register_backend(gint_backend, name=NAME)

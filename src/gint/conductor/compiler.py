@@ -25,6 +25,7 @@ from gint.runtime.tensors.devices import current_stream
 from .graph.circular import find_circular_pads
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
+from .graph.heads import share_heads
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
 from .graph.writes import drop_rewrites, is_write
 from .lowering.kinds import read_graph
@@ -38,7 +39,7 @@ from .plan.capturable import why_not_captured, written_inputs
 from .plan.foreign import Saving
 from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
-from .records import GraphRecord, remember, whole
+from .records import GraphRecord, left_to_eager, remember
 from .selection import backend_for
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class GintCompiler:
         plan_writer: Callable[..., PlanWriter],
     ) -> GintCompiledSubgraph:
         find_circular_pads(module.graph)
+        share_heads(module.graph)
         merge_equal(module.graph)
         drop_rewrites(module.graph)
         bring_numbers(module.graph, device)
@@ -185,7 +187,7 @@ def _left_to_eager(module: fx.GraphModule, reason: str) -> GintCompiledSubgraph:
         RuntimeWarning,
         stacklevel=2,
     )
-    record = whole(f"compiling it failed: {reason}")
+    record = left_to_eager(f"compiling it failed: {reason}")
     remember(record)
     # One a call: an interpreter holds the values of the call that it makes.
     return GintCompiledSubgraph(lambda args: fx.Interpreter(module).boxed_run(args), record)

@@ -32,7 +32,7 @@ class GraphRecord(NamedTuple):
     values: tuple[str, ...] = ()
 
 
-def whole(reason: str) -> GraphRecord:
+def left_to_eager(reason: str) -> GraphRecord:
     """The record of a graph that is left to eager as it is."""
     refusal = Refusal("(the graph)", "", reason)
     return GraphRecord(programs=0, instructions=0, externs={}, fallbacks=(refusal,))

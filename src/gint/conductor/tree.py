@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from itertools import count
 from typing import Any
 
@@ -54,7 +55,8 @@ def _tree(spec: TreeSpec, leaves: Any, where: str) -> Any:
     inner = [_tree(child, leaves, where) for child in spec.children()]
     if spec.type is list:
         return inner
-    if spec.type is tuple or (isinstance(spec.type, type) and issubclass(spec.type, tuple)):
+    is_own = isinstance(spec.type, type) and issubclass(spec.type, tuple)  # torch.return_types
+    if spec.type is namedtuple or is_own:  # as torch calls all named tuples
         return tuple(inner)
     keys = _keys(spec)
     if keys is None or len(keys) != len(inner):

@@ -22,6 +22,7 @@ from gint.backend.protocol import Backend, BoundLaunch, Kernel
 from gint.isa import dtype
 from gint.program import Program, Slot, SlotLayout, VerifiedProgram
 
+from .forks import keep_free_over_forks
 from .memory import address, trim
 from .tensors import TensorView
 
@@ -73,19 +74,19 @@ class LoadedKernels:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._lock = Lock()
+        self.lock = Lock()
         self._kept: OrderedDict[tuple[Backend, VerifiedProgram], Kernel] = OrderedDict()
         self._bytes = self._loads = 0
 
     def __call__(self, backend: Backend, verified: VerifiedProgram) -> Kernel:
         """The program loaded into a backend, once per process however many ask for it."""
         key = backend, verified
-        with self._lock:
+        with self.lock:
             if found := self._kept.get(key):
                 self._kept.move_to_end(key)
                 return found
         made = backend.load(verified)
-        with self._lock:
+        with self.lock:
             self._loads += 1
             if key not in self._kept:
                 self._kept[key] = made
@@ -96,7 +97,7 @@ class LoadedKernels:
             return self._kept[key]
 
     def statistics(self) -> LoadedStatistics:
-        with self._lock:
+        with self.lock:
             return LoadedStatistics(len(self._kept), self._bytes, self.limit, self._loads)
 
 
@@ -107,6 +108,7 @@ def loaded_bytes(program: Program) -> int:
 
 
 load_kernel = LoadedKernels(MOST_LOADED_BYTES)
+keep_free_over_forks(load_kernel.lock)
 
 
 def extents_of(

@@ -22,6 +22,8 @@ import numpy as np
 
 from gint.native.loader import load_native
 
+from .forks import keep_free_over_forks
+
 #: Results below this many bytes are not pooled; allocators reuse small memory themselves.
 POOLED_BYTES = 1 << 20
 #: Fresh memory of at least this size asks for huge pages.
@@ -219,13 +221,7 @@ def _default_limit() -> int:
 
 
 POOL = Pool(_default_limit())
-if hasattr(os, "register_at_fork"):
-    # A child has no thread that would release what another thread holds now.
-    os.register_at_fork(
-        before=POOL.lock.acquire,
-        after_in_parent=POOL.lock.release,
-        after_in_child=POOL.lock.release,
-    )
+keep_free_over_forks(POOL.lock)
 
 
 def shelf(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[], np.ndarray] | None:

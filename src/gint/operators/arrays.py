@@ -51,7 +51,11 @@ def given(out: np.ndarray | None, values: np.ndarray, dtype: np.dtype) -> np.nda
 
 
 def same_type(name: str, *arrays: np.ndarray) -> None:
-    """Raises TypeError for operands of different types, which ATen does not mix either."""
+    """Raises TypeError for operands of different types, which ATen does not mix either, and for
+    what is no array: a plan may name the results of another operator, which are a list."""
+    if not all(isinstance(a, (np.ndarray, np.generic)) for a in arrays):
+        found = ", ".join(type(a).__name__ for a in arrays)
+        raise TypeError(f"{name} takes arrays, not {found}.")
     if any(a.dtype != arrays[0].dtype for a in arrays):
         found = ", ".join(a.dtype.name for a in arrays)
         raise TypeError(f"{name} takes operands of one type, not of {found}.")

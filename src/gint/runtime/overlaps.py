@@ -25,7 +25,8 @@ def overlap_check(
     """
 
     def check(tensors: Sequence[Any]) -> None:
-        spans = sorted((*values.reach(x), n) for n, x in enumerate(tensors))
+        reached = [(*values.reach(x), n) for n, x in enumerate(tensors)]
+        spans = sorted((start, end, n) for start, end, n in reached if start < end)
         for at, (_, end, a) in enumerate(spans):
             for start, _, b in spans[at + 1 :]:
                 if start >= end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,6 +36,34 @@ def test_tokens_one_by_one_and_in_pieces(case, tmp_path):
     for first, last in ((0, 1), (1, 4), (4, 60), *((n, n + 1) for n in range(60, 70))):
         found = mine(ids[first:last], cache, every=True)
         np.testing.assert_allclose(found, wanted[first:last], **CLOSE)
+
+
+@pytest.mark.parametrize("case", ["llama", "mistral window", "qwen3"])
+def test_a_cache_of_halves(case, backend, tmp_path):
+    """Keys and values are those of float32, rounded; logits are near."""
+    model, ids = model_of(case), tokens(70)
+    write(model, tmp_path)
+    wanted = logits_of(model, ids)
+    with tensor_ops.use_backend(backend):
+        halves = AutoModel.from_pretrained(tmp_path, kv_cache="float16")
+        cache, floats = halves.new_cache(70), AutoModel.from_pretrained(tmp_path).new_cache(70)
+        pieces = (0, 1, 4, 66, 67, 68, 69, 70)
+        for first, last in pairwise(pieces):
+            found = halves(ids[first:last], cache, every=True)
+            difference = np.linalg.norm(found - wanted[first:last])
+            assert difference < 2e-3 * np.linalg.norm(wanted[first:last])
+        AutoModel.from_pretrained(tmp_path)(ids, floats)
+    assert cache.keys.dtype == cache.values.dtype == np.float16
+    assert cache.keys.nbytes == floats.keys.nbytes // 2
+    # The first layer's are made of embeddings alone.
+    np.testing.assert_allclose(cache.keys[0], floats.keys[0], rtol=2**-10, atol=1e-5)
+    np.testing.assert_allclose(cache.values[0], floats.values[0], rtol=2**-10, atol=1e-5)
+
+
+def test_another_kind_of_cache_is_refused(tmp_path):
+    write(model_of("llama"), tmp_path)
+    with pytest.raises(ValueError, match="float32 or float16, not 'q8_0'"):
+        AutoModel.from_pretrained(tmp_path, kv_cache="q8_0")
 
 
 def test_every_backend(backend, tmp_path):

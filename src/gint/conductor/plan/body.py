@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gint.plan import Launch, Plan, Release, Step, TensorType
+from gint.plan import Call, Launch, Plan, Release, Step, TensorType
 from gint.plan.contents import values_of
 from gint.plan.expressions import source
 from gint.runtime.tensors.copies import Copied, copied_in
@@ -31,7 +31,7 @@ from gint.runtime.tensors.frames import Frames, tensor_in
 from gint.runtime.tensors.layouts import reinterpret
 from gint.runtime.tensors.native_runs import Bound, native_run
 from gint.runtime.tensors.placement import Placement, place
-from gint.runtime.tensors.runs import Run, joins_of, split, types_of
+from gint.runtime.tensors.runs import ATTENTION, JOIN, Run, joins_of, split, types_of
 from gint.runtime.tensors.torch_shim import native_with_torch
 
 
@@ -57,7 +57,8 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     native = native_with_torch()
     bound, types = _bound(writer, native), types_of(writer.plan)
     copied = copied_in(writer.plan, types) if native is not None else {}
-    if native is None or not (bound or copied):
+    calls = (s.operator for s in writer.plan.steps if isinstance(s, Call))
+    if native is None or not (bound or copied or any(o in (ATTENTION, JOIN) for o in calls)):
         writer.write_steps(steps)
         writer.write_result()
         return

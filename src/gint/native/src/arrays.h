@@ -11,6 +11,8 @@
 
 namespace gint {
 
+constexpr int64_t FLOAT_BYTES = sizeof(float);
+
 // Imports NumPy; false with a Python error set.
 bool load_arrays();
 

@@ -15,36 +15,41 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
-
-Array floats(nb::handle object, int rank) {
+Array attended_array(nb::handle object, int rank, bool may_be_half) {
     if (!is_array(object.ptr())) throw nb::type_error("Attention is of NumPy arrays.");
     const Array found(object.ptr());
-    if (found.type() != NPY_FLOAT || found.rank() != rank || !found.is_behaved())
-        throw nb::value_error("Attention is of aligned float32 arrays of the ranks it documents.");
+    const bool is_half = may_be_half && found.type() == NPY_HALF;
+    if ((found.type() != NPY_FLOAT && !is_half) || found.rank() != rank || !found.is_behaved())
+        throw nb::value_error("Attention is of aligned float32 arrays of the ranks it documents, "
+                              "keys and values of these or of float16.");
     return found;
 }
+Array floats(nb::handle object, int rank) { return attended_array(object, rank, false); }
+// Keys, or values.
+Array cached(nb::handle object, int rank) { return attended_array(object, rank, true); }
 
 size_t stride(const Array &a, int d) {
-    if (a.stride(d) < 0 || a.stride(d) % SIZE)
+    const auto size = int64_t(a.plain_size());
+    if (a.stride(d) < 0 || a.stride(d) % size)
         throw nb::value_error("Attention takes strides of whole elements, forwards.");
-    return size_t(a.stride(d) / SIZE);
+    return size_t(a.stride(d) / size);
 }
 
 AttentionLayout layout_of(const Array &q, const Array &k, const Array &v) {
     const AttentionLayout l{size_t(q.length(0)), size_t(q.length(1)), size_t(v.length(1)),
                             size_t(q.length(2)), size_t(k.length(3)), stride(k, 0),
                             stride(k, 1),        stride(k, 2),        stride(v, 0),
-                            stride(v, 1)};
+                            stride(v, 1),        k.type() == NPY_HALF};
     const auto is = [](const Array &a, std::initializer_list<size_t> lengths) {
         int d = 0;
         return std::all_of(lengths.begin(), lengths.end(),
                            [&](size_t n) { return size_t(a.length(d++)) == n; });
     };
     const size_t blocks = size_t(k.length(1));
+    if (k.type() != v.type()) throw nb::value_error("Keys and values are of one type.");
     if (!q.is_contiguous() || !is(k, {l.heads, blocks, l.size, l.block}) ||
         blocks * l.block != l.keys || !is(v, {l.heads, l.keys, l.size}) ||
-        (l.block > 1 && k.stride(3) != SIZE) || (l.size > 1 && v.stride(2) != SIZE))
+        (l.block > 1 && stride(k, 3) != 1) || (l.size > 1 && stride(v, 2) != 1))
         throw nb::value_error("The shapes or strides of q, k and v do not match.");
     return l;
 }
@@ -57,8 +62,8 @@ struct RowAttention {
     void operator()(const uint64_t *pointers, const NextRead &next = {}) const {
         attend(layout,
                {reinterpret_cast<const float *>(pointers[0]),
-                reinterpret_cast<const float *>(pointers[1]),
-                reinterpret_cast<const float *>(pointers[2]),
+                reinterpret_cast<const void *>(pointers[1]),
+                reinterpret_cast<const void *>(pointers[2]),
                 reinterpret_cast<const uint8_t *>(pointers[3]),
                 reinterpret_cast<float *>(pointers[4]), reinterpret_cast<float *>(pointers[5])},
                threads, next);
@@ -71,9 +76,9 @@ void check_shape(const Array &a, size_t x, size_t y, size_t z) {
         throw nb::value_error("The results' shapes do not match, or they have gaps.");
 }
 
-void call(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v, nb::handle keep,
-          nb::handle scores, nb::handle out) {
-    const Array from = floats(q, 3), keys = floats(k, 4), values = floats(v, 3);
+void call_attention(const RowAttention &self, nb::handle q, nb::handle k, nb::handle v,
+                    nb::handle keep, nb::handle scores, nb::handle out) {
+    const Array from = floats(q, 3), keys = cached(k, 4), values = cached(v, 3);
     const AttentionLayout l = layout_of(from, keys, values);
     const Array made = floats(scores, 3), to = floats(out, 3);
     check_shape(made, l.heads, l.queries, l.keys);
@@ -102,9 +107,9 @@ void add_attention(nb::module_ &m) {
         .def("__init__",
              [](RowAttention *self, nb::handle q, nb::handle k, nb::handle v, int threads) {
                  new (self)
-                     RowAttention{layout_of(floats(q, 3), floats(k, 4), floats(v, 3)), threads};
+                     RowAttention{layout_of(floats(q, 3), cached(k, 4), cached(v, 3)), threads};
              })
-        .def("__call__", &call, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
+        .def("__call__", &call_attention, "q"_a, "k"_a, "v"_a, "keep"_a, "scores"_a, "out"_a);
 }
 
 } // namespace gint

@@ -18,7 +18,6 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
 using Pair = std::array<int64_t, 2>;
 
 struct Unfit {};
@@ -31,10 +30,10 @@ class Operand {
             (is_written && !array.is_writable()))
             throw Unfit{};
         for (int d = 0; d < rank; d++)
-            if (array.stride(d) < 0 || array.stride(d) % SIZE) throw Unfit{};
+            if (array.stride(d) < 0 || array.stride(d) % FLOAT_BYTES) throw Unfit{};
     }
     size_t length(int d) const { return size_t(array.length(d)); }
-    size_t stride(int d) const { return size_t(array.stride(d) / SIZE); }
+    size_t stride(int d) const { return size_t(array.stride(d) / FLOAT_BYTES); }
     // (NumPy gives an array without elements strides of 0.)
     bool is_unit(int d) const { return length(d) < 2 || stride(d) == 1 || is_empty(); }
     bool is_empty() const { return data() == end(); }

@@ -54,7 +54,7 @@ PyObject *refuse(LaunchObject *self, const uint64_t *pointers, size_t count) {
     return nullptr;
 }
 
-PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
+PyObject *call_launch(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
     auto *self = reinterpret_cast<LaunchObject *>(object);
     const size_t count = size_t(PyVectorcall_NARGS(flags));
     const size_t wanted = self->launch->slot_count();
@@ -78,7 +78,7 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
     }
 }
 
-void destroy(PyObject *object) {
+void destroy_launch(PyObject *object) {
     auto *self = reinterpret_cast<LaunchObject *>(object);
     PyTypeObject *type = Py_TYPE(object);
     self->launch.~shared_ptr();
@@ -87,22 +87,23 @@ void destroy(PyObject *object) {
     Py_DECREF(type);
 }
 
-PyMemberDef members[] = {
+PyMemberDef launch_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(LaunchObject, call), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
-PyType_Slot slots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
+PyType_Slot launch_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void *>(destroy_launch)},
     {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
-    {Py_tp_members, members},
+    {Py_tp_members, launch_members},
     {Py_tp_doc, const_cast<char *>("launch(pointer or array, ...) -> error flag\n\n"
                                    "A verified launch. One argument per slot: a pointer to its "
                                    "storage, or an array whose first element lies there.")},
     {0, nullptr},
 };
-PyType_Spec spec = {
-    "gint.native._native.BoundLaunch", sizeof(LaunchObject), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+PyType_Spec launch_spec = {"gint.native._native.BoundLaunch", sizeof(LaunchObject), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                               Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                           launch_slots};
 
 } // namespace
 
@@ -117,7 +118,7 @@ std::shared_ptr<BoundLaunch> launch_of(PyObject *object) {
 }
 
 bool add_launch_type(PyObject *module) {
-    launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
+    launch_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&launch_spec));
     return launch_type &&
            PyObject_SetAttrString(reinterpret_cast<PyObject *>(launch_type), "takes_arrays",
                                   Py_True) == 0 &&
@@ -128,7 +129,7 @@ bool add_launch_type(PyObject *module) {
 PyObject *make_launch(std::shared_ptr<BoundLaunch> launch, PyObject *explain) {
     auto *self = PyObject_New(LaunchObject, launch_type);
     if (!self) return nullptr;
-    self->call = call;
+    self->call = call_launch;
     new (&self->launch) std::shared_ptr<BoundLaunch>(std::move(launch));
     self->explain = Py_NewRef(explain);
     return reinterpret_cast<PyObject *>(self);

@@ -186,7 +186,7 @@ bool read_arguments(const NativeRun &s, PyObject *const *arguments, RunValue *va
     return true;
 }
 
-PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
+PyObject *call_run(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names) {
     const NativeRun &s = *reinterpret_cast<NativeRunObject *>(object)->run;
     const size_t count = size_t(PyVectorcall_NARGS(flags));
     if (count != s.inputs + s.sizes || (names && PyTuple_GET_SIZE(names))) {
@@ -214,28 +214,27 @@ PyObject *call(PyObject *object, PyObject *const *arguments, size_t flags, PyObj
     }
 }
 
-void destroy(PyObject *object) {
+void destroy_run(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     delete reinterpret_cast<NativeRunObject *>(object)->run;
     type->tp_free(object);
     Py_DECREF(type);
 }
 
-PyMemberDef members[] = {
+PyMemberDef run_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(NativeRunObject, call), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
-PyType_Slot type_slots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void *>(destroy)},
+PyType_Slot run_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void *>(destroy_run)},
     {Py_tp_call, reinterpret_cast<void *>(PyVectorcall_Call)},
-    {Py_tp_members, members},
+    {Py_tp_members, run_members},
     {Py_tp_doc, const_cast<char *>("run(tensor or array, ..., size, ...)\n\nSteps in one call.")},
     {0, nullptr},
 };
-PyType_Spec spec = {"gint.native._native.NativeRun", sizeof(NativeRunObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
-                        Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                    type_slots};
+PyType_Spec run_spec = {
+    "gint.native._native.NativeRun", sizeof(NativeRunObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, run_slots};
 
 } // namespace
 
@@ -260,7 +259,7 @@ bool read_value(PyObject *object, RunValue *value) {
 }
 
 bool add_native_run_type(PyObject *module) {
-    native_run_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&spec));
+    native_run_type = reinterpret_cast<PyTypeObject *>(PyType_FromSpec(&run_spec));
     return native_run_type &&
            PyModule_AddObjectRef(module, "NativeRun",
                                  reinterpret_cast<PyObject *>(native_run_type)) == 0;
@@ -269,7 +268,7 @@ bool add_native_run_type(PyObject *module) {
 PyObject *make_native_run(std::unique_ptr<NativeRun> run) {
     auto *object = PyObject_New(NativeRunObject, native_run_type);
     if (!object) return nullptr;
-    object->call = call;
+    object->call = call_run;
     object->run = run.release();
     return reinterpret_cast<PyObject *>(object);
 }

@@ -19,7 +19,7 @@ namespace gint {
 
 namespace {
 
-using Shape = std::pair<size_t, size_t>; // outputs, inputs
+using MatrixShape = std::pair<size_t, size_t>; // outputs, inputs
 
 Array array(nb::handle object, bool writes = false) {
     if (!is_array(object.ptr())) throw nb::type_error("Products are of NumPy arrays.");
@@ -28,7 +28,7 @@ Array array(nb::handle object, bool writes = false) {
     return found;
 }
 
-QuantizedMatrix matrix(int format, Shape shape) {
+QuantizedMatrix matrix(int format, MatrixShape shape) {
     return {QuantizedFormat(format), shape.first, shape.second};
 }
 
@@ -40,7 +40,6 @@ struct Rows {
 
 // Nothing where a row's elements do not lie side by side.
 std::optional<Rows> rows_of(const Array &a) {
-    constexpr int64_t SIZE = sizeof(float);
     const int last = a.rank() - 1;
     if (last < 0) return std::nullopt;
     if (a.is_contiguous()) {
@@ -48,8 +47,8 @@ std::optional<Rows> rows_of(const Array &a) {
         for (int d = 0; d < last; d++) count *= size_t(a.length(d));
         return Rows{count, a.length(last)};
     }
-    if (last != 1 || a.stride(1) != SIZE || a.stride(0) % SIZE) return std::nullopt;
-    return Rows{size_t(a.length(0)), a.stride(0) / SIZE};
+    if (last != 1 || a.stride(1) != FLOAT_BYTES || a.stride(0) % FLOAT_BYTES) return std::nullopt;
+    return Rows{size_t(a.length(0)), a.stride(0) / FLOAT_BYTES};
 }
 
 // What two products have in common.
@@ -83,7 +82,7 @@ std::optional<Product> product_of(const Kind &kind, nb::handle weights, nb::hand
     return p;
 }
 
-bool multiply_arrays(const Kind &kind, nb::handle weights, nb::handle x, nb::handle out) {
+bool multiply_quantized(const Kind &kind, nb::handle weights, nb::handle x, nb::handle out) {
     const std::optional<Product> p = product_of(kind, weights, x, out);
     if (!p) return false;
     const ReleasedGil released;
@@ -147,7 +146,7 @@ void add_quantized(nb::module_ &m) {
     });
     nb::class_<PackedWeights>(m, "PackedWeights")
         .def("__init__",
-             [](PackedWeights *self, int format, Shape shape, nb::handle rows, int threads) {
+             [](PackedWeights *self, int format, MatrixShape shape, nb::handle rows, int threads) {
                  const auto *bytes = array(rows).as<const uint8_t>();
                  const ReleasedGil released;
                  new (self) PackedWeights(matrix(format, shape), bytes, threads);
@@ -170,13 +169,13 @@ void add_quantized(nb::module_ &m) {
         .def_ro("nbytes", &PackedWeights::bytes);
     nb::class_<Kind>(m, "Product")
         .def("__init__",
-             [](Kind *self, int format, Shape shape, bool quantize_activations, int threads) {
+             [](Kind *self, int format, MatrixShape shape, bool quantize_activations, int threads) {
                  new (self) Kind{matrix(format, shape), quantize_activations, threads};
              })
-        .def("try_multiply", &multiply_arrays)
+        .def("try_multiply", &multiply_quantized)
         // As a launch that is recalled: operands of a layout that `try_multiply` took.
         .def("__call__", [](const Kind &self, nb::handle x, nb::handle weights, nb::handle out) {
-            if (!multiply_arrays(self, weights, x, out))
+            if (!multiply_quantized(self, weights, x, out))
                 throw nb::value_error("The rows of x or out do not lie side by side.");
         });
     m.def("read_all", [](nb::handle memory, int threads) {

@@ -18,12 +18,10 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t SIZE = sizeof(float);
-
 // Where the elements of an operand are.
 struct Layout {
     std::vector<int64_t> lengths, strides; // strides in bytes
-    bool is_written;
+    bool is_written, is_half;
 
     bool operator==(const Layout &) const = default;
     size_t count() const {
@@ -33,17 +31,19 @@ struct Layout {
     }
 };
 
-Array floats(nb::handle object, bool is_written) {
+Array row_array(nb::handle object, bool is_written, bool is_half) {
     if (!is_array(object.ptr())) throw nb::type_error("A row's steps are of NumPy arrays.");
     const Array found(object.ptr());
-    if (found.type() != NPY_FLOAT || !found.is_behaved() || (is_written && !found.is_writable()))
-        throw nb::value_error("A row's steps are of aligned float32 arrays, results writable.");
+    if (found.type() != (is_half ? NPY_HALF : NPY_FLOAT) || !found.is_behaved() ||
+        (is_written && !found.is_writable()))
+        throw nb::value_error("A row's steps are of aligned float32 arrays, results writable; keys "
+                              "and values that are kept may both be float16.");
     return found;
 }
 
-Layout layout_of(nb::handle object, bool is_written) {
-    const Array a = floats(object, is_written);
-    Layout made{{}, {}, is_written};
+Layout layout_of(nb::handle object, bool is_written, bool is_half = false) {
+    const Array a = row_array(object, is_written, is_half);
+    Layout made{{}, {}, is_written, is_half};
     for (int d = 0; d < a.rank(); d++) {
         made.lengths.push_back(a.length(d));
         made.strides.push_back(a.stride(d));
@@ -109,9 +109,28 @@ RowStep make_gate(nb::handle gates, nb::handle ups, const std::string &activatio
 
 struct Heads {
     size_t rotated, kept, size, half;
-    bool interleaved;
+    bool interleaved, is_half;
     size_t key_head, key_step, value_head; // strides in elements
 };
+
+void keep_head(const Heads &h, const float *k, const float *v, float *key, float *value) {
+    for (size_t i = 0; i < h.size; i++) key[i * h.key_step] = k[i];
+    std::memcpy(value, v, h.size * sizeof(float));
+}
+
+// Heads are converted so many values at a time.
+void keep_half_head(const Heads &h, const float *k, const float *v, uint16_t *key,
+                    uint16_t *value) {
+    constexpr size_t SOME = 128;
+    uint16_t some[SOME];
+    const auto to_halves = simd_unit()->row()->to_halves;
+    for (size_t at = 0; at < h.size; at += SOME) {
+        const size_t count = std::min(SOME, h.size - at);
+        to_halves(count, k + at, some);
+        for (size_t i = 0; i < count; i++) key[(at + i) * h.key_step] = some[i];
+    }
+    to_halves(h.size, v, value);
+}
 
 void rotate_and_keep(const Heads &h, const uint64_t *p) {
     float *const all = at(p[0]);
@@ -120,43 +139,50 @@ void rotate_and_keep(const Heads &h, const uint64_t *p) {
         rotate(h.half, h.interleaved, at(p[1]), at(p[2]), all + n * h.size);
     const float *k = all + (h.rotated - h.kept) * h.size, *v = all + h.rotated * h.size;
     for (size_t n = 0; n < h.kept; n++, k += h.size, v += h.size) {
-        float *key = at(p[3]) + n * h.key_head;
-        for (size_t i = 0; i < h.size; i++) key[i * h.key_step] = k[i];
-        std::memcpy(at(p[4]) + n * h.value_head, v, h.size * sizeof(float));
+        const size_t key = n * h.key_head, value = n * h.value_head;
+        if (h.is_half)
+            keep_half_head(h, k, v, reinterpret_cast<uint16_t *>(p[3]) + key,
+                           reinterpret_cast<uint16_t *>(p[4]) + value);
+        else
+            keep_head(h, k, v, at(p[3]) + key, at(p[4]) + value);
     }
 }
 
-size_t elements(int64_t stride) {
-    if (stride < 0 || stride % SIZE) refuse();
-    return size_t(stride / SIZE);
+size_t elements(int64_t stride, int64_t size) {
+    if (stride < 0 || stride % size) refuse();
+    return size_t(stride / size);
 }
 
 RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleaved, nb::handle key,
                   nb::handle value) {
-    const Layout all = plain(qkv, true), angles = plain(cos, false), keys = layout_of(key, true),
-                 values = layout_of(value, true);
+    const bool is_half = is_array(key.ptr()) && Array(key.ptr()).type() == NPY_HALF;
+    const int64_t item = is_half ? 2 : FLOAT_BYTES;
+    const Layout all = plain(qkv, true), angles = plain(cos, false),
+                 keys = layout_of(key, true, is_half), values = layout_of(value, true, is_half);
     if (keys.lengths.size() != 2 || values.lengths != keys.lengths) refuse();
     const size_t kept = size_t(keys.lengths[0]), size = size_t(keys.lengths[1]);
     if (size == 0 || all.count() % size || all.count() / size < 2 * kept || kept == 0 ||
-        2 * angles.count() > size || (size > 1 && values.strides[1] != SIZE))
+        2 * angles.count() > size || (size > 1 && values.strides[1] != item))
         refuse();
     const Heads heads{all.count() / size - kept,
                       kept,
                       size,
                       angles.count(),
                       interleaved,
-                      elements(keys.strides[0]),
-                      elements(keys.strides[1]),
-                      elements(values.strides[0])};
+                      is_half,
+                      elements(keys.strides[0], item),
+                      elements(keys.strides[1], item),
+                      elements(values.strides[0], item)};
     return {{all, angles, plain(sin, false, angles.count()), keys, values},
             [heads](const uint64_t *p) { rotate_and_keep(heads, p); }};
 }
 
-void call(const RowStep &self, nb::args given) {
+void call_step(const RowStep &self, nb::args given) {
     if (nb::len(given) != self.operands.size()) refuse();
     std::vector<uint64_t> pointers;
     for (size_t n = 0; n < self.operands.size(); n++) {
-        if (layout_of(given[n], self.operands[n].is_written) != self.operands[n]) refuse();
+        const Layout &known = self.operands[n];
+        if (layout_of(given[n], known.is_written, known.is_half) != known) refuse();
         pointers.push_back(Array(given[n].ptr()).address());
     }
     self.run(pointers.data());
@@ -171,7 +197,7 @@ StepFunction row_step(nb::handle object) {
 }
 
 void add_row_steps(nb::module_ &m) {
-    nb::class_<RowStep>(m, "RowStep").def("__call__", &call);
+    nb::class_<RowStep>(m, "RowStep").def("__call__", &call_step);
     m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
     m.def("row_add", &make_add, "x"_a, "more"_a);
     m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);

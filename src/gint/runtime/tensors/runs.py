@@ -10,7 +10,7 @@ Knows plans. Does not know how runs are carried out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,10 +91,12 @@ class _Splitter:
         copied: Collection[int],
     ) -> None:
         self.placement, self.bound, self.flipped = placement, bound, frozenset(flipped)
-        self.steps = _first_results_alone(steps, plan.result)
         self.types = types_of(plan)
         self.joins = joins_of(plan, self.types)
         self.copied = copied
+        #: Pairs that attention makes -> their first results, where those alone are used.
+        self.first = _first_results(steps, plan.result, self._is_called)
+        self.steps = _made_alone(steps, self.first)
         inputs = plan.inputs if owns_inputs else ()
         self.large = {n for n, x in enumerate(inputs) if not _is_small_input(x.type)}
         #: Packed weights, which no run is given: its steps have them.
@@ -105,8 +107,6 @@ class _Splitter:
             if not isinstance(step, Release):
                 self.last.update(dict.fromkeys(values_of(step), n))
         self.last.update(dict.fromkeys(uses(plan.result), len(self.steps)))
-        self.pairs = {step.of for step in self.steps if isinstance(step, Item)}
-        self.pairs.update(uses(plan.result))
         self.items: list[Step | Run] = []
         self.run = Run()
         self.after: list[int] = []  # what Python holds, and is released after the run
@@ -151,14 +151,18 @@ class _Splitter:
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
-        if symbols_in(step) and not isinstance(step, View):
-            return False
-        if isinstance(step, Call) and step.operator == ATTENTION and step.value in self.pairs:
-            return False  # the native module makes the first result alone
+        if isinstance(step, Call) and step.operator == ATTENTION:
+            return step.value in self.first.values()
         if isinstance(step, Call):
-            ways = is_called_natively(step), is_row_product(step, self.types)
-            return any(ways) or step.value in self.joins or id(step) in self.copied
+            return self._is_called(step)
         return isinstance(step, View)
+
+    def _is_called(self, step: Call) -> bool:
+        """Whether a run can make a call: of attention, its first result alone."""
+        if symbols_in(step) or not self.flipped.isdisjoint(values_of(step)):
+            return False
+        ways = is_called_natively(step), is_row_product(step, self.types)
+        return any(ways) or step.value in self.joins or id(step) in self.copied
 
     def _take(self, step: Step) -> None:
         run = self.run
@@ -266,26 +270,33 @@ def is_called_natively(step: Call) -> bool:
     return step.operator == CONVOLUTION and not step.kwargs and len(step.args) == 9
 
 
-def _first_results_alone(given: Sequence[Step], result: Any) -> Sequence[Step]:
-    """The steps, where attention whose first result alone is used makes that one: the item's step
-    and the release of the pair are gone."""
+def _first_results(
+    steps: Sequence[Step], result: Any, is_called: Callable[[Call], bool]
+) -> dict[int, int]:
+    """Pairs that attention makes and of which nothing but the first result is used -> that one."""
     pairs: dict[int, list[Step]] = {
-        s.value: [] for s in given
-        if isinstance(s, Call) and s.operator == ATTENTION and is_called_natively(s)
+        s.value: [] for s in steps
+        if isinstance(s, Call) and s.operator == ATTENTION and is_called(s)
     }  # fmt: skip
     if not pairs:
-        return given
-    for step in given:
+        return {}
+    for step in steps:
         if not isinstance(step, (Release, Call)):
             for value in values_of(step):
                 if value in pairs:
                     pairs[value].append(step)
     kept = set(uses(result))
-    first = {
+    return {
         value: users[0].value for value, users in pairs.items()
         if len(users) == 1 and isinstance(users[0], Item) and users[0].number == 0
         and value not in kept
     }  # fmt: skip
+
+
+def _made_alone(given: Sequence[Step], first: Mapping[int, int]) -> Sequence[Step]:
+    """The steps, where calls make the first results: items and releases of the pairs are gone."""
+    if not first:
+        return given
     steps: list[Step] = []
     for step in given:
         if isinstance(step, Call) and step.value in first:

@@ -16,6 +16,7 @@ from gint.plan.dtypes import Layout, span
 
 from . import dense
 from .entry_points import entry_point, named_object, overload, writing_into
+from .forks import compute_alone_after_fork
 from .layouts import launch_on_copies, reinterpret, resolved, restride
 from .memory import POOLED_BYTES, empty_strided, shelf
 from .unchecked import checked, refuse_writing
@@ -25,6 +26,9 @@ _pointer = torch.Tensor.data_ptr
 
 class Tensors:
     noun = "torch tensor on the CPU"
+
+    def __init__(self) -> None:
+        compute_alone_after_fork()
 
     def backend(self, name: str | None) -> Backend:
         choice = choose_for_torch("cpu", name)

@@ -56,6 +56,24 @@ def test_keys_in_blocks(blocks, keys):
     np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)
 
 
+def halved(x):
+    """A view of float16 with the gaps that x has."""
+    whole = x.base if x.base is not None and x.base.ndim == x.ndim else x
+    return whole.astype(np.float16)[tuple(slice(n) for n in x.shape)]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "keys", "size"), [(1, 1, 1), (2, 14, 24), (3, 192, 64), (1, 67, 19)]
+)
+def test_keys_and_values_in_halves(blocks, keys, size):
+    q, k, v, *rest = operands(3, 5, keys, size, capacity=keys + blocks, blocks=blocks)
+    k, v = halved(k), halved(v)
+    found = attend(q, k, v, *rest).copy()
+    np.testing.assert_allclose(found, formula(q, k, v, rest[0]), rtol=0, atol=2e-5)
+    wide = attend(q, k.astype(np.float32), v.astype(np.float32), *rest)
+    np.testing.assert_allclose(found, wide, rtol=0, atol=2e-6)
+
+
 def test_what_lies_before_and_behind_what_is_kept_is_not_read():
     q, k, v, keep, scores, out = operands(2, 5, 192, 24, capacity=195, blocks=3)
     keep[:] = False
@@ -112,6 +130,8 @@ def test_other_layouts_are_refused():
         row(q, k, v[:, ::-1], 0)
     with pytest.raises(ValueError, match="aligned float32 arrays"):
         row(q.astype("f8"), k, v, 0)
+    with pytest.raises(ValueError, match="of one type"):
+        row(q, k.astype("f2"), v, 0)
     run = row(q, k, v, 0)
     with pytest.raises(ValueError, match="keep is bool, one for each key"):
         run(q, k, v, keep[:9], scores, out)
@@ -129,5 +149,6 @@ def test_every_instruction_set():
     run_on_each(
         "from tests.kernel.interpreter.cpp.test_attention import *\n"
         "given = operands(2, 5, 70, 40)\n"
-        "np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)"
+        "np.testing.assert_allclose(attend(*given), formula(*given[:4]), rtol=0, atol=2e-5)\n"
+        "test_keys_and_values_in_halves(3, 192, 64)"
     )

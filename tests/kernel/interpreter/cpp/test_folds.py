@@ -120,3 +120,32 @@ def test_rows_from_memory_are_read_ahead_and_written_past_the_caches(types, rows
     got = found[0].view(TYPES[types[0]]).astype(np.float64)
     close = 2e-2 if types[0] == "bf16" else 1e-4
     np.testing.assert_allclose(got, wanted, rtol=close, atol=100 * close)
+
+
+WHOLE = {t: np.dtype(t.replace("i", "int").replace("u", "uint")) for t in ("i8", "u8", "i16")}
+WHOLE |= {"i32": np.dtype("i4"), "i64": np.dtype("i8"), "f64": np.dtype("f8")}
+#: Around a register's, the lanes', a block's and a tile's number of elements, and several tiles.
+LENGTHS = (1, 31, 255, 256, 257, 4095, 4097, 8200, 16385, 70001)
+
+
+@pytest.mark.parametrize("t", WHOLE)
+@pytest.mark.parametrize("fold", ["sum", "prod", "amax", "amin"])
+def test_long_rows_of_other_types(fold, t):
+    """The whole range of a type, so that sums and products of integers wrap."""
+    if fold == "prod" and t == "f64":
+        pytest.skip("a product of so many numbers is 0 or infinite")
+    b = Builder("row")
+    i, j = b.parallel("i"), b.reduced("j")
+    b.output("y", t, (i,), getattr(b, fold)(b.input("x", t, i, j)))
+    built = b.build()
+    random = np.random.default_rng(3)
+    for length in LENGTHS:
+        for rows in (1, 3):
+            if t == "f64":
+                x = random.standard_normal((rows, length))
+            else:
+                low, high = np.iinfo(WHOLE[t]).min, np.iinfo(WHOLE[t]).max
+                x = random.integers(low, high, (rows, length), WHOLE[t], endpoint=True)
+            (got,), (want,) = (np.atleast_2d(load(built, n)(x=x)) for n in ("cpp", "python"))
+            close = {"rtol": 1e-12, "atol": 1e-10} if t == "f64" else {"rtol": 0, "atol": 0}
+            np.testing.assert_allclose(got, want, **close)

@@ -100,3 +100,22 @@ def test_lines_along_a_reduced_axis():
     x = np.array([0.25, -8.0], np.float32)
     (y,) = load(over_reduced_axes, "cpp")(extents={"n": 2, "i": 2, "c": 2}, x=x)
     np.testing.assert_array_equal(y, np.broadcast_to(x.astype(np.float16), (2, 2, 2)))
+
+
+@bytecode
+def weighted(b: Builder) -> None:
+    """Long lines beside one line of weights: several lines are a tile, the last of them fewer."""
+    n, c = b.parallel("n"), b.parallel("c")
+    x, w = b.input("x", "f32", n, c), b.input("w", "f32", c)
+    b.output("y", "f32", (n, c), b.where(x > 0, x, x * w))
+    b.output("z", "f32", (n, c), (x + w) * 2.0 - w)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+@pytest.mark.parametrize("shape", [(1, 300), (3, 256), (11, 257), (129, 1024), (7, 4099)])
+def test_long_lines_beside_weights(shape, threads, monkeypatch):
+    monkeypatch.setenv("GINT_THREADS", threads)
+    x, w = RANDOM.standard_normal(shape, np.float32), RANDOM.standard_normal(shape[1], np.float32)
+    found, expected = (load(weighted, name)(x=x, w=w) for name in ("cpp", "python"))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)

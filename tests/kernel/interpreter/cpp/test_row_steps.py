@@ -102,6 +102,25 @@ def test_keep(heads, kv_heads, d, half, interleaved):
     assert not values.any()
 
 
+@pytest.mark.parametrize(("kv_heads", "d"), [(2, 64), (3, 10), (1, 300)])
+def test_halves_are_kept_rounded_to_the_nearest(kv_heads, d):
+    qkv, none = floats(1, 4 * kv_heads * d), floats(1, 0)
+    qkv[0, -1] = qkv[0, -1 - kv_heads * d] = 70000  # beyond the largest one
+    cache, values = np.zeros((kv_heads, d, 5), "f2"), np.zeros((kv_heads, 7, d), "f2")
+    operands = qkv, none, none, cache[:, :, 3], values[:, 2]
+    run(steps().keep(*operands[:3], False, *operands[3:]), *operands)
+    with np.errstate(over="ignore"):
+        heads = qkv.reshape(-1, d).astype("f2")
+    np.testing.assert_array_equal(cache[:, :, 3], heads[-2 * kv_heads : -kv_heads])
+    np.testing.assert_array_equal(values[:, 2], heads[-kv_heads:])
+    assert np.isinf(values[-1, 2, -1])
+    cache[:, :, 3], values[:, 2] = 0, 0
+    assert not cache.any()  # nothing else was written
+    assert not values.any()
+    with pytest.raises(ValueError, match="may both be float16"):
+        steps().keep(qkv, none, none, False, cache[:, :, 3], values[:, 2].astype("f4"))
+
+
 def test_what_does_not_fit_is_refused():
     x, weight, out = floats(1, 8), floats(8), floats(1, 8)
     native = load_native()

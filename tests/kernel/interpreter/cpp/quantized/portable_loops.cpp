@@ -7,10 +7,12 @@ namespace gint {
 
 namespace simd_portable {
 const QuantizedTable *quantized_table();
-}
+const QuantizedF32Table *quantized_f32_table();
+} // namespace simd_portable
 
 const SimdUnit *simd_unit() {
-    static const SimdUnit unit{"simd_portable", nullptr, nullptr, simd_portable::quantized_table};
+    static const SimdUnit unit{"simd_portable", nullptr, nullptr, simd_portable::quantized_table,
+                               simd_portable::quantized_f32_table};
     return &unit;
 }
 

@@ -34,6 +34,7 @@ def library(tmp_path_factory):
     units = [
         Path(__file__).with_name("portable_loops.cpp"),
         SOURCES / "quantized/quantized_loops.cpp",
+        SOURCES / "quantized/quantized_f32_loops.cpp",
         SOURCES / "quantized/quantized.cpp",
         SOURCES / "cpu/team.cpp",
         SOURCES / "cpu/threads.cpp",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "cpu/simd_unit.h"
@@ -36,13 +37,22 @@ struct Kept {
     }
 };
 
+size_t element_bytes(const AttentionLayout &l) { return l.is_half ? 2 : sizeof(float); }
+
+// An element of keys or values.
+const void *element(const AttentionLayout &l, const void *all, size_t n) {
+    return static_cast<const char *>(all) + n * element_bytes(l);
+}
+
 // What threads read of a head's keys and values, where that lies in one piece each.
 void add_pieces(const AttentionLayout &l, const AttentionOperands &o, const Kept &kept, size_t head,
                 std::vector<Piece> &pieces) {
     if (l.k_stride != l.block || l.k_block != l.size * l.block || l.v_stride != l.size) return;
-    const size_t row = l.size * sizeof(float);
-    pieces.push_back({o.k + head * l.k_head + kept.first * l.size, kept.of_blocks * row});
-    pieces.push_back({o.v + head * l.v_head + kept.first * l.size, (kept.stop - kept.first) * row});
+    const size_t row = l.size * element_bytes(l);
+    pieces.push_back(
+        {element(l, o.k, head * l.k_head + kept.first * l.size), kept.of_blocks * row});
+    pieces.push_back(
+        {element(l, o.v, head * l.v_head + kept.first * l.size), (kept.stop - kept.first) * row});
 }
 
 } // namespace
@@ -52,7 +62,7 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
     const Kept kept(o.keep, l.keys, block);
     const double values = 2.0 * double(l.heads) * double((kept.stop - kept.first) * l.size);
     const double us = std::max(values * double(l.queries) / PRODUCTS_PER_US,
-                               values * sizeof(float) / READ_PER_US);
+                               values * double(element_bytes(l)) / READ_PER_US);
     const size_t threads = size_t(threads_for(us, l.heads, most));
     const auto &table = *simd_unit()->attention();
     const float scale = 1 / std::sqrt(float(l.size));
@@ -68,13 +78,37 @@ void attend(const AttentionLayout &l, const AttentionOperands &o, int most, cons
     }
     const auto attend_head = [&](size_t n, size_t thread) {
         table.attend({l.queries, l.keys, l.size, block, kept.first, kept.stop,
-                      o.q + n * l.queries * l.size, o.k + n * l.k_head, l.k_block, l.k_stride,
-                      o.v + n * l.v_head, l.v_stride, o.keep, scale,
-                      o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,
+                      o.q + n * l.queries * l.size, l.is_half, element(l, o.k, n * l.k_head),
+                      l.k_block, l.k_stride, element(l, o.v, n * l.v_head), l.v_stride, o.keep,
+                      scale, o.scores + n * l.queries * l.keys, o.out + n * l.queries * l.size,
                       &ahead[thread]});
     };
     share(l.heads, int(threads), attend_head);
 }
+
+namespace {
+
+// The keys from the first to the last that the mask lets any of a group's heads see.
+struct Seen {
+    size_t first = 0, stop;
+
+    Seen(const RowsLayout &l, const float *mask) : stop(l.keys) {
+        if (!mask) return;
+        while (stop > 0 && is_hidden(l, mask, stop - 1)) stop--;
+        while (first < stop && is_hidden(l, mask, first)) first++;
+    }
+
+  private:
+    static bool is_hidden(const RowsLayout &l, const float *mask, size_t key) {
+        const size_t masks = l.mask.head == 0 ? 1 : l.group;
+        for (size_t n = 0; n < masks; n++)
+            if (mask[n * l.mask.head + key * l.mask_step] != NOTHING) return false;
+        return true;
+    }
+    static constexpr float NOTHING = -std::numeric_limits<float>::infinity();
+};
+
+} // namespace
 
 void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
     const size_t groups = l.heads / l.group, jobs = l.batch * groups * l.rows;
@@ -90,11 +124,15 @@ void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
             const auto first = [&](const RowsLayout::Strides &s) {
                 return b * s.batch + g * l.group * s.head + row * s.row;
             };
-            table.attend_rows({l.group, l.keys, l.size, o.q + first(l.q), l.q.head,
-                               o.k + b * l.k.batch + g * l.k.head,
-                               o.v + b * l.v.batch + g * l.v.head, l.k.row, l.v.row,
-                               o.mask ? o.mask + first(l.mask) : nullptr, l.mask.head, l.mask_step,
-                               l.scale, own, o.out + first(l.out), l.out.head});
+            const float *mask = o.mask ? o.mask + first(l.mask) : nullptr;
+            const Seen seen(l, mask);
+            if (mask) mask += seen.first * l.mask_step;
+            const auto from = [&](const float *x, const RowsLayout::Strides &s) {
+                return x + b * s.batch + g * s.head + seen.first * s.row;
+            };
+            table.attend_rows({l.group, seen.stop - seen.first, l.size, o.q + first(l.q), l.q.head,
+                               from(o.k, l.k), from(o.v, l.v), l.k.row, l.v.row, mask, l.mask.head,
+                               l.mask_step, l.scale, own, o.out + first(l.out), l.out.head});
         }
     });
 }

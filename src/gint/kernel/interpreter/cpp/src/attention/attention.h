@@ -10,10 +10,12 @@ namespace gint {
 struct AttentionLayout {
     size_t heads, queries, keys, size, block;
     size_t k_head, k_block, k_stride, v_head, v_stride;
+    bool is_half; // whether keys and values are float16, otherwise float32
 };
 
 struct AttentionOperands {
-    const float *q, *k, *v;
+    const float *q;
+    const void *k, *v;
     const uint8_t *keep; // (keys)
     float *scores;       // (heads, queries, keys), overwritten
     float *out;          // (heads, queries, size)
@@ -42,7 +44,8 @@ struct RowsOperands {
     float *out;
 };
 
-// As above, with any scale. Throws std::bad_alloc.
+// As above, with any scale. Keys before the first and behind the last that the mask leaves are not
+// read, whatever they are. Throws std::bad_alloc.
 void attend_rows(const RowsLayout &layout, const RowsOperands &operands, int threads);
 
 } // namespace gint

@@ -10,6 +10,7 @@
 #include <limits>
 #include <utility>
 
+#include "loops/half_vectors.h"
 #include "loops/wide.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
@@ -46,15 +47,23 @@ inline void went_on(Ahead *ahead, size_t bytes) {
     ahead->lead += lines;
 }
 
+// Rows of float32, or of float16.
+inline Floats register_of(const float *row, int n) { return load<float>(row, n); }
+inline Floats register_of(const uint16_t *row, int n) {
+    return Half<GI_f16>::widen(load_halves(row, n));
+}
+inline float value_of(float x) { return x; }
+inline float value_of(uint16_t x) { return gi_f16_to_f32(x); }
+
 // result[n][lane] <- sum over i < count of x[n * x_stride + i] * rows[i * stride + lane]
-template <int Q, int N>
-void multiply_block(size_t count, const float *x, size_t x_stride, const float *rows, size_t stride,
+template <int Q, int N, class T>
+void multiply_block(size_t count, const float *x, size_t x_stride, const T *rows, size_t stride,
                     float *result, size_t result_stride, Ahead *ahead) {
     Floats sums[Q][N] = {};
     for (size_t i = 0; i < count; i++) {
-        went_on(ahead, N * REGISTER);
+        went_on(ahead, N * LANES * sizeof(T));
         Floats row[N];
-        for (int n = 0; n < N; n++) row[n] = load<float>(rows + i * stride, n);
+        for (int n = 0; n < N; n++) row[n] = register_of(rows + i * stride, n);
         for (int q = 0; q < Q; q++) {
             const Floats value = x[size_t(q) * x_stride + i] - Floats{};
             for (int n = 0; n < N; n++) sums[q][n] = muladd(value, row[n], sums[q][n]);
@@ -65,8 +74,8 @@ void multiply_block(size_t count, const float *x, size_t x_stride, const float *
 }
 
 // The same for Q queries and any number of lanes.
-template <int Q>
-void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, const float *rows,
+template <int Q, class T>
+void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, const T *rows,
                    size_t stride, float *result, size_t result_stride, Ahead *ahead) {
     size_t at = 0;
     for (; at + 4 * LANES <= lanes; at += 4 * LANES)
@@ -79,13 +88,14 @@ void multiply_rows(size_t count, size_t lanes, const float *x, size_t x_stride, 
         for (int q = 0; q < Q; q++) {
             float sum = 0;
             for (size_t i = 0; i < count; i++)
-                sum += x[size_t(q) * x_stride + i] * rows[i * stride + at];
+                sum += x[size_t(q) * x_stride + i] * value_of(rows[i * stride + at]);
             result[size_t(q) * result_stride + at] = sum;
         }
 }
 
+template <class T>
 void multiply(size_t queries, size_t count, size_t lanes, const float *x, size_t x_stride,
-              const float *rows, size_t stride, float *result, size_t result_stride,
+              const T *rows, size_t stride, float *result, size_t result_stride,
               Ahead *ahead = nullptr) {
     size_t q = 0;
     for (; q + 4 <= queries; q += 4, ahead = nullptr) // the first queries find what the rest reads
@@ -134,8 +144,9 @@ void share(size_t keys, float *scores) {
 
 // Keys in blocks, whose lanes are keys.
 
-void attend(const HeadGroup &g) {
-    const float *k = g.k + g.first / g.block * g.k_block;
+template <class T> void attend_blocks(const HeadGroup &g) {
+    const T *k = static_cast<const T *>(g.k) + g.first / g.block * g.k_block;
+    const T *v = static_cast<const T *>(g.v) + g.first * g.v_stride;
     for (size_t at = g.first; at < g.stop; at += g.block, k += g.k_block)
         multiply(g.queries, g.size, std::min(g.block, g.stop - at), g.q, g.size, k, g.k_stride,
                  g.scores + at, g.keys, g.ahead);
@@ -148,8 +159,12 @@ void attend(const HeadGroup &g) {
         std::fill(scores + count, scores + of_blocks, NOTHING);
         share(of_blocks, scores);
     }
-    multiply(g.queries, count, g.size, g.scores + g.first, g.keys, g.v + g.first * g.v_stride,
-             g.v_stride, g.out, g.size, g.ahead);
+    multiply(g.queries, count, g.size, g.scores + g.first, g.keys, v, g.v_stride, g.out, g.size,
+             g.ahead);
+}
+
+void attend(const HeadGroup &g) {
+    g.is_half ? attend_blocks<uint16_t>(g) : attend_blocks<float>(g);
 }
 
 // Keys in rows: as many as a register has lanes are multiplied with a query, each in a register of

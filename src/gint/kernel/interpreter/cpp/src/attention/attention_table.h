@@ -22,9 +22,10 @@ struct Ahead {
 struct HeadGroup {
     size_t queries, keys, size, block, first, stop;
     const float *q; // (queries, size)
-    const float *k; // (keys / block, size, block): a block's first values, its second ones ...
+    bool is_half;   // whether keys and values are float16, otherwise float32
+    const void *k;  // (keys / block, size, block): a block's first values, its second ones ...
     size_t k_block, k_stride;
-    const float *v; // (keys, size)
+    const void *v; // (keys, size)
     size_t v_stride;
     const uint8_t *keep; // (keys): 0 leaves one out
     float scale;

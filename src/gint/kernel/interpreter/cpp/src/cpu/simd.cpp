@@ -13,6 +13,7 @@
 #define GINT_SIMD_UNIT(NAMESPACE, INTERPRETER, SUPPORTED)                                          \
     namespace gint::INTERPRETER {                                                                  \
     const LoopTable *table();                                                                      \
+    const QuantizedF32Table *quantized_f32_table();                                                \
     const AttentionTable *attention_table();                                                       \
     const ScatterTable *scatter_table();                                                           \
     const RowTable *row_table();                                                                   \
@@ -31,6 +32,7 @@ namespace gint {
              [] { return static_cast<bool>(SUPPORTED); },                                          \
              INTERPRETER::table,                                                                   \
              NAMESPACE::quantized_table,                                                           \
+             INTERPRETER::quantized_f32_table,                                                     \
              INTERPRETER::attention_table,                                                         \
              INTERPRETER::row_table,                                                               \
              INTERPRETER::scatter_table,                                                           \

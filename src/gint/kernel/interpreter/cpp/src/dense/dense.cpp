@@ -150,7 +150,7 @@ void multiply(const DenseProduct &p, int allowed) {
         float *const out = p.out + ptrdiff_t(part.matrix) * p.out_next +
                            ptrdiff_t(part.row * p.out_stride + part.column);
         // Of a panel in w the elements of a block of sums, from `at` on.
-        const auto source = [&](size_t column, size_t columns, size_t at) -> Ahead {
+        const auto source = [&](size_t column, size_t columns, size_t at) -> LinesAhead {
             const size_t depth = std::min(DEPTH, p.depth - at);
             if (p.by_columns) return {w + column * p.w_stride + at, columns, depth, p.w_stride};
             return {w + at * p.w_stride + column, depth, columns, p.w_stride};
@@ -160,7 +160,7 @@ void multiply(const DenseProduct &p, int allowed) {
         const auto pack = p.by_columns ? table.pack_rows : table.pack_lines;
         size_t at = 0;
         do {
-            const Ahead here = source(part.column, part.columns, at);
+            const LinesAhead here = source(part.column, part.columns, at);
             const size_t depth = std::min(DEPTH, p.depth - at);
             pack(part.columns, depth, here.first, p.w_stride, packed);
             const bool is_last = at + depth == p.depth;
@@ -198,7 +198,7 @@ void convolve(const DenseConvolution &c, int allowed) {
         const auto column = [&](const Cut::Part &of) { return of.matrix * c.columns + of.column; };
         float *const out = c.out + part.row * c.out_stride + column(part);
         // Of a panel in w the elements of a block.
-        const auto source = [&](const Cut::Part &of, const Block &b) -> Ahead {
+        const auto source = [&](const Cut::Part &of, const Block &b) -> LinesAhead {
             const size_t at = c.taps_closest ? b.channel * taps : b.tap * c.channels + b.channel;
             return {c.w + column(of) * depth + at, of.columns, b.taps * b.channels, depth};
         };

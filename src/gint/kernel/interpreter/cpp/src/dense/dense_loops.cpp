@@ -73,7 +73,7 @@ class Asking {
 
   private:
     static constexpr size_t LINE = 64 / sizeof(float), FEWEST = 4, MOST = 24;
-    const Ahead &of;
+    const LinesAhead &of;
     size_t in_line, next, end, each;
 };
 

@@ -26,7 +26,7 @@ struct Pieces {
 };
 
 // What is read next, lines of `count` floats: it is asked for while something else is multiplied.
-struct Ahead {
+struct LinesAhead {
     const float *first;
     size_t lines, count, stride;
 };
@@ -41,7 +41,7 @@ struct Panel {
     size_t out_stride;
     bool adds;
     const float *bias;
-    Ahead ahead;
+    LinesAhead ahead;
 };
 
 // Results of a line of windows in which every channel meets a kernel of its own. Strides in floats.

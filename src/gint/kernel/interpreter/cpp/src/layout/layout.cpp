@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "layout/positions.h"
 
@@ -14,6 +15,7 @@ constexpr int64_t L2_BYTES = 768 * 1024;      // of 1 MiB
 constexpr int64_t LONG_LINE = 256;            // from here on a tile is one line: rows cost nothing
 constexpr int64_t ENOUGH_ELEMENTS = 512;      // of a tile of short lines
 constexpr int64_t ONE_LOOP_BYTES = 32 * 1024; // of a slot, in a tile with nothing between
+constexpr int64_t ONE_FOLD_BYTES = 64 * 1024; // of a long row that is only folded
 constexpr int64_t TRANSPOSE_SIDE = 64;        // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
@@ -145,6 +147,7 @@ class LayoutMaker {
         while (elements * 2 <= budget && elements < 4096) elements *= 2;
 
         if (is_one_loop()) elements = std::max(elements, ONE_LOOP_BYTES / widest());
+        if (is_one_fold()) elements = std::max(elements, ONE_FOLD_BYTES / widest());
 
         const int b = layout.axis_b;
         const int transposed = transposed_axis();
@@ -159,6 +162,8 @@ class LayoutMaker {
         }
         layout.cols = even_piece(layout.extent[b], elements);
         if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
+            choose_rows(copies_lines() ? ONE_LOOP_BYTES / narrowest_stored() : elements);
+        else if (lines_go_on())
             choose_rows(elements);
         else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
             choose_columns();
@@ -168,16 +173,68 @@ class LayoutMaker {
 
     // One operation, or none, on memory without gaps: beginning a tile is the only cost beside it.
     bool is_one_loop() const {
-        int operations = 0, halves = 0;
-        for (const Instruction &in : p.code) {
+        for (const Instruction &in : p.code)
             if (in.op == GI_OP_INDEX || is_gather(in.op) || is_reduction(in.op) || is_scan(in.op))
                 return false;
-            operations += in.op != GI_OP_STORE && operand_count(in) > 0;
-            halves += is_storage_only(in.type);
-        }
+        const auto [operations, halves] = operations_and_halves();
         for (size_t n = 0; n < p.slots.size(); n++)
             if (p.slots[n].used && uint64_t(layout.strides[n][0]) > 1) return false;
         return layout.rank == 1 && operations <= 1 && (operations == 0 || halves == 0);
+    }
+
+    // What computes, and what reads or writes halves.
+    std::pair<int, int> operations_and_halves() const {
+        std::pair<int, int> found{0, 0};
+        for (const Instruction &in : p.code) {
+            found.first += in.op != GI_OP_STORE && operand_count(in) > 0;
+            found.second += is_storage_only(in.type);
+        }
+        return found;
+    }
+
+    // Nothing but one fold of what is loaded, row by row: again, beginning a tile is the only cost.
+    bool is_one_fold() const {
+        bool has_index = false;
+        for (const Instruction &in : p.code) has_index |= is_index_reduction(in.op);
+        return layout.reduced[layout.axis_b] && passes() == 1 && !p.has_scan && !has_index &&
+               folds_what_it_loads();
+    }
+
+    // Lines that are copied, from where positions say: nothing is computed of their elements.
+    bool copies_lines() const {
+        if (!gathers_lines() || p.has_reduction) return false;
+        return std::none_of(p.code.begin(), p.code.end(), [](const Instruction &in) {
+            return !is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0;
+        });
+    }
+
+    int64_t narrowest_stored() const {
+        size_t size = 8;
+        for (const Slot &slot : p.slots)
+            if (slot.stored) size = std::min(size, type_size(slot.type));
+        return int64_t(size);
+    }
+
+    // Do lines follow one another without gaps in every operand, or is it one line for all of them,
+    // as weights are? Then several of them are a tile, in which the one line is repeated once.
+    // (One operation does as well on a line at a time: its weights stay in the first cache.)
+    bool lines_go_on() const {
+        if (p.has_reduction || p.has_scan || p.positions_read || layout.rank < 2) return false;
+        const auto [operations, halves] = operations_and_halves();
+        if (operations < 2 && halves == 0) return false;
+        const int b = layout.axis_b, a = b - 1;
+        if (a < 0) return false;
+        bool is_repeated = false;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            if (!p.slots[n].used) continue;
+            const int64_t sa = layout.strides[n][a], sb = layout.strides[n][b];
+            if (!p.slots[n].indexed.empty()) return false;
+            if (sa == 0 && sb == 1)
+                is_repeated = true;
+            else if ((sb != 1 || sa != layout.extent[b]) && (sa != 0 || sb != 0))
+                return false;
+        }
+        return is_repeated;
     }
 
     int64_t widest() const {

@@ -7,6 +7,7 @@
 #include "loops/numeric.h"
 #include "loops/wide.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 #define X(OP, TYPE, T_, EXPR, NEUTRAL)                                                             \
     struct OP##_##TYPE {                                                                           \
         using T = T_;                                                                              \
+        static constexpr GiOpcode OPCODE = GI_OP_##OP;                                             \
+        static constexpr bool IS_BOOL = GI_##TYPE == GI_bool;                                      \
         static inline T apply(T a, T b) { return static_cast<T>(EXPR); }                           \
         static inline T neutral() { return static_cast<T>(NEUTRAL); }                              \
         template <class W>                                                                         \
@@ -89,12 +92,22 @@ template <class T> struct SquareOfRest {
     template <class X> X operator()(X x) const { return (x - shift) * (x - shift); }
 };
 
+// Asks for what lies so far behind an address: from the third cache on, the processor alone comes
+// too late.
+constexpr ptrdiff_t FOLD_AHEAD = 4096;
+template <size_t BYTES> [[gnu::always_inline]] inline void ask_ahead(const void *at) {
+    constexpr size_t LINE = 64;
+    for (size_t line = 0; line < BYTES; line += LINE)
+        __builtin_prefetch(static_cast<const char *>(at) + FOLD_AHEAD + line);
+}
+
 // Where a row's elements lie: as they are, or as halves.
 template <class T_> struct PackedRow {
     using T = T_;
     const T *s;
     T operator[](size_t i) const { return s[i]; }
     template <class X = T> V<X> vector(size_t i, int n) const { return load<X>(s + i, n); }
+    void ask(size_t i) const { ask_ahead<FOLD_BYTES>(s + i); }
 };
 template <uint8_t TYPE> struct HalfRow {
     using T = float;
@@ -103,6 +116,7 @@ template <uint8_t TYPE> struct HalfRow {
         return TYPE == GI_f16 ? gi_f16_to_f32(s[i]) : gi_bf16_to_f32(s[i]);
     }
     Floats vector(size_t i, int n) const { return Half<TYPE>::widen(load_halves(s + i, n)); }
+    void ask(size_t i) const { ask_ahead<FOLD_BYTES / 2>(s + i); }
 };
 
 // The products of two rows.
@@ -111,21 +125,44 @@ template <class Row> struct ProductRow {
     Row s, t;
     T operator[](size_t i) const { return s[i] * t[i]; }
     V<T> vector(size_t i, int n) const { return s.vector(i, n) * t.vector(i, n); }
+    void ask(size_t i) const { s.ask(i), t.ask(i); }
 };
+
+// LANES of a row from `i` on, until `last`: what lies between is a multiple of LANES.
+template <class F, int REGISTERS, class Row, class Map>
+[[gnu::always_inline]] inline void fold_block(V<typename F::T> *sum, size_t i, size_t last, Row s,
+                                              Map map) {
+    using T = typename F::T;
+    constexpr size_t LANES = size_t(REGISTERS) * REGISTER / sizeof(T);
+#pragma GCC unroll 16
+    for (int r = 0; r < REGISTERS; r++) sum[r] = map(s.vector(i, r));
+    for (i += LANES; i < last; i += LANES) {
+        if constexpr (LANES * sizeof(T) == FOLD_BYTES) s.ask(i);
+#pragma GCC unroll 16
+        for (int r = 0; r < REGISTERS; r++) sum[r] = combine<F, T>(sum[r], map(s.vector(i, r)));
+    }
+}
+
+// Elements of a row whose lanes are folded one after the other; the blocks of a longer row follow.
+constexpr size_t FOLD_BLOCK = 4096;
 
 template <class F, size_t LANES, class Row, class Map>
 inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
     using T = typename F::T;
     alignas(64) T lane[LANES];
-    size_t i = LANES;
     constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
     if constexpr (Vectorised<F> && REGISTERS > 0) {
-        V<T> sum[REGISTERS];
+        V<T> sum[REGISTERS] = {};
+        const size_t whole = n / LANES * LANES;
+        size_t i = 0;
+        for (size_t last; i < whole; i = last) {
+            V<T> part[REGISTERS];
+            last = std::min(whole, i + FOLD_BLOCK);
+            fold_block<F, REGISTERS>(part, i, last, s, map);
 #pragma GCC unroll 16
-        for (int r = 0; r < REGISTERS; r++) sum[r] = map(s.vector(0, r));
-        for (; i + LANES <= n; i += LANES)
-#pragma GCC unroll 16
-            for (int r = 0; r < REGISTERS; r++) sum[r] = combine<F, T>(sum[r], map(s.vector(i, r)));
+            for (int r = 0; r < REGISTERS; r++)
+                sum[r] = i ? combine<F, T>(sum[r], part[r]) : part[r];
+        }
         if (i < n) {
 #pragma GCC unroll 16
             for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
@@ -135,6 +172,7 @@ inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
         }
         return fold_registers<F, REGISTERS>(sum);
     } else {
+        size_t i = LANES;
         for (size_t l = 0; l < LANES; l++) lane[l] = map(s[l]);
         for (; i + LANES <= n; i += LANES)
             for (size_t l = 0; l < LANES; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
@@ -143,12 +181,61 @@ inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
     }
 }
 
+// Integers, whose order does not matter; of a product each one waits for the one before.
+template <class F>
+concept OfIntegers = std::is_integral_v<typename F::T> && !F::IS_BOOL && F::OPCODE != GI_OP_PROD;
+
+// Sums wrap.
+template <class F> struct Lanes {
+    using T = std::conditional_t<F::OPCODE == GI_OP_SUM, std::make_unsigned_t<typename F::T>,
+                                 typename F::T>;
+    typedef T V __attribute__((vector_size(REGISTER)));
+
+    static V combine(V a, V b) {
+        if constexpr (F::OPCODE == GI_OP_SUM)
+            return a + b;
+        else if constexpr (F::OPCODE == GI_OP_AMAX)
+            return a > b ? a : b;
+        else
+            return a < b ? a : b;
+    }
+};
+
+// By hand, since gcc keeps an array of lanes in memory.
+template <class F> inline typename F::T fold_integers(size_t n, const typename F::T *s) {
+    using T = typename F::T;
+    using V = typename Lanes<F>::V;
+    constexpr int REGISTERS = FOLD_BYTES / REGISTER;
+    constexpr size_t LANES = FOLD_BYTES / sizeof(T);
+    const auto load = [s](size_t i, int r) {
+        V x;
+        memcpy(&x, reinterpret_cast<const char *>(s + i) + r * REGISTER, REGISTER);
+        return x;
+    };
+    V sum[REGISTERS];
+#pragma GCC unroll 16
+    for (int r = 0; r < REGISTERS; r++) sum[r] = load(0, r);
+    size_t i = LANES;
+    for (; i + LANES <= n; i += LANES) {
+        ask_ahead<FOLD_BYTES>(s + i);
+#pragma GCC unroll 16
+        for (int r = 0; r < REGISTERS; r++) sum[r] = Lanes<F>::combine(sum[r], load(i, r));
+    }
+    T lane[LANES];
+    memcpy(lane, sum, sizeof sum);
+    for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
+    return fold_tree<F, LANES>(lane);
+}
+
 template <class F, class Row, class Map>
 inline void fold_mapped(size_t n, typename F::T *d, Row s, Map map) {
     using T = typename F::T;
     constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
     if (n >= LONG) {
-        *d = fold_row<F, LONG>(n, s, map);
+        if constexpr (OfIntegers<F>)
+            *d = fold_integers<F>(n, s.s);
+        else
+            *d = fold_row<F, LONG>(n, s, map);
     } else if (n >= SHORT) {
         *d = fold_row<F, SHORT>(n, s, map);
     } else {

@@ -151,7 +151,7 @@ struct ChainFold {
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
     // The commonest chains, whole, by the form of their operands: d <- fold of s[i]^2, or of
-    // (s[i] - *shift)^2; of s[i] * t[i]; of s[i], NaN as 0. Their lanes stay in registers.
+    // (s[i] - *shift)^2; of s[i] * t[i]; sums of s[i], NaN as 0. Their lanes stay in registers.
     void (*squares[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *shift);
     void (*products[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
     void (*numbers[CHAIN_FORMS])(size_t n, void *d, const void *s);

@@ -88,7 +88,8 @@ template <class F> struct RowFold {
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
         fold.squares[form] = squares<Row>;
         fold.products[form] = products<Row>;
-        fold.numbers[form] = numbers<Row>;
+        if constexpr (std::is_same_v<F, SUM_f32> || std::is_same_v<F, SUM_f64>)
+            fold.numbers[form] = numbers<Row>;
     }
 };
 

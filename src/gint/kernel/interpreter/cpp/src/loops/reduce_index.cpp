@@ -41,7 +41,8 @@ void index_rows(size_t rows, size_t cols, void *d, int64_t *di, const void *sour
 }
 
 template <class F>
-void index_merge(size_t n, void *d, int64_t *di, const void *source, const int64_t *si) {
+[[gnu::noinline]] void index_merge(size_t n, void *d, int64_t *di, const void *source,
+                                   const int64_t *si) {
     using T = typename F::T;
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);

@@ -34,6 +34,16 @@ inline void combine(T *d, const T *const *at, size_t count, size_t j) {
     for (int n = 0; n < REGISTERS; n++) put<T>(d + j, n, x[n]);
 }
 
+// The same of lines shorter than a register.
+template <class T, class OP>
+inline void combine_few(T *d, const T *const *at, size_t count, size_t j, size_t last) {
+    for (; j < last; j++) {
+        T x = at[0][j];
+        for (size_t k = 1; k < count; k++) x = OP::one(at[k][j], x);
+        d[j] = x;
+    }
+}
+
 // d[j] <- the elements j of all lines, for first <= j < last
 template <class T, class OP, size_t COUNT>
 inline void combine_lines(T *d, const T *const *at, size_t count, size_t first, size_t last) {
@@ -44,11 +54,7 @@ inline void combine_lines(T *d, const T *const *at, size_t count, size_t first, 
     for (; j + LANES <= last; j += LANES) combine<T, OP, 1, COUNT>(d, at, count, j);
     if (j < last && last - first >= LANES) // some once more
         return combine<T, OP, 1, COUNT>(d, at, count, last - LANES);
-    for (; j < last; j++) {
-        T x = at[0][j];
-        for (size_t k = 1; k < count; k++) x = OP::one(at[k][j], x);
-        d[j] = x;
-    }
+    if (j < last) combine_few<T, OP>(d, at, count, j, last);
 }
 
 template <class T, class OP> struct StencilLoop {
@@ -77,7 +83,7 @@ template <class T, class OP> struct StencilLoop {
     }
 
     // A line whose windows are outside in part, above or below.
-    void border(int64_t i) {
+    [[gnu::noinline]] void border(int64_t i) {
         const T *at[MOST_STENCIL_TILES];
         for (size_t t = 0; t < count; t++)
             at[t] = is_row_inside(tiles[t], i) ? line(tiles[t], i) : spare;

@@ -43,8 +43,11 @@ class Activations {
     };
 
     Activations(const Product &p, const QuantizedTable &table, size_t first, size_t count)
-        : product(p), table(table), loops(table.loops[p.matrix.format]),
-          block_bytes(p.quantize_activations ? loops.form.block_bytes() : BLOCK_FLOATS),
+        : product(p), form(table.loops[p.matrix.format].form),
+          functions(p.quantize_activations
+                        ? table.loops[p.matrix.format].product
+                        : simd_unit()->quantized_f32()->loops[p.matrix.format].product),
+          block_bytes(p.quantize_activations ? form.block_bytes() : BLOCK_FLOATS),
           tiles(cut(first, count, table.max_tile)), memory(count * row_bytes()) {}
 
     size_t row_bytes() const { return product.matrix.inputs / BLOCK * block_bytes; }
@@ -67,8 +70,6 @@ class Activations {
     }
 
     void multiply(const uint8_t *group, size_t n) const {
-        const ProductFn *functions =
-            product.quantize_activations ? loops.product : loops.product_f32;
         const size_t lanes = std::min(LANES, product.matrix.outputs - n * LANES);
         for (const Tile &tile : tiles)
             functions[tile.size_log2](product.matrix.blocks(), group, memory.get() + tile.at,
@@ -79,8 +80,8 @@ class Activations {
 
   private:
     const Product &product;
-    const QuantizedTable &table;
-    const QuantizedLoops &loops;
+    const ActivationForm &form;
+    const ProductFn *const functions; // by log2 of a tile's rows
     const size_t block_bytes;
     const std::vector<Tile> tiles;
     const Memory memory;
@@ -102,7 +103,7 @@ class Activations {
         const float *x = product.x + ptrdiff_t(tile.first + row) * product.x_stride;
         uint8_t *to = memory.get() + tile.at;
         if (product.quantize_activations)
-            return table.quantize(blocks, rows, row, loops.form, to, x);
+            return simd_unit()->quantized_f32()->quantize(blocks, rows, row, form, to, x);
         for (size_t block = 0; block < blocks; block++)
             std::memcpy(to + (block * rows + row) * BLOCK_FLOATS, x + block * BLOCK, BLOCK_FLOATS);
         return true;
@@ -111,8 +112,8 @@ class Activations {
 
 void pack(const QuantizedMatrix &m, const uint8_t *rows, size_t n, uint8_t *group) {
     const size_t lanes = std::min(LANES, m.outputs - n * LANES);
-    simd_unit()->quantized()->loops[m.format].pack(m.blocks(), lanes, group,
-                                                   rows + n * LANES * m.row_bytes(), m.row_bytes());
+    simd_unit()->quantized_f32()->loops[m.format].pack(
+        m.blocks(), lanes, group, rows + n * LANES * m.row_bytes(), m.row_bytes());
 }
 
 // The beginning of what is read next, so that memory is not idle until then.
@@ -217,7 +218,7 @@ PackedWeights::PackedWeights(const QuantizedMatrix &of, const uint8_t *rows, int
 void PackedWeights::unpack(uint8_t *rows) const {
     const size_t pitch = matrix.row_bytes();
     for (size_t n = 0; n < matrix.groups(); n++)
-        simd_unit()->quantized()->loops[matrix.format].unpack(
+        simd_unit()->quantized_f32()->loops[matrix.format].unpack(
             matrix.blocks(), 0, std::min(LANES, matrix.outputs - n * LANES), group(n),
             rows + n * LANES * pitch, pitch);
 }
@@ -226,7 +227,7 @@ void PackedWeights::unpack(const int64_t *numbers, size_t count, uint8_t *rows) 
     const size_t pitch = matrix.row_bytes();
     for (size_t n = 0; n < count; n++) {
         const size_t row = size_t(numbers[n]);
-        simd_unit()->quantized()->loops[matrix.format].unpack(
+        simd_unit()->quantized_f32()->loops[matrix.format].unpack(
             matrix.blocks(), row % LANES, 1, group(row / LANES), rows + n * pitch, pitch);
     }
 }
@@ -236,7 +237,7 @@ uint64_t read_all(const uint8_t *p, size_t bytes, int threads) {
     std::atomic<uint64_t> all = 0;
     share((bytes + PIECE - 1) / PIECE, allowed_threads(threads), [&](size_t n, size_t) {
         const size_t at = n * PIECE;
-        all ^= simd_unit()->quantized()->read(std::min(PIECE, bytes - at), p + at);
+        all ^= simd_unit()->quantized_f32()->read(std::min(PIECE, bytes - at), p + at);
     });
     return all;
 }

@@ -1,5 +1,6 @@
 // Quantised products: the layout of packed weights, and the loops that an instruction set offers.
-// Filled by quantized_loops.cpp, once per instruction set; read by quantized.cpp.
+// Filled by quantized_loops.cpp and quantized_f32_loops.cpp, once per instruction set; read by
+// quantized.cpp.
 //
 // As loop_table.h: all that units of different instruction sets share, so plain structs only.
 #pragma once
@@ -99,10 +100,20 @@ struct ActivationForm {
 using ProductFn = void (*)(size_t blocks, const uint8_t *group, const uint8_t *tile, float *out,
                            ptrdiff_t out_stride, size_t lanes);
 
+// With activations in 8 bits.
 struct QuantizedLoops {
     ActivationForm form;
-    ProductFn product[TILE_SIZES];     // by log2 of the tile's rows; activations in 8 bits
-    ProductFn product_f32[TILE_SIZES]; // activations as float32
+    ProductFn product[TILE_SIZES]; // by log2 of the tile's rows
+};
+
+struct QuantizedTable {
+    size_t max_tile; // the most rows of a tile that these loops do well
+    QuantizedLoops loops[QUANTIZED_FORMATS];
+};
+
+// With activations as float32.
+struct QuantizedF32Loops {
+    ProductFn product[TILE_SIZES];
     // A group from `lanes` rows of `blocks` blocks, `pitch` bytes apart, as GGUF has them.
     void (*pack)(size_t blocks, size_t lanes, uint8_t *group, const uint8_t *rows, size_t pitch);
     // The rows of lanes from `first` on.
@@ -110,9 +121,8 @@ struct QuantizedLoops {
                    size_t pitch);
 };
 
-struct QuantizedTable {
-    size_t max_tile; // the most rows of a tile that these loops do well
-    QuantizedLoops loops[QUANTIZED_FORMATS];
+struct QuantizedF32Table {
+    QuantizedF32Loops loops[QUANTIZED_FORMATS];
     // One row of a tile in 8 bits, per block of 32 x ~ scale * value, |value| <= 127. False where a
     // block has no such scale (a value not finite, or all of them too small or large).
     bool (*quantize)(size_t blocks, size_t rows, size_t row, const ActivationForm &form,

@@ -2,6 +2,7 @@
 // unnamed namespaces so that no symbol is shared between the sets.
 #include "row/row_table.h"
 
+#include "loops/half_rows.h"
 #include "loops/wide.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
@@ -62,6 +63,8 @@ void rotate(size_t half, bool interleaved, const float *cos, const float *sin, f
 }
 
 // As airllm.tensor_ops has them; of vectors and of one element.
+void to_halves(size_t n, const float *x, uint16_t *out) { gi_f32_to_f16_rows(long(n), x, out); }
+
 struct Silu {
     template <class T> static T of(T x) { return x * gi_sigmoid_f32(x); }
 };
@@ -97,7 +100,7 @@ void gate(RowActivation activation, size_t n, const float *gates, const float *u
 } // namespace
 
 const RowTable *row_table() {
-    static constexpr RowTable TABLE{norm, add, rotate, gate};
+    static constexpr RowTable TABLE{norm, add, rotate, to_halves, gate};
     return &TABLE;
 }
 

@@ -18,6 +18,8 @@ struct RowTable {
     void (*add)(size_t n, float *x, const float *more);
     // Pairs of x, by their angles' cosines and sines: values (i, half + i), or neighbours.
     void (*rotate)(size_t half, bool interleaved, const float *cos, const float *sin, float *x);
+    // out <- x as float16, to the nearest
+    void (*to_halves)(size_t n, const float *x, uint16_t *out);
     // out <- activation(gates) * ups
     void (*gate)(RowActivation activation, size_t n, const float *gates, const float *ups,
                  float *out);

@@ -2,6 +2,7 @@
 
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "cpu/simd_unit.h"
 
@@ -53,6 +54,10 @@ BoundLaunch::BoundLaunch(std::shared_ptr<const Program> p, Binding b, Regions r,
     run = make_run(groups);
 }
 
+BoundLaunch::~BoundLaunch() {
+    for (const Overlapping *last = overlapping; last;) delete std::exchange(last, last->next);
+}
+
 std::optional<int32_t> BoundLaunch::operator()(const uint64_t *pointers) const {
     if (is_disjoint(pointers)) return (*run)(pointers, threads);
     Groups groups;
@@ -82,10 +87,14 @@ std::shared_ptr<const Run> BoundLaunch::make_run(const Groups &groups) const {
 }
 
 std::shared_ptr<const Run> BoundLaunch::find_run(const Groups &groups) const {
-    const std::lock_guard lock(mutex);
-    for (auto &[known, made] : overlapping_runs)
-        if (known == groups) return made;
-    return overlapping_runs.emplace_back(groups, make_run(groups)).second;
+    const Overlapping *first = overlapping.load(std::memory_order_acquire);
+    for (const Overlapping *known = first; known; known = known->next)
+        if (known->groups == groups) return known->run;
+    // Two threads that make it at once leave two, of which one is found.
+    auto *made = new Overlapping{groups, make_run(groups), first};
+    while (!overlapping.compare_exchange_weak(made->next, made, std::memory_order_acq_rel)) {
+    }
+    return made->run;
 }
 
 Kernel::Kernel(Program p) {

@@ -1,7 +1,7 @@
 // A program loaded into the interpreter, and its launches. What gint/native shows to Python.
 #pragma once
 
-#include <mutex>
+#include <atomic>
 #include <optional>
 
 #include "run/run.h"
@@ -14,6 +14,7 @@ class BoundLaunch {
   public:
     BoundLaunch(std::shared_ptr<const Program> program, Binding binding, Regions regions,
                 int threads);
+    ~BoundLaunch();
 
     // The error flag, or nothing where the binding must not run with these addresses.
     std::optional<int32_t> operator()(const uint64_t *pointers) const;
@@ -39,8 +40,14 @@ class BoundLaunch {
 
     using Groups = std::vector<uint16_t>; // as verify_overlaps finds them
     std::shared_ptr<const Run> run;       // of slots that share no element
-    mutable std::mutex mutex;
-    mutable std::vector<std::pair<Groups, std::shared_ptr<const Run>>> overlapping_runs;
+    // The ones of slots that do: a list that only grows. There is no lock, which a child made by
+    // fork would find locked if another thread had held it then.
+    struct Overlapping {
+        Groups groups;
+        std::shared_ptr<const Run> run;
+        const Overlapping *next;
+    };
+    mutable std::atomic<const Overlapping *> overlapping = nullptr;
 
     std::shared_ptr<const Run> make_run(const Groups &groups) const;
     std::shared_ptr<const Run> find_run(const Groups &groups) const;

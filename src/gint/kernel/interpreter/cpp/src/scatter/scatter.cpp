@@ -173,7 +173,7 @@ class Walk {
 
     // Positions of points from `first` on.
     PositionRow positions(size_t k, int64_t first, size_t n) const {
-        const Positions &p = s.positions[k];
+        const ScatterPositions &p = s.positions[k];
         const int64_t stride = space.points.positions[k], start = at[k] + first * stride;
         const char *data = static_cast<const char *>(p.data) + start * (p.is_wide ? 8 : 4);
         return {data, stride, p.step, n, p.rule};
@@ -301,7 +301,7 @@ struct Part {
         s.destination = static_cast<char *>(s.destination) + first * axis->destination * size;
         s.source = static_cast<const char *>(s.source) + first * axis->source * size;
         for (size_t k = 0; k < s.positions.size(); k++) {
-            Positions &p = s.positions[k];
+            ScatterPositions &p = s.positions[k];
             p.data = static_cast<const char *>(p.data) +
                      first * axis->positions[k] * (p.is_wide ? 8 : 4);
         }

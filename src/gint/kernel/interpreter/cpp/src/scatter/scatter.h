@@ -23,7 +23,7 @@ struct ScatterAxis {
     std::array<int64_t, MOST_POSITIONS> positions;
 };
 
-struct Positions {
+struct ScatterPositions {
     const void *data;
     bool is_wide; // of 8 bytes, not of 4
     int64_t step; // elements of the destination from one position to the next
@@ -34,7 +34,7 @@ struct Scatter {
     uint8_t type;
     Fold fold;
     std::vector<ScatterAxis> axes; // the outermost first
-    std::vector<Positions> positions;
+    std::vector<ScatterPositions> positions;
     void *destination;
     const void *source;
     int64_t elements; // of the destination, from its first to its last

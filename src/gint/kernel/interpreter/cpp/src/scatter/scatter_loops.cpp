@@ -147,9 +147,17 @@ template <class Element, class F> void enter(ScatterTable &t, Fold fold, uint8_t
     t.rows[size_t(fold)][type] = rows<Element, F>;
 }
 
+// Elements that are only moved are bits, whatever their type.
+template <class S>
+using Bits = Plain<
+    std::conditional_t<sizeof(S) == 1, uint8_t,
+                       std::conditional_t<sizeof(S) == 2, uint16_t,
+                                          std::conditional_t<sizeof(S) == 4, uint32_t, uint64_t>>>>;
+
 template <class Element, class Add, class Multiply, class Largest, class Smallest>
 void enter_all(ScatterTable &t, uint8_t type) {
-    enter<Element, Set>(t, Fold::set, type);
+    using Moved = Bits<typename Element::Stored>;
+    enter<std::conditional_t<std::is_same_v<Element, Bool>, Bool, Moved>, Set>(t, Fold::set, type);
     enter<Element, Add>(t, Fold::add, type);
     enter<Element, Multiply>(t, Fold::multiply, type);
     enter<Element, Largest>(t, Fold::largest, type);
