@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from . import gradients, norms
+from . import foreach, gradients, norms
 
 aten = torch.ops.aten
 
@@ -72,7 +72,7 @@ def decompositions() -> dict[Any, Callable]:
     chosen[aten.addcdiv.default] = _addcdiv
     chosen[aten.slice_backward.default] = _slice_backward
     chosen[aten.select_backward.default] = _select_backward
-    return chosen | gradients.WRITTEN | norms.WRITTEN
+    return chosen | gradients.WRITTEN | norms.WRITTEN | foreach.WRITTEN
 
 
 def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:

@@ -1,0 +1,76 @@
+"""Lists of tensors taken apart: eager's values and types, in programs, and optimisers' steps."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from ..comparing import Call, assert_like_eager, check
+
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("fresh_dynamo")]
+
+CASES = {
+    "add, times alpha": lambda a, b, c: torch._foreach_add(a, b, alpha=2),
+    "numbers": lambda a, b, c: torch._foreach_mul(torch._foreach_sub(a, 1.5), [1.0, 2.0, 3.0]),
+    "one tensor": lambda a, b, c: torch._foreach_mul(a, b[2]),
+    "powers": lambda a, b, c: torch._foreach_pow(2.5, b) + torch._foreach_pow(a, 2),
+    "lerp": lambda a, b, c: torch._foreach_lerp(a, b, 0.3) + torch._foreach_lerp(a, b, c),
+    "addcmul": lambda a, b, c: torch._foreach_addcmul(a, b, c, 2.0),
+    "addcdiv": lambda a, b, c: torch._foreach_addcdiv(a, b, c, [1.0, 2.0, 3.0]),
+    "limits": lambda a, b, c: torch._foreach_maximum(a, b) + torch._foreach_clamp_max(a, 0.5),
+    "norms": lambda a, b, c: torch._foreach_norm(a) + torch._foreach_norm(a, 1, torch.float64),
+    "of one": lambda a, b, c: torch._foreach_sqrt(torch._foreach_abs(a)),
+    "integers": lambda a, b, c: torch._foreach_add([x.long() for x in a], 1.5),
+}
+
+
+def _lists() -> list[list[torch.Tensor]]:
+    torch.manual_seed(0)
+    return [[torch.randn(4, 5), torch.randn(7), torch.tensor(2.0 + n)] for n in range(3)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_lists(name, interpreters):
+    check(Call.of(CASES[name], *_lists()), interpreters)
+
+
+def test_lists_that_are_written():
+    def step(a, b):
+        torch._foreach_add_(a, b)
+        torch._foreach_mul_(a, 2.0)
+        torch._foreach_copy_(a[:1], [b[0].double()])
+        torch._foreach_zero_(a[1:2])
+        return a
+
+    a, b, _ = _lists()
+    expected = step([x.clone() for x in a], b)
+    on_copies = lambda a, b: step([x.clone() for x in a], b)  # noqa: E731
+    (record,) = assert_like_eager(on_copies, {"check": True}, a, b)
+    assert record.fallbacks == ()
+    found = torch.compile(step, backend="gint")(a, b)
+    torch.testing.assert_close((found, a), (expected, expected))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop])
+def test_steps_of_optimisers(kind):
+    from gint.conductor import statistics
+
+    net = torch.nn.Linear(5, 3)
+    twin = copy.deepcopy(net)
+    options = {"lr": 0.1, "foreach": True}
+    options |= {} if kind is torch.optim.AdamW else {"momentum": 0.9}
+    steps = [kind(m.parameters(), **options).step for m in (net, twin)]
+    before, compiled = len(statistics()), torch.compile(steps[1], backend="gint")
+    for _ in range(3):
+        grads = [torch.randn_like(p) for p in net.parameters()]
+        for module, step in ((net, steps[0]), (twin, compiled)):
+            for p, grad in zip(module.parameters(), grads, strict=True):
+                p.grad = grad.clone()
+            step()
+    torch.testing.assert_close(list(twin.parameters()), list(net.parameters()))
+    records = statistics()[before:]
+    assert records
+    assert all(record.fallbacks == () for record in records)
