@@ -64,8 +64,11 @@ def main(
 
     `names` and `threads` are meant where `argv` says nothing, `program` is what the user typed.
     """
-    options = _parser(names, threads, program).parse_args(argv)
+    parser = _parser(names, threads, program)
+    options = parser.parse_args(argv)
     asked = options.benchmark or names
+    if (options.warm or options.rows or options.runs > 1) and "operators" not in asked:
+        parser.error("--warm, --rows and --runs are of the benchmark `operators`: name it")
     named = dict.fromkeys(n for n in asked if n != "all")
     every = [n for n in BENCHMARKS if n not in BY_NAME or n in named]
     names = every if "all" in asked else list(named)

@@ -83,6 +83,8 @@ def _bench(arguments: Sequence[str]) -> int:
     try:
         runpy.run_module("benchmarks", run_name="__main__", alter_sys=False)
     except SystemExit as stop:
+        if isinstance(stop.code, str):  # as Python itself would
+            print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
 

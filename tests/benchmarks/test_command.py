@@ -71,6 +71,17 @@ def test_all_is_every_benchmark_once(ran: list[str]) -> None:
     assert ran == list(command.BENCHMARKS)
 
 
+@pytest.mark.parametrize("option", ["--warm", "--rows=rows.jsonl", "--runs=3"])
+def test_what_is_of_operators_alone_is_refused_elsewhere(
+    ran: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["kernels", option])
+    assert "of the benchmark `operators`: name it" in capsys.readouterr().err
+    assert main(["operators", option]) == 0
+    assert ran == ["operators"]
+
+
 def test_the_json_holds_what_ran(ran: list[str], tmp_path: Path) -> None:
     path = tmp_path / "new" / "bench.json"
     assert main(["shapes", "kernels", "shapes", "--threads", "1", "--json", str(path)]) == 0

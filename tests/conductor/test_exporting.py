@@ -316,3 +316,21 @@ def test_a_weight_that_is_normalised_and_a_branch_that_writes(path):
 
     with pytest.raises(ExportError, match=r"torch.cond is given it must not write\."):
         export(writing, (x,), path=path)
+
+
+class FilledInPieces(nn.Module):
+    def forward(self, x):
+        y = torch.mm(x, x.t())
+        y[:, 1:3] = y[:, 0:2] * 2
+        z = torch.zeros(5, 5)
+        z[1:3] = y[:2]
+        return y, z
+
+
+@pytest.mark.parametrize("on_arrays", [False, True])
+def test_what_is_written_into_piece_by_piece_is_copied_by_the_plan(path, on_arrays):
+    export(FilledInPieces(), (torch.randn(5, 5),), path=path)
+    x = torch.randn(5, 5)
+    found = gint.load(path)(x.numpy() if on_arrays else x)
+    for ours, wanted in zip(found, FilledInPieces()(x), strict=True):
+        torch.testing.assert_close(torch.as_tensor(ours), wanted)

@@ -20,12 +20,14 @@ NAME = "aten.mkldnn_rnn_layer.default"
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_layer_is_atens(sizes, reverse, biases, dtype):
+@pytest.mark.parametrize("of", [(1, False, False), (2, True, True)])
+def test_a_layer_is_atens(sizes, reverse, biases, dtype, of):
     steps, batch, width, size = sizes
     torch.manual_seed(0)
     shapes = (steps, batch, width), (4 * size, width), (4 * size, size), (4 * size,), (4 * size,)
-    tensors = [torch.randn(s).to(dtype) for s in (*shapes, (1, batch, size), (1, batch, size))]
-    rest = (reverse, [], 2, size, 1, biases, False, False, False)
+    tensors = [torch.randn(s).to(dtype) for s in (*shapes, *[(1, batch, size)[of[1] :]] * 2)]
+    layers, bidirectional, batch_first = of  # of the network
+    rest = (reverse, [], 2, size, layers, biases, bidirectional, batch_first, False)
     try:
         wanted = torch.ops.aten.mkldnn_rnn_layer.default(*tensors, *rest)
     except RuntimeError as error:
@@ -36,13 +38,13 @@ def test_a_layer_is_atens(sizes, reverse, biases, dtype):
     compare(NAME, found[:3], wanted[:3])
 
 
-def test_what_torch_takes_apart_is_refused():
+def test_other_cells_and_packed_sequences_are_refused():
     x = np.ones((2, 1, 1), np.float32)
     for rest in (
-        (False, [], 2, 1, 2, True, False, False, False),
+        (False, [], 3, 1, 1, True, False, False, False),
         (False, [1], 2, 1, 1, *[False] * 4),
     ):
-        with pytest.raises(ValueError, match="one layer of an LSTM"):
+        with pytest.raises(ValueError, match="a layer of an LSTM"):
             OPERATORS[NAME](x, x[0], x[0], x[0, 0], x[0, 0], x[:1], x[:1], *rest)
 
 
@@ -78,3 +80,19 @@ def test_a_saved_lstm_takes_batches_of_any_size(tmp_path, monkeypatch, options, 
         found, (found_hidden, found_cell) = saved(x.numpy())
         for ours, wanted in ((found, states), (found_hidden, hidden), (found_cell, cell)):
             np.testing.assert_allclose(ours, wanted.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("more", [{}, {"num_layers": 2}, {"bidirectional": True}])
+@pytest.mark.parametrize("shape", [(3, 5, 6), (5, 6)])
+def test_a_saved_lstm_of_fixed_sizes(tmp_path, batch_first, more, shape):
+    """Where no size is free, torch leaves each layer whole, with states of two dimensions."""
+    torch.manual_seed(0)
+    network = torch.nn.LSTM(6, 4, batch_first=batch_first, **more).eval()
+    x, path = torch.randn(shape), tmp_path / "lstm.gint"
+    with torch.no_grad():
+        export(network, (x,), path=path)
+        states, (hidden, cell) = network(x)
+    found, (found_hidden, found_cell) = gint.load(path)(x.numpy())
+    for ours, wanted in ((found, states), (found_hidden, hidden), (found_cell, cell)):
+        np.testing.assert_allclose(ours, wanted.numpy(), rtol=1e-4, atol=1e-5)

@@ -47,6 +47,15 @@ def test_import_is_light():
 
 
 @pytest.mark.checkout
+@pytest.mark.torch
+def test_why_a_benchmark_did_not_run_is_said():
+    pytest.importorskip("rich")
+    result = run_gint("bench", "operators", "--quick", "--only", "nonsense")
+    assert result.returncode == 1
+    assert "there is no such row" in result.stderr
+
+
+@pytest.mark.checkout
 def test_a_backend_that_cannot_be_had_is_a_sentence(tmp_path):
     broken = tmp_path / "backend.json"
     broken.write_text('{"force_backend": "gpu"}')

@@ -20,6 +20,7 @@ from gint.plan.operators import (
     [
         ("aten.mm.default", True),
         ("aten.mm.out", True),
+        ("aten.clone.default", True),
         ("aten.view.dtype", True),
         ("gint.quantized_linear.blocks", True),
         ("gint.quantized_linear.default", False),

@@ -39,7 +39,14 @@ def tokenizer_of(model: Path) -> Tokenizer:
     if find_spec("transformers") is not None:
         named = {"gguf_file": model.name} if is_file and not file.exists() else {}
         if named or file.exists():
-            return _ByTransformers(folder, named)
+            try:
+                return _ByTransformers(folder, named)
+            except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
+                broken = model if named else file
+                raise ValueError(
+                    f"{broken} has no tokenizer that transformers can read: {error}. Look whether "
+                    f"the file is whole, or put the model's {_FILE} beside it."
+                ) from error
     if not file.exists():
         raise ValueError(
             f"{folder} has no {_FILE}; copy the model's there"

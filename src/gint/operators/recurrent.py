@@ -27,15 +27,14 @@ def lstm_layer(
     bidirectional: bool, batch_first: bool, train: bool,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """A layer of an LSTM in one direction: input (t, b, i), weights (4h, i) and (4h, h), biases
-    (4h,), states (1, b, h); all hidden states (t, b, h), the last ones, and nothing.
+    (4h,), states (b, h) or (1, b, h); all hidden states (t, b, h), the last ones, and nothing.
 
-    Gates lie as torch.nn.LSTM has them: input, forget, cell, output. Raises ValueError for what
-    torch takes apart itself: several layers or directions, packed sequences.
+    Gates lie as torch.nn.LSTM has them: input, forget, cell, output. `num_layers`, `bidirectional`
+    and `batch_first` are those of the network that the layer is of: ATen has turned the input and
+    calls this for each layer and direction. Raises ValueError for other cells and packed sequences.
     """
-    if mode != _LSTM or num_layers != 1 or bidirectional or batch_first or len(batch_sizes):
-        raise ValueError(
-            "mkldnn_rnn_layer takes one layer of an LSTM in one direction, steps before batches."
-        )
+    if mode != _LSTM or len(batch_sizes):
+        raise ValueError("mkldnn_rnn_layer takes a layer of an LSTM, of sequences of one length.")
     same_type("mkldnn_rnn_layer", input, weight0, weight1, hx_, cx_)
     steps, batch, size = *input.shape[:2], int(hidden_size)
     bias = widened(weight2) + widened(weight3) if has_biases else None
@@ -43,7 +42,7 @@ def lstm_layer(
     from_input = from_input.reshape(steps, batch, 4, size)
     across = np.ascontiguousarray(widened(weight1).T)
     states = memory.empty((steps, batch, size), across.dtype)
-    hidden, cell = widened(hx_[0]), np.array(widened(cx_[0]))
+    hidden, cell = (np.array(widened(a.reshape(batch, size))) for a in (hx_, cx_))
     from_hidden = np.empty((batch, 4 * size), across.dtype)
     gates = from_hidden.reshape(batch, 4, size)
     for t in reversed(range(steps)) if reverse else range(steps):
@@ -51,7 +50,7 @@ def lstm_layer(
         pairs = [part[:, gate] for gate in range(4) for part in (from_input[t], gates)]
         compute(_cell, *pairs, cell, states[t])
         hidden = states[t]
-    last = [np.array(a, input.dtype)[None] for a in (hidden, cell)]
+    last = [np.array(a, input.dtype).reshape(hx_.shape) for a in (hidden, cell)]
     return states.astype(input.dtype, copy=False), *last, np.empty(0, np.uint8)
 
 

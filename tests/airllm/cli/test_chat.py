@@ -162,3 +162,13 @@ def test_a_terminal_is_told_how_much_is_read(capsys):
     assert error.startswith("reading  25 % of 0.00 GB\r")
     assert error.endswith("\033[K")
     assert tensor_ops.get_backend()
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers")
+def test_a_file_without_a_tokenizer_is_named(tmp_path, capsys):
+    empty = tmp_path / "model.gguf"
+    empty.touch()
+    assert main(["chat", str(empty), "--prompt", "Hello"]) != 0
+    said = capsys.readouterr().err
+    assert f"{empty} has no tokenizer that transformers can read" in said
+    assert "put the model's tokenizer.json beside it" in said

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+from itertools import islice
 
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from torch.testing._internal import common_methods_invocations
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gint.conductor.trace.foreach import WRITTEN
 
 from ..comparing import Call, assert_like_eager, check
 
@@ -74,3 +80,45 @@ def test_steps_of_optimisers(kind):
     records = statistics()[before:]
     assert records
     assert all(record.fallbacks == () for record in records)
+
+
+#: torch's own samples, for every operator on lists that it has.
+OPERATORS = [
+    info
+    for name in dir(common_methods_invocations)
+    if name.startswith("foreach_") and name.endswith("_db")
+    for info in getattr(common_methods_invocations, name)
+]
+
+
+class Beside(TorchDispatchMode):
+    """Compares what is taken apart with what ATen makes of the same list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compared = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        wanted = func(*args, **(kwargs or {}))
+        if func in WRITTEN:
+            found = WRITTEN[func](*args, **(kwargs or {}))
+            torch.testing.assert_close(found, list(wanted), rtol=0, atol=0, equal_nan=True)
+            self.compared.add(func)
+        return wanted
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchs_samples_have_the_same_bits():
+    beside = Beside()
+    types = (torch.float32, torch.bfloat16, torch.int64, torch.complex64)
+    for info in OPERATORS:
+        for dtype in types:
+            for sample in islice(info.sample_inputs("cpu", dtype), 12):
+                call = (sample.input, *sample.args)
+                try:
+                    info.method_variant(*call, **sample.kwargs)
+                except (RuntimeError, IndexError):
+                    continue  # eager's refusals are tracing's too
+                with torch.no_grad(), beside:
+                    info.method_variant(*call, **sample.kwargs)
+    assert len(beside.compared) > 60
