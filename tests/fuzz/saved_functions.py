@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from gint.conductor import export
 
-from .bundles import ROWS, WIDTH, rows_of
+from .bundles import WIDTH, rows_of
+from .plans import ROWS
 
 
 class Quantised(nn.Module):

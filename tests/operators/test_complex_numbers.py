@@ -17,8 +17,8 @@ from .test_database import DATABASE
 pytestmark = pytest.mark.torch
 
 NAMES = (
-    "add", "sub", "mul", "div.no_rounding_mode", "neg", "abs", "angle", "exp", "reciprocal", "complex",
-    "polar", "view_as_complex", "conj", "conj_physical",
+    "add", "sub", "mul", "div.no_rounding_mode", "neg", "abs", "angle", "exp", "reciprocal",
+    "complex", "polar", "view_as_complex", "conj", "conj_physical",
 )  # fmt: skip
 
 
@@ -37,3 +37,10 @@ def test_as_aten_has_it(name):
 def test_what_is_no_pairs_is_refused():
     with pytest.raises(ValueError, match="Complex numbers are pairs of floats"):
         OPERATORS["aten.view_as_complex.default"](np.ones((2, 3), np.float32))
+
+
+@pytest.mark.parametrize("name", ["add.Tensor", "mul.Tensor", "neg.default", "abs.default"])
+def test_what_is_not_complex_is_left_to_programs(name):
+    args = [np.ones(3, np.int64)] * (2 if name.endswith("Tensor") else 1)
+    with pytest.raises(TypeError, match="is for complex numbers here, not for int64"):
+        OPERATORS[f"aten.{name}"](*args)

@@ -1,4 +1,7 @@
-"""Arithmetic on complex numbers, which no program computes, by NumPy."""
+"""Arithmetic on complex numbers, which no program computes, by NumPy.
+
+On others it raises TypeError: that is for programs, which have torch's types of results.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,23 @@ def _result(values: np.ndarray, *operands: Any) -> np.ndarray:
     return np.asarray(values).astype(np.complex64 if values.dtype.kind == "c" else np.float32)
 
 
+def _need_complex(name: str, *operands: Any) -> None:
+    if not any(np.iscomplexobj(a) for a in operands):
+        types = ", ".join(str(getattr(a, "dtype", type(a).__name__)) for a in operands)
+        raise TypeError(f"{name} is for complex numbers here, not for {types}.")
+
+
 @operator("add.Tensor", "add.Scalar")
 def add(self: Any, other: Any, alpha: Any = 1) -> np.ndarray:
     """self + alpha * other."""
+    _need_complex("add", self, other)
     return _result(np.add(self, other if alpha == 1 else np.multiply(other, alpha)), self, other)
 
 
 @operator("sub.Tensor", "sub.Scalar")
 def subtract(self: Any, other: Any, alpha: Any = 1) -> np.ndarray:
     """self - alpha * other."""
+    _need_complex("sub", self, other)
     scaled = other if alpha == 1 else np.multiply(other, alpha)
     return _result(np.subtract(self, scaled), self, other)
 
@@ -34,12 +45,14 @@ def subtract(self: Any, other: Any, alpha: Any = 1) -> np.ndarray:
 @operator("mul.Tensor", "mul.Scalar")
 def multiply(self: Any, other: Any) -> np.ndarray:
     """self * other."""
+    _need_complex("mul", self, other)
     return _result(np.multiply(self, other), self, other)
 
 
 @operator("div.Tensor", "div.Scalar")
 def divide(self: Any, other: Any) -> np.ndarray:
     """self / other."""
+    _need_complex("div", self, other)
     with np.errstate(all="ignore"):
         return _result(np.true_divide(self, other), self, other)
 
@@ -56,6 +69,12 @@ def polar(abs: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return _result(abs * np.cos(angle) + 1j * (abs * np.sin(angle)), abs, angle)
 
 
+@operator("_neg_view")
+def negative_view(self: np.ndarray) -> np.ndarray:
+    """-self, of imaginary parts too, which are floats."""
+    return np.negative(self)
+
+
 @operator("view_as_complex")
 def view_as_complex(self: np.ndarray) -> np.ndarray:
     """Pairs (..., 2) as complex numbers. Raises ValueError for what is no pairs."""
@@ -68,11 +87,11 @@ def view_as_complex(self: np.ndarray) -> np.ndarray:
 def _enter(name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
     @operator(name)
     def call(self: np.ndarray) -> np.ndarray:
+        _need_complex(name, self)
         return _result(function(self), self)
 
 
 _enter("neg", np.negative)
-_enter("_neg_view", np.negative)
 _enter("_conj", np.conj)
 _enter("_conj_physical", np.conj)
 _enter("conj_physical", np.conj)

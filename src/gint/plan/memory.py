@@ -80,8 +80,8 @@ class Memory:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        given = [*plan.inputs, *plan.constants]
-        self.types = {n: x.type for n, x in enumerate(given) if isinstance(x.type, TensorType)}
+        types = [*[x.type for x in plan.inputs], *[x.type for x in plan.constants]]
+        self.types = {n: t for n, t in enumerate(types) if isinstance(t, TensorType)}
         #: Value -> the one whose memory it shows; of that, how many do.
         self.roots: dict[int, int] = {}
         self.showing: Counter[int] = Counter()
