@@ -126,16 +126,16 @@ class Plans:
 def _called(
     loaded: Any, n: int, original: Original, given: Callable[[Any], Any], is_whole: bool
 ) -> str:
-    before = _most_resident()
+    before, wanted = _most_resident(), original.expected(n) if is_whole else None
     try:
         found = loaded(*map(given, original.inputs(n)))
     except _REFUSALS as error:
         _check_memory(loaded, n, before)
-        if is_whole:
+        if wanted is not None:
             raise
         return refused(error)
     _check_memory(loaded, n, before)
-    if is_whole and (wanted := original.expected(n)) is not None:
+    if wanted is not None:
         np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-4, atol=1e-5)
     return "ran"
 

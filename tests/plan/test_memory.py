@@ -47,10 +47,22 @@ def test_of_what_operators_make_whatever_is_said_of_it():
     sorted_ = Call(3, "aten.sort.default", (Use(2),))
     assert Memory(of_steps(wide, sorted_, Item(4, 3, 0))).peak({"n": 2}) >= 2 * 4 * (4 << 30)
     unknown = Call(3, "aten.mm.default", (Use(2), Use(2)))
-    made = Memory(
-        of_steps(replace(drawn, operator="aten.nonzero.default", args=(Use(0),)), unknown)
-    )
-    assert made.unknown == {id(made.plan.steps[2])}
+    made = of_steps(Call(2, "aten.nonzero.default", (Use(0),)), unknown)
+    assert Memory(made).unknown == {id(made.steps[2])}
+
+
+def test_memory_that_is_given_is_that_of_the_result():
+    product = Call(2, "aten.mm.default", (Use(0), Use(0)), into=True)
+    memory = Memory(of_steps(Allocate(2, rows(4), "cpu"), product))
+    assert memory.peak({"n": 4}) == 4 * 4 * 4
+    with pytest.raises(ValueError, match=r"makes \(3, 4\), and is given memory for \(1, 4\)"):
+        Memory(of_steps(Allocate(2, rows(4), "cpu"), View(3, 2, (1, 4), (4, 1), 0),
+                        replace(product, value=3))).peak({"n": 3})  # fmt: skip
+
+
+def test_of_the_sizes_that_it_depends_on():
+    assert Memory(plan()).symbols == {"n"}
+    assert not Memory(of_steps(View(2, 0, (4,), (1,), 0))).symbols
 
 
 def test_a_file_that_takes_more_than_there_is_is_refused(tmp_path):

@@ -1,4 +1,5 @@
-"""Children of fork call functions that were loaded, and called, before."""
+"""Children of fork call functions on arrays that were loaded, and called, before; on tensors:
+tensors/test_forks.py."""
 
 import os
 import threading
@@ -68,20 +69,3 @@ def test_a_child_that_is_forked_while_threads_call(tmp_path):
         ended.set()
         for thread in threads:
             thread.join()
-
-
-@pytest.mark.torch
-def test_a_child_calls_on_tensors(tmp_path):
-    torch = pytest.importorskip("torch")
-    loaded, x = gint.load(save(tmp_path / "a.gint")), torch.from_numpy(ROWS[:20_000])
-
-    def call() -> None:
-        torch.set_num_threads(1)  # OpenMP's threads are the parent's
-        check(lambda a: {k: v.numpy() for k, v in loaded(torch.from_numpy(a)).items()}, x.numpy())
-
-    threads = torch.get_num_threads()
-    try:
-        call()
-        in_child(call)
-    finally:
-        torch.set_num_threads(threads)

@@ -84,19 +84,21 @@ def view_as_complex(self: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(self).view(wide)[..., 0]
 
 
-def _enter(name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
-    @operator(name)
+def _enter(name: str, function: Callable[[np.ndarray], np.ndarray], meaning: str) -> None:
     def call(self: np.ndarray) -> np.ndarray:
         _need_complex(name, self)
         return _result(function(self), self)
 
+    call.__doc__ = meaning
+    operator(name)(call)
 
-_enter("neg", np.negative)
-_enter("_conj", np.conj)
-_enter("_conj_physical", np.conj)
-_enter("conj_physical", np.conj)
-_enter("resolve_conj", np.array)
-_enter("abs", np.abs)
-_enter("angle", np.angle)
-_enter("exp", np.exp)
-_enter("reciprocal", np.reciprocal)
+
+_enter("neg", np.negative, "-self.")
+_enter("_conj", np.conj, "The conjugate.")
+_enter("_conj_physical", np.conj, "The conjugate.")
+_enter("conj_physical", np.conj, "The conjugate.")
+_enter("resolve_conj", np.array, "A copy: arrays hold their values.")
+_enter("abs", np.abs, "The length, a float.")
+_enter("angle", np.angle, "The angle in radians, a float.")
+_enter("exp", np.exp, "e to the power of self.")
+_enter("reciprocal", np.reciprocal, "1 / self.")

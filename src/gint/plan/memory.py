@@ -5,8 +5,8 @@ strides, from where it is made to where nothing shows it any more. Not counted: 
 constants, which are there, and what operators need while they work, which is about as much as they
 are given; where they are given what shows an element many times, that as often.
 
-Some sizes are known when a call has begun, as results tell them; and of some results only the
-operator knows the size: whoever runs them asks `Call` by `Call` (`made_by`).
+Some sizes are known when a call has begun, as results tell them; and calls that are given what has
+no known type are asked about when they are made (`made_by`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .contents import uses
+from .contents import symbols_in
 from .dtypes import ELEMENT_TYPES, span
 from .expressions import EvaluationError, Expression, Number, Operation, Symbol, evaluate
 from .model import Allocate, Call, Expect, Foreign, Item, Plan, Release, TensorType, Use, View
@@ -31,38 +31,44 @@ _READS_IN_PLACE = ("aten._scaled_dot_product_flash_attention_for_cpu.default",)
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A value as operators' rules see it. `nbytes` is of its memory, from first to last."""
+    """A value as operators' rules see it, which ask what they would ask a tensor."""
 
     shape: tuple[int, ...]
+    strides: tuple[int, ...]
     dtype: str
-    nbytes: int
 
     @property
     def itemsize(self) -> int:
-        found = ELEMENT_TYPES.get(self.dtype)
-        return found.nbytes if found else _ELEMENT_BYTES
+        return ELEMENT_TYPES[self.dtype].nbytes
+
+    def stride(self, dim: int | None = None) -> Any:
+        return self.strides if dim is None else self.strides[dim]
 
 
 def made_by(operator: str, args: Any, kwargs: Mapping[str, Any]) -> int:
     """The bytes of what an operator makes of tensors, arrays or `Typed`, beyond about as much as
-    they hold. Raises ValueError for arguments that it does not take."""
-    given = [a for a in _flat((args, dict(kwargs))) if hasattr(a, "shape")]
-    shape = result_of(operator, args, dict(kwargs))
-    size = 0
-    if shape is not None:
-        # Of none of something, too, an operator may list the positions in all other dimensions.
-        count = math.prod([max(n, 1) for n in shape])
-        size = count * (given[0].itemsize if given else _ELEMENT_BYTES)
-    if operator in _READS_IN_PLACE:
-        return size
-    return size + sum(math.prod(a.shape) * a.itemsize for a in given if _overlaps(a))
+    they hold. Raises ValueError for arguments that it does not take; `out` among them is of the
+    shape of the result."""
+    named = dict(kwargs)
+    into = named.pop("out", None)
+    given = [a for a in _flat((args, named)) if hasattr(a, "shape")]
+    shape = result_of(operator, args, named)
+    if None not in (shape, into) and shape != tuple(into.shape):
+        raise ValueError(f"{operator} makes {shape}, and is given memory for {tuple(into.shape)}.")
+    copied = 0 if operator in _READS_IN_PLACE else sum(map(_copied, given))
+    if shape is None:
+        return copied
+    # Of none of something, too, an operator may list the positions in all other dimensions.
+    count = math.prod([max(n, 1) for n in shape])
+    return count * (given[0].itemsize if given else _ELEMENT_BYTES) + copied
 
 
-def _overlaps(a: Any) -> bool:
-    """Whether elements share memory."""
-    if isinstance(a, Typed):
-        return math.prod(a.shape) * a.itemsize > a.nbytes
-    return 0 in (a.stride() if hasattr(a, "stride") else a.strides)
+def _copied(a: Any) -> int:
+    """The bytes of a copy of what shows elements many times."""
+    strides = a.stride() if hasattr(a, "stride") else [n // a.itemsize for n in a.strides]
+    reached = 1 + sum((n - 1) * abs(step) for n, step in zip(a.shape, strides, strict=True))
+    count = math.prod(a.shape)
+    return count * a.itemsize if count > reached else 0
 
 
 def _flat(a: Any) -> Iterator[Any]:
@@ -75,11 +81,20 @@ def _flat(a: Any) -> Iterator[Any]:
         yield a
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a call makes of values of known types, which stand where it uses them."""
+
+    operator: str
+    args: Any
+    kwargs: Mapping[str, Any]
+
+
 class Memory:
-    """Of a plan. `unknown`: the calls, by `id`, that are given what has no known type."""
+    """Of a plan. `unknown`: the calls, by `id`, that are given what has no known type. `symbols`:
+    the sizes that it depends on."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
         types = [*[x.type for x in plan.inputs], *[x.type for x in plan.constants]]
         self.types = {n: t for n, t in enumerate(types) if isinstance(t, TensorType)}
         #: Value -> the one whose memory it shows; of that, how many do.
@@ -87,21 +102,21 @@ class Memory:
         self.showing: Counter[int] = Counter()
         self.unknown: set[int] = set()
         #: In the order of the steps: the value, what makes memory for it, or None that it is gone.
-        self.events: list[tuple[int, Allocate | Expect | Call | None]] = []
+        self.events: list[tuple[int, TensorType | _Made | None]] = []
         for step in plan.steps:
             self._read(step)
+        made = [m for _, m in self.events]
+        self.symbols = symbols_in([(m.args, m.kwargs) if isinstance(m, _Made) else m for m in made])
 
     def _read(self, step: Any) -> None:
         if isinstance(step, Allocate):
-            self.types[step.value] = step.type
-            self._make(step.value, step)
+            self.showing[step.value] += 1
+            self._have(step.value, step.type)
         elif isinstance(step, Expect):
-            self.types[step.value] = step.type
-            self.events.append((self.roots.get(step.value, step.value), step))
+            self._have(step.value, step.type)
         elif isinstance(step, View):
             self._show(step.value, step.of)
-            base = self.types.get(step.of)
-            if base is not None:
+            if (base := self.types.get(step.of)) is not None:
                 self.types[step.value] = TensorType(base.dtype, step.size, step.strides)
         elif isinstance(step, Item):
             self._show(step.value, step.of)
@@ -109,70 +124,60 @@ class Memory:
             self._call(step)
         elif isinstance(step, Release):
             for value in step.values:
-                root = self.roots.get(value, value)
-                self.showing[root] -= 1
-                if not self.showing[root]:
-                    self.events.append((root, None))
+                self._release(self.roots.get(value, value))
 
-    def _make(self, value: int, step: Allocate | Call) -> None:
-        self.showing[value] += 1
-        self.events.append((value, step))
+    def _have(self, value: int, t: TensorType) -> None:
+        self.types[value] = t
+        self.events.append((self.roots.get(value, value), t))
 
     def _show(self, value: int, of: int) -> None:
         self.roots[value] = root = self.roots.get(of, of)
         self.showing[root] += 1
 
+    def _release(self, root: int) -> None:
+        self.showing[root] -= 1
+        if not self.showing[root]:
+            self.events.append((root, None))
+
     def _call(self, step: Call) -> None:
         if not step.into:
-            self._make(step.value, step)
-        else:
-            self.events.append((self.roots.get(step.value, step.value), step))
+            self.showing[step.value] += 1
         if isinstance(step.operator, Foreign):
             return
-        used = uses((step.args, [a for _, a in step.kwargs]))
-        if any(value not in self.types for value in used):
+        named = dict(step.kwargs) | ({"out": Use(step.value)} if step.into else {})
+        try:
+            args, kwargs = self._typed(step.args), self._typed(named)
+        except KeyError:
             self.unknown.add(id(step))
+            return
+        root = self.roots.get(step.value, step.value)
+        self.events.append((root, _Made(step.operator, args, kwargs)))
+
+    def _typed(self, a: Any) -> Any:
+        """An argument with types where it uses values. Raises KeyError for an unknown one."""
+        if isinstance(a, Use):
+            return self.types[a.value]
+        if isinstance(a, (list, tuple)):
+            return type(a)([self._typed(x) for x in a])
+        if isinstance(a, dict):
+            return {name: self._typed(x) for name, x in a.items()}
+        return a
 
     def peak(self, symbols: Mapping[str, Number]) -> int:
-        """The most bytes at one time where sizes are these; what depends on others is left out."""
+        """The most bytes at one time where sizes are these; what depends on others is left out.
+        Raises ValueError for a call that is given what it does not take."""
         sizes = _Sizes(symbols)
         held: dict[int, int] = {}
         now = most = 0
-        for value, step in self.events:
+        for value, made in self.events:
             before = held.pop(value, 0)
-            if step is None:
+            if made is None:
                 now -= before
-                continue
-            during = 0
-            if isinstance(step, Call):
-                during = self._during(step, sizes)
-                after = max(before, 0 if step.into else during)
             else:
-                after = max(before, sizes.nbytes(step.type))
-            held[value] = after
-            now += after - before
-            most = max(most, now + (during if after != during else 0))
+                held[value] = max(before, sizes.nbytes(made))
+                now += held[value] - before
+                most = max(most, now)
         return most
-
-    def _during(self, step: Call, sizes: _Sizes) -> int:
-        if isinstance(step.operator, Foreign):
-            return 0
-        try:
-            args = self._seen(step.args, sizes)
-            kwargs = {name: self._seen(a, sizes) for name, a in step.kwargs}
-        except (KeyError, EvaluationError):
-            return 0
-        return made_by(step.operator, args, kwargs)
-
-    def _seen(self, a: Any, sizes: _Sizes) -> Any:
-        """An argument as a rule sees it. Raises KeyError for a value of an unknown type."""
-        if isinstance(a, Use):
-            return sizes.typed(self.types[a.value])
-        if isinstance(a, (Symbol, Operation)):
-            return sizes.number(a)
-        if isinstance(a, (list, tuple)):
-            return type(a)([self._seen(x, sizes) for x in a])
-        return a
 
 
 class _Sizes:
@@ -182,6 +187,16 @@ class _Sizes:
         self.symbols = symbols
         self.types: dict[TensorType, Typed] = {}
         self.numbers: dict[Expression, Number] = {}
+
+    def nbytes(self, made: TensorType | _Made) -> int:
+        """0 where a size is not known."""
+        try:
+            if isinstance(made, _Made):
+                return made_by(made.operator, self.seen(made.args), self.seen(made.kwargs))
+            found = self.typed(made)
+        except EvaluationError:
+            return 0
+        return span(found.shape, found.strides) * found.itemsize
 
     def number(self, e: Expression) -> Any:
         if type(e) is int:
@@ -195,13 +210,17 @@ class _Sizes:
         found = self.types.get(t)
         if found is None:
             size, strides = (tuple(map(self.number, listed)) for listed in (t.size, t.strides))
-            nbytes = span(size, strides) * ELEMENT_TYPES[t.dtype].nbytes
-            found = self.types[t] = Typed(size, t.dtype, nbytes)
+            found = self.types[t] = Typed(size, strides, t.dtype)
         return found
 
-    def nbytes(self, t: TensorType) -> int:
-        """0 where a size is not known."""
-        try:
-            return self.typed(t).nbytes
-        except EvaluationError:
-            return 0
+    def seen(self, a: Any) -> Any:
+        """An argument as a rule sees it."""
+        if isinstance(a, TensorType):
+            return self.typed(a)
+        if isinstance(a, (Symbol, Operation)):
+            return self.number(a)
+        if isinstance(a, (list, tuple)):
+            return type(a)([self.seen(x) for x in a])
+        if isinstance(a, dict):
+            return {name: self.seen(x) for name, x in a.items()}
+        return a

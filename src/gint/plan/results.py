@@ -2,14 +2,16 @@
 those of an operand.
 
 A rule has the parameters of ATen's schema, and reads the shapes of tensors and the numbers among
-the arguments; so it holds for tensors, for arrays, and for whatever has a `shape`.
+the arguments; so it holds for tensors, for arrays, and for whatever has a `shape`. The rules of
+kernels that believe what they are given, as ATen calls them from functions that have checked it,
+refuse what does not fit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 Shape = tuple[int, ...]
 
@@ -36,11 +38,6 @@ def result_of(operator: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sha
         return tuple([max(int(n), 0) for n in shape])
     except (TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{operator} does not take such arguments: {error}.") from None
-
-
-def has_rule(operator: str) -> bool:
-    """Whether `result_of` knows the overload."""
-    return operator.partition(".")[2].rpartition(".")[0] in _RULES
 
 
 def _product(a: Shaped, b: Shaped) -> Shape:
@@ -182,8 +179,78 @@ def _attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> 
     return (*query.shape[:-1], value.shape[-1])
 
 
+def _flash_attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> Shape:
+    """Of one batch and the same heads, with elements of a row side by side."""
+    lead = query.shape[:2]
+    if not (lead == key.shape[:2] == value.shape[:2] and key.shape[2] == value.shape[2]):
+        _fail(query, key, value)
+    for t in (query, key, value):
+        if t.shape[-1] > 1 and _strides(t)[-1] != 1:
+            raise ValueError("elements of a row have to lie side by side")
+    return _attended(query, key, value)
+
+
+def _strides(t: Any) -> Sequence[int]:
+    """In elements; arrays, whose operators read any, are as if they lay in order."""
+    return t.stride() if hasattr(t, "stride") else _in_order(t.shape)
+
+
+def _in_order(shape: Sequence[int]) -> Shape:
+    return tuple([math.prod(shape[d + 1 :]) for d in range(len(shape))])
+
+
+def _lies_in_order(t: Any) -> bool:
+    pairs = zip(t.shape, _strides(t), _in_order(t.shape), strict=True)
+    return 0 in t.shape or all(a == b for n, a, b in pairs if n > 1)
+
+
+def _fail(*operands: Shaped) -> NoReturn:
+    raise ValueError(f"the shapes {', '.join(str(tuple(a.shape)) for a in operands)} do not fit")
+
+
+#: In oneDNN's numbers of cells: an LSTM's is all that torch keeps whole.
+_LSTM, _LSTM_GATES = 2, 4
+
+
+def _recurrent(
+    input: Shaped, weight0: Shaped, weight1: Shaped, weight2: Shaped, weight3: Shaped, hx_: Shaped,
+    cx_: Shaped, reverse: bool, batch_sizes: Sequence[int], mode: int, hidden_size: int, *_: Any,
+) -> Shape:  # fmt: skip
+    """One layer in one direction, whatever network it is of."""
+    if mode != _LSTM or len(batch_sizes):
+        raise ValueError("it is a layer of an LSTM, of sequences of one length")
+    steps, batch, width = input.shape
+    gates, given = _LSTM_GATES * hidden_size, (weight0, weight1, weight2, weight3, hx_, cx_)
+    weights = ((gates, width), (gates, hidden_size), (gates,), (gates,))
+    fit = [tuple(a.shape) == shape for a, shape in zip(given, weights, strict=False)]
+    state = (batch, hidden_size)
+    fit += [tuple(a.shape) in (state, (1, *state)) for a in (hx_, cx_)]
+    if not all(fit):
+        _fail(input, *given)
+    if any(a.dtype != input.dtype for a in given):
+        raise ValueError("its operands are of one type")
+    if not all(map(_lies_in_order, (input, *given))):
+        raise ValueError("its operands have to lie in order")
+    return (steps, batch, hidden_size)
+
+
+def _transformed(self: Shaped, dim: Sequence[int], *_: Any, **__: Any) -> Shape:
+    """Over dimensions that there are, each once."""
+    rank = len(self.shape)
+    if len(set(dim)) != len(dim) or not all(0 <= d < rank for d in dim):
+        raise ValueError(f"dimensions from 0 to {rank - 1} are transformed once, not {list(dim)}")
+    return tuple(self.shape)
+
+
+def _halved(self: Shaped, dim: Sequence[int], normalization: int, onesided: bool) -> Shape:
+    shape = list(_transformed(self, dim))
+    if onesided:
+        shape[dim[-1]] = shape[dim[-1]] // 2 + 1
+    return tuple(shape)
+
+
 def _real(self: Shaped, dim: Sequence[int], normalization: int, last_dim_size: int) -> Shape:
-    shape = list(self.shape)
+    shape = list(_transformed(self, dim))
     shape[dim[-1]] = last_dim_size
     return tuple(shape)
 
@@ -260,10 +327,11 @@ _RULES: dict[str, Callable[..., Sequence[int]]] = {
     "embedding": _rows, "_embedding_bag": _bags, "_embedding_bag_forward_only": _bags,
     "index": _indexed, "_unsafe_index": _indexed, "index_select": _selected, "gather": _gathered,
     "take": _taken,
-    **dict.fromkeys(
-        ("_scaled_dot_product_flash_attention_for_cpu", "scaled_dot_product_attention"), _attended
-    ),
-    "_fft_c2r": _real, "_linalg_svd": _factors, "linalg_qr": _factors,
+    "scaled_dot_product_attention": _attended,
+    "_scaled_dot_product_flash_attention_for_cpu": _flash_attended,
+    "mkldnn_rnn_layer": _recurrent,
+    "_fft_c2c": _transformed, "_fft_r2c": _halved, "_fft_c2r": _real,
+    "_linalg_svd": _factors, "linalg_qr": _factors,
     "linalg_solve_triangular": _solved, "_linalg_solve_ex": _solved,
     "expand": _expanded, "as_strided": _shown, "unfold": _windows, "split": _pieces,
     "split_with_sizes": _pieces, "unbind": _unbound,

@@ -17,7 +17,7 @@ from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend
 from gint.host.launches import MOST_BOUND, load_kernel
 from gint.host.tensors import is_torch
-from gint.plan import Call, Define, Plan, TensorType
+from gint.plan import Call, Check, Define, Plan, Step, TensorType
 from gint.plan.contents import symbols_in
 from gint.plan.dtypes import ELEMENT_TYPES, span
 from gint.plan.file import Opened, as_path, open_saved
@@ -132,13 +132,7 @@ class Running:
             n for n, given in enumerate(self.plan.inputs) if isinstance(given.type, TensorType)
         ]
         self.apart = self._overlap_check()
-        enough = _memory_check(memory)
-        self.head.append(enough)
-        self.steps = []
-        for step in self.plan.steps[count:]:
-            self.steps.append(steps.prepare(step))
-            if isinstance(step, Define):  # a size that a result tells
-                self.steps.append(enough)
+        self.steps = _guarded(self.plan.steps[count:], steps, memory)
         self.result = steps.result(self.plan.result)
         made = [s.value for s in self.plan.steps if hasattr(s, "value")]
         self.count = max([len(self.plan.inputs) + len(self.plan.constants), *(n + 1 for n in made)])
@@ -269,15 +263,29 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
     return check
 
 
+def _guarded(plan_steps: Sequence[Step], steps: Steps, memory: Memory) -> list[Prepared]:
+    """The steps, before which the memory is asked for that they take: when sizes are known, and
+    again when a result has told more."""
+    enough, prepared, is_asked = _memory_check(memory), [], False
+    for step in plan_steps:
+        if not is_asked and not isinstance(step, (Check, Define)):
+            prepared.append(enough)
+            is_asked = True
+        prepared.append(steps.prepare(step))
+        is_asked = is_asked and not isinstance(step, Define)
+    return prepared
+
+
 def _memory_check(memory: Memory) -> Prepared:
     """A step that refuses sizes for which a call takes more memory than there is."""
+    names = memory.symbols
 
     @lru_cache(MOST_BOUND)
     def peak(sizes: tuple[tuple[str, Any], ...]) -> int:
         return memory.peak(dict(sizes))
 
     def check(v: list[Any], s: dict[str, Any]) -> None:
-        nbytes = peak(tuple(s.items()))
+        nbytes = peak(tuple([(k, n) for k, n in s.items() if k in names]))
         if nbytes > ASKED_BYTES:
             where = f" where {_values_of(s)}" if s else ""
             need_memory(nbytes, f"A call{where}")

@@ -13,51 +13,34 @@ from tests.plan.saving import plan
 
 pytestmark = pytest.mark.torch
 
-ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
-Q = (2, 3, 5, 8)
+BAGS = ("aten._embedding_bag.default", "aten._embedding_bag_forward_only.default")
 
 
-def ones(*shape):
-    return torch.ones(*shape)
-
-
-def lstm(hidden=4, **other):
-    given = {
-        "x": ones(3, 2, 6), "w0": ones(16, 6), "w1": ones(16, 4), "w2": ones(16), "w3": ones(16),
-        "h": ones(1, 2, 4), "c": ones(1, 2, 4),
-    } | other  # fmt: skip
-    return (*given.values(), False, [], 2, hidden, 1, True, False, False, False)
-
-
-REFUSED = [
-    (ATTENTION, (ones(*Q), ones(2, 1, 5, 8), ones(2, 1, 5, 8)), "operands that fit"),
-    (ATTENTION, (ones(*Q), ones(1, 3, 5, 8), ones(1, 3, 5, 8)), "operands that fit"),
-    (ATTENTION, (ones(*Q), ones(2, 3, 9, 8), ones(2, 3, 1, 8)), "operands that fit"),
-    (ATTENTION, (ones(2, 3, 8, 5).mT, ones(*Q), ones(*Q)), "side by side"),
-    (ATTENTION, (ones(*Q),), "does not take such arguments"),
-    ("aten.mkldnn_rnn_layer.default", lstm(hidden=400), "operands that fit"),
-    ("aten.mkldnn_rnn_layer.default", lstm(h=ones(1, 1, 1)), "operands that fit"),
-    ("aten.mkldnn_rnn_layer.default", lstm(w3=ones(3)), "operands that fit"),
-    ("aten.mkldnn_rnn_layer.default", lstm(w0=ones(16, 6).double()), "one type"),
-    ("aten._fft_r2c.default", (ones(4, 4), [5], 0, True), "from 0 to 1"),
-    ("aten._fft_c2r.default", (ones(4, 4) + 0j, [7], 0, 6), "from 0 to 1"),
-    ("aten._embedding_bag_forward_only.default",
-     (ones(9, 4), torch.arange(3), torch.tensor([0, 1 << 40, 2])), "Offsets grow from 0 to 3"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "args", "reason"), REFUSED)
-def test_what_a_kernel_would_believe_is_refused(name, args, reason):
+@pytest.mark.parametrize("name", BAGS)
+@pytest.mark.parametrize(
+    ("indices", "offsets", "reason"),
+    [
+        (3, [0, 1 << 40, 2], "Offsets grow from 0 to 3"),
+        (3, [-1, 2], "Offsets grow from 0 to 3"),
+        (3, [0, 4], "Offsets grow from 0 to 3"),
+        (3, [[0]], "Bags are lists"),
+    ],
+)
+def test_bags_lie_within_the_positions(name, indices, offsets, reason):
     with pytest.raises(ValueError, match=reason):
-        Tensors().operator(name, False)(*args)
+        Tensors().operator(name, False)(
+            torch.ones(9, 4), torch.arange(indices), torch.tensor(offsets)
+        )
 
 
-def test_what_fits_is_what_aten_makes():
-    operator = Tensors().operator
-    q = torch.randn(*Q)
-    wanted = torch.nn.functional.scaled_dot_product_attention(q, q, q)
-    torch.testing.assert_close(operator(ATTENTION, False)(q, q, q)[0], wanted)
-    assert operator("aten.mkldnn_rnn_layer.default", False)(*lstm())[0].shape == (3, 2, 4)
+@pytest.mark.parametrize("name", BAGS)
+def test_bags_of_positions_that_lie_apart(name):
+    """The kernel reads as if they lay side by side, eager gives it no others."""
+    at, table = torch.arange(12).view(6, 2)[:, 0] % 5, torch.randn(5, 4)
+    offsets = torch.tensor(0).expand(1 << 20)
+    found = Tensors().operator(name, False)(table, at, offsets[:3])[0]
+    torch.testing.assert_close(found[2], table[at].sum(0))
+    assert Tensors().operator(name, False)(table, at, offsets)[0].shape == (1 << 20, 4)
 
 
 @pytest.mark.parametrize("name", ["aten.mm.out", "aten.sort.values", "aten.cat.out"])
