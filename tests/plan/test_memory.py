@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gint
-from gint.plan import Allocate, Call, Expect, Item, Release, TensorType, Use, View
+from gint.plan import Allocate, Call, Expect, Item, Operation, Release, TensorType, Use, View
 from gint.plan.memory import Memory
 
 from .saving import N, plan, save
@@ -63,6 +63,19 @@ def test_memory_that_is_given_is_that_of_the_result():
 def test_of_the_sizes_that_it_depends_on():
     assert Memory(plan()).symbols == {"n"}
     assert not Memory(of_steps(View(2, 0, (4,), (1,), 0))).symbols
+
+
+def test_a_bound_that_is_found_faster_is_no_less():
+    """For sizes of as many bits it is one; where sizes shrink there is none."""
+    memory = Memory(plan())
+    found = {n: memory.at_most({"n": n}) for n in (0, 1, 4, 5, 7, 1000)}
+    assert all(most >= memory.peak({"n": n}) for n, most in found.items())
+    assert found[4] < found[7] < found[1000]
+    assert memory.at_most({"n": -1}) is memory.at_most({}) is None
+    less = TensorType("float32", (Operation("add", (1000, Operation("mul", (-1, N)))),), (1,))
+    assert Memory(of_steps(Allocate(2, less, "cpu"))).at_most({"n": 3}) is None
+    alike = [Allocate(v, rows(100), "cpu") for v in (2, 3, 4)]
+    assert Memory(of_steps(*alike)).at_most({"n": 7}) >= 3 * 7 * 400
 
 
 def test_a_file_that_takes_more_than_there_is_is_refused(tmp_path):

@@ -30,7 +30,7 @@ def result_of(operator: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sha
 
     Raises ValueError for arguments that it does not take.
     """
-    rule = _RULES.get(operator.partition(".")[2].rpartition(".")[0])
+    rule = _rule(operator)
     if rule is None:
         return None
     try:
@@ -38,6 +38,15 @@ def result_of(operator: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sha
         return tuple([max(int(n), 0) for n in shape])
     except (TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{operator} does not take such arguments: {error}.") from None
+
+
+def has_rule(operator: str) -> bool:
+    """Whether `result_of` asks for the arguments of the overload at all."""
+    return _rule(operator) is not None
+
+
+def _rule(operator: str) -> Callable[..., Sequence[int]] | None:
+    return _RULES.get(operator.partition(".")[2].rpartition(".")[0])
 
 
 def _product(a: Shaped, b: Shaped) -> Shape:

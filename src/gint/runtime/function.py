@@ -281,11 +281,13 @@ def _memory_check(memory: Memory) -> Prepared:
     names = memory.symbols
 
     @lru_cache(MOST_BOUND)
-    def peak(sizes: tuple[tuple[str, Any], ...]) -> int:
-        return memory.peak(dict(sizes))
+    def needed(sizes: tuple[tuple[str, Any], ...]) -> int:
+        known = dict(sizes)
+        most = memory.at_most(known)
+        return memory.peak(known) if most is None or most > ASKED_BYTES else most
 
     def check(v: list[Any], s: dict[str, Any]) -> None:
-        nbytes = peak(tuple([(k, n) for k, n in s.items() if k in names]))
+        nbytes = needed(tuple([(k, n) for k, n in s.items() if k in names]))
         if nbytes > ASKED_BYTES:
             where = f" where {_values_of(s)}" if s else ""
             need_memory(nbytes, f"A call{where}")
