@@ -35,9 +35,7 @@ def test_a_wrong_result_is_a_finding() -> None:
         expected -= 1
 
 
-def test_what_every_case_leaves_behind_is_a_finding_and_what_the_first_does_is_not(
-    monkeypatch,
-) -> None:
+def test_a_leak_is_a_finding_and_what_the_first_case_keeps_is_not(monkeypatch) -> None:
     monkeypatch.setattr(load, "_WARM", 2)
     monkeypatch.setattr(load, "_WINDOW", 1)
     kind, left = Load("softmax"), []
