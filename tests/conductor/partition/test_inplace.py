@@ -31,7 +31,7 @@ INPUTS = 3
 def inputs() -> list[torch.Tensor]:
     """Square matrices, so that they can be transposed and multiplied."""
     generator = torch.Generator().manual_seed(1)
-    return [torch.randn(3, 3, generator=generator) for _ in range(INPUTS)]
+    return [torch.randn(5, 5, generator=generator) for _ in range(INPUTS)]
 
 
 class Case:
@@ -145,14 +145,14 @@ ONE = {
     "backwards": lambda v: v.flip(0),
     "sum": lambda v: v.sum(0, keepdim=True) + v,
     "transpose": lambda v: v.t(),
-    "first row": lambda v: v[:1].expand(3, 3),
+    "first row": lambda v: v[:1].expand(5, 5),
 }
 TWO = {
     "add": torch.add, "mul": torch.mul, "product": torch.mm,
     "scatter": lambda v, w: v.index_add(0, rows(), w),
     "second scatter": lambda v, w: aten.index_put(v, [None, rows()], w, True),
     "row": lambda v, w: aten.select_scatter(v, w[1], 0, -1),
-    "columns": lambda v, w: aten.slice_scatter(v, w[:, 1:], 1, 0, 2),
+    "columns": lambda v, w: aten.slice_scatter(v, w[:, 1:], 1, 0, 4),
     "piece": lambda v, w: nested(v, w[0, 1:]),
 }  # fmt: skip
 VIEWS = ("transpose", "first row")
@@ -165,7 +165,7 @@ def nested(v, piece):
 
 
 def rows() -> torch.Tensor:
-    return torch.arange(3) % 2
+    return torch.arange(5) % 2
 
 
 @st.composite

@@ -7,7 +7,11 @@ nodes and the frontend's builder. Does not know which nodes belong together (the
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
 from typing import Any, NoReturn
 
 import torch
@@ -37,6 +41,8 @@ from .rules import NotLowerableError, rule_for
 
 #: Deeper than this, an operand becomes a stored value: Python's stack is finite.
 _MAX_DEPTH = 100
+#: So few values are folded one by one; and so often at most is anything made for that.
+_MOST_FOLDED, _MOST_COPIES = 4, 16
 
 
 class BlockedError(Exception):
@@ -65,18 +71,26 @@ def emit(
     """
     emitter = Emitter(graph, stored, members, max_slots)
     while True:
+        repeats = emitter.repeats
         try:
             return emitter.emit(outputs)
         except SplitNeededError as split:
             emitter.domain.split(split)
         except ReversalNeededError as reversal:
             emitter.domain.reverse(reversal)
+        except UnfitError:
+            if not emitter.has_repeated:
+                raise
+            repeats = False  # each value that is folded has a slot
         domain = emitter.domain
-        emitter = Emitter(graph, stored, members, max_slots, domain.splits, domain.backwards)
+        emitter = Emitter(
+            graph, stored, members, max_slots, domain.splits, domain.backwards, repeats
+        )  # fmt: skip
 
 
 class Emitter:
-    """Emits one program. `splits` and `backwards` are those of its Domain."""
+    """Emits one program. `splits` and `backwards` are those of its Domain; `repeats` says whether
+    folds of few values are made of one after the other."""
 
     def __init__(
         self,
@@ -86,8 +100,10 @@ class Emitter:
         max_slots: int,
         splits: dict[int, tuple[Key, ...]] | None = None,
         backwards: frozenset[int] = frozenset(),
+        repeats: bool = True,
     ) -> None:
         self.graph, self.stored, self.max_slots = graph, stored, max_slots
+        self.repeats, self.has_repeated, self._copies = repeats, False, 1
         self.members = members
         self.builder = Builder()
         self.domain = Domain(self.builder, splits or {}, backwards)
@@ -223,6 +239,37 @@ class Emitter:
         if found is None:
             raise BlockedError(node)
         return found
+
+    def reduction_maps(
+        self, node: fx.Node, shape: tuple[Key, ...], dims: list[int], kept: Map, loops: bool
+    ) -> list[Map]:
+        """The same where few values are folded: a map for each of them, which needs no axes. A
+        fold of rows that short takes longer to begin than to do, and shares no program with
+        others. One map where it `loops` in any case. Raises BlockedError(node)."""
+        sizes = [shape[d] for d in dims]
+        count = math.prod(sizes) if all(isinstance(size, int) for size in sizes) else 0
+        is_few = 1 < count <= _MOST_FOLDED and self._copies * count <= _MOST_COPIES
+        if loops or not (self.repeats and is_few):
+            return [self.reduction_map(node, shape, dims, kept)]
+        self.has_repeated = True
+        return [_placed(dims, position, kept) for position in product(*map(range, sizes))]
+
+    @contextmanager
+    def repeating(self, count: int) -> Iterator[None]:
+        """While what is made is made so many times, at other maps each."""
+        self._copies *= count
+        try:
+            yield
+        finally:
+            self._copies //= count
+
+
+def _placed(dims: list[int], position: Sequence[int], kept: Map) -> Map:
+    """A map with fixed positions at these dimensions, and `kept` at the others, in order."""
+    stay = iter(kept)
+    fixed = dict(zip(dims, position, strict=True))
+    rank = len(dims) + len(kept)
+    return tuple(Index(fixed[d]) if d in fixed else next(stay) for d in range(rank))
 
 
 class Context:
