@@ -32,7 +32,6 @@ UNTESTED = {
     "gint/backend/protocol.py",
     "gint/cli.py",
     "gint/conductor/explain_cli.py",
-    "gint/kernel/interpreter/cpp/backend.py",
     "gint/kernel/interpreter/cpp/quantized.py",
     "gint/kernel/interpreter/cuda/driver.py",
     "gint/kernel/interpreter/cuda/memory.py",
