@@ -191,7 +191,7 @@ def _attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> 
 def _flash_attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> Shape:
     """Of one batch, and heads that as many of the query's share, with elements of a row side by
     side."""
-    batch, heads, *_ = query.shape
+    batch, heads = query.shape[:2]
     if key.shape[0] != batch or key.shape[:3] != value.shape[:3] or heads % max(key.shape[1], 1):
         _fail(query, key, value)
     for t in (query, key, value):
