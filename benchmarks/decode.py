@@ -30,7 +30,8 @@ from gint.measuring.progress import progress
 
 HEADERS = (
     "size", "threads", "weights", "contender", "tokens/s", f"prompt of {PROMPT}, tokens/s",
-    "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "resident, MiB", "graphs",
+    "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "resident, MiB",
+    "process, MiB", "graphs",
 )  # fmt: skip
 #: The weights of contenders that take floats.
 NO_FILE = "-"
@@ -46,7 +47,8 @@ class Row:
     """What one contender's turns came to.
 
     `nbytes` of matrices are read for a token, at `bandwidth` bytes a second if nothing else were
-    to be done; `resident`: bytes more than before the model was opened; `graphs`: by Dynamo.
+    to be done; `resident`: bytes more than before the model was opened, of those of the whole
+    `process`; `graphs`: by Dynamo.
     """
 
     size: str
@@ -58,6 +60,7 @@ class Row:
     bandwidth: float
     nbytes: int
     resident: int
+    process: int
     graphs: int
 
     @property
@@ -78,6 +81,7 @@ class Row:
             f"{self.bandwidth / 1e9:.1f}",
             f"{self.beyond_us:.0f}",
             f"{self.resident / 2**20:.0f}",
+            f"{self.process / 2**20:.0f}",
             str(self.graphs),
         ]
 

@@ -18,6 +18,8 @@ PROMPT, TOKENS = 128, 24
 FORMATS = ("q4_0", "q8_0", "q4_k", "q6_k")
 #: Parameters -> hidden size, intermediate size, layers.
 SIZES = {"0.1B": (768, 2048, 12), "0.4B": (1024, 2816, 16), "1B": (2048, 5632, 16)}
+#: Contenders that torch.compile makes -> its backends.
+_COMPILERS = {"gint": "gint", "inductor f32": "inductor"}
 _HEAD = 64
 _VOCABULARY = 32000
 _POSITIONS = 512
@@ -144,12 +146,13 @@ class Contender:
 
     def __init__(self, contender: str, size: str, path: Path, threads: int) -> None:
         _import(contender)
-        before = _resident()
+        before, self.graphs = _resident(), _graphs()
         self.steps = open_steps(contender, size, path, threads)
         self.prompt = np.random.default_rng(0).integers(3, _VOCABULARY, PROMPT)
         for _ in range(2):  # compiles, and grows what grows
             self.turn()
-        self.resident = _resident() - before
+        self.process = _resident()
+        self.resident = self.process - before
 
     def turn(self) -> dict[str, Any]:
         """Seconds of a prompt, and of each token after it."""
@@ -166,16 +169,18 @@ class Contender:
         return {"prompt": prompt, "tokens": tokens}
 
     def facts(self) -> dict[str, Any]:
-        """Bytes of the matrices; those resident since the model is there; graphs compiled."""
+        """Bytes of the matrices; those resident since the model is there, and all that are; graphs
+        compiled."""
         return {
             "nbytes": self.steps.nbytes,
             "resident": self.resident,
-            "graphs": _graphs(),
+            "process": self.process,
+            "graphs": _graphs() - self.graphs,
         }
 
 
 def _import(contender: str) -> None:
-    """What is resident without any model."""
+    """What is resident without any model: the modules, and what compiling anything at all loads."""
     if contender == "llama.cpp":
         import llama_cpp  # noqa: F401
 
@@ -183,12 +188,20 @@ def _import(contender: str) -> None:
     import gguf  # noqa: F401
 
     if contender == "airllm":
-        import airllm  # noqa: F401
-    else:
-        import torch._dynamo  # noqa: F401
-        from transformers import LlamaForCausalLM  # noqa: F401
+        from airllm import AutoModel  # noqa: F401
 
-        import gint.conductor  # noqa: F401
+        return
+    import torch._dynamo
+    from transformers import LlamaForCausalLM  # noqa: F401
+
+    import gint.conductor  # noqa: F401
+
+    if contender in _COMPILERS:
+        torch.compile(_anything, backend=_COMPILERS[contender])(torch.ones(3))
+
+
+def _anything(x: Any) -> Any:
+    return x + 1
 
 
 def _graphs() -> int:

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.torch
 
 def row(contender, weights, tokens_per_s, prompt_per_s=1000.0, **others):
     seconds = 1 / tokens_per_s, 128 / prompt_per_s
-    figures = {"bandwidth": 1e9, "nbytes": 10_000_000, "resident": 10_500_000, "graphs": 0}
+    figures = {
+        "bandwidth": 1e9, "nbytes": 10_000_000, "resident": 10_500_000, "process": 0, "graphs": 0,
+    }  # fmt: skip
     return Row("0.1B", 1, weights, contender, *seconds, **(figures | others))
 
 

@@ -1,13 +1,16 @@
 """The pool: memory comes back when nobody holds it, and never while somebody does."""
 
 import gc
+import re
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty, rounded
+from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty, reserve, rounded
 
 SHAPE, F32 = (1024, 512), np.dtype("f4")
 
@@ -138,3 +141,26 @@ def test_threads_never_share_a_result(pool):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (0, 4), (2, 3, POOLED_BYTES // 8)])
+def test_reserved_memory_is_zeros_to_write_to(shape):
+    found = reserve(shape, F32)
+    assert found.shape == shape
+    assert found.dtype == F32
+    assert found.flags.c_contiguous
+    assert found.flags.writeable
+    assert not found.any()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_reserved_memory_is_resident_and_private_where_it_is_written():
+    found = reserve((32 << 20,), np.dtype("u1"))
+    found[5 << 20] = 1
+    where = f"{address(found):x}-"
+    (entry,) = (
+        e for e in re.split(r"\n(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text())
+        if e.startswith(where)
+    )  # fmt: skip
+    assert entry.splitlines()[0].split()[1] == "rw-p"
+    assert 0 < int(re.search(r"^Rss:\s+(\d+) kB", entry, re.M)[1]) <= 64

@@ -13,6 +13,7 @@ from airllm.checkpoint import Architecture
 from airllm.tensor_ops.attention import CAUSAL
 from airllm.tensor_ops.rope import frequencies_of
 from airllm.tensor_ops.steps import Kept
+from gint.host import memory
 
 #: One row attends over a multiple of so many positions: what lies behind its own is masked. So its
 #: steps are the same for as many tokens.
@@ -39,10 +40,11 @@ class Cache:
             )
         a = self.architecture = architecture
         self.capacity, self.length = -(-max(capacity, 1) // BUCKET) * BUCKET, 0
-        # Zeros, since what is masked is multiplied too.
+        # Zeros, since what is masked is multiplied too; positions to come take up no memory yet.
         blocks = self.capacity // BUCKET
-        self.keys = np.zeros((a.layers, a.kv_heads, blocks, a.head_dim, BUCKET), dtype)
-        self.values = np.zeros((a.layers, a.kv_heads, self.capacity, a.head_dim), dtype)
+        room = np.dtype(dtype)
+        self.keys = memory.reserve((a.layers, a.kv_heads, blocks, a.head_dim, BUCKET), room)
+        self.values = memory.reserve((a.layers, a.kv_heads, self.capacity, a.head_dim), room)
         frequencies = frequencies_of(a.rope.dims // 2, a.rope.theta, a.rope.scaling)
         angles = np.arange(self.capacity)[:, None] * (frequencies / np.array(a.rope.divisors))
         self.cos, self.sin = (f(angles).astype(np.float32) for f in (np.cos, np.sin))

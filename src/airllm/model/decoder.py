@@ -10,6 +10,7 @@ import numpy as np
 
 from airllm.checkpoint import Architecture, Checkpoint
 from airllm.tensor_ops import multi_head_attention, steps
+from gint.host import memory
 from gint.host.recall import watched
 
 from .cache import BUCKET, Cache
@@ -17,6 +18,10 @@ from .matrices import Vectors, last_norm, vectors
 from .parts import as_part
 from .row import RecordedRow
 from .weights import Weights
+
+#: What lay between a prompt's steps is given back where it was so much: single tokens need none of
+#: it, and the C library would keep it.
+_TRIMMED_BYTES = 2 << 20
 
 
 class Buffers:
@@ -32,6 +37,10 @@ class Buffers:
         self.gate_up = empty(rows, 2 * a.intermediate)
         # In memory of their own: products want rows without gaps.
         self.gated = empty(rows, a.intermediate)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in vars(self).values())
 
 
 class Decoder:
@@ -51,10 +60,13 @@ class Decoder:
 
         Fills the cache's rows from its length on; the length stays.
         """
-        b = self._row if len(tokens) == 1 else Buffers(self.architecture, len(tokens))
+        if len(tokens) > 1:
+            self._run_rows(tokens, cache, logits)
+            return
+        b = self._row
         self._embed(tokens, b.x)
         recordable = self.weights.is_recordable and steps.is_native()
-        if len(tokens) > 1 or not (recordable and cache.length):
+        if not (recordable and cache.length):
             self._run(b, cache, logits)
         elif self._recorded is not None and self._recorded.fits(cache):
             self._recorded(logits)
@@ -62,6 +74,15 @@ class Decoder:
             with watched() as launches:
                 self._run(b, cache, logits)
             self._recorded = RecordedRow(launches, cache, logits)
+
+    def _run_rows(self, tokens: np.ndarray, cache: Cache, logits: np.ndarray) -> None:
+        b = Buffers(self.architecture, len(tokens))
+        self._embed(tokens, b.x)
+        self._run(b, cache, logits)
+        is_large = b.nbytes >= _TRIMMED_BYTES
+        del b
+        if is_large:
+            memory.trim()
 
     def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
         """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""

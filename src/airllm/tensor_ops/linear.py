@@ -1,7 +1,8 @@
-"""Dense products, which the BLAS at hand computes, and the feed-forward layer."""
+"""Dense products, by the active backend or the BLAS at hand, and the feed-forward layer."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -74,18 +75,34 @@ def feed_forward(
 
 
 def product(a: Any, b: Any, out: Any = None) -> Any:
-    """a @ b for float32 arrays: by the library of where they lie, or one for the active backend."""
+    """a @ b for float32 arrays, by the active backend or the library of where they lie.
+
+    A BLAS with threads of its own leaves them spinning for some 25 ms after each product, on the
+    cores that the next launch's threads wait for: what a backend multiplies itself it is asked for.
+    """
     b = beside(b, a)
-    multiply = multiplier(active()) if isinstance(a, np.ndarray) else None
-    if multiply is None:
-        if out is None:
-            shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
-            out = empty(shape, a.dtype, a)
-        return np.matmul(a, b, out=out)
-    if out is None:
+    on_host = isinstance(a, np.ndarray)
+    multiply = multiplier(active()) if on_host else None
+    if multiply is not None and out is None:
         return multiply(a, b)
-    out[...] = multiply(a, b)
+    if out is None:
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
+        out = empty(shape, a.dtype, a)
+    if multiply is not None:
+        out[...] = multiply(a, b)
+    elif not (on_host and _multiplied_by_backend(a, b, out)):
+        np.matmul(a, b, out=out)
     return out
+
+
+def _multiplied_by_backend(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> bool:
+    """Whether the active backend has products for such matrices, and wrote this one to out."""
+    dense = active().dense
+    if dense is None or out.ndim < 2:
+        return False
+    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous and out.flags.c_contiguous:
+        a, out = (m.reshape(math.prod(m.shape[:-1]), m.shape[-1]) for m in (a, out))
+    return dense.multiply(a, b, None, out)
 
 
 def store(result: Operand, values: Any) -> None:

@@ -9,10 +9,12 @@ NumPy arrays; what memory of another kind is, its own `Entry` knows.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache, partial
 from sys import getrefcount
 from threading import Lock
@@ -238,6 +240,22 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised array in C order, from the pool if it is large."""
     pooled = shelf(shape, dtype)
     return pooled() if pooled else np.empty(shape, dtype)
+
+
+def reserve(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeros in C order of which only the small pages that are written to take up memory: for what
+    may never be used as a whole. (NumPy asks for huge pages, each of which counts as a whole.)"""
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < POOLED_BYTES:
+        return np.zeros(shape, dtype)
+    # Not Python's own default, which a forked child would go on sharing.
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
+    pages = mmap.mmap(-1, nbytes, **private)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):  # of a kernel without huge pages
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def _by_interface(array: np.ndarray) -> int:

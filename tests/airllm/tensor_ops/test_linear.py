@@ -31,6 +31,35 @@ def test_product_is_numpys_in_memory_of_its_own_or_in_out(shapes):
     np.testing.assert_array_equal(out, a @ b)
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [((17, 5), (5, 9)), ((3, 13, 5), (5, 11)), ((3, 13, 5), (3, 5, 11)), ((12, 0), (0, 8))],
+)
+@pytest.mark.parametrize("by_columns", [False, True])
+def test_a_backends_own_products_leave_the_blas_alone(shapes, by_columns, monkeypatch):
+    """Whose threads spin for a while, and keep those of the next launch from their core."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s, np.float32) for s in shapes)
+    if by_columns:
+        b = np.ascontiguousarray(np.swapaxes(b, -1, -2)).swapaxes(-1, -2)
+    wanted = a.astype("f8") @ b.astype("f8")
+    bound = shapes[0][-1] * np.finfo("f4").eps * (np.abs(a) @ np.abs(b))
+    monkeypatch.setattr(linear.np, "matmul", None)
+    with tensor_ops.use_backend("cpp"):
+        found = product(a, b)
+        out = np.full_like(found, -1)
+        product(a, b, out=out)
+    assert (np.abs(found - wanted) <= bound).all()
+    np.testing.assert_array_equal(out, found)
+
+
+def test_rows_too_few_for_a_backends_products_are_numpys():
+    with tensor_ops.use_backend("cpp"):
+        np.testing.assert_array_equal(product(A, A.T), A @ A.T)
+        wide = np.ones((2, 20, 3), np.float32).transpose(1, 0, 2)
+        np.testing.assert_array_equal(product(wide, A.T), wide @ A.T)
+
+
 def test_a_device_with_a_library_multiplies_there(monkeypatch):
     monkeypatch.setattr(linear, "multiplier", lambda backend: lambda a, b: a @ b + 100)
     np.testing.assert_array_equal(product(A, A.T), A @ A.T + 100)
