@@ -1,14 +1,15 @@
 """How much a process grows, in MiB, while shapes change.
 
-    python -m tests.conductor.growth CASE BACKEND COUNT
+    python -m tests.conductor.growth                       a table: gint beside aot_eager
+    python -m tests.conductor.growth CASE BACKEND COUNT    one figure, after so many sizes
 
-prints it, after calls with so many sizes: in a process of its own, since what other tests have left
-would be used again.
+Each figure is that of a process of its own, since what was left before would be used again.
 """
 
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,15 +50,40 @@ CASES: dict[str, Callable[[str, int], None]] = {
     "dynamic": dynamic_sizes,
     "static": static_sizes_with_reset,
 }
+#: How many sizes the table's rows have.
+_COUNTS = {"dynamic": 600, "static": 59}
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def main(case: str, backend: str, count: str) -> None:
+def measured(case: str, backend: str, count: int) -> int:
+    """The growth of a fresh process, in MiB."""
+    asked = [sys.executable, "-m", "tests.conductor.growth", case, backend, str(count)]
+    done = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout)
+
+
+def _grow(case: str, backend: str, count: int) -> None:
     # What a process pays once is paid before.
     torch.compile(function, backend=backend)(torch.randn(4, _ROW))
     before = resident_mib()
-    CASES[case](backend, int(count))
+    CASES[case](backend, count)
     print(f"{resident_mib() - before:.0f}")
 
 
+def _print_table() -> None:
+    print(f"{'MiB':<20}{'gint':>10}{'aot_eager':>12}")
+    for case, count in _COUNTS.items():
+        ours, theirs = (measured(case, backend, count) for backend in ("gint", "aot_eager"))
+        print(f"{f'{count} {case} sizes':<20}{ours:>10}{theirs:>12}", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    if arguments:
+        case, backend, count = arguments
+        _grow(case, backend, int(count))
+    else:
+        _print_table()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

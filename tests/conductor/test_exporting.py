@@ -334,3 +334,25 @@ def test_what_is_written_into_piece_by_piece_is_copied_by_the_plan(path, on_arra
     found = gint.load(path)(x.numpy() if on_arrays else x)
     for ours, wanted in zip(found, FilledInPieces()(x), strict=True):
         torch.testing.assert_close(torch.as_tensor(ours), wanted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("weights", ["inside", "beside"])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_full_disk_leaves_what_was_there(path, weights, is_new):
+    """Whatever a process may not write counts as full: a part is written, and then no more."""
+    import resource
+
+    x = torch.ones(2, 300)
+    if not is_new:
+        export(nn.Identity(), (x,), path=path)
+    before = {file: file.read_bytes() for file in path.parent.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match=path.stem):
+            export(nn.Linear(300, 300), (x,), path=path, weights=weights)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+    assert is_new or torch.equal(gint.load(path)(x), x)

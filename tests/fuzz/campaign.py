@@ -100,6 +100,8 @@ class Campaign:
         self.kind, self.oracle, self.report = kind(name), Oracle(name), Report(name)
 
     def run(self, seconds: float) -> Report:
+        if (prepare := getattr(self.kind, "prepare", None)) is not None:
+            prepare()
         began = time.monotonic()
         children = [self._start(first) for first in range(self.step)]
         while time.monotonic() - began < seconds:

@@ -11,6 +11,7 @@ number is in the file that standard input is, so that the parent knows it when t
 from __future__ import annotations
 
 import faulthandler
+import gc
 import itertools
 import json
 import mmap
@@ -81,10 +82,13 @@ def main(arguments: list[str]) -> None:
     faulthandler.enable()
     limit_memory()
     name, *numbers = arguments
+    tried = kind(name)
+    gc.collect()
+    gc.freeze()  # what is imported is not looked at again by each collection
     if numbers:
-        run_numbers(kind(name), *map(int, numbers))
+        run_numbers(tried, *map(int, numbers))
     else:
-        run_lines(kind(name))
+        run_lines(tried)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ KINDS = {
     "texts": "tests.fuzz.texts",
     "plans": "tests.fuzz.plans",
     "bundles": "tests.fuzz.bundles",
+    "arrays": "tests.fuzz.arrays",
     "graphs": "tests.fuzz.graphs",
     "modules": "tests.fuzz.modules",
     "load": "tests.fuzz.load",

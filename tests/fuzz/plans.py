@@ -3,13 +3,14 @@
 Damage outside the weights must be noticed when the file is opened. A forged file has a right
 checksum; what passes the verifier is called, on both interpreters that reach NumPy arrays, and
 either says what is wrong or returns. It may return other numbers than the original: then it is
-another function, and a safe one. The process that runs campaigns ends at an access outside of
-memory, and has a limit on the memory it may take.
+another function, and a safe one, which takes no more memory than its plan declares. The process
+that runs campaigns ends at an access outside of memory, and has a limit on the memory it may take.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import gint
+from gint.plan.memory import Memory
 from gint.program import VerificationError
 from tests.plan.saving import expected, header_of, save, sealed
 
@@ -35,7 +37,9 @@ _REFUSALS = (
     ValueError, TypeError, LookupError, RuntimeError, MemoryError, OverflowError,
     VerificationError,
 )  # fmt: skip
-_ROWS = (0, 1, 3)
+ROWS = (0, 1, 3)
+#: What the first calls take: libraries, threads, kept memory.
+_UNDECLARED = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Plans:
             return  # other weights are other numbers
         for who, backend, given in self.calls:
             loaded = gint.load(self.path, backend=backend)
-            for n in _ROWS:
+            for n in ROWS:
                 yield Outcome(who, _called(loaded, n, original, given, case.is_damaged))
 
     def smaller(self, case: PlanCase) -> Iterator[PlanCase]:
@@ -122,15 +126,31 @@ class Plans:
 def _called(
     loaded: Any, n: int, original: Original, given: Callable[[Any], Any], is_whole: bool
 ) -> str:
+    before, wanted = _most_resident(), original.expected(n) if is_whole else None
     try:
         found = loaded(*map(given, original.inputs(n)))
     except _REFUSALS as error:
-        if is_whole:
+        _check_memory(loaded, n, before)
+        if wanted is not None:
             raise
         return refused(error)
-    if is_whole and (wanted := original.expected(n)) is not None:
+    _check_memory(loaded, n, before)
+    if wanted is not None:
         np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-4, atol=1e-5)
     return "ran"
+
+
+def _check_memory(loaded: Any, n: int, before: int) -> None:
+    """A call has taken no more memory than its plan declares, and what a call takes anyway."""
+    took = _most_resident() - before
+    if took > _UNDECLARED:
+        declared = Memory(loaded.plan).peak({"n": n})
+        assert took <= declared + _UNDECLARED, f"took {took} bytes, and declares {declared}"
+
+
+def _most_resident() -> int:
+    """Bytes of memory that this process had at one time."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def _other_bytes(random: Random, data: bytes) -> bytes:

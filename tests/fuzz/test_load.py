@@ -23,7 +23,7 @@ def test_threads_get_what_eager_gives_and_memory_stays() -> None:
         assert len(list(kind.run(case))) == 8 * 40 + 500
 
 
-def test_a_wrong_result_and_growth_are_findings(monkeypatch) -> None:
+def test_a_wrong_result_is_a_finding() -> None:
     kind = Load("softmax")
     case = replace(kind.case(1, 0), repeats=1)
     list(kind.run(case))
@@ -33,6 +33,25 @@ def test_a_wrong_result_and_growth_are_findings(monkeypatch) -> None:
         list(kind.run(case))
     for expected in kind.expected.values():
         expected -= 1
-    kind.ran, kind.warm_mib = 200, load.resident_mib() - 100
-    with pytest.raises(AssertionError, match="grown by"):
+
+
+def test_a_leak_is_a_finding_and_what_the_first_case_keeps_is_not(monkeypatch) -> None:
+    monkeypatch.setattr(load, "_WARM", 2)
+    monkeypatch.setattr(load, "_WINDOW", 1)
+    kind, left = Load("softmax"), []
+    case = replace(kind.case(1, 0), repeats=1)
+    kind._prepare()
+    function = kind.compiled["softmax"]
+
+    def leaks(x: torch.Tensor) -> torch.Tensor:
+        left.append(bytearray(20_000))
+        return function(x)
+
+    kind.compiled["softmax"] = leaks
+    list(kind.run(case))
+    kind.compiled["softmax"] = function
+    for _ in range(4):
+        list(kind.run(case))
+    kind.compiled["softmax"] = leaks
+    with pytest.raises(AssertionError, match=r"grown by 6\.\d+ MiB of malloc's"):
         list(kind.run(case))

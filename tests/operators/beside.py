@@ -13,6 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gint.operators import OPERATORS
 from gint.operators.random_numbers import RANDOM
+from gint.plan.memory import made_by
+from gint.plan.operators import COMPLEX
+from gint.plan.results import result_of
 
 #: Whose results are of a shape and type, and of no certain values.
 WITHOUT_VALUES = {
@@ -117,6 +120,48 @@ def _check_tied(name: str, x: np.ndarray, values: np.ndarray, at: np.ndarray, di
         np.testing.assert_array_equal(picked if keeps else picked.squeeze(dim), values, name)
 
 
+#: Whose results have at most as many elements as their rule says.
+AT_MOST = {
+    "aten._linalg_svd.default", "aten.linalg_qr.default", "aten.index.Tensor",
+    "aten._embedding_bag.default", "aten._embedding_bag_forward_only.default",
+    "aten.split.Tensor", "aten.split_with_sizes.default", "aten.unbind.int",
+    "aten.empty_strided.default", "aten.new_empty_strided.default",
+}  # fmt: skip
+#: Bytes of a result per byte that is given, where no rule says more: positions of bools.
+MOST_PER_BYTE = 64
+
+
+def check_memory(name: str, args: Any, kwargs: Any, wanted: Any) -> None:
+    """What a plan counts for a call is no less than what ATen makes."""
+    first = wanted if isinstance(wanted, torch.Tensor) else next(iter(_tensors(wanted)), None)
+    shape = result_of(name, args, kwargs)
+    if shape is not None and first is not None and name not in AT_MOST:
+        assert shape == tuple(first.shape), f"{name}: {shape}, not {tuple(first.shape)}"
+    given = sum(t.numel() * t.itemsize for t in _tensors((args, kwargs)))
+    made = sum(t.numel() * t.itemsize for t in _tensors(wanted))
+    counted = made_by(name, args, kwargs)
+    assert made <= counted + MOST_PER_BYTE * (given + 1), f"{name}: {made} bytes, {counted} counted"
+
+
+def _tensors(a: Any) -> list[torch.Tensor]:
+    if isinstance(a, torch.Tensor):
+        return [a]
+    if isinstance(a, dict):
+        return _tensors(list(a.values()))
+    return [t for x in a for t in _tensors(x)] if isinstance(a, (list, tuple)) else []
+
+
+def _is_left_to_programs(name: str, args: Any) -> bool:
+    """Whether an operator of complex numbers is given none."""
+    packet = name.partition(".")[2].rpartition(".")[0]
+    made_of_reals = ("complex", "polar", "view_as_complex")
+    return (
+        packet in COMPLEX
+        and packet not in made_of_reals
+        and not any(t.is_complex() for t in _tensors(args))
+    )
+
+
 class Beside(TorchDispatchMode):
     """While it is entered, every call of ATen's that is in the table is made on arrays, too."""
 
@@ -130,7 +175,7 @@ class Beside(TorchDispatchMode):
         kwargs = kwargs or {}
         name = str(func)
         operator = OPERATORS.get(name)
-        if operator is None or name in self.skip:
+        if operator is None or name in self.skip or _is_left_to_programs(name, args):
             self.missing[name] += 1
             return func(*args, **kwargs)
         arrays, named = array(list(args)), array(kwargs)
@@ -141,6 +186,7 @@ class Beside(TorchDispatchMode):
         except Exception:
             # What ATen refuses, nobody asks of the table: plans are traced with ATen.
             raise
+        check_memory(name, args, kwargs, wanted)
         found = operator(*arrays, **named)
         self.seen[name] += 1
         if name in TIED:

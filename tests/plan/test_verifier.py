@@ -92,7 +92,7 @@ ROW = TensorType("float32", (4,), (1,))
         (View(6, 0, (4,), (1,), 0), "uses value 0, which has been released"),
         (Expect(9, ROW), "uses value 9"),
         (Release((3, 3)), "uses value 3, which has been released"),
-        (Call(6, "aten.add.default", (), (("a b", 1),)), "not among the operators"),
+        (Call(6, "aten.relu.default", (), (("a b", 1),)), "not among the operators"),
         (Call(6, "aten.mm.default", (), (("a b", 1),)), "an argument has no proper name"),
         (Call(6, "aten.mm.default", (slice(Symbol("m")),)), "the size 'm' is not known there"),
         (Call(5, "aten.mm.default", (), into=True), "writes into value 5"),

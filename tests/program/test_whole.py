@@ -84,6 +84,14 @@ def test_a_failure_says_which_file(path: Path) -> None:
     assert told.value.filename == str(path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder in which root too can make no file")
+def test_a_folder_that_takes_no_files_names_the_file_that_was_asked_for() -> None:
+    path = Path("/proc/self/file")
+    with pytest.raises(OSError, match="/proc/self/file") as told:
+        write_whole(path, _NEW)
+    assert told.value.filename == str(path)
+
+
 def test_many_that_write_at_once(path: Path) -> None:
     """Threads here, and processes: whoever reads sees one of them, whole."""
     values = [bytes([n]) * 300_000 for n in range(6)]

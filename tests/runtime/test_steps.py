@@ -127,7 +127,7 @@ def test_memory_of_sizes_that_are_known_when_it_runs():
 def test_a_view_stays_within_its_value(offset, strides, fits):
     view = View(1, 0, (2,), strides, offset)
     if not fits:
-        with pytest.raises(PlanError, match="View 1 reaches beyond value 0"):
+        with pytest.raises(PlanError, match=r"seen as \[2\] from element .* and has 4"):
             run(view, [f32(0, 1, 2, 3)])
         return
     assert run(view, [f32(0, 1, 2, 3)])[1].tolist() == [offset, offset + strides[0]]
@@ -138,7 +138,7 @@ def test_a_view_of_a_size_that_grows():
     v = [f32(5, 6, 7), None]
     prepared(v, {"n": 3})
     assert v[1].tolist() == [6, 7]
-    with pytest.raises(PlanError, match="reaches beyond"):
+    with pytest.raises(PlanError, match=r"from element -1 on"):
         prepared([f32(5), None], {"n": 1})
 
 
@@ -191,7 +191,7 @@ def test_a_launch_runs_a_program():
 def test_a_slot_reaches_no_further_than_its_value():
     rows = TensorType("float32", (1, 4), (4, 1))
     types = (rows, TensorType("float32", (3,), (1,)), rows)
-    with pytest.raises(PlanError, match="scaled: slot 1 reaches beyond its tensor"):
+    with pytest.raises(PlanError, match=r"scaled would reach 16 bytes .* has 12 .slot 1"):
         steps(*types, programs=(SCALED,)).prepare(Launch(0, (1, 4), (), slots(0, 0, 0), "cpu"))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -99,7 +100,7 @@ def where_written(node: fx.Node | None) -> str:
     frames = [f for f in _FRAME.findall(trace) if not f[1].startswith("<")]
     own = [f for f in frames if not f[1].startswith(_OURS)] or frames
     if not own:
-        return f"\nIt is {node} of the graph."
+        return "" if node is None else f"\nIt is {node} of the graph."
     where, *line = own[-1][0].strip().splitlines()
     return "\n".join([f"\n{node}, written in", f"  {where}", *(f"    {x.strip()}" for x in line)])
 
@@ -130,7 +131,18 @@ class _Function(torch.nn.Module):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
-        self.forward = function
+        self.forward = _named_forward(function)
+
+
+def _named_forward(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function by the name of those whose lines torch notes."""
+    if not isinstance(function, FunctionType):
+        return function
+    code = function.__code__.replace(co_name="forward")
+    own = (function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    made = FunctionType(code, *own)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _state(module: torch.nn.Module) -> Iterator[tuple[tuple[torch.nn.Module, str], Any]]:

@@ -1,4 +1,4 @@
-"""What is compiled and measured: the README's example and four small transformers.
+"""What is compiled and measured: the README's example and eight small models.
 
 Weights are random and seeded, nothing is downloaded, there is no tokenizer. torch and
 transformers are imported inside the builders, so that the names can be listed without them.
@@ -12,6 +12,15 @@ from typing import Any
 
 VOCABULARY = 8192
 TOKENS = 128
+DECODER: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 512, "intermediate_size": 1376,
+    "num_hidden_layers": 8, "num_attention_heads": 8, "num_key_value_heads": 4,
+    "max_position_embeddings": 256,
+}  # fmt: skip
+ENCODER: dict[str, Any] = {
+    "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,7 @@ def build_llama(device: str) -> Built:
     """Build a causal LM: 8 layers, hidden size 512, 8 heads on 4 key/value heads, 128 tokens."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=512,
-        intermediate_size=1376,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        max_position_embeddings=256,
-    )
+    config = LlamaConfig(**DECODER)
     return _of_tokens(LlamaForCausalLM(config), device, {"use_cache": False})
 
 
@@ -70,14 +71,7 @@ def build_bert(device: str) -> Built:
     """Build an encoder: 6 layers, hidden size 384, 128 tokens."""
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=384,
-        intermediate_size=1536,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        max_position_embeddings=256,
-    )
+    config = BertConfig(vocab_size=VOCABULARY, max_position_embeddings=256, **ENCODER)
     return _of_tokens(BertModel(config), device, {})
 
 
@@ -102,12 +96,7 @@ def build_vit(device: str) -> Built:
     import torch
     from transformers import ViTConfig, ViTModel
 
-    config = ViTConfig(
-        hidden_size=384,
-        intermediate_size=1536,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-    )
+    config = ViTConfig(**ENCODER)
     image = torch.randn(1, 3, 224, 224, device=device)
     return Built(ViTModel(config).eval().to(device), (), {"pixel_values": image})
 
@@ -116,16 +105,7 @@ def build_qwen3(device: str) -> Built:
     """Build a causal LM with normalised queries and keys: as `build_llama`'s."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    config = Qwen3Config(
-        vocab_size=VOCABULARY,
-        hidden_size=512,
-        intermediate_size=1376,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=64,
-        max_position_embeddings=256,
-    )
+    config = Qwen3Config(**DECODER, head_dim=64)
     return _of_tokens(Qwen3ForCausalLM(config), device, {"use_cache": False})
 
 

@@ -19,6 +19,9 @@ from . import (
     attention as attention,
 )
 from . import (
+    complex_numbers as complex_numbers,
+)
+from . import (
     convolution as convolution,
 )
 from . import (

@@ -89,7 +89,7 @@ def attend(
     dtype = query.dtype
     query, key, value = widened(query), widened(key), widened(value)
     out = empty_in_order((batch, heads, rows, width), query.dtype, (0, 2, 1, 3))
-    factor = 1 / math.sqrt(size) if scale is None else float(scale)
+    factor = float(scale) if scale is not None else 1 / math.sqrt(size) if size else math.inf
     if mask is not None:
         mask = np.broadcast_to(widened(mask), (batch, heads, rows, key.shape[2]))
     for n in range(batch):

@@ -106,7 +106,7 @@ def _check(
     same_type("convolution", x, weight, *(() if bias is None else (bias,)))
     shapes = f"an input {x.shape}, a weight {weight.shape} and {groups} groups"
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
-    if x.ndim != weight.ndim or x.shape[1] != channels or weight.shape[0] % groups:
+    if groups < 1 or x.ndim != weight.ndim or x.shape[1] != channels or weight.shape[0] % groups:
         raise ValueError(f"A convolution cannot have {shapes}.")
 
 

@@ -154,6 +154,13 @@ def assert_scalar(self: Any, assert_msg: str) -> None:
         raise RuntimeError(f"An assertion of the model's failed: {assert_msg}")
 
 
+@operator("_linalg_check_errors")
+def assert_decomposed(info: np.ndarray, api_name: str, *, is_matrix: bool) -> None:
+    """Raises RuntimeError where LAPACK could not decompose a matrix."""
+    if np.any(info):
+        raise RuntimeError(f"{api_name}: a matrix cannot be decomposed (LAPACK: {np.max(info)}).")
+
+
 @operator("_assert_tensor_metadata")
 def assert_metadata(
     a: np.ndarray, size: Sequence[int] | None = None, stride: Sequence[int] | None = None,

@@ -1,7 +1,9 @@
 """The operators of ATen's that a saved plan may call, by name.
 
 Those that gint leaves whole on purpose, and views. They compute; none of them reads or writes
-files, and each checks what it is given.
+files, and each checks what it is given, or is checked before (gint.runtime.tensors.unchecked).
+Kernels of backward graphs believe the positions that they are given: those of others than our own
+belong to plans that whoever loads them trusts (gint.precompile).
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
         "randint_like",
     ),
     "checks": (
-        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range",
-        "sym_constrain_range_for_size",
+        "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "_linalg_check_errors",
+        "sym_constrain_range", "sym_constrain_range_for_size",
     ),
     "writing back into an input": ("copy_",),
     "memory without values": (
@@ -72,6 +74,8 @@ EXTERNS: dict[str, tuple[str, ...]] = {
     ),
     "constants": ("lift_fresh_copy", "_local_scalar_dense"),
 }  # fmt: skip
+#: What writes into its first argument.
+WRITES_FIRST = "aten.copy_."
 #: Operators of our own that no program computes: products with quantised matrices, their rows. Of
 #: each, `blocks` is given the matrix, and `default` a number that this process alone knows.
 OWN = ("quantized_linear", "quantized_embedding")
@@ -80,6 +84,12 @@ ONEDNN = ("_linear_pointwise", "_convolution_pointwise")
 
 #: What plans call where a graph has no node for it: a copy of what is written into piece by piece.
 COPY = "aten.clone"
+
+#: Of complex numbers, which no program computes: calls of these are left to ATen.
+COMPLEX = (
+    "add", "sub", "mul", "div", "neg", "abs", "angle", "exp", "reciprocal", "complex", "polar",
+    "view_as_complex", "_neg_view", "_conj", "_conj_physical", "conj_physical", "resolve_conj",
+)  # fmt: skip
 
 #: Overloads that are called with memory to write into: products, by their overload `out`, and what
 #: writes where positions say, into a copy of its first argument or into that itself.
@@ -111,7 +121,10 @@ VIEWS = (
 )  # fmt: skip
 
 _SAVED = {f"aten.{name}" for names in EXTERNS.values() for name in names}
-_SAVED |= {COPY, *(f"aten.{name}" for name in VIEWS)}
+_SAVED -= {name for name in _SAVED if name.endswith("_backward")} - {
+    "aten.embedding_dense_backward"
+}
+_SAVED |= {COPY, *(f"aten.{name}" for name in (*VIEWS, *COMPLEX))}
 _OWN_SAVED = {f"gint.{name}.blocks" for name in OWN}
 
 

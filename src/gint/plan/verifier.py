@@ -26,9 +26,10 @@ from .model import (
     Plan,
     Release,
     TensorType,
+    Use,
     View,
 )
-from .operators import COPY, is_saved_operator
+from .operators import COPY, WRITES_FIRST, is_saved_operator
 
 #: What a path may ask of a tensor.
 _QUESTIONS = ("size", "stride", "storage_offset")
@@ -218,6 +219,13 @@ class _Verifier:
         self.argument((step.args, [a for _, a in step.kwargs]))
         if any(not _NAME.fullmatch(name) for name, _ in step.kwargs):
             self.fail("an argument has no proper name")
+        if any(name == "out" for name, _ in step.kwargs):
+            self.fail("it names memory to write into, which only values that are made have")
+        if str(step.operator).startswith(WRITES_FIRST):
+            first = step.args[0] if step.args else None
+            if not isinstance(first, Use):
+                self.fail("it writes into no value")
+            self.write(first.value)
         if step.into:
             self.tensor(step.value)
             self.write(step.value)

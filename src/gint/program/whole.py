@@ -46,8 +46,11 @@ def writing_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
         if name is not None:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = str(path)  # a full disk says nothing of where
+        if isinstance(error, OSError) and error.errno is not None:
+            # A full disk says nothing of where, and a folder that takes no files names another.
+            at = error.filename
+            if at is None or os.path.basename(os.fsdecode(at)).startswith(f".{path.name}."):
+                error.filename = str(path)
         raise
 
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend
-from gint.host.launches import load_kernel
+from gint.host.launches import MOST_BOUND, load_kernel
 from gint.host.tensors import is_torch
-from gint.plan import Call, Plan, TensorType
+from gint.plan import Call, Check, Define, Plan, Step, TensorType
 from gint.plan.contents import symbols_in
-from gint.plan.dtypes import span
+from gint.plan.dtypes import ELEMENT_TYPES, span
 from gint.plan.file import Opened, as_path, open_saved
+from gint.plan.memory import Memory
 from gint.plan.operators import names_of_operators
 from gint.plan.signature import filled
+from gint.plan.verifier import PlanError
+from gint.program import VerificationError
 
 from .overlaps import overlap_check
 from .steps import Prepared, Steps
@@ -59,7 +63,8 @@ class SavedFunction:
     """A function from a file. Buffers that it writes into are its own, and keep what was written.
 
     Raises when called: TypeError for other arguments than it takes, for a tensor of another type;
-    ValueError for sizes it was not exported for, or where its file was cut short meanwhile.
+    ValueError for sizes it was not exported for, or where its file was cut short meanwhile;
+    MemoryError where a call takes more memory, by what the plan declares, than is left.
     """
 
     def __init__(self, opened: Opened, backend: str | None = None) -> None:
@@ -117,7 +122,8 @@ class Running:
         called = [str(step.operator) for step in self.plan.steps if isinstance(step, Call)]
         has_ours = any(map(values.is_ours, called))
         self.operators_on = _operators_on(chosen) if has_ours else nullcontext
-        steps = Steps(self.plan, values, kernels)
+        memory = Memory(self.plan)
+        steps = Steps(self.plan, values, kernels, memory.unknown)
         count = self.plan.head
         self.checks = [_Checked(n, given, values) for n, given in enumerate(self.plan.inputs)]
         self.head = [steps.prepare(step) for step in self.plan.steps[:count]]
@@ -126,7 +132,7 @@ class Running:
             n for n, given in enumerate(self.plan.inputs) if isinstance(given.type, TensorType)
         ]
         self.apart = self._overlap_check()
-        self.steps = [steps.prepare(step) for step in self.plan.steps[count:]]
+        self.steps = _guarded(self.plan.steps[count:], steps, memory)
         self.result = steps.result(self.plan.result)
         made = [s.value for s in self.plan.steps if hasattr(s, "value")]
         self.count = max([len(self.plan.inputs) + len(self.plan.constants), *(n + 1 for n in made)])
@@ -162,9 +168,19 @@ class Running:
                 self.apart([v[n] for n in self.tensors])
             for step in self.layouts:
                 step(v, s)
-            for step in self.steps:
-                step(v, s)
+            try:
+                for step in self.steps:
+                    step(v, s)
+            except (PlanError, VerificationError) as error:
+                raise _in_sizes(error, s) from None
             return self.result(v, s)
+
+
+def _in_sizes(error: PlanError | VerificationError, s: Mapping[str, Any]) -> Exception:
+    """What a plan says of its own values, in words of what it was called with."""
+    if not s:
+        return error
+    return type(error)(f"It does not run where {_values_of(s)}: {error}")
 
 
 def _operators_on(chosen: Backend) -> Callable[[], AbstractContextManager[Any]]:
@@ -209,7 +225,7 @@ class _Checked:
 
 def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps) -> Prepared:
     """A step that compares an input's sizes and strides with the plan's."""
-    values = steps.values
+    values, itemsize = steps.values, ELEMENT_TYPES[t.dtype].nbytes
     made, pick = steps.sized((t.size, t.strides), lambda found: found)
 
     def check(v: list[Any], s: dict[str, Any]) -> None:
@@ -226,7 +242,7 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
                     f"{name} is written into, and its memory holds negatives or conjugates of its "
                     "values, or nothing: give it a clone."
                 )
-            v[n] = values.relaid(x, strides)
+            v[n] = relaid(x, size, strides)
             return
         if found == strides:
             return
@@ -238,15 +254,55 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
                 "(elements)."
             )
         else:
-            v[n] = values.relaid(x, strides)
+            v[n] = relaid(x, size, strides)
+
+    def relaid(x: Any, size: tuple, strides: tuple) -> Any:
+        need_memory(span(size, strides) * itemsize, f"{name} in the strides {strides}")
+        return values.relaid(x, strides)
 
     return check
+
+
+def _guarded(plan_steps: Sequence[Step], steps: Steps, memory: Memory) -> list[Prepared]:
+    """The steps, before which the memory is asked for that they take: when sizes are known, and
+    again when a result has told more."""
+    enough, prepared, is_asked = _memory_check(memory), [], False
+    for step in plan_steps:
+        if not is_asked and not isinstance(step, (Check, Define)):
+            prepared.append(enough)
+            is_asked = True
+        prepared.append(steps.prepare(step))
+        is_asked = is_asked and not isinstance(step, Define)
+    return prepared
+
+
+def _memory_check(memory: Memory) -> Prepared:
+    """A step that refuses sizes for which a call takes more memory than there is."""
+    names = memory.symbols
+
+    @lru_cache(MOST_BOUND)
+    def needed(sizes: tuple[tuple[str, Any], ...]) -> int:
+        known = dict(sizes)
+        most = memory.at_most(known)
+        return memory.peak(known) if most is None or most > ASKED_BYTES else most
+
+    def check(v: list[Any], s: dict[str, Any]) -> None:
+        nbytes = needed(tuple([(k, n) for k, n in s.items() if k in names]))
+        if nbytes > ASKED_BYTES:
+            where = f" where {_values_of(s)}" if s else ""
+            need_memory(nbytes, f"A call{where}")
+
+    return check
+
+
+def _values_of(s: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {n}" for name, n in s.items())
 
 
 def _other_size(name: str, t: TensorType, size: tuple, found: tuple, s: Mapping[str, Any]) -> str:
     text = f"{name} has the shape {_shown(t.size)}, not {tuple(found)}"
     if names := symbols_in(t.size):
-        text += f", where {', '.join(f'{k} = {n}' for k, n in s.items() if k in names)}"
+        text += f", where {_values_of({k: n for k, n in s.items() if k in names})}"
     return f"{text}."
 
 

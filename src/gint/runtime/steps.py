@@ -10,12 +10,13 @@ than the value it is said to lie in. A kernel checks the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from gint.backend.errors import raise_for
+from gint.backend.machine import need_memory
 from gint.backend.protocol import Kernel
 from gint.host.launches import MOST_BOUND
 from gint.plan import (
@@ -39,6 +40,7 @@ from gint.plan import (
 from gint.plan.contents import symbols_in
 from gint.plan.dtypes import ELEMENT_TYPES, span
 from gint.plan.expressions import evaluate
+from gint.plan.memory import made_by
 from gint.plan.verifier import PlanError
 from gint.program import VerificationError
 from gint.program.facts import may_fail
@@ -50,10 +52,17 @@ Prepared = Callable[[list[Any], dict[str, Any]], None]
 
 
 class Steps:
-    """Prepares the steps of a plan for one kind of values."""
+    """Prepares the steps of a plan for one kind of values. The calls in `unknown`, by `id`, say
+    what memory they take when they are made."""
 
-    def __init__(self, plan: Plan, values: Values, kernels: Sequence[Kernel]) -> None:
-        self.plan, self.values, self.kernels = plan, values, kernels
+    def __init__(
+        self,
+        plan: Plan,
+        values: Values,
+        kernels: Sequence[Kernel],
+        unknown: Container[int] = (),
+    ) -> None:
+        self.plan, self.values, self.kernels, self.unknown = plan, values, kernels, unknown
         types = [*[i.type for i in plan.inputs], *[c.type for c in plan.constants]]
         self.types = {n: t for n, t in enumerate(types) if isinstance(t, TensorType)}
 
@@ -94,7 +103,10 @@ class Steps:
             extents, params, bound, reached = found
             for n, ((nbytes, *_), layout) in enumerate(zip(bound, reached, strict=True)):
                 if not 0 <= nbytes <= span(*layout) * elements[n]:
-                    raise PlanError(f"{program.name}: slot {n} reaches beyond its tensor.")
+                    raise PlanError(
+                        f"{program.name} would reach {nbytes} bytes of a tensor that has "
+                        f"{span(*layout) * elements[n]} (slot {n})."
+                    )
             launch = kernel.prepare(extents, params, bound)
             return self.values.launcher(launch), launch
 
@@ -157,7 +169,11 @@ class Steps:
             layout, offset, reached = found
             least = min(offset, *layout[1])
             if least < 0 or offset + span(*layout) > span(*reached):
-                raise PlanError(f"View {n} reaches beyond value {of}.")
+                raise PlanError(
+                    f"a tensor seen as {list(layout[0])} from element {offset} on would have to "
+                    f"have {offset + span(*layout)} elements, and has {span(*reached)} (value {n} "
+                    f"of value {of})."
+                )
             return self.values.viewer(layout, offset)
 
         layouts = ((step.size, step.strides), step.offset, (base.size, base.strides))
@@ -191,6 +207,8 @@ class Steps:
 
     def _call(self, step: Call) -> Prepared:
         operator, n = self.values.operator(str(step.operator), step.into), step.value
+        if id(step) in self.unknown:
+            operator = _in_memory(str(step.operator), operator)
         args = self._arguments(step.args)
         kwargs = dict(step.kwargs)
         if step.into:
@@ -305,6 +323,16 @@ _PREPARE: dict[type, Callable[[Steps, Any], Prepared]] = {
     Call: Steps._call, Item: Steps._item, View: Steps._view, Expect: Steps._expect,
     Release: Steps._release,
 }  # fmt: skip
+
+
+def _in_memory(name: str, operator: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator, where there is memory for what it makes."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        need_memory(made_by(name, args, kwargs), name)
+        return operator(*args, **kwargs)
+
+    return call
 
 
 def _is_plain(e: Any) -> bool:

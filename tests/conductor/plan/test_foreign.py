@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch.autograd import forward_ad
 from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
 
-from gint.conductor import register_backend
+from gint.conductor import register_backend, statistics
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("error:gint leaves")]
 register_backend()
@@ -60,6 +60,16 @@ NEGATIVE = torch.tensor([1 + 1j, 2 - 3j]).conj().imag
 def test_gradients_that_backward_is_called_with(tangent) -> None:
     expected, found = gradient(lambda x: x * x.sin(), torch.tensor([1.5, -2.0]), tangent)
     torch.testing.assert_close(found, expected)
+
+
+def test_only_backward_graphs_ask_for_bits() -> None:
+    """Of each gradient that they are called with; what guards see costs nothing."""
+    compiled_before = len(statistics())
+    f = compiled(lambda x: (x * x.sin()).cos())
+    f(torch.ones(3))
+    f(torch.ones(3, requires_grad=True)).sum().backward()
+    asked = [record.plan.count("is_neg") for record in statistics()[compiled_before:]]
+    assert asked == [0, 0, 1]
 
 
 def test_a_scalar_s_gradient_that_is_an_imaginary_part() -> None:

@@ -19,6 +19,7 @@ from .entry_points import entry_point, named_object, overload, writing_into
 from .forks import compute_alone_after_fork
 from .layouts import launch_on_copies, reinterpret, resolved, restride
 from .memory import POOLED_BYTES, empty_strided, shelf
+from .unchecked import checked, refuse_writing
 
 _pointer = torch.Tensor.data_ptr
 
@@ -103,7 +104,9 @@ class Tensors:
                 return OWN[name]
         if into:
             return dense.writing_into(name, writing_into(name))
-        return entry_point(overload(name))
+        target = overload(name)
+        refuse_writing(name, target)
+        return checked(name, entry_point(target))
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")

@@ -5,6 +5,7 @@ Knows how to hand a program and a binding to `_native`. Does not know opcodes or
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,18 @@ except NativeMissingError as error:
         False, error.reason, built=error.built, remedy=error.remedy,
         command="" if error.remedy else BUILD_COMMAND,
     )  # fmt: skip
+
+
+#: Names one of the instruction sets that are built in, for tests and comparisons.
+_SET = "GINT_CPP_ISA"
+
+
+def _why_no_set(sets: list[tuple[str, bool]], named: str | None) -> str:
+    if named:
+        usable = ", ".join(name for name, is_usable in sets if is_usable) or "none"
+        return f"{_SET} names {named!r}; built in, and of this CPU: {usable}"
+    built = ", ".join(name for name, _ in sets)
+    return f"this CPU has none of the instruction sets built in: {built}"
 
 
 class CppKernel:
@@ -120,8 +133,7 @@ class CppBackend:
             )
         isa = _native.instruction_set()
         if isa is None:
-            built = ", ".join(name for name, _ in _native.instruction_sets())
-            return Probe(False, f"this CPU has none of the instruction sets built in: {built}")
+            return Probe(False, _why_no_set(_native.instruction_sets(), os.environ.get(_SET)))
         threads = _native.default_threads()
         return Probe(True, f"instruction set {isa}", f"{isa}, {threads} threads")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from gint.backend.machine import need_memory
 from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 
@@ -13,6 +15,10 @@ from .interpreter import last_reads, run
 
 if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
+
+
+#: Of a register's element, at most.
+_ELEMENT_BYTES = 8
 
 
 class NumpyKernel:
@@ -31,7 +37,11 @@ class NumpyKernel:
         threads: int | None = None,
         device: int | None = None,
     ) -> NumpyLaunch:
-        """A launch, always on one thread; all of it is verified when it is called."""
+        """A launch, always on one thread; all of it is verified when it is called. Raises
+        MemoryError where a register takes more memory than is left."""
+        program = self.verified.program
+        points = math.prod([extents[axis] for axis in program.iterated_axes])
+        need_memory(points * _ELEMENT_BYTES, f"{program.name}, whose registers are whole arrays,")
         return NumpyLaunch(self, extents, params, slots)
 
     def describe(

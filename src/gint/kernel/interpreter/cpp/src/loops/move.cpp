@@ -16,10 +16,12 @@ namespace {
 
 constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
 
+template <class T> constexpr size_t MOST_SIDE = sizeof(T) == 8 ? 8 : 16;
+constexpr size_t LEAST_SIDE = 4;
+
 // SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
 // pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
-template <class T> struct Square {
-    static constexpr size_t SIDE = sizeof(T) == 8 ? 8 : 16;
+template <class T, size_t SIDE = MOST_SIDE<T>> struct Square {
     typedef T Row __attribute__((vector_size(SIDE * sizeof(T))));
 
     template <size_t S, size_t... I>
@@ -48,45 +50,69 @@ template <class T> struct Square {
     static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
         Row row[SIDE];
         for (size_t i = 0; i < SIDE; i++) memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
-        if constexpr (SIDE == 16) round<8>(row);
-        round<4>(row);
+        if constexpr (SIDE >= 16) round<8>(row);
+        if constexpr (SIDE >= 8) round<4>(row);
         round<2>(row);
         round<1>(row);
         for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
     }
 };
 
-// d[x, y] <- s[y, x] for x < rows, y < cols
-template <class T>
+// d[x, y] <- s[y, x] for x < rows, y < cols: in squares, and what is left in smaller ones.
+template <class T, size_t SIDE = MOST_SIDE<T>>
 void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
-    constexpr size_t SIDE = Square<T>::SIDE;
-    const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
-    for (size_t y = 0; y < whole_cols; y += SIDE)
-        for (size_t x = 0; x < whole_rows; x += SIDE)
-            Square<T>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
-                                 s + ptrdiff_t(y) * s_stride + x, s_stride);
-    for (size_t y = 0; y < cols; y++)
-        for (size_t x = y < whole_cols ? whole_rows : 0; x < rows; x++)
-            d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] = s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
+    if constexpr (SIDE < LEAST_SIDE) {
+        for (size_t x = 0; x < rows; x++)
+            for (size_t y = 0; y < cols; y++)
+                d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] =
+                    s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
+    } else {
+        const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
+        for (size_t y = 0; y < whole_cols; y += SIDE)
+            for (size_t x = 0; x < whole_rows; x += SIDE)
+                Square<T, SIDE>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
+                                           s + ptrdiff_t(y) * s_stride + x, s_stride);
+        if (whole_rows < rows && whole_cols)
+            transpose<T, SIDE / 2>(rows - whole_rows, whole_cols,
+                                   d + ptrdiff_t(whole_rows) * d_stride, d_stride, s + whole_rows,
+                                   s_stride);
+        if (whole_cols < cols)
+            transpose<T, SIDE / 2>(rows, cols - whole_cols, d + whole_cols, d_stride,
+                                   s + ptrdiff_t(whole_cols) * s_stride, s_stride);
+    }
+}
+
+template <size_t BYTES> inline void copy_block(char *d, const char *s) {
+    typedef char Block __attribute__((vector_size(BYTES)));
+    Block block;
+    memcpy(&block, s, BYTES);
+    memcpy(d, &block, BYTES);
+}
+
+// Bytes from BYTES to twice as many, by two blocks that may overlap.
+template <size_t BYTES> inline void copy_ends(char *d, const char *s, size_t bytes) {
+    copy_block<BYTES>(d, s);
+    copy_block<BYTES>(d + bytes - BYTES, s + bytes - BYTES);
 }
 
 // Most lines are a few registers long: not worth the call that memcpy is.
 inline void copy_line(void *dv, const void *sv, size_t bytes) {
-    typedef char Line __attribute__((vector_size(64)));
     auto *d = static_cast<char *>(dv);
     auto *s = static_cast<const char *>(sv);
     size_t i = 0;
-    for (; i + sizeof(Line) <= bytes; i += sizeof(Line)) {
-        Line line;
-        memcpy(&line, s + i, sizeof line);
-        memcpy(d + i, &line, sizeof line);
-    }
-    if (i < bytes) memcpy(d + i, s + i, bytes - i);
+    for (; i + 64 <= bytes; i += 64) copy_block<64>(d + i, s + i);
+    if (i == bytes) return;
+    if (i) return copy_block<64>(d + bytes - 64, s + bytes - 64);
+    if (bytes >= 32) return copy_ends<32>(d, s, bytes);
+    if (bytes >= 16) return copy_ends<16>(d, s, bytes);
+    if (bytes >= 8) return copy_ends<8>(d, s, bytes);
+    if (bytes >= 4) return copy_ends<4>(d, s, bytes);
+    for (; i < bytes; i++) d[i] = s[i];
 }
 
 // d[j] <- s[-j]
 template <class T> void reverse_line(T *d, const T *s, size_t n) {
-    constexpr size_t SIDE = Square<T>::SIDE;
+    constexpr size_t SIDE = MOST_SIDE<T>;
     using Row = typename Square<T>::Row;
     size_t j = 0;
     for (; j + SIDE <= n; j += SIDE) {
@@ -100,7 +126,7 @@ template <class T> void reverse_line(T *d, const T *s, size_t n) {
 
 // d[j] <- s[2 * j]
 template <class T> void every_second(T *d, const T *s, size_t n) {
-    constexpr size_t SIDE = Square<T>::SIDE;
+    constexpr size_t SIDE = MOST_SIDE<T>;
     using Row = typename Square<T>::Row;
     size_t j = 0;
     for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
@@ -130,6 +156,7 @@ void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, pt
     auto *d = static_cast<T *>(dv);
     auto *s = static_cast<const T *>(sv);
     if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
+    if (sb == 1 && sa == ptrdiff_t(cols)) return copy_line(d, s, rows * cols * sizeof(T));
     for (size_t i = 0; i < rows; i++, d += cols, s += sa) gather_line(d, s, cols, sb);
 }
 
@@ -251,24 +278,54 @@ template <class T> bool look_up(size_t rows, size_t cols, void *dv, const Lookup
     return true;
 }
 
+// Of some of the lines of a window, the elements that are inside.
+template <class T>
+void window_lines(size_t first, size_t last, size_t cols, T *d, const WindowTile &t, int64_t low,
+                  int64_t high) {
+    const T outside = *static_cast<const T *>(t.outside);
+    const auto from = reinterpret_cast<uintptr_t>(t.from) +
+                      uintptr_t(int64_t(first) * t.row_stride + low * t.col_stride) * sizeof(T);
+    d += first * cols;
+    if (low == 0 && high == int64_t(cols))
+        return gather<T>(last - first, cols, d, reinterpret_cast<const T *>(from), t.row_stride,
+                         t.col_stride);
+    for (size_t i = 0; i < last - first; i++, d += cols) {
+        for (int64_t j = 0; j < low; j++) d[j] = outside;
+        if (low < high)
+            gather_line(d + low,
+                        reinterpret_cast<const T *>(from + uintptr_t(int64_t(i) * t.row_stride) *
+                                                               sizeof(T)),
+                        size_t(high - low), t.col_stride);
+        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
+    }
+}
+
 template <class T>
 void window(size_t rows, size_t cols, void *dv, const WindowTile &t, bool inside) {
     auto *d = static_cast<T *>(dv);
     const T outside = *static_cast<const T *>(t.outside);
-    for (size_t i = 0; i < rows; i++, d += cols) {
-        int64_t low = 0, high = int64_t(cols);
-        for (int k = 0; k < t.count && !inside; k++) {
-            const auto &a = t.along[k];
-            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &low, &high);
-        }
-        for (int64_t j = 0; j < low; j++) d[j] = outside;
-        const auto from = reinterpret_cast<uintptr_t>(t.from) +
-                          uintptr_t(int64_t(i) * t.row_stride + low * t.col_stride) * sizeof(T);
-        if (low < high)
-            gather_line(d + low, reinterpret_cast<const T *>(from), size_t(high - low),
-                        t.col_stride);
-        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
+    int64_t top = 0, bottom = int64_t(rows), left = 0, right = int64_t(cols);
+    bool is_slanting = false;
+    for (int k = 0; k < t.count && !inside; k++) {
+        const auto &a = t.along[k];
+        is_slanting |= a.per_row && a.per_col;
+        if (a.per_col)
+            clip(a.first, a.per_col, a.extent, &left, &right);
+        else
+            clip(a.first, a.per_row, a.extent, &top, &bottom);
     }
+    for (size_t i = 0; is_slanting && i < rows; i++) {
+        left = 0, right = int64_t(cols);
+        for (int k = 0; k < t.count; k++) {
+            const auto &a = t.along[k];
+            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &left, &right);
+        }
+        window_lines(i, i + 1, cols, d, t, left, right);
+    }
+    if (is_slanting) return;
+    for (size_t n = 0; n < size_t(top) * cols; n++) d[n] = outside;
+    if (top < bottom) window_lines(size_t(top), size_t(bottom), cols, d, t, left, right);
+    for (size_t n = size_t(bottom) * cols; n < rows * cols; n++) d[n] = outside;
 }
 
 void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
