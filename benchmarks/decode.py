@@ -126,7 +126,10 @@ def _groups(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
     inductor = "inductor" in settings.usable()
     floats = tuple(c for c in _FLOAT if c != "inductor f32" or inductor)
     beside = ("llama.cpp",) if find_spec("llama_cpp") is not None else ()
-    for weights, contenders in ((NO_FILE, floats), *((w, (*OURS, TRACED, *beside)) for w in FORMATS)):
+    for weights, contenders in (
+        (NO_FILE, floats),
+        *((w, (*OURS, TRACED, *beside)) for w in FORMATS),
+    ):
         if settings.wants(weights):
             yield weights, contenders
 

@@ -33,7 +33,9 @@ def test_verdicts_compare_with_the_same_file():
         "reached)" in said  # fmt: skip
     assert any(n.startswith("gint: prompt of 128 tokens") and ": 2 (" in n for n in said)
     assert any(n.startswith("gint: tokens per second, over eager") and ": 5 (" in n for n in said)
-    assert any(n.startswith("gint: first turn") and ": 1.25 (goal: at most 1, NOT" in n for n in said)
+    assert any(
+        n.startswith("gint: first turn") and ": 1.25 (goal: at most 1, NOT" in n for n in said
+    )
     assert "airllm: tokens per second, q8_0, over llama.cpp, worst: not measured" in said
     assert any(
         n.startswith("airllm: resident") and "1.2 (goal: at most 1.1, NOT" in n for n in said
