@@ -55,6 +55,7 @@ def lstm(hidden=4, mode=2, batch_sizes=(), **other):
         (ATTENTION, attention(q=(2, 4, 5, 8)), "do not fit"),
         (ATTENTION, attention(k=(1, 3, 7, 8), v=(1, 3, 7, 8)), "do not fit"),
         (ATTENTION, attention(v=(2, 3, 1, 8)), "do not fit"),
+        (ATTENTION, attention(v=(2, 1, 7, 8)), "do not fit"),
         (ATTENTION, attention()[:1], "does not take such arguments"),
         (ATTENTION, attention(k_strides=(168, 56, 1, 7)), "side by side"),
         (LSTM, lstm(hidden=400), "do not fit"),
@@ -78,5 +79,7 @@ def test_what_fits_is_taken():
     assert result_of(ATTENTION, attention(), {}) == (2, 3, 5, 8)
     shared = attention(k_strides=(56, 0, 8, 1), v_strides=(56, 0, 8, 1))
     assert result_of(ATTENTION, shared, {}) == (2, 3, 5, 8)
+    fewer = attention(q=(2, 6, 5, 8))
+    assert result_of(ATTENTION, fewer, {}) == (2, 6, 5, 8)
     assert result_of(LSTM, lstm(), {}) == (3, 2, 4)
     assert result_of("aten._fft_c2r.default", (typed(4, 4), [1], 0, 6), {}) == (4, 6)

@@ -12,12 +12,12 @@ from typing import Any
 
 VOCABULARY = 8192
 TOKENS = 128
-DECODER = {
+DECODER: dict[str, Any] = {
     "vocab_size": VOCABULARY, "hidden_size": 512, "intermediate_size": 1376,
     "num_hidden_layers": 8, "num_attention_heads": 8, "num_key_value_heads": 4,
     "max_position_embeddings": 256,
 }  # fmt: skip
-ENCODER = {
+ENCODER: dict[str, Any] = {
     "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6,
     "num_attention_heads": 6,
 }  # fmt: skip

@@ -189,9 +189,10 @@ def _attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> 
 
 
 def _flash_attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> Shape:
-    """Of one batch and the same heads, with elements of a row side by side."""
-    lead = query.shape[:2]
-    if not (lead == key.shape[:2] == value.shape[:2] and key.shape[2] == value.shape[2]):
+    """Of one batch, and heads that as many of the query's share, with elements of a row side by
+    side."""
+    batch, heads = query.shape[:2]
+    if key.shape[0] != batch or key.shape[:3] != value.shape[:3] or heads % max(key.shape[1], 1):
         _fail(query, key, value)
     for t in (query, key, value):
         if t.shape[-1] > 1 and _strides(t)[-1] != 1:

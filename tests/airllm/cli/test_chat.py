@@ -9,11 +9,10 @@ import sys
 
 import pytest
 
-from airllm import AutoModel, tensor_ops
+from airllm import AutoModel
 from airllm.cli import main
-from airllm.cli.conversation import Conversation
 from airllm.cli.tokenizers import tokenizer_of
-from tests.airllm.checkpoints import model_of, tokens, write
+from tests.airllm.checkpoints import model_of, write
 from tests.airllm.gguf_files import write_gguf
 from tests.airllm.tokenizer_files import SIZE, TEMPLATE, write_tokenizer
 
@@ -115,34 +114,6 @@ def test_what_cannot_be_done_is_said(arguments, sentence, folder, capsys):
     assert "Traceback" not in error
 
 
-def test_a_conversation_computes_only_what_is_new(folder):
-    model, ids, seen = AutoModel.from_pretrained(folder), tokens(20), []
-    original = model._decoder.__call__
-
-    class Watched:
-        def __init__(self, inner):
-            self.inner = inner
-
-        def __call__(self, given, cache, logits):
-            seen.append(len(given))
-            original(given, cache, logits)
-
-    model._decoder = Watched(model._decoder)
-    talk = Conversation(model, 64)
-    first = [*ids[:10]]
-    answer = list(talk.answer(first, 3, ()))
-    assert seen == [10, 1, 1]
-    again = [*first, *answer, *ids[10:]]
-    second = list(talk.answer(again, 2, ()))
-    assert seen == [10, 1, 1, 11, 1]  # the last token of an answer has not been computed
-    assert second == AutoModel.from_pretrained(folder).generate(again, 2, end_tokens=())
-    changed = [*first[:4], *ids[10:]]
-    assert list(talk.answer(changed, 1, ())) == AutoModel.from_pretrained(folder).generate(
-        changed, 1, end_tokens=()
-    )
-    assert seen[-1] == len(changed) - 4
-
-
 def test_the_module_is_a_command(folder):
     done = subprocess.run(
         [sys.executable, "-m", "airllm.cli", "chat", folder, "--prompt", "Hello", *GREEDY],
@@ -150,18 +121,6 @@ def test_the_module_is_a_command(folder):
     )  # fmt: skip
     assert done.stdout.endswith("\n")
     assert done.stderr == ""
-
-
-def test_a_terminal_is_told_how_much_is_read(capsys):
-    from airllm.cli.options import progress_line
-
-    say = progress_line(True)
-    say(1, 4)
-    say(4, 4)
-    error = capsys.readouterr().err
-    assert error.startswith("reading  25 % of 0.00 GB\r")
-    assert error.endswith("\033[K")
-    assert tensor_ops.get_backend()
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="needs transformers")

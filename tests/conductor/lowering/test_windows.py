@@ -137,3 +137,23 @@ def test_gradients_and_changing_sizes(function):
             (y * y).sum().backward()
             results.append((y.detach(), x.grad))
         torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_channels_that_are_a_part_of_a_register(dtype):
+    """In channels-last memory; odd sizes, so that lines are left over where two are taken."""
+    for channels in (2, 3, 4, 5, 8, 9, 12, 16, 17, 24):
+        x = _image((2, channels, 9, 12), dtype, channels_last=True)
+        _check(lambda x: F.max_pool2d(x, 3, 2, 1), x, ["cpp"])
+        _check(lambda x: F.max_pool2d(x, 2, 1, 0), x, ["cpp"])
+        finite = x.nan_to_num(0.5, 2.0, -2.0)
+        _check(lambda x: F.avg_pool2d(x, 3, 1, 1) * 2, finite, ["cpp"], scale=4.0)
+        _check(lambda x: F.pad(x, (1, 2, 0, 1), value=3), x, ["cpp"])
+        _check(lambda x: F.pad(x, (-1, 2, 3, -2)) + 1, x, ["cpp"])
+        check(Call.of(lambda x: x.contiguous() * 2, x), ["cpp"])
+        check(Call.of(lambda x: x[:, ::2, 1:].contiguous(), x), ["cpp"])
+        check(Call.of(_to_channels_last, x.contiguous()), ["cpp"])
+
+
+def _to_channels_last(x):
+    return x.contiguous(memory_format=torch.channels_last)

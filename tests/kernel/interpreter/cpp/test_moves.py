@@ -23,7 +23,13 @@ def copies(t, rank, order):
 
 
 @pytest.mark.parametrize("t", TYPES)
-@pytest.mark.parametrize("shape", [(64, 64), (65, 130), (300, 17), (1, 5), (3, 40, 70), (5, 9, 64)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (64, 64), (65, 130), (300, 17), (1, 5), (3, 40, 70), (5, 9, 64),
+        (77, 8), (5, 83), (2, 90, 7), (70, 12),
+    ],
+)  # fmt: skip
 def test_permutations(t, shape):
     raw = np.random.default_rng(3).integers(0, 2 if t == "bool" else 120, (2, *shape))
     memory = np.ascontiguousarray(raw.astype(TYPES[t]).repeat(2, axis=-1))

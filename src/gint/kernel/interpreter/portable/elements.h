@@ -1,8 +1,9 @@
 /* What the cases of a section say over the elements of a thread: folding, reading, writing, and the
  * loops that pass them by.
  *
- * The macros are words of section.h: they name its `acc`, `slot`, `point`, `active`, `last`, `ahead`
- * and `thread`. Knows the element types and how a slot is reached. Does not know instructions. */
+ * The macros are words of section.h: they name its `acc`, `slot`, `point`, `active`, `last`,
+ * `ahead` and `thread`. Knows the element types and how a slot is reached. Does not know
+ * instructions. */
 #ifndef GI_ELEMENTS_H
 #define GI_ELEMENTS_H
 

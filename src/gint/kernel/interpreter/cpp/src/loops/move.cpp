@@ -1,11 +1,11 @@
 // Moving elements: gathers, scatters and transposes between packed tiles and strided memory,
 // repeating and filling, streaming copies. Knows element sizes, not types.
 #include "loops/clip.h"
+#include "loops/lines.h"
+#include "loops/lookups.h"
 #include "loops/loops.h"
-#include "loops/vectors.h"
 
 #include <string.h>
-#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,259 +16,54 @@ namespace {
 
 constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
 
-// SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
-// pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
-template <class T> struct Square {
-    static constexpr size_t SIDE = sizeof(T) == 8 ? 8 : 16;
-    typedef T Row __attribute__((vector_size(SIDE * sizeof(T))));
-
-    template <size_t S, size_t... I>
-    static inline void exchange(Row &x, Row &y, std::index_sequence<I...>) {
-        // Where the bit S of the position is set take from the other row, S positions away.
-        const Row low = __builtin_shufflevector(x, y, int(I & S ? I - S + SIDE : I)...);
-        const Row high = __builtin_shufflevector(x, y, int(I & S ? I + SIDE : I + S)...);
-        x = low, y = high;
-    }
-
-    template <size_t... I>
-    static inline void even(Row &x, const Row &y, std::index_sequence<I...>) {
-        x = __builtin_shufflevector(x, y, int(2 * I)...);
-    }
-
-    template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
-        x = __builtin_shufflevector(x, x, int(SIDE - 1 - I)...);
-    }
-
-    template <size_t S> static inline void round(Row *row) {
-        for (size_t i = 0; i < SIDE; i++)
-            if (!(i & S)) exchange<S>(row[i], row[i + S], std::make_index_sequence<SIDE>());
-    }
-
-    // d[x, y] <- s[y, x], rows of each at a stride
-    static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
-        Row row[SIDE];
-        for (size_t i = 0; i < SIDE; i++) memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
-        if constexpr (SIDE == 16) round<8>(row);
-        round<4>(row);
-        round<2>(row);
-        round<1>(row);
-        for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
-    }
-};
-
-// d[x, y] <- s[y, x] for x < rows, y < cols
+// Of some of the lines of a window, the elements that are inside.
 template <class T>
-void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
-    constexpr size_t SIDE = Square<T>::SIDE;
-    const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
-    for (size_t y = 0; y < whole_cols; y += SIDE)
-        for (size_t x = 0; x < whole_rows; x += SIDE)
-            Square<T>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
-                                 s + ptrdiff_t(y) * s_stride + x, s_stride);
-    for (size_t y = 0; y < cols; y++)
-        for (size_t x = y < whole_cols ? whole_rows : 0; x < rows; x++)
-            d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] = s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
-}
-
-// Most lines are a few registers long: not worth the call that memcpy is.
-inline void copy_line(void *dv, const void *sv, size_t bytes) {
-    typedef char Line __attribute__((vector_size(64)));
-    auto *d = static_cast<char *>(dv);
-    auto *s = static_cast<const char *>(sv);
-    size_t i = 0;
-    for (; i + sizeof(Line) <= bytes; i += sizeof(Line)) {
-        Line line;
-        memcpy(&line, s + i, sizeof line);
-        memcpy(d + i, &line, sizeof line);
+void window_lines(size_t first, size_t last, size_t cols, T *d, const WindowTile &t, int64_t low,
+                  int64_t high) {
+    const T outside = *static_cast<const T *>(t.outside);
+    const auto from = reinterpret_cast<uintptr_t>(t.from) +
+                      uintptr_t(int64_t(first) * t.row_stride + low * t.col_stride) * sizeof(T);
+    d += first * cols;
+    if (low == 0 && high == int64_t(cols))
+        return gather<T>(last - first, cols, d, reinterpret_cast<const T *>(from), t.row_stride,
+                         t.col_stride);
+    for (size_t i = 0; i < last - first; i++, d += cols) {
+        for (int64_t j = 0; j < low; j++) d[j] = outside;
+        if (low < high)
+            gather_line(d + low,
+                        reinterpret_cast<const T *>(from + uintptr_t(int64_t(i) * t.row_stride) *
+                                                               sizeof(T)),
+                        size_t(high - low), t.col_stride);
+        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
     }
-    if (i < bytes) memcpy(d + i, s + i, bytes - i);
-}
-
-// d[j] <- s[-j]
-template <class T> void reverse_line(T *d, const T *s, size_t n) {
-    constexpr size_t SIDE = Square<T>::SIDE;
-    using Row = typename Square<T>::Row;
-    size_t j = 0;
-    for (; j + SIDE <= n; j += SIDE) {
-        Row row;
-        memcpy(&row, s - j - (SIDE - 1), sizeof row);
-        Square<T>::reverse(row, std::make_index_sequence<SIDE>());
-        memcpy(d + j, &row, sizeof row);
-    }
-    for (; j < n; j++) d[j] = *(s - ptrdiff_t(j));
-}
-
-// d[j] <- s[2 * j]
-template <class T> void every_second(T *d, const T *s, size_t n) {
-    constexpr size_t SIDE = Square<T>::SIDE;
-    using Row = typename Square<T>::Row;
-    size_t j = 0;
-    for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
-        Row low, high;
-        memcpy(&low, s + 2 * j, sizeof low);
-        memcpy(&high, s + 2 * j + SIDE, sizeof high);
-        Square<T>::even(low, high, std::make_index_sequence<SIDE>());
-        memcpy(d + j, &low, sizeof low);
-    }
-    for (; j < n; j++) d[j] = s[2 * j];
-}
-
-// d[j] <- s[j * stride]
-template <class T> inline void gather_line(T *d, const T *s, size_t n, ptrdiff_t stride) {
-    if (stride == 1)
-        copy_line(d, s, n * sizeof(T));
-    else if (stride == 2)
-        every_second(d, s, n);
-    else if (stride == -1)
-        reverse_line(d, s, n);
-    else
-        for (size_t j = 0; j < n; j++) d[j] = s[ptrdiff_t(j) * stride];
-}
-
-template <class T>
-void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
-    auto *d = static_cast<T *>(dv);
-    auto *s = static_cast<const T *>(sv);
-    if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
-    for (size_t i = 0; i < rows; i++, d += cols, s += sa) gather_line(d, s, cols, sb);
-}
-
-template <class T>
-void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, ptrdiff_t db) {
-    auto *d = static_cast<T *>(dv);
-    auto *s = static_cast<const T *>(sv);
-    if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
-    for (size_t i = 0; i < rows; i++, d += da, s += cols) {
-        if (db == 1)
-            copy_line(d, s, cols * sizeof(T));
-        else if (db == -1)
-            reverse_line(d - ptrdiff_t(cols - 1), s + (cols - 1), cols);
-        else
-            for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
-    }
-}
-
-bool are_inside(size_t n, const int64_t *positions, int64_t extent) {
-    uint64_t most = 0;
-    for (size_t i = 0; i < n; i++) most = most < uint64_t(positions[i]) ? positions[i] : most;
-    return n == 0 || most < uint64_t(extent);
-}
-
-template <class T>
-void look_up_line(size_t cols, T *d, const T *s, ptrdiff_t stride, const int64_t *at,
-                  ptrdiff_t step) {
-    if (stride == 0 && step == 1)
-        for (size_t j = 0; j < cols; j++) d[j] = s[at[j]];
-    else if (stride == 0)
-        for (size_t j = 0; j < cols; j++) d[j] = s[at[j] * step];
-    else
-        for (size_t j = 0; j < cols; j++) d[j] = s[ptrdiff_t(j) * stride + at[j] * step];
-}
-
-// The same positions in every line, near one another, as resizing an image has them: the elements
-// for a register lie in one register of the source, whose lanes are chosen.
-#if defined(__AVX2__)
-constexpr size_t CHOSEN = REGISTER / sizeof(uint32_t);
-constexpr size_t FEWEST_ROWS = 4; // that are worth looking at the positions first
-
-// Of elements j to j + CHOSEN: where the register of the source begins, and the lanes. False where
-// they lie apart.
-inline bool choose(const int64_t *at, int64_t extent, int64_t *first, uint32_t *lanes) {
-    int64_t low = at[0], high = at[0];
-    for (size_t n = 1; n < CHOSEN; n++) {
-        low = at[n] < low ? at[n] : low;
-        high = at[n] > high ? at[n] : high;
-    }
-    *first = low < extent - int64_t(CHOSEN) ? low : extent - int64_t(CHOSEN);
-    for (size_t n = 0; n < CHOSEN; n++) lanes[n] = uint32_t(at[n] - *first);
-    return *first >= 0 && high - *first < int64_t(CHOSEN);
-}
-
-typedef uint32_t Lanes __attribute__((vector_size(REGISTER)));
-
-inline Lanes choose_lanes(Lanes x, Lanes lanes) {
-#if defined(__AVX512F__)
-    return (Lanes)_mm512_permutexvar_epi32((__m512i)lanes, (__m512i)x);
-#else
-    return (Lanes)_mm256_permutevar8x32_epi32((__m256i)x, (__m256i)lanes);
-#endif
-}
-
-// Elements j to j + CHOSEN of all lines; `line(i)` is the source of line i.
-template <class Line>
-inline void look_up_near(size_t rows, size_t cols, uint32_t *d, size_t j, const int64_t *at,
-                         int64_t extent, const Line &line) {
-    alignas(REGISTER) uint32_t numbers[CHOSEN];
-    int64_t first;
-    if (!choose(at + j, extent, &first, numbers)) {
-        for (size_t i = 0; i < rows; i++)
-            look_up_line<uint32_t>(CHOSEN, d + i * cols + j, line(i), 0, at + j, 1);
-        return;
-    }
-    Lanes lanes;
-    memcpy(&lanes, numbers, sizeof lanes);
-    for (size_t i = 0; i < rows; i++) {
-        Lanes x;
-        memcpy(&x, line(i) + first, sizeof x);
-        x = choose_lanes(x, lanes);
-        memcpy(d + i * cols + j, &x, sizeof x);
-    }
-}
-#endif
-
-template <class T> bool look_up(size_t rows, size_t cols, void *dv, const LookupTile &t) {
-    auto *d = static_cast<T *>(dv);
-    auto *s = static_cast<const T *>(t.from);
-    const auto line = [&](size_t i) {
-        const T *from = s + ptrdiff_t(i) * t.row_stride;
-        if (!t.lines.at) return from;
-        return from + t.lines.at[ptrdiff_t(i) * t.lines.row_stride] * t.lines.step;
-    };
-#if defined(__AVX2__)
-    const Positions &p = t.elements;
-    const bool alike = p.at && p.row_stride == 0 && p.step == 1 && t.col_stride == 0;
-    if constexpr (sizeof(T) == sizeof(uint32_t))
-        if (alike && t.is_checked && rows >= FEWEST_ROWS && cols >= CHOSEN) {
-            for (size_t j = 0; j + CHOSEN <= cols; j += CHOSEN)
-                look_up_near(rows, cols, d, j, p.at, p.extent, line);
-            if (cols % CHOSEN) look_up_near(rows, cols, d, cols - CHOSEN, p.at, p.extent, line);
-            return true;
-        }
-#endif
-    for (size_t i = 0; i < rows; i++, d += cols) {
-        const T *from = line(i);
-        if (!t.elements.at) {
-            if (t.col_stride == 1)
-                copy_line(d, from, cols * sizeof(T));
-            else
-                for (size_t j = 0; j < cols; j++) d[j] = from[ptrdiff_t(j) * t.col_stride];
-            continue;
-        }
-        const int64_t *at = t.elements.at + ptrdiff_t(i) * t.elements.row_stride;
-        if (!t.is_checked && !are_inside(cols, at, t.elements.extent)) return false;
-        look_up_line(cols, d, from, t.col_stride, at, t.elements.step);
-    }
-    return true;
 }
 
 template <class T>
 void window(size_t rows, size_t cols, void *dv, const WindowTile &t, bool inside) {
     auto *d = static_cast<T *>(dv);
     const T outside = *static_cast<const T *>(t.outside);
-    for (size_t i = 0; i < rows; i++, d += cols) {
-        int64_t low = 0, high = int64_t(cols);
-        for (int k = 0; k < t.count && !inside; k++) {
-            const auto &a = t.along[k];
-            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &low, &high);
-        }
-        for (int64_t j = 0; j < low; j++) d[j] = outside;
-        const auto from = reinterpret_cast<uintptr_t>(t.from) +
-                          uintptr_t(int64_t(i) * t.row_stride + low * t.col_stride) * sizeof(T);
-        if (low < high)
-            gather_line(d + low, reinterpret_cast<const T *>(from), size_t(high - low),
-                        t.col_stride);
-        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
+    int64_t top = 0, bottom = int64_t(rows), left = 0, right = int64_t(cols);
+    bool is_slanting = false;
+    for (int k = 0; k < t.count && !inside; k++) {
+        const auto &a = t.along[k];
+        is_slanting |= a.per_row && a.per_col;
+        if (a.per_col)
+            clip(a.first, a.per_col, a.extent, &left, &right);
+        else
+            clip(a.first, a.per_row, a.extent, &top, &bottom);
     }
+    for (size_t i = 0; is_slanting && i < rows; i++) {
+        left = 0, right = int64_t(cols);
+        for (int k = 0; k < t.count; k++) {
+            const auto &a = t.along[k];
+            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &left, &right);
+        }
+        window_lines(i, i + 1, cols, d, t, left, right);
+    }
+    if (is_slanting) return;
+    for (size_t n = 0; n < size_t(top) * cols; n++) d[n] = outside;
+    if (top < bottom) window_lines(size_t(top), size_t(bottom), cols, d, t, left, right);
+    for (size_t n = size_t(bottom) * cols; n < rows * cols; n++) d[n] = outside;
 }
 
 void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {

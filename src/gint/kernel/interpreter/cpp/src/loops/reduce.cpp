@@ -2,7 +2,8 @@
 // alone:
 //
 //   a row   as folds.h has it;
-//   columns four rows at a time, (r0 + r1) + (r2 + r3), onto the result.
+//   columns four rows at a time, (r0 + r1) + (r2 + r3), onto the result; short rows without gaps
+//           first as rows of WIDE_ROW elements or a few less, which are folded likewise.
 //
 // What crosses tiles is combined pairwise by run/worker_reduce.cpp.
 #include "loops/folds.h"
@@ -108,6 +109,8 @@ template <class F> void add_row_fold(ChainFold &fold) {
     }
 }
 
+constexpr size_t WIDE_ROW = 64, LEAST_WIDE = 4; // of them
+
 template <class F>
 void fold_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride,
                bool fresh) {
@@ -115,6 +118,14 @@ void fold_cols(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t 
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);
     size_t i = 0;
+    const size_t together = WIDE_ROW / (cols ? cols : WIDE_ROW);
+    if (together > 1 && stride == ptrdiff_t(cols) && rows >= LEAST_WIDE * together) {
+        T wide[WIDE_ROW];
+        const size_t whole = rows / together, width = together * cols;
+        fold_cols<F>(whole, width, wide, s, ptrdiff_t(width), true);
+        fold_cols<F>(together, cols, d, wide, ptrdiff_t(cols), fresh);
+        i = whole * together, fresh = false;
+    }
     const auto four = [=](size_t j, const T *s0) {
         const T *s2 = s0 + 2 * stride;
         return F::apply(F::apply(s0[j], s0[j + stride]), F::apply(s2[j], s2[j + stride]));

@@ -34,15 +34,69 @@ inline void combine(T *d, const T *const *at, size_t count, size_t j) {
     for (int n = 0; n < REGISTERS; n++) put<T>(d + j, n, x[n]);
 }
 
-// The same of lines shorter than a register.
-template <class T, class OP>
+// The same of lines shorter than a register. No more is read than half a register where that is
+// enough: a whole one may lie in two lines of the cache.
+#if defined(__AVX512F__)
+template <bool HALF> inline V<float> load_few(const float *p, unsigned lanes) {
+    if constexpr (HALF) return _mm512_zextps256_ps512(_mm256_maskz_loadu_ps(__mmask8(lanes), p));
+    return _mm512_maskz_loadu_ps(__mmask16(lanes), p);
+}
+template <bool HALF> inline V<double> load_few(const double *p, unsigned lanes) {
+    if constexpr (HALF) return _mm512_zextpd256_pd512(_mm256_maskz_loadu_pd(__mmask8(lanes), p));
+    return _mm512_maskz_loadu_pd(__mmask8(lanes), p);
+}
+inline void put_few(float *p, unsigned lanes, V<float> x) {
+    _mm512_mask_storeu_ps(p, __mmask16(lanes), x);
+}
+inline void put_few(double *p, unsigned lanes, V<double> x) {
+    _mm512_mask_storeu_pd(p, __mmask8(lanes), x);
+}
+
+template <class T, class OP, size_t COUNT, bool HALF>
+inline void combine_lanes(T *d, const T *const *at, size_t count, size_t j, unsigned lanes) {
+    V<T> x = load_few<HALF>(at[0] + j, lanes);
+#pragma GCC unroll 9
+    for (size_t k = 1; k < (COUNT ? COUNT : count); k++)
+        x = OP::wide(load_few<HALF>(at[k] + j, lanes), x);
+    put_few(d + j, lanes, x);
+}
+
+template <class T, class OP, size_t COUNT>
+inline void combine_few(T *d, const T *const *at, size_t count, size_t j, size_t last) {
+    const unsigned lanes = (1u << (last - j)) - 1;
+    if (last - j <= REGISTER / sizeof(T) / 2)
+        return combine_lanes<T, OP, COUNT, true>(d, at, count, j, lanes);
+    combine_lanes<T, OP, COUNT, false>(d, at, count, j, lanes);
+}
+
+// Two lines of half a register, as one.
+inline V<float> load_two(const float *p, const float *q) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)), _mm256_loadu_ps(q), 1);
+}
+inline V<double> load_two(const double *p, const double *q) {
+    return _mm512_insertf64x4(_mm512_castpd256_pd512(_mm256_loadu_pd(p)), _mm256_loadu_pd(q), 1);
+}
+
+template <class T, class OP, size_t COUNT>
+inline void combine_two(T *d, ptrdiff_t d_stride, const T *const *at, const WindowTile *tiles,
+                        size_t count) {
+    V<T> x = load_two(at[0], at[0] + tiles[0].row_stride);
+#pragma GCC unroll 9
+    for (size_t k = 1; k < (COUNT ? COUNT : count); k++)
+        x = OP::wide(load_two(at[k], at[k] + tiles[k].row_stride), x);
+    memcpy(d, &x, REGISTER / 2);
+    memcpy(d + d_stride, reinterpret_cast<char *>(&x) + REGISTER / 2, REGISTER / 2);
+}
+#else
+template <class T, class OP, size_t COUNT>
 inline void combine_few(T *d, const T *const *at, size_t count, size_t j, size_t last) {
     for (; j < last; j++) {
         T x = at[0][j];
-        for (size_t k = 1; k < count; k++) x = OP::one(at[k][j], x);
+        for (size_t k = 1; k < (COUNT ? COUNT : count); k++) x = OP::one(at[k][j], x);
         d[j] = x;
     }
 }
+#endif
 
 // d[j] <- the elements j of all lines, for first <= j < last
 template <class T, class OP, size_t COUNT>
@@ -54,7 +108,7 @@ inline void combine_lines(T *d, const T *const *at, size_t count, size_t first, 
     for (; j + LANES <= last; j += LANES) combine<T, OP, 1, COUNT>(d, at, count, j);
     if (j < last && last - first >= LANES) // some once more
         return combine<T, OP, 1, COUNT>(d, at, count, last - LANES);
-    if (j < last) combine_few<T, OP>(d, at, count, j, last);
+    if (j < last) combine_few<T, OP, COUNT>(d, at, count, j, last);
 }
 
 template <class T, class OP> struct StencilLoop {
@@ -108,13 +162,25 @@ template <class T, class OP> struct StencilLoop {
     template <size_t COUNT> void lines() {
         const T *at[MOST_STENCIL_TILES];
         for (size_t t = 0; t < count; t++) at[t] = line(tiles[t], top);
-        for (int64_t i = top; i < bottom; i++) {
+        int64_t i = top;
+#if defined(__AVX512F__)
+        if (left == 0 && cols == REGISTER / sizeof(T) / 2 && right == int64_t(cols))
+            for (; i + 2 <= bottom; i += 2) {
+                combine_two<T, OP, COUNT>(d + i * d_stride, d_stride, at, tiles, count);
+                advance<COUNT>(at, 2);
+            }
+#endif
+        for (; i < bottom; i++) {
             combine_lines<T, OP, COUNT>(d + i * d_stride, at, count, size_t(left), size_t(right));
             if (left > 0 || right < int64_t(cols)) edges(at, i);
-            for (size_t t = 0; t < (COUNT ? COUNT : count); t++)
-                at[t] = reinterpret_cast<const T *>(reinterpret_cast<uintptr_t>(at[t]) +
-                                                    uintptr_t(tiles[t].row_stride) * sizeof(T));
+            advance<COUNT>(at, 1);
         }
+    }
+
+    template <size_t COUNT> void advance(const T **at, int64_t lines) const {
+        for (size_t t = 0; t < (COUNT ? COUNT : count); t++)
+            at[t] = reinterpret_cast<const T *>(reinterpret_cast<uintptr_t>(at[t]) +
+                                                uintptr_t(lines * tiles[t].row_stride) * sizeof(T));
     }
 
     // Do all lines follow one another without gaps?
