@@ -46,20 +46,20 @@ def save(folder: Path) -> None:
     import torch
 
     from gint.conductor import export
-    from tests.conductor.test_export_models import FREE, MODELS, answer, build, example
+    from tests.conductor.small_models import MODELS, build, example, reads_images
+    from tests.conductor.test_export_models import FREE, answer
 
     for name, (_, _, options) in MODELS.items():
         model = build(name)
-        reads_images = model.main_input_name == "pixel_values"
-        given = example(reads_images, 2, 9)
-        free = {k: {0: FREE} if reads_images else {0: FREE, 1: FREE} for k in given}
+        given = example(model, 2, 9)
+        free = {k: {0: FREE} if reads_images(model) else {0: FREE, 1: FREE} for k in given}
         free |= dict.fromkeys(options)
         kept: dict[str, Any] = dict(options)
         with torch.no_grad():
             path = folder / f"{name}.gint"
             export(model, (), {**given, **options}, dynamic_shapes=free, path=path)
             for n, sizes in enumerate(SIZES):
-                given = example(reads_images, *sizes)
+                given = example(model, *sizes)
                 wanted = answer(model, {**given, **options})
                 if wanted is not None:
                     kept |= {f"{k}.{n}": t.numpy() for k, t in given.items()}

@@ -14,8 +14,8 @@ from gint.host import memory
 from gint.host.recall import watched
 
 from .cache import BUCKET, Cache
+from .embedding import Embedding
 from .matrices import Vectors, last_norm, vectors
-from .parts import as_part
 from .row import RecordedRow
 from .weights import Weights
 
@@ -49,7 +49,7 @@ class Decoder:
     def __init__(self, checkpoint: Checkpoint, weights: Weights) -> None:
         a = self.architecture = checkpoint.architecture
         self.weights = weights
-        self._embedding = checkpoint.tensors["embedding"]
+        self._embed = Embedding(checkpoint, weights)
         self._vectors = [vectors(checkpoint, n) for n in range(a.layers)]
         self._last_norm = last_norm(checkpoint)
         self._row = Buffers(self.architecture, 1)
@@ -83,15 +83,6 @@ class Decoder:
         del b
         if is_large:
             memory.trim()
-
-    def _embed(self, tokens: np.ndarray, out: np.ndarray) -> None:
-        """out (rows, hidden) <- the embeddings of tokens, read from the checkpoint's file."""
-        stored, hidden = self._embedding, self.architecture.hidden
-        for n, token in enumerate(tokens.tolist()):
-            part = as_part(stored.read(token, token + 1), stored.kind, hidden)
-            out[n] = steps.float_rows(part)
-        if self.architecture.embedding_scale != 1.0:
-            out *= np.float32(self.architecture.embedding_scale)
 
     def _run(self, b: Buffers, cache: Cache, logits: np.ndarray) -> None:
         """From embeddings in `b.x` to logits, step by step."""

@@ -19,7 +19,7 @@ import numpy as np
 from gint.host.frontend import Builder
 from gint.host.recall import note_launch
 from gint.host.selection import products_for
-from gint.quantized import PreparedWeights, QuantizedWeights, dequantize
+from gint.quantized import PreparedWeights, QuantizedWeights
 
 from .activations import record_gate
 from .arrays import Operand
@@ -144,8 +144,10 @@ def float_rows(part: Part) -> np.ndarray:
     """The rows of a part as float32 (rows, in)."""
     if isinstance(part, Operand):
         return part.float32()
-    blocks = part if isinstance(part, QuantizedWeights) else part.unpack()
-    return dequantize(blocks.data, blocks.shape, blocks.format, np.empty(blocks.shape, np.float32))
+    products = products_for(active())
+    if isinstance(part, QuantizedWeights) and products.bind is not None:
+        part = products.prepare(part)  # native code reads the values of what it packed
+    return part.rows(np.arange(part.shape[0]))
 
 
 def attend(

@@ -50,6 +50,17 @@ def test_bytes_are_dropped_once_packed_unless_rows_are_wanted(made):
     assert kept.nbytes == kept._packed.nbytes + kept._rows.data.nbytes
 
 
+def test_native_code_reads_rows_of_what_it_packed():
+    kept = QuantizedMatrix("b", weights_of(format_of("q4_k"), OUT, 256), cpu_products("cpp"))
+    w, ids = values_of(kept.blocks).astype(np.float32), np.array([[3, 0], [19, 3]])
+    np.testing.assert_array_equal(kept.rows(ids), w[ids])
+    kept.for_products()
+    assert kept._rows is None
+    assert kept.nbytes == kept._packed.nbytes
+    np.testing.assert_array_equal(kept.for_rows().rows(ids), w[ids])
+    assert kept._rows is None
+
+
 def test_its_number_is_good_as_long_as_somebody_holds_it(made):
     other = QuantizedMatrix("b", weights_of(format_of("q4_0"), OUT, IN), cpu_products("python"))
     assert matrix(made.key) is made

@@ -5,6 +5,7 @@ Attention is not among them, so that it stays one ATen call wherever AOTAutograd
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -77,7 +78,11 @@ def decompositions() -> dict[Any, Callable]:
 
 
 def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
-    """As eager, from the end that is nearer. (torch's chooses between both with tensors.)"""
+    """As eager, from the end that is nearer. (torch's chooses between both with tensors.)
+
+    Of integers there is none: that is left for eager to say."""
+    if not (start.is_floating_point() or start.is_complex()):
+        return NotImplemented
     if not isinstance(weight, (int, float)):  # a symbol: which end would become a guard
         return torch._refs.lerp(start, end, weight)
     if abs(weight) < 0.5:
@@ -93,8 +98,21 @@ def _take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _addcmul(
     x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, value: float = 1
 ) -> torch.Tensor:
-    """As torch's, without a product by 1."""
+    """As torch's, without a product by 1. Of integers eager takes the value's whole part."""
+    made = torch.promote_types(x.dtype, torch.promote_types(a.dtype, b.dtype))
+    if not (made.is_floating_point or made.is_complex):
+        if not _is_one_of(value, made):
+            return NotImplemented  # eager says why
+        value = int(value)
     return x + (a * b if _is_one(value) else value * a * b)
+
+
+def _is_one_of(value: object, integers: torch.dtype) -> bool:
+    """Whether it is a number, and one whose whole part the type of integers holds."""
+    if integers == torch.bool or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    limits = torch.iinfo(integers)
+    return limits.min <= int(value) <= limits.max
 
 
 def _addcdiv(

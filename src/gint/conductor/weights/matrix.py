@@ -27,7 +27,7 @@ class QuantizedMatrix:
     """A matrix (out, in) in blocks, for products, for rows, or for both.
 
     The bytes are packed for products when the first is asked for, and dropped then unless rows
-    are wanted too: rows are read from the bytes.
+    are wanted too that are read from the bytes: native code reads them from what it packed.
     """
 
     def __init__(self, name: str, weights: QuantizedWeights, products: QuantizedProducts) -> None:
@@ -46,14 +46,20 @@ class QuantizedMatrix:
         if self._packed is None:
             assert self._rows is not None
             self._packed = self.products.prepare(self._rows)
-            if not self._reads_rows:
+            if self._packs_rows or not self._reads_rows:
                 self._rows = None
         return self
 
+    @property
+    def _packs_rows(self) -> bool:
+        """Whether rows of what is packed are read as fast as of the bytes."""
+        return self.products.bind is not None
+
     def for_rows(self) -> QuantizedMatrix:
-        """Keep the bytes."""
+        """Keep what rows are read from."""
         self._reads_rows = True
-        self._rows = self.blocks
+        if self._packed is None or not self._packs_rows:
+            self._rows = self.blocks
         return self
 
     @property
@@ -96,9 +102,9 @@ class QuantizedMatrix:
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Integers of any shape -> (*ids.shape, in) float32. Raises IndexError."""
-        if self._rows is None:
-            self.for_rows()
-        return self._rows.rows(ids)  # type: ignore[union-attr]
+        self.for_rows()
+        held = self._packed if self._rows is None else self._rows
+        return held.rows(ids)  # type: ignore[union-attr]
 
     def __repr__(self) -> str:
         return f"QuantizedMatrix({self.name!r}, {self.shape}, {self.format.name})"

@@ -157,14 +157,14 @@ void add_quantized(nb::module_ &m) {
                  const ReleasedGil released;
                  self.unpack(bytes);
              })
-        .def("unpack_rows",
-             [](const PackedWeights &self, nb::handle numbers, nb::handle rows) {
+        .def("decode_rows",
+             [](const PackedWeights &self, nb::handle numbers, nb::handle values) {
                  const Array of = array(numbers);
-                 auto *bytes = array(rows, true).as<uint8_t>();
+                 auto *floats = array(values, true).as<float>();
                  size_t count = 1;
                  for (int d = 0; d < of.rank(); d++) count *= size_t(of.length(d));
                  const ReleasedGil released;
-                 self.unpack(of.as<const int64_t>(), count, bytes);
+                 self.decode(of.as<const int64_t>(), count, floats);
              })
         .def_ro("nbytes", &PackedWeights::bytes);
     nb::class_<Kind>(m, "Product")

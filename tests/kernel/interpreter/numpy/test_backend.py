@@ -1,6 +1,7 @@
 """The `python` backend: always there, on one thread."""
 
 import numpy
+import pytest
 
 from gint.kernel.interpreter.numpy.backend import BACKEND
 from gint.program import assemble, verify
@@ -24,3 +25,12 @@ def test_what_it_decides():
 def test_a_launch_takes_pointers():
     kernel = BACKEND.load(verify(assemble(SOFTMAX)))
     assert not kernel.prepare((2, 3), (), ()).takes_arrays
+
+
+def test_registers_that_take_more_than_there_is_are_refused():
+    """Also where another axis has no points: results of a fold over it are one for each row."""
+    kernel = BACKEND.load(verify(assemble(SOFTMAX)))
+    for extents in ((1 << 40, 3), (1 << 40, 0)):
+        with pytest.raises(MemoryError, match=r"registers are whole arrays, takes [\d,.]+ GiB"):
+            kernel.prepare(extents, (), ())
+    kernel.prepare((1 << 20, 0), (), ())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gint.kernel.interpreter.numpy.backend import BACKEND
+from gint.kernel.interpreter.numpy.interpreter import last_reads, most_held
 from gint.program import VerificationError, assemble, verify
 from tests.programs import SOFTMAX
 
@@ -96,3 +97,24 @@ def test_a_binding_is_verified_at_each_call():
     x, y = np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
     with pytest.raises(VerificationError, match="Slot 'x' would touch"):
         run(SOFTMAX, (3, 3), (), x, y)
+
+
+SQUARE_AND_MORE = """\
+program square_and_more
+axis i parallel
+slot x f32 in (i)
+slot y f32 out (i)
+map
+  load.f32 r[0] <- s[x]
+  mul.f32 r[1] <- r[0] * r[0]
+  add.f32 r[2] <- r[1] + r[0]
+  neg.f32 r[3] <- -r[2]
+  store.f32 s[y] <- r[3]
+"""
+
+
+def test_registers_are_counted_while_they_are_alive():
+    """x, its square, their sum, and one more on the way; what follows has fewer."""
+    program = verify(assemble(SQUARE_AND_MORE))
+    unused = last_reads(program.program)
+    assert most_held(program, (10,), unused) == 4 * 40

@@ -16,7 +16,6 @@ from gint.quantized import (
     PreparedWeights,
     QuantizedProducts,
     QuantizedWeights,
-    dequantize,
     format_of,
 )
 
@@ -39,15 +38,10 @@ class PackedWeights(_native.PackedWeights):
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """See PreparedWeights."""
-        outputs, inputs = self.shape
-        numbers = np.array(ids, np.int64)
-        if numbers.size and not -outputs <= numbers.min() <= numbers.max() < outputs:
-            raise IndexError(f"There is no row {numbers.min()} or {numbers.max()} of {outputs}.")
-        numbers[numbers < 0] += outputs
-        data = np.empty((*numbers.shape, self.format.row_bytes(inputs)), np.uint8)
-        self.unpack_rows(numbers, data)
-        values = np.empty((*numbers.shape, inputs), np.float32)
-        return dequantize(data, values.shape, self.format, values)
+        numbers = np.ascontiguousarray(ids, np.int64)
+        values = np.empty((*np.shape(ids), self.shape[1]), np.float32)
+        self.decode_rows(numbers, values)
+        return values
 
     def unpack(self) -> QuantizedWeights:
         """The bytes they were made from."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from gint.backend.machine import need_memory
+from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 
-from .interpreter import last_reads, run
+from .interpreter import last_reads, most_held, run
 
 if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
@@ -27,6 +27,7 @@ class NumpyKernel:
     def __init__(self, verified: VerifiedProgram) -> None:
         self.verified = verified
         self.unused = last_reads(verified.program)
+        self.bytes_of_point = _ELEMENT_BYTES * (len(verified.types) + 1)
 
     def prepare(
         self,
@@ -38,10 +39,11 @@ class NumpyKernel:
         device: int | None = None,
     ) -> NumpyLaunch:
         """A launch, always on one thread; all of it is verified when it is called. Raises
-        MemoryError where a register takes more memory than is left."""
-        program = self.verified.program
-        points = math.prod([extents[axis] for axis in program.iterated_axes])
-        need_memory(points * _ELEMENT_BYTES, f"{program.name}, whose registers are whole arrays,")
+        MemoryError where its registers take more memory than is left."""
+        if math.prod([max(n, 1) for n in extents]) * self.bytes_of_point > ASKED_BYTES:
+            nbytes = most_held(self.verified, extents, self.unused)
+            name = self.verified.program.name
+            need_memory(nbytes, f"{name}, whose registers are whole arrays,")
         return NumpyLaunch(self, extents, params, slots)
 
     def describe(

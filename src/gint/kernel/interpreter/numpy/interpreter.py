@@ -5,6 +5,7 @@ Arrays have a dimension per axis of the program, of length 1 where the register 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -29,6 +30,25 @@ def last_reads(program: Program) -> list[tuple[int, ...]]:
             found.append(tuple(touched - seen))
             seen |= touched
     return found[::-1]
+
+
+def most_held(
+    verified: VerifiedProgram, extents: tuple[int, ...], unused: list[tuple[int, ...]]
+) -> int:
+    """Bytes of the registers that are alive at one time, and of one more, which operations make
+    on the way."""
+    held: dict[int, int] = {}
+    most = 0
+    instructions = (i for section in verified.program.sections for i in section.instructions)
+    for i, gone in zip(instructions, unused, strict=True):
+        if i.writes is not None:
+            points = math.prod([extents[axis] for axis in verified.varies[i.writes]])
+            held[i.writes] = points * np.dtype(verified.types[i.writes].numpy).itemsize
+        touched = [held[r] for r in (*i.reads, i.writes) if r is not None]
+        most = max(most, sum(held.values()) + max(touched, default=0))
+        for register in gone:
+            del held[register]
+    return most
 
 
 def run(

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #ifdef __linux__
@@ -223,12 +225,16 @@ void PackedWeights::unpack(uint8_t *rows) const {
             rows + n * LANES * pitch, pitch);
 }
 
-void PackedWeights::unpack(const int64_t *numbers, size_t count, uint8_t *rows) const {
-    const size_t pitch = matrix.row_bytes();
+void PackedWeights::decode(const int64_t *numbers, size_t count, float *values) const {
+    const auto outputs = int64_t(matrix.outputs);
+    for (size_t n = 0; n < count; n++)
+        if (numbers[n] < -outputs || numbers[n] >= outputs)
+            throw std::out_of_range("There is no row " + std::to_string(numbers[n]) + " of " +
+                                    std::to_string(outputs) + ".");
+    const auto row = simd_unit()->quantized_f32()->loops[matrix.format].decode;
     for (size_t n = 0; n < count; n++) {
-        const size_t row = size_t(numbers[n]);
-        simd_unit()->quantized_f32()->loops[matrix.format].unpack(
-            matrix.blocks(), row % LANES, 1, group(row / LANES), rows + n * pitch, pitch);
+        const size_t at = size_t(numbers[n] < 0 ? numbers[n] + outputs : numbers[n]);
+        row(matrix.blocks(), at % LANES, group(at / LANES), values + n * matrix.inputs);
     }
 }
 

@@ -45,8 +45,9 @@ class PackedWeights {
     // What a thread of so many reads of them in a product.
     Piece read_by(size_t thread, size_t threads) const;
     void unpack(uint8_t *rows) const;
-    // The rows of these numbers, one after the other; all are below `outputs`.
-    void unpack(const int64_t *numbers, size_t count, uint8_t *rows) const;
+    // The values of the rows of these numbers, one after the other; negative ones count from the
+    // end. Throws std::out_of_range, and nothing is written.
+    void decode(const int64_t *numbers, size_t count, float *values) const;
 
   private:
     Memory memory;

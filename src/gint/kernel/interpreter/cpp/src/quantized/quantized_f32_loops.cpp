@@ -51,6 +51,32 @@ void product_f32(size_t blocks, const uint8_t *group, const uint8_t *tile, float
     total.store(out, out_stride, lanes);
 }
 
+template <class Format>
+void decode(size_t blocks, size_t lane, const uint8_t *group, float *values) {
+    using Values = typename Format::Values;
+    const size_t part = lane / (LANES / PARTS), at = lane % (LANES / PARTS);
+    each_32<Format>(blocks, group, [&](const uint8_t *words, auto scale, auto minimum) {
+        const auto decode_half = [&](auto half) {
+            constexpr int HALF = decltype(half)::value;
+            constexpr int N = Format::PARTS_OF_32 == 2 ? HALF : 0;
+            const float of_part = scale[N][part][at];
+            const float less = Format::HAS_MINIMA ? minimum[N][part][at] : 0;
+            for (int quad = 0; quad < 4; quad++) {
+#pragma GCC unroll 4
+                for (int n = 0; n < 4; n++) {
+                    const Floats all_lanes =
+                        Values::template real<HALF>(words + part * REGISTER, quad, n);
+                    float value = all_lanes[at];
+                    if (!Values::SIGNED && !Format::HAS_MINIMA) value -= float(Format::EXCESS);
+                    *values++ = value * of_part - less;
+                }
+            }
+        };
+        decode_half(std::integral_constant<int, 0>()),
+            decode_half(std::integral_constant<int, 1>());
+    });
+}
+
 // --- activations in 8 bits
 
 // Outside these a scale, its product with a weight's, or a sum would leave the normal float32
@@ -124,6 +150,7 @@ constexpr QuantizedF32Loops LOOPS{
      product_f32<Format, 8>},
     pack<Format::FORMAT>,
     unpack<Format::FORMAT>,
+    decode<Format>,
 };
 
 } // namespace

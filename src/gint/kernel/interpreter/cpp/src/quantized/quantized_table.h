@@ -119,6 +119,8 @@ struct QuantizedF32Loops {
     // The rows of lanes from `first` on.
     void (*unpack)(size_t blocks, size_t first, size_t lanes, const uint8_t *group, uint8_t *rows,
                    size_t pitch);
+    // The values of one lane's row, with the bits that gint.quantized gives them.
+    void (*decode)(size_t blocks, size_t lane, const uint8_t *group, float *values);
 };
 
 struct QuantizedF32Table {

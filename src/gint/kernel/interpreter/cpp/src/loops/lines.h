@@ -1,0 +1,173 @@
+// Lines and tiles between packed memory and strided memory: copied, reversed, transposed in
+// registers. Knows element sizes, not types.
+#pragma once
+
+#include "loops/vectors.h"
+
+#include <string.h>
+#include <utility>
+
+namespace gint::GINT_SIMD_NAMESPACE {
+namespace {
+
+template <class T> constexpr size_t MOST_SIDE = sizeof(T) == 8 ? 8 : 16;
+constexpr size_t LEAST_SIDE = 4;
+
+// SIDE x SIDE elements, one vector per row, transposed by exchanging ever smaller squares between
+// pairs of rows: log2(SIDE) rounds of two-operand shuffles, nothing touches memory in between.
+template <class T, size_t SIDE = MOST_SIDE<T>> struct Square {
+    typedef T Row __attribute__((vector_size(SIDE * sizeof(T))));
+
+    template <size_t S, size_t... I>
+    static inline void exchange(Row &x, Row &y, std::index_sequence<I...>) {
+        // Where the bit S of the position is set take from the other row, S positions away.
+        const Row low = __builtin_shufflevector(x, y, int(I & S ? I - S + SIDE : I)...);
+        const Row high = __builtin_shufflevector(x, y, int(I & S ? I + SIDE : I + S)...);
+        x = low, y = high;
+    }
+
+    template <size_t... I>
+    static inline void even(Row &x, const Row &y, std::index_sequence<I...>) {
+        x = __builtin_shufflevector(x, y, int(2 * I)...);
+    }
+
+    template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
+        x = __builtin_shufflevector(x, x, int(SIDE - 1 - I)...);
+    }
+
+    template <size_t S> static inline void round(Row *row) {
+        for (size_t i = 0; i < SIDE; i++)
+            if (!(i & S)) exchange<S>(row[i], row[i + S], std::make_index_sequence<SIDE>());
+    }
+
+    // d[x, y] <- s[y, x], rows of each at a stride
+    static inline void transpose(T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+        Row row[SIDE];
+        for (size_t i = 0; i < SIDE; i++) memcpy(&row[i], s + ptrdiff_t(i) * s_stride, sizeof(Row));
+        if constexpr (SIDE >= 16) round<8>(row);
+        if constexpr (SIDE >= 8) round<4>(row);
+        round<2>(row);
+        round<1>(row);
+        for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
+    }
+};
+
+// d[x, y] <- s[y, x] for x < rows, y < cols: in squares, and what is left in smaller ones.
+template <class T, size_t SIDE = MOST_SIDE<T>>
+void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+    if constexpr (SIDE < LEAST_SIDE) {
+        for (size_t x = 0; x < rows; x++)
+            for (size_t y = 0; y < cols; y++)
+                d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] =
+                    s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
+    } else {
+        const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
+        for (size_t y = 0; y < whole_cols; y += SIDE)
+            for (size_t x = 0; x < whole_rows; x += SIDE)
+                Square<T, SIDE>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
+                                           s + ptrdiff_t(y) * s_stride + x, s_stride);
+        if (whole_rows < rows && whole_cols)
+            transpose<T, SIDE / 2>(rows - whole_rows, whole_cols,
+                                   d + ptrdiff_t(whole_rows) * d_stride, d_stride, s + whole_rows,
+                                   s_stride);
+        if (whole_cols < cols)
+            transpose<T, SIDE / 2>(rows, cols - whole_cols, d + whole_cols, d_stride,
+                                   s + ptrdiff_t(whole_cols) * s_stride, s_stride);
+    }
+}
+
+template <size_t BYTES> inline void copy_block(char *d, const char *s) {
+    typedef char Block __attribute__((vector_size(BYTES)));
+    Block block;
+    memcpy(&block, s, BYTES);
+    memcpy(d, &block, BYTES);
+}
+
+// Bytes from BYTES to twice as many, by two blocks that may overlap.
+template <size_t BYTES> inline void copy_ends(char *d, const char *s, size_t bytes) {
+    copy_block<BYTES>(d, s);
+    copy_block<BYTES>(d + bytes - BYTES, s + bytes - BYTES);
+}
+
+// Most lines are a few registers long: not worth the call that memcpy is.
+inline void copy_line(void *dv, const void *sv, size_t bytes) {
+    auto *d = static_cast<char *>(dv);
+    auto *s = static_cast<const char *>(sv);
+    size_t i = 0;
+    for (; i + 64 <= bytes; i += 64) copy_block<64>(d + i, s + i);
+    if (i == bytes) return;
+    if (i) return copy_block<64>(d + bytes - 64, s + bytes - 64);
+    if (bytes >= 32) return copy_ends<32>(d, s, bytes);
+    if (bytes >= 16) return copy_ends<16>(d, s, bytes);
+    if (bytes >= 8) return copy_ends<8>(d, s, bytes);
+    if (bytes >= 4) return copy_ends<4>(d, s, bytes);
+    for (; i < bytes; i++) d[i] = s[i];
+}
+
+// d[j] <- s[-j]
+template <class T> void reverse_line(T *d, const T *s, size_t n) {
+    constexpr size_t SIDE = MOST_SIDE<T>;
+    using Row = typename Square<T>::Row;
+    size_t j = 0;
+    for (; j + SIDE <= n; j += SIDE) {
+        Row row;
+        memcpy(&row, s - j - (SIDE - 1), sizeof row);
+        Square<T>::reverse(row, std::make_index_sequence<SIDE>());
+        memcpy(d + j, &row, sizeof row);
+    }
+    for (; j < n; j++) d[j] = *(s - ptrdiff_t(j));
+}
+
+// d[j] <- s[2 * j]
+template <class T> void every_second(T *d, const T *s, size_t n) {
+    constexpr size_t SIDE = MOST_SIDE<T>;
+    using Row = typename Square<T>::Row;
+    size_t j = 0;
+    for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
+        Row low, high;
+        memcpy(&low, s + 2 * j, sizeof low);
+        memcpy(&high, s + 2 * j + SIDE, sizeof high);
+        Square<T>::even(low, high, std::make_index_sequence<SIDE>());
+        memcpy(d + j, &low, sizeof low);
+    }
+    for (; j < n; j++) d[j] = s[2 * j];
+}
+
+// d[j] <- s[j * stride]
+template <class T> inline void gather_line(T *d, const T *s, size_t n, ptrdiff_t stride) {
+    if (stride == 1)
+        copy_line(d, s, n * sizeof(T));
+    else if (stride == 2)
+        every_second(d, s, n);
+    else if (stride == -1)
+        reverse_line(d, s, n);
+    else
+        for (size_t j = 0; j < n; j++) d[j] = s[ptrdiff_t(j) * stride];
+}
+
+template <class T>
+void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, ptrdiff_t sb) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(sv);
+    if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
+    if (sb == 1 && sa == ptrdiff_t(cols)) return copy_line(d, s, rows * cols * sizeof(T));
+    for (size_t i = 0; i < rows; i++, d += cols, s += sa) gather_line(d, s, cols, sb);
+}
+
+template <class T>
+void scatter(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t da, ptrdiff_t db) {
+    auto *d = static_cast<T *>(dv);
+    auto *s = static_cast<const T *>(sv);
+    if (da == 1) return transpose<T>(cols, rows, d, db, s, ptrdiff_t(cols));
+    for (size_t i = 0; i < rows; i++, d += da, s += cols) {
+        if (db == 1)
+            copy_line(d, s, cols * sizeof(T));
+        else if (db == -1)
+            reverse_line(d - ptrdiff_t(cols - 1), s + (cols - 1), cols);
+        else
+            for (size_t j = 0; j < cols; j++) d[ptrdiff_t(j) * db] = s[j];
+    }
+}
+
+} // namespace
+} // namespace gint::GINT_SIMD_NAMESPACE
