@@ -72,6 +72,9 @@ MIXED = (
     "torch.nn.functional.dropout(x, 0.5, False)", "torch.addcmul(x, y, y)", "x.detach() * y",
     "x.to(torch.complex64) * 1j + y", "torch.fft.fft(x)", "(x * x.conj()).real", "x * x.conj() / 9",
     "torch.fft.irfft(torch.fft.rfft(x.float()), n=x.shape[-1])", "torch.view_as_real(x.conj() * y)",
+    "torch._foreach_mul([x, y], 2)[1]", "torch._foreach_add([x, x.detach()], y)[0]",
+    "torch._foreach_addcmul([y, x], [x, y], [x, y], 0.5)[1]", "torch._foreach_norm([x, y])[1]",
+    "torch._foreach_maximum([x, y], [y, x])[0]", "torch._foreach_lerp([x], [y], 0.25)[0]",
     "torch.einsum('...i,...i->...', x, y)", "x.addmm(y, y.mT)", "torch.bmm(x, y.mT)",
 )  # fmt: skip
 #: Positions along a dimension, of x's shape and in any number; the values of y are exact.
@@ -114,12 +117,16 @@ WRITES_EXACTLY = (
     "x.relu_()", "x.clamp_(-1, 1)", "x.masked_fill_(y > 0, 3)", "x.t_()", "x.unsqueeze_(0)",
     "x.transpose_(0, {d})", "x.squeeze_()", "x.neg_()", "x.data.copy_(y)", "x.T.copy_(y)",
     "x.view(-1)[:2].zero_()", "x.as_strided((2,), (1,), 1).fill_(3)", "x.index_fill_({d}, torch."
-    "zeros(1, dtype=torch.int64), 4)", "x.requires_grad_(False)",
+    "zeros(1, dtype=torch.int64), 4)", "x.requires_grad_(False)", "torch._foreach_zero_([x, x])",
+    "torch._foreach_copy_([x], [y])", "torch._foreach_neg_([x.detach()])",
 )  # fmt: skip
 WRITES = (
     "x.add_(y)", "x.mul_(y)", "x.sub_(1)", "x.div_(3)", "x.sin_()", "torch.mul(y, y, out=x)",
     "x.select(0, 0).add_(y)", "x.T.mul_(2)", "x.detach().add_(1)", "x.addcmul_(y, y)",
     "x.lerp_(y, 0.5)", "x.sigmoid_()", "x += y.sum()", "x[..., ::2].mul_(y)",
+    # One memory once a list: of what comes twice torch's compilers, aot_eager too, write one alone.
+    "torch._foreach_sin_([x.T])", "torch._foreach_add_([x], [y], alpha=2)",
+    "torch._foreach_addcdiv_([x], [y], [y.abs() + 1], 0.5)",
     "x.flatten().add_(1)", "x.index_add_(0, torch.zeros(y.shape[0], dtype=torch.int64), y)",
 )  # fmt: skip
 SURROUNDINGS = (

@@ -324,32 +324,44 @@ class Turned(nn.Module):
 
 
 class Cached(nn.Module):
-    """Attention over what was seen before, in buffers that are written where a position says."""
+    """Attention over what was seen before, in buffers that are written where a position says.
+
+    `kv`: heads of keys and values, repeated as transformers does; 0: as many as of queries. With a
+    `window` the mask leaves out keys at both ends, without one those not written yet.
+    """
 
     ROWS = 16
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, kv: int = 0, window: bool = False) -> None:
         super().__init__()
-        self.heads = heads
-        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.heads, self.kv, self.size = heads, kv or heads, width // heads
+        self.window = 3 if window else self.ROWS
+        self.project = nn.Linear(width, self.size * (heads + 2 * self.kv))
+        self.out = nn.Linear(width, width)
         for name in ("keys", "values"):
-            self.register_buffer(name, torch.zeros(8, heads, self.ROWS, width // heads))
+            self.register_buffer(name, torch.zeros(8, self.kv, self.ROWS, self.size))
         self.register_buffer("place", torch.zeros((), dtype=torch.int64))
+
+    def _repeated(self, kept):
+        b, kv, rows, size = kept.shape
+        shared = kept[:, :, None].expand(b, kv, self.heads // kv, rows, size)
+        return shared.reshape(b, self.heads, rows, size)
 
     def forward(self, x):
         b, t, w = x.shape
+        sizes = [self.size * n for n in (self.heads, self.kv, self.kv)]
         q, k, v = (
-            y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.project(x).chunk(3, -1)
+            y.view(b, t, -1, self.size).transpose(1, 2) for y in self.project(x).split(sizes, -1)
         )
         where = (self.place + torch.arange(t, device=x.device)) % self.ROWS
         keys, values = self.keys[:b], self.values[:b]
         keys.index_copy_(2, where, k.detach().to(keys.dtype))
         values.index_copy_(2, where, v.detach().to(keys.dtype))
         self.place += t
-        seen = torch.arange(self.ROWS, device=x.device) <= where[:, None]
-        y = functional.scaled_dot_product_attention(
-            q, keys.clone().to(q.dtype), values.clone().to(q.dtype), seen
-        )
+        rows = torch.arange(self.ROWS, device=x.device)
+        seen = (rows <= where[:, None]) & (rows > where[:, None] - self.window)
+        keys, values = (self._repeated(y.clone().to(q.dtype)) for y in (keys, values))
+        y = functional.scaled_dot_product_attention(q, keys, values, seen)
         return self.out(y.transpose(1, 2).reshape(b, t, w))
 
 

@@ -79,6 +79,35 @@ def test_products_of_integers_added(interpreters):
         torch.compile(torch.addcdiv, backend="gint")(x, a, b)
 
 
+@pytest.mark.parametrize("value", [0.5, -1.7, 2.9, 3])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int8], ids=str)
+def test_of_integers_a_products_factor_is_its_whole_part(dtype, value, interpreters):
+    x, a, b = torch.arange(60, dtype=dtype).view(3, 4, 5)
+    lists = lambda x, a, b: torch._foreach_addcmul([x], [a], [b], value)[0]  # noqa: E731
+    for function in (lists, lambda x, a, b: torch.addcmul(x, a, b, value=value)):
+        traced = Traced(Call.of(function, x, a, b))
+        for backend in interpreters:
+            graph = traced.compile(backend)
+            assert graph.record.programs == 1
+            torch.testing.assert_close(traced.run(graph), function(x, a, b), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: torch.addcmul(x, x, x, value=-1.5), "without overflow"),
+        (lambda x: torch.addcmul(x, x, x, value=torch.inf), "without overflow"),
+        (lambda x: torch.addcmul(x > 1, x > 1, x > 1), "'Bool'"),
+        (lambda x: torch.lerp(x, x, 0.25), "'Byte'"),
+    ],
+)
+def test_what_eager_has_not_for_integers_is_said_by_eager(function, words):
+    x = torch.arange(5, dtype=torch.uint8)
+    for call in (function, torch.compile(function, backend="gint")):
+        with pytest.raises(RuntimeError, match=words):
+            call(x)
+
+
 @pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64, torch.int64], ids=str)
 @pytest.mark.parametrize(
     "numbers",

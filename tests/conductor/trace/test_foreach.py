@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch.testing._internal import common_methods_invocations
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gint.conductor.trace import foreach
 from gint.conductor.trace.foreach import WRITTEN
 
 from ..comparing import Call, assert_like_eager, check
@@ -122,3 +123,17 @@ def test_torchs_samples_have_the_same_bits():
                 with torch.no_grad(), beside:
                     info.method_variant(*call, **sample.kwargs)
     assert len(beside.compared) > 60
+
+
+def test_a_torch_that_lacks_one_of_the_operators(monkeypatch):
+    """As 2.11 lacks `_foreach_clone`."""
+
+    class Fewer:
+        def __getattr__(self, name: str):
+            if name == "_foreach_clone":
+                raise AttributeError(name)
+            return getattr(torch.ops.aten, name)
+
+    monkeypatch.setattr(foreach, "aten", Fewer())
+    lacking = {overload for overload in WRITTEN if "_foreach_clone" in str(overload)}
+    assert WRITTEN.keys() - foreach._written().keys() == lacking

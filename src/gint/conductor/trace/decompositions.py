@@ -5,13 +5,14 @@ Attention is not among them, so that it stays one ATen call wherever AOTAutograd
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import torch
 
-from . import foreach, gradients, norms
+from . import foreach, gradients, images, norms
 
 aten = torch.ops.aten
 
@@ -68,15 +69,20 @@ def decompositions() -> dict[Any, Callable]:
     chosen[aten.index_put.default] = _index_put
     chosen[aten.eye.default], chosen[aten.eye.m] = _eye, _eye_of_columns
     chosen[aten.lerp.Scalar] = _lerp
+    chosen[aten.take.default] = _take
     chosen[aten.addcmul.default] = _addcmul
     chosen[aten.addcdiv.default] = _addcdiv
     chosen[aten.slice_backward.default] = _slice_backward
     chosen[aten.select_backward.default] = _select_backward
-    return chosen | gradients.WRITTEN | norms.WRITTEN | foreach.WRITTEN
+    return chosen | gradients.WRITTEN | norms.WRITTEN | images.WRITTEN | foreach.WRITTEN
 
 
 def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
-    """As eager, from the end that is nearer. (torch's chooses between both with tensors.)"""
+    """As eager, from the end that is nearer. (torch's chooses between both with tensors.)
+
+    Of integers there is none: that is left for eager to say."""
+    if not (start.is_floating_point() or start.is_complex()):
+        return NotImplemented
     if not isinstance(weight, (int, float)):  # a symbol: which end would become a guard
         return torch._refs.lerp(start, end, weight)
     if abs(weight) < 0.5:
@@ -84,11 +90,29 @@ def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor
     return end - (end - start) * (1 - weight)
 
 
+def _take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """The elements at these row-major positions, counted from the end where they are negative."""
+    return x.reshape(-1)[index]
+
+
 def _addcmul(
     x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, value: float = 1
 ) -> torch.Tensor:
-    """As torch's, without a product by 1."""
+    """As torch's, without a product by 1. Of integers eager takes the value's whole part."""
+    made = torch.promote_types(x.dtype, torch.promote_types(a.dtype, b.dtype))
+    if not (made.is_floating_point or made.is_complex):
+        if not _is_one_of(value, made):
+            return NotImplemented  # eager says why
+        value = int(value)
     return x + (a * b if _is_one(value) else value * a * b)
+
+
+def _is_one_of(value: object, integers: torch.dtype) -> bool:
+    """Whether it is a number, and one whose whole part the type of integers holds."""
+    if integers == torch.bool or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    limits = torch.iinfo(integers)
+    return limits.min <= int(value) <= limits.max
 
 
 def _addcdiv(

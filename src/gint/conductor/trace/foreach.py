@@ -55,7 +55,9 @@ def _norm_of_each(tensors: list[torch.Tensor], ord: float = 2, dtype: Any = None
 def _written() -> dict[Any, Callable]:
     table: dict[Any, Callable] = {}
     for name in _TAKEN_APART:
-        lists = getattr(aten, f"_foreach_{name}")
+        lists = getattr(aten, f"_foreach_{name}", None)
+        if lists is None:  # torch 2.11 has no _foreach_clone
+            continue
         one = getattr(aten, _NAMES.get(name, name))
         apart = partial(_of_each, one, _NAMED_NUMBERS.get(name))
         for overload in (getattr(lists, found) for found in lists.overloads()):
