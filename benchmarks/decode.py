@@ -31,13 +31,15 @@ from gint.measuring.progress import progress
 HEADERS = (
     "size", "threads", "weights", "contender", "tokens/s", f"prompt of {PROMPT}, tokens/s",
     "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "resident, MiB",
-    "process, MiB", "graphs",
+    "process, MiB", "graphs", "first turn, s",
 )  # fmt: skip
 #: The weights of contenders that take floats.
 NO_FILE = "-"
 _FLOAT = ("eager f32", "eager bf16", "eager int8", "inductor f32")
 #: gint's two doors: torch.compile of a transformers model, and a model without torch.
 OURS = ("gint", "airllm")
+#: Tracing alone, and eager torch for what was traced: what a first call must not take longer than.
+TRACED = "dynamo"
 #: Contenders whose threads wait by spinning sleep by then.
 _PAUSE_S = 0.03
 
@@ -48,7 +50,8 @@ class Row:
 
     `nbytes` of matrices are read for a token, at `bandwidth` bytes a second if nothing else were
     to be done; `resident`: bytes more than before the model was opened, of those of the whole
-    `process`; `graphs`: by Dynamo.
+    `process`; `graphs`: by Dynamo; `first`: seconds of the first prompt and its tokens, with all
+    that is compiled for them.
     """
 
     size: str
@@ -62,6 +65,7 @@ class Row:
     resident: int
     process: int
     graphs: int
+    first: float
 
     @property
     def beyond_us(self) -> float:
@@ -83,6 +87,7 @@ class Row:
             f"{self.resident / 2**20:.0f}",
             f"{self.process / 2**20:.0f}",
             str(self.graphs),
+            f"{self.first:.2f}",
         ]
 
 
@@ -121,7 +126,10 @@ def _groups(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
     inductor = "inductor" in settings.usable()
     floats = tuple(c for c in _FLOAT if c != "inductor f32" or inductor)
     beside = ("llama.cpp",) if find_spec("llama_cpp") is not None else ()
-    for weights, contenders in ((NO_FILE, floats), *((w, (*OURS, *beside)) for w in FORMATS)):
+    for weights, contenders in (
+        (NO_FILE, floats),
+        *((w, (*OURS, TRACED, *beside)) for w in FORMATS),
+    ):
         if settings.wants(weights):
             yield weights, contenders
 
@@ -186,6 +194,8 @@ def _verdicts_of(door: str, rows: Sequence[Row]) -> Iterator[str]:
     yield goals.DECODE_PROMPT.verdict(min(prompts, default=math.nan))
     eager = [o.token_s / r.token_s for r in ours if (o := beside(r, "eager bf16"))]
     yield goals.DECODE_EAGER.verdict(min(eager, default=math.nan))
+    traced = [r.first / o.first for r in ours if (o := beside(r, TRACED)) and door == OURS[0]]
+    yield goals.DECODE_FIRST.verdict(max(traced, default=math.nan))
     beyond = [r.beyond_us for r in ours if r.threads == 1]
     yield goals.DECODE_BEYOND.verdict(max(beyond, default=math.nan))
     resident = [r.resident / r.nbytes for r in ours]

@@ -15,6 +15,7 @@ def row(contender, weights, tokens_per_s, prompt_per_s=1000.0, **others):
     seconds = 1 / tokens_per_s, 128 / prompt_per_s
     figures = {
         "bandwidth": 1e9, "nbytes": 10_000_000, "resident": 10_500_000, "process": 0, "graphs": 0,
+        "first": 1.0,
     }  # fmt: skip
     return Row("0.1B", 1, weights, contender, *seconds, **(figures | others))
 
@@ -25,12 +26,16 @@ def test_verdicts_compare_with_the_same_file():
         row("llama.cpp", "q4_0", 100.0, 500.0),
         row("eager bf16", NO_FILE, 19.0),
         row("airllm", "q8_0", 99.0, resident=12_000_000),
+        row("dynamo", "q4_0", 80.0, first=0.8),
     ]
     said = report_of(rows, ["what failed"]).notes
     assert "gint: tokens per second, q4_0, over llama.cpp, worst: 0.95 (goal: at least 0.95, " \
         "reached)" in said  # fmt: skip
     assert any(n.startswith("gint: prompt of 128 tokens") and ": 2 (" in n for n in said)
     assert any(n.startswith("gint: tokens per second, over eager") and ": 5 (" in n for n in said)
+    assert any(
+        n.startswith("gint: first turn") and ": 1.25 (goal: at most 1, NOT" in n for n in said
+    )
     assert "airllm: tokens per second, q8_0, over llama.cpp, worst: not measured" in said
     assert any(
         n.startswith("airllm: resident") and "1.2 (goal: at most 1.1, NOT" in n for n in said

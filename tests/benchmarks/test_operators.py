@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.checkout, pytest.mark.torch]
 SHAPE = (20, 24)
 PARTS = 12
 #: Devices, recurrent cells, checks, lists and sums of batch statistics: more than tensors.
-UNKNOWN = ("_foreach_", "attention", "lstm", "gru", "rnn", "assert", "sym_", "batch_norm",
-           "backward", "copy_", "nll_loss2d")  # fmt: skip
+UNKNOWN = ("_foreach_", "attention", "lstm", "gru", "rnn", "assert", "check_errors", "sym_",
+           "batch_norm", "backward", "copy_", "nll_loss2d")  # fmt: skip
 
 found = cache(cases)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from . import foreach, gradients, norms
+from . import foreach, gradients, images, norms
 
 aten = torch.ops.aten
 
@@ -69,11 +69,12 @@ def decompositions() -> dict[Any, Callable]:
     chosen[aten.index_put.default] = _index_put
     chosen[aten.eye.default], chosen[aten.eye.m] = _eye, _eye_of_columns
     chosen[aten.lerp.Scalar] = _lerp
+    chosen[aten.take.default] = _take
     chosen[aten.addcmul.default] = _addcmul
     chosen[aten.addcdiv.default] = _addcdiv
     chosen[aten.slice_backward.default] = _slice_backward
     chosen[aten.select_backward.default] = _select_backward
-    return chosen | gradients.WRITTEN | norms.WRITTEN | foreach.WRITTEN
+    return chosen | gradients.WRITTEN | norms.WRITTEN | images.WRITTEN | foreach.WRITTEN
 
 
 def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
@@ -87,6 +88,11 @@ def _lerp(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor
     if abs(weight) < 0.5:
         return start + (end - start) * weight
     return end - (end - start) * (1 - weight)
+
+
+def _take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """The elements at these row-major positions, counted from the end where they are negative."""
+    return x.reshape(-1)[index]
 
 
 def _addcmul(
