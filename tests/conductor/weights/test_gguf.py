@@ -59,8 +59,8 @@ def test_formats(name, tmp_path):
 
 @pytest.mark.parametrize("name", [f.name for f in FORMATS])
 def test_activations_in_8_bits_move_logits_little(name, tmp_path):
-    """By both doors. The largest of 32 normal values is some 2.2 deviations, so rounding to 1/127 of
-    it moves a product by 2.2 / 127 / 12**0.5, 0.5 %; 15 of them after one another by 2 %."""
+    """By both doors. The largest of 32 normal values is some 2.2 deviations, so rounding to 1/127
+    of it moves a product by 2.2 / 127 / 12**0.5, 0.5 %; 15 of them one after another by 2 %."""
     source, tokens = tiny("Llama", tie_word_embeddings=True), ids(1, 9)
     path = write_gguf(source, tmp_path / "m.gguf", name)
     wanted = dequantized(source, name)(tokens).logits
