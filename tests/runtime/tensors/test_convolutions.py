@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 import gint.conductor  # noqa: F401
-from gint.runtime.tensors.convolutions import is_own_convolution
+from gint.runtime.tensors.convolutions import convolving, is_own_convolution
 
 pytestmark = [pytest.mark.torch, pytest.mark.cpp]
 
@@ -56,9 +56,12 @@ NETS = [
 ]
 
 
-@pytest.mark.skipif(
+needs_loops = pytest.mark.skipif(
     not is_own_convolution(torch.empty(16, 16, 1, 1)), reason="no loops wide enough on this CPU"
 )
+
+
+@needs_loops
 @pytest.mark.parametrize(("given", "made", "kernel", "groups", "how", "size"), NETS)
 def test_a_convolution_equals_eagers(given, made, kernel, groups, how, size):
     net = Net(given, made, kernel, groups, **how).eval()
@@ -104,3 +107,37 @@ def test_gradients_are_eagers():
     wanted = torch.autograd.grad(net(x).square().sum(), list(net.parameters()))
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.abs().max().item())
+
+
+@needs_loops
+@pytest.mark.parametrize(("channels", "format", "is_own"), [
+    (16, torch.channels_last, True), (16, torch.contiguous_format, False),
+    (8, torch.channels_last, False),
+])  # fmt: skip
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_saved_function_convolves_like_a_compiled_one(channels, format, is_own, bias):
+    asked = []
+
+    def atens(*args):
+        asked.append(args)
+        return torch.ops.aten.convolution.default(*args)
+
+    convolve = convolving("aten.convolution.default", atens)
+    with torch.no_grad():
+        conv = nn.Conv2d(channels, 16, 3, bias=bias).to(memory_format=format)
+        x = torch.randn(2, channels, 7, 5).to(memory_format=format)
+        found = convolve(x, conv.weight.detach(), None if conv.bias is None else conv.bias.detach(),
+                         [2, 1], [1, 0], [1, 1], False, [0, 0], 1)  # fmt: skip
+        wanted = torch.nn.functional.conv2d(x, conv.weight, conv.bias, (2, 1), (1, 0))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert found.stride() == wanted.stride()
+    assert bool(asked) != is_own
+
+
+def test_no_image_and_other_operators_are_atens():
+    assert convolving("aten.mm.default", torch.mm) is torch.mm
+    convolve = convolving("aten.convolution.default", torch.ops.aten.convolution.default)
+    x, weight = torch.randn(0, 16, 5, 5), torch.randn(16, 16, 3, 3)
+    x, weight = (a.to(memory_format=torch.channels_last) for a in (x, weight))
+    found = convolve(x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    assert found.shape == (0, 16, 3, 3)

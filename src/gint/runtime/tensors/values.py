@@ -15,6 +15,7 @@ from gint.plan import Named
 from gint.plan.dtypes import Layout, span
 
 from . import dense
+from .convolutions import convolving
 from .entry_points import entry_point, named_object, overload, writing_into
 from .forks import compute_alone_after_fork
 from .layouts import launch_on_copies, reinterpret, resolved, restride
@@ -106,7 +107,7 @@ class Tensors:
             return dense.writing_into(name, writing_into(name))
         target = overload(name)
         refuse_writing(name, target)
-        return checked(name, entry_point(target))
+        return convolving(name, checked(name, entry_point(target)))
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")
