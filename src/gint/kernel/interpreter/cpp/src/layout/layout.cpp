@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t L1_BYTES = 24 * 1024;       // of the 32 KiB there are
 constexpr int64_t L2_BYTES = 768 * 1024;      // of 1 MiB
-constexpr int64_t LONG_LINE = 256;            // from here on a tile is one line: rows cost nothing
 constexpr int64_t ENOUGH_ELEMENTS = 512;      // of a tile of short lines
 constexpr int64_t ONE_LOOP_BYTES = 32 * 1024; // of a slot, in a tile with nothing between
 constexpr int64_t ONE_FOLD_BYTES = 64 * 1024; // of a long row that is only folded

@@ -287,16 +287,19 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
         acc.operand_shape != inputs.tile || inputs.value(r).shape != inputs.tile ||
         lives.uses(r) != 1 || inputs.value(r).outlives)
         return false;
+    const bool is_whole = !lives.role(last_at).writes_kept && whole_of(fold) != Chain::NONE;
+    if (rows && !is_whole && has_short_rows()) return false;
     add_keep();
     leave();
     chain.fold = &fold;
-    if (line) {
-        add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
-        return true;
-    }
-    chain.whole = whole_of(fold);
+    if (rows) chain.whole = whole_of(fold);
     add_step(Step::CHAIN_FOLD, accumulator, operation(reduction));
     return true;
+}
+
+// Beginning a chain for every one of them costs more than storing the tile once does.
+bool Chains::has_short_rows() const {
+    return inputs.layout.rows > 1 && inputs.layout.cols < LONG_LINE;
 }
 
 // The loop that does all of the open chain, which is folded.
