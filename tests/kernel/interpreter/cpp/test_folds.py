@@ -3,12 +3,15 @@ that share a tile and of lines. The same bits for any number of threads, and ins
 
 from __future__ import annotations
 
+import hashlib
+
 import ml_dtypes
 import numpy as np
 import pytest
 
 from gint.host.executor import load
 from gint.host.frontend import Builder
+from tests import fences
 from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
 from tests.kernel.interpreter.cpp.test_interpreter import launch
 
@@ -17,6 +20,8 @@ pytestmark = pytest.mark.cpp
 TYPES = {"f16": np.dtype("f2"), "bf16": np.dtype(ml_dtypes.bfloat16), "f32": np.dtype("f4")}
 # Short rows and long ones; as many as share a tile (16 and more), and a rest of them.
 SHAPES = [(1, 1), (3, 40), (37, 256), (50, 1000), (17, 4097), (600, 129), (2, 9001)]
+# Many in a tile, whose last register is full, or not.
+SHORT_ROWS = [(700, 5), (301, 13), (256, 16), (131, 31), (130, 64), (90, 67), (50, 255)]
 
 
 def as_slot(a):
@@ -72,6 +77,60 @@ def test_folds(fold, types):
             check(fold, types, shape, along_rows, gap=3)
 
 
+@pytest.mark.parametrize("types", [("f32", "f32"), ("bf16", "f16")], ids="-".join)
+@pytest.mark.parametrize("fold", FOLDS)
+def test_folds_of_short_rows(fold, types):
+    for shape in SHORT_ROWS:
+        check(fold, types, shape, along_rows=True)
+        check(fold, types, shape, along_rows=True, gap=3)
+
+
+def scaled(t, shape):
+    """(x - largest) / sum((x - largest)^2 + x): folds of what is computed, and spread over rows;
+    some rows have a NaN, an infinity, or are zeros of either sign."""
+    b = Builder("scaled")
+    i, j = b.parallel("i"), b.reduced("j")
+    x = b.input("x", t, i, j)
+    rest = x - b.amax(x)
+    b.output("y", "f32", (i, j), rest / b.sum(rest * rest + x))
+    values = numbers(shape, t)
+    values[3, -1], values[5, 0], values[7], values[8] = np.nan, np.inf, 0.0, -0.0
+    return b.build(), values
+
+
+@pytest.mark.parametrize("t", TYPES)
+def test_short_rows_of_several_passes(t):
+    for shape in SHORT_ROWS:
+        built, x = scaled(t, shape)
+        found = [launch(load(built, "cpp"), {"x": as_slot(x)}, shape, n)[0][0] for n in (1, 2)]
+        assert found[0].tobytes() == found[1].tobytes()
+        wide = x.astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rest = wide - wide.max(-1, keepdims=True)
+            wanted = rest / (rest * rest + wide).sum(-1, keepdims=True)
+        np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")
+@pytest.mark.parametrize("t", [*TYPES, "f64"])
+def test_nothing_behind_a_row_is_read(t):
+    run_on_each(
+        "from tests.kernel.interpreter.cpp.test_folds import fold_fenced\n"
+        f"for columns in (5, 17, 31, 63, 65, 100):\n    fold_fenced({t!r}, columns)\n"
+    )
+
+
+def fold_fenced(t, columns):
+    """The sum of rows of which the last one ends where a page begins that nobody may read."""
+    x = np.arange(7 * columns).reshape(7, columns) % 5
+    x = fences.fenced(as_slot(x.astype(TYPES.get(t, "f8"))), at_end=True)
+    b = Builder("sum")
+    i, j = b.parallel("i"), b.reduced("j")
+    b.output("y", "f64" if t == "f64" else "f32", (i,), b.sum(b.input("x", t, i, j)))
+    (y,) = load(b.build(), "cpp")(x=x)
+    np.testing.assert_array_equal(y, (np.arange(7 * columns).reshape(7, -1) % 5).sum(-1))
+
+
 def widened(t, along_rows, shape):
     """The sums of halves, and of the same numbers as float32."""
     x = numbers(shape, t)
@@ -85,6 +144,19 @@ def widened(t, along_rows, shape):
 def test_halves_have_the_bits_of_their_floats(t, along_rows):
     for shape in SHAPES:
         np.testing.assert_array_equal(*widened(t, along_rows, shape))
+
+
+def hashes_of_short_rows():
+    made = (scaled(t, shape) for t in TYPES for shape in SHORT_ROWS)
+    outputs = (load(built, "cpp")(x=as_slot(x))[0] for built, x in made)
+    return [hashlib.sha256(y.tobytes()).hexdigest() for y in outputs]
+
+
+def test_every_instruction_set_has_the_same_bits_of_short_rows():
+    run_on_each(
+        "from tests.kernel.interpreter.cpp.test_folds import hashes_of_short_rows\n"
+        f"assert hashes_of_short_rows() == {hashes_of_short_rows()!r}\n"
+    )
 
 
 def test_every_instruction_set_has_the_same_bits():

@@ -224,6 +224,14 @@ def test_a_row_that_is_kept_for_later_sections():
     assert "s[y]      <- kept+" in text
 
 
+def test_short_rows_are_folded_a_tile_at_a_time():
+    text = described(SOFTMAX, x=floats(4000, 32))
+    assert "CHAIN_FOLD" not in text
+    steps = [line.split()[:3] for line in text.splitlines()]
+    assert ["CHAIN", "125x32", "sub,"] in steps
+    assert ["REDUCE", "125x32", "sum.f32"] in steps
+
+
 def test_outputs_past_the_caches():
     text = described(TWICE, x=floats(1 << 23))
     assert "CHAIN  1x8192  add_self  s[y]  <- s[x], past the caches" in text

@@ -107,6 +107,7 @@ template <class T_> struct PackedRow {
     const T *s;
     T operator[](size_t i) const { return s[i]; }
     template <class X = T> V<X> vector(size_t i, int n) const { return load<X>(s + i, n); }
+    template <class X = T> V<X> first(size_t i, size_t n) const { return load_first<X>(s + i, n); }
     void ask(size_t i) const { ask_ahead<FOLD_BYTES>(s + i); }
 };
 template <uint8_t TYPE> struct HalfRow {
@@ -116,6 +117,9 @@ template <uint8_t TYPE> struct HalfRow {
         return TYPE == GI_f16 ? gi_f16_to_f32(s[i]) : gi_bf16_to_f32(s[i]);
     }
     Floats vector(size_t i, int n) const { return Half<TYPE>::widen(load_halves(s + i, n)); }
+    Floats first(size_t i, size_t n) const {
+        return Half<TYPE>::widen(load_first_halves(s + i, n));
+    }
     void ask(size_t i) const { ask_ahead<FOLD_BYTES / 2>(s + i); }
 };
 
@@ -125,6 +129,7 @@ template <class Row> struct ProductRow {
     Row s, t;
     T operator[](size_t i) const { return s[i] * t[i]; }
     V<T> vector(size_t i, int n) const { return s.vector(i, n) * t.vector(i, n); }
+    V<T> first(size_t i, size_t n) const { return s.first(i, n) * t.first(i, n); }
     void ask(size_t i) const { s.ask(i), t.ask(i); }
 };
 
@@ -143,13 +148,28 @@ template <class F, int REGISTERS, class Row, class Map>
     }
 }
 
+// The elements from `i` to n, fewer than there are lanes: each onto its own. (A lane that lay in
+// memory meanwhile would be waited for.)
+template <class F, int REGISTERS, class Row, class Map>
+[[gnu::always_inline]] inline void fold_rest(V<typename F::T> *sum, size_t i, size_t n, Row s,
+                                             Map map) {
+    using T = typename F::T;
+    constexpr size_t WIDTH = REGISTER / sizeof(T);
+#pragma GCC unroll 16
+    for (int r = 0; r < REGISTERS; r++, i += WIDTH) {
+        if (i + WIDTH <= n)
+            sum[r] = combine<F, T>(sum[r], map(s.vector(i, 0)));
+        else if (i < n)
+            sum[r] = first_of<T>(n - i, combine<F, T>(sum[r], map(s.first(i, n - i))), sum[r]);
+    }
+}
+
 // Elements of a row whose lanes are folded one after the other; the blocks of a longer row follow.
 constexpr size_t FOLD_BLOCK = 4096;
 
 template <class F, size_t LANES, class Row, class Map>
 inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
     using T = typename F::T;
-    alignas(64) T lane[LANES];
     constexpr int WIDTH = REGISTER / int(sizeof(T)), REGISTERS = int(LANES) / WIDTH;
     if constexpr (Vectorised<F> && REGISTERS > 0) {
         V<T> sum[REGISTERS] = {};
@@ -163,15 +183,10 @@ inline typename F::T fold_row(size_t n, Row s, Map map) { // n >= LANES
             for (int r = 0; r < REGISTERS; r++)
                 sum[r] = i ? combine<F, T>(sum[r], part[r]) : part[r];
         }
-        if (i < n) {
-#pragma GCC unroll 16
-            for (int r = 0; r < REGISTERS; r++) put<T>(lane, r, sum[r]);
-            for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], map(s[i + l]));
-#pragma GCC unroll 16
-            for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lane, r);
-        }
+        if (i < n) fold_rest<F, REGISTERS>(sum, i, n, s, map);
         return fold_registers<F, REGISTERS>(sum);
     } else {
+        alignas(64) T lane[LANES];
         size_t i = LANES;
         for (size_t l = 0; l < LANES; l++) lane[l] = map(s[l]);
         for (; i + LANES <= n; i += LANES)

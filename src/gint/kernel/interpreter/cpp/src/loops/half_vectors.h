@@ -17,6 +17,17 @@ inline Halves load_halves(const void *p, int n) {
     memcpy(&h, static_cast<const char *>(p) + n * (REGISTER / 2), REGISTER / 2);
     return h;
 }
+// The first n of them, fewer than there are, and zeros; nothing behind them is read.
+inline Halves load_first_halves(const uint16_t *p, size_t n) {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    return (Halves)_mm256_maskz_loadu_epi16(__mmask16((1u << n) - 1), p);
+#else
+    uint16_t first[REGISTER / sizeof(float)] = {};
+    for (size_t l = 0; l < n; l++) first[l] = p[l];
+    return load_halves(first, 0);
+#endif
+}
+
 inline void put_halves(void *p, int n, Halves h) {
     memcpy(static_cast<char *>(p) + n * (REGISTER / 2), &h, REGISTER / 2);
 }

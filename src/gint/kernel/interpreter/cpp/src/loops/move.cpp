@@ -117,7 +117,17 @@ template <class T> void repeat(size_t rows, size_t cols, void *dv, const void *s
     if (cols == 2) return repeat_few<2>(rows, d, s);
     if (cols == 3) return repeat_few<3>(rows, d, s);
     if (cols == 4) return repeat_few<4>(rows, d, s);
-    for (size_t i = 0; i < rows; i++, d += cols) {
+    // In whole registers: what is written beyond a row's end is the next one's beginning.
+    constexpr size_t WIDTH = REGISTER / sizeof(T);
+    typedef T Register __attribute__((vector_size(REGISTER)));
+    const T *const end = d + rows * cols;
+    const size_t whole = (cols + WIDTH - 1) / WIDTH * WIDTH;
+    size_t i = 0;
+    for (; i < rows && size_t(end - d) >= whole; i++, d += cols) {
+        const Register value = Register{} + s[i];
+        for (size_t j = 0; j < cols; j += WIDTH) memcpy(d + j, &value, REGISTER);
+    }
+    for (; i < rows; i++, d += cols) {
         const T value = s[i];
         for (size_t j = 0; j < cols; j++) d[j] = value;
     }

@@ -55,6 +55,39 @@ template <class T> inline void put(void *p, int n, V<T> x) {
     memcpy(static_cast<char *>(p) + n * REGISTER, &x, REGISTER);
 }
 
+// 0, 1, 2 and so on.
+template <class Bits> inline Bits lane_numbers() {
+    Bits x;
+    for (int l = 0; l < int(sizeof(x) / sizeof(x[0])); l++) x[l] = l;
+    return x;
+}
+
+// The first n elements from p on, fewer than a register has, and zeros; nothing behind them is read.
+template <class T> inline V<T> load_first(const T *p, size_t n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == sizeof(float))
+        return (V<T>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p);
+    else
+        return (V<T>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p);
+#elif defined(__AVX2__)
+    using Bits = typename Types<T>::Bits;
+    if constexpr (sizeof(T) == sizeof(float))
+        return (V<T>)_mm256_maskload_ps(p, (__m256i)(lane_numbers<Bits>() < int32_t(n)));
+    else
+        return (V<T>)_mm256_maskload_pd(p, (__m256i)(lane_numbers<Bits>() < int64_t(n)));
+#else
+    T first[REGISTER / sizeof(T)] = {};
+    for (size_t l = 0; l < n; l++) first[l] = p[l];
+    return load<T>(first, 0);
+#endif
+}
+
+// The first n elements of x, then those of y.
+template <class T> inline V<T> first_of(size_t n, V<T> x, V<T> y) {
+    using Bits = typename Types<T>::Bits;
+    return lane_numbers<Bits>() < decltype(Bits{}[0] + 0)(n) ? x : y;
+}
+
 // As the functions of one element: NaN if either is NaN, of two zeros the second. (x86 has a SIGN b
 // ? a : b as one instruction; gcc does not take it where NaN counts.)
 #if defined(__AVX512F__)
