@@ -79,6 +79,13 @@ def test_files_that_are_none(tmp_path):
         from_gguf(None)
 
 
+def test_a_file_that_breaks_off(tmp_path):
+    path = write_gguf(tiny("Llama", num_hidden_layers=1), tmp_path / "model.gguf", "q8_0")
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"model\.gguf is no whole GGUF file: .*Fetch it again"):
+        from_gguf(path)
+
+
 def test_a_tensor_is_missing(tmp_path, monkeypatch):
     source = tiny("Llama", num_hidden_layers=1)
     del source.model.layers[0].mlp.down_proj

@@ -50,8 +50,8 @@ def from_gguf(
     eager torch and compiled; it is compiled without the option `weights`.
 
     Raises FileNotFoundError; ImportError without transformers and gguf; ValueError for a file that
-    is no GGUF, a family whose tensors are more than moved rows, a type of blocks there is no format
-    for, and a tensor that is missing.
+    is no GGUF or not whole, a family whose tensors are more than moved rows, a type of blocks there
+    is no format for, and a tensor that is missing.
     """
     from transformers.modeling_gguf_pytorch_utils import get_gguf_hf_weights_map
 
@@ -79,9 +79,12 @@ def _empty_model(path: Path, dtype: torch.dtype, settings: dict[str, Any]) -> tu
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers import modeling_gguf_pytorch_utils as conventions
 
+    try:
+        reader = GGUFReader(str(path))
+    except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no whole GGUF file: {error}. Fetch it again.") from error
     parsed = conventions.load_gguf_checkpoint(str(path))
     config = AutoConfig.for_model(**parsed["config"] | settings)
-    reader = GGUFReader(str(path))
     family = reader.fields["general.architecture"].contents()
     made = conventions.TENSOR_PROCESSORS.get(family, conventions.TensorProcessor)
     if made.__name__ not in _BY_ROWS:
