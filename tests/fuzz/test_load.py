@@ -53,5 +53,6 @@ def test_a_leak_is_a_finding_and_what_the_first_case_keeps_is_not(monkeypatch) -
     for _ in range(4):
         list(kind.run(case))
     kind.compiled["softmax"] = leaks
-    with pytest.raises(AssertionError, match=r"grown by 6\.\d+ MiB of malloc's"):
-        list(kind.run(case))
+    # Dynamo may compile meanwhile, and the comparison begin anew.
+    with pytest.raises(AssertionError, match=r"grown by \d+\.\d+ MiB of malloc's"):
+        _ = [list(kind.run(case)) for _ in range(12)]

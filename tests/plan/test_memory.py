@@ -7,7 +7,7 @@ import pytest
 
 import gint
 from gint.plan import Allocate, Call, Expect, Item, Operation, Release, TensorType, Use, View
-from gint.plan.memory import Memory
+from gint.plan.memory import Memory, made_by
 
 from .saving import N, plan, save
 
@@ -96,3 +96,11 @@ def test_a_file_that_takes_more_than_there_is_is_refused(tmp_path):
     loaded = gint.load(save(tmp_path / "far.gint", replace(plan(), inputs=(far,))))
     with pytest.raises(MemoryError, match="x in the strides"):
         loaded(x)
+
+
+def test_of_arrays_the_one_that_is_written_into_has_to_fit():
+    a, b = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
+    made = made_by("aten.mm.default", (a, b), {})
+    assert made == made_by("aten.mm.default", (a, b), {"out": np.empty((3, 5), np.float32)})
+    with pytest.raises(ValueError, match=r"makes \(3, 5\), and is given memory for \(5, 3\)"):
+        made_by("aten.mm.default", (a, b), {"out": np.empty((5, 3), np.float32)})

@@ -134,9 +134,9 @@ class AutoModel:
         progress       called with the bytes read and their number; several times up to it where
                        matrices are quantised first
 
-        Embeddings are read from the files by row, always: they must stay where they are. Raises
-        CheckpointError, naming file and tensor, for what cannot be used; ValueError for values
-        without meaning.
+        Embeddings are read from the files by row, unless a tied output layer holds the same blocks
+        in memory: the files must stay where they are. Raises CheckpointError, naming file and
+        tensor, for what cannot be used; ValueError for values without meaning.
         """
         if kv_cache not in CACHE_DTYPES:
             raise ValueError(f"kv_cache is {' or '.join(CACHE_DTYPES)}, not {kv_cache!r}.")

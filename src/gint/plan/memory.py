@@ -54,7 +54,7 @@ def made_by(operator: str, args: Any, kwargs: Mapping[str, Any]) -> int:
     into = named.pop("out", None)
     given = [a for a in _flat((args, named)) if hasattr(a, "shape")]
     shape = result_of(operator, args, named)
-    if None not in (shape, into) and shape != tuple(into.shape):
+    if shape is not None and into is not None and shape != tuple(into.shape):
         raise ValueError(f"{operator} makes {shape}, and is given memory for {tuple(into.shape)}.")
     copied = 0 if operator in _READS_IN_PLACE else sum(map(_copied, given))
     if shape is None:

@@ -49,7 +49,7 @@ def writing_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno is not None:
             # A full disk says nothing of where, and a folder that takes no files names another.
             at = error.filename
-            if at is None or os.path.basename(os.fsdecode(at)).startswith(f".{path.name}."):
+            if at is None or os.path.basename(str(at)).startswith(f".{path.name}."):
                 error.filename = str(path)
         raise
 

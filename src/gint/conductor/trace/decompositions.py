@@ -100,7 +100,7 @@ def _addcmul(
 ) -> torch.Tensor:
     """As torch's, without a product by 1. Of integers eager takes the value's whole part."""
     made = torch.promote_types(x.dtype, torch.promote_types(a.dtype, b.dtype))
-    if not (made.is_floating_point or made.is_complex):
+    if not (made.is_floating_point or made.is_complex or isinstance(value, torch.SymInt)):
         if not _is_one_of(value, made):
             return NotImplemented  # eager says why
         value = int(value)

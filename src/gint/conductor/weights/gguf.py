@@ -50,8 +50,8 @@ def from_gguf(
     eager torch and compiled; it is compiled without the option `weights`.
 
     Raises FileNotFoundError; ImportError without transformers and gguf; ValueError for a file that
-    is no GGUF or not whole, a family whose tensors are more than moved rows, a type of blocks there is no format
-    for, and a tensor that is missing.
+    is no GGUF or not whole, a family whose tensors are more than moved rows, a type of blocks there
+    is no format for, and a tensor that is missing.
     """
     from transformers.modeling_gguf_pytorch_utils import get_gguf_hf_weights_map
 
