@@ -62,7 +62,7 @@ template <class Bits> inline Bits lane_numbers() {
     return x;
 }
 
-// The first n elements from p on, fewer than a register has, and zeros; nothing behind them is read.
+// The first n elements from p on, fewer than a register has, and zeros. Nothing behind is read.
 template <class T> inline V<T> load_first(const T *p, size_t n) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == sizeof(float))
