@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 import gint
 from gint.conductor import export
 
-from .test_export_models import MODELS, WORDS
+from .small_models import MODELS, WORDS
 
 pytestmark = pytest.mark.torch
 FREE = torch.export.Dim.DYNAMIC

@@ -11,8 +11,9 @@ import pytest
 from tests.airllm.checkpoints import model_of
 
 PROGRAM = Path(__file__).parent / "resident_bytes.py"
-#: The native module's code and Python's objects, which are no larger for a larger file.
-FIXED = 5 << 20
+#: The native module's code and Python's objects, which are no larger for a larger file: about 7 MiB,
+#: of which a tenth of the file covers half; and a huge page or two, where the system gives some.
+FIXED = 8 << 20
 
 
 @pytest.mark.torch
@@ -27,7 +28,7 @@ def test_little_more_than_the_file_is_resident(tmp_path):
     model = model_of("llama", **sizes, **heads, tie_word_embeddings=True)
     path = write_gguf(model, tmp_path / "model.gguf", "q8_0")
     size = path.stat().st_size
-    assert size > 6 * FIXED
+    assert size > 4 * FIXED
     done = subprocess.run(
         [sys.executable, PROGRAM, path], capture_output=True, text=True, check=True, timeout=100
     )
