@@ -11,8 +11,8 @@ import pytest
 from tests.airllm.checkpoints import model_of
 
 PROGRAM = Path(__file__).parent / "resident_bytes.py"
-#: The native module's code and Python's objects, about 7 MiB with any file, of which a tenth of this
-#: one covers half; and a huge page or two, where the system gives some.
+#: The native module's code and Python's objects, about 7 MiB with any file, of which a tenth of
+#: this one covers half; and a huge page or two, where the system gives some.
 FIXED = 8 << 20
 
 
