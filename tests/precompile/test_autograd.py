@@ -10,15 +10,9 @@ from torch._dynamo.aot_compile import AOTCompiledFunction
 
 from gint.precompile.autograd import CompiledGraph
 from tests.precompile import functions
-from tests.precompile.ahead import ahead
+from tests.precompile.ahead import MARKS, ahead
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(
-        not torch._dynamo.config.enable_aot_compile,
-        reason=f"torch {torch.__version__} has aot_compile switched off",
-    ),
-]
+pytestmark = MARKS
 
 
 def test_a_backward_graph_takes_gradients_that_are_negative_by_a_bit():

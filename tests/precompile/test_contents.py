@@ -5,15 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.precompile import functions
-from tests.precompile.ahead import ahead, bytes_of
+from tests.precompile.ahead import MARKS, ahead, bytes_of
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(
-        not torch._dynamo.config.enable_aot_compile,
-        reason=f"torch {torch.__version__} has aot_compile switched off",
-    ),
-]
+pytestmark = MARKS
 
 
 def test_bytes_that_are_not_what_was_saved_are_refused_in_words():

@@ -10,15 +10,9 @@ torch = pytest.importorskip("torch")
 from torch._dynamo.aot_compile import AOTCompiledFunction
 
 from tests.precompile import functions
-from tests.precompile.ahead import PORTABLE, ahead, bytes_of
+from tests.precompile.ahead import MARKS, PORTABLE, ahead, bytes_of
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(
-        not torch._dynamo.config.enable_aot_compile,
-        reason=f"torch {torch.__version__} has aot_compile switched off",
-    ),
-]
+pytestmark = MARKS
 ROOT = Path(__file__).parents[2]
 
 LOADS = """
@@ -27,7 +21,7 @@ from pathlib import Path
 
 import torch
 from tests.precompile import functions
-from tests.precompile.ahead import PORTABLE, ahead, bytes_of
+from tests.precompile.ahead import MARKS, PORTABLE, ahead, bytes_of
 
 loaded = []
 for name in ("apply", "write_and_view", "loss", "rows"):

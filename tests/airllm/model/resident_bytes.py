@@ -3,7 +3,7 @@
     python resident_bytes.py FILE
 
 prints the bytes that became resident from before FILE was opened to after a prompt of 128 tokens
-and 4 tokens more, with room for 512.
+and 4 tokens more, with room for 2,048.
 """
 
 import resource
@@ -25,7 +25,7 @@ def main(path):
     ids = np.random.default_rng(0).integers(3, 200, 128)
     before = resident()
     model = AutoModel.from_pretrained(path)
-    cache = model.new_cache(512)
+    cache = model.new_cache(2048)
     logits = model(ids, cache)
     for _ in range(4):
         logits = model([3], cache, out=logits)
