@@ -29,9 +29,9 @@ def test_generated_modules(way: str) -> None:
 
 def test_nearly_all_that_are_generated_run_in_eager() -> None:
     """One that raises there compares nothing."""
-    made = [random_module(Random(f"runs {n}")) for n in range(60)]
+    made = [random_module(Random(f"runs {n}")) for n in range(40)]
     raising = [case for case in made if not case.runs()]
-    assert len(raising) <= 6, raising
+    assert len(raising) <= 4, raising
 
 
 def test_a_case_prints_as_itself_and_can_be_written_down() -> None:
