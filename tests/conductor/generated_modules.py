@@ -358,13 +358,13 @@ def random_module(random: Random, most: int = 6) -> ModuleCase:
 
 class _Writer:
     """Layers as source, each for what the one before it makes. What `is_wrapped` in a subclass
-    does not choose: torch.cond refuses it."""
+    does not choose: torch.cond refuses it. Graphs inside of graphs keep their floats."""
 
     def __init__(
         self, random: Random, given: str, width: int, way: str, is_wrapped: bool = False
     ) -> None:
         self.random, self.given, self.width, self.way = random, given, width, way
-        self.chooses = not is_wrapped
+        self.chooses = not is_wrapped and way != "weights"
         self.layers: list[str] = []
         if given == "tokens":
             self.given, self.width = "rows", 32 if way == "weights" else random.choice((8, 12))
@@ -385,7 +385,7 @@ class _Writer:
         if depth and self.random.randrange(3) == 0:
             kept = self._keeping(w, depth)
             if self.random.randrange(3):
-                how = choose(("Residual", "Residual", "Checkpointed", "Autocast"))
+                how = choose(_AROUND[self.way == "weights"])
                 return f"{how}({kept})", w
             other = self._keeping(w, depth)
             if self.random.randrange(3) == 0 and self.chooses:
@@ -466,6 +466,7 @@ _KEEPING = {
         "nn.LocalResponseNorm(3)", "nn.Dropout2d(0.0)",
     ),
 }  # fmt: skip
+_AROUND = (("Residual", "Residual", "Checkpointed", "Autocast"), ("Residual", "Autocast"))
 _OTHER_MATRICES = ("First(", "weight_norm(", "spectral_norm(", "Spectral(")
 _CHANGING = {
     "rows": (
