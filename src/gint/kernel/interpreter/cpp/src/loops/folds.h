@@ -156,12 +156,14 @@ template <class F, int REGISTERS, class Row, class Map>
                                              Map map) {
     using T = typename F::T;
     constexpr size_t WIDTH = REGISTER / sizeof(T);
+    const size_t few = (n - i) % WIDTH;
+    const V<T> rest = few ? map(s.first(n - few, few)) : V<T>{};
 #pragma GCC unroll 16
     for (int r = 0; r < REGISTERS; r++, i += WIDTH) {
         if (i + WIDTH <= n)
             sum[r] = combine<F, T>(sum[r], map(s.vector(i, 0)));
         else if (i < n)
-            sum[r] = first_of<T>(n - i, combine<F, T>(sum[r], map(s.first(i, n - i))), sum[r]);
+            sum[r] = first_of<T>(few, combine<F, T>(sum[r], rest), sum[r]);
     }
 }
 

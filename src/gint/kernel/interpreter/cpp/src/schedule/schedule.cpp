@@ -45,6 +45,7 @@ class Scheduler {
         out->shares_rows = !places.has_kept_rows() && !inputs.program.has_scan &&
                            grids.reduced.total >= 2 * grids.tiles_per_chunk;
         out->parallel = grids.parallel;
+        if (!has_effects()) out->parallel.total = 0;
         out->reduced = grids.reduced;
         out->tiles_per_group = grids.tiles_per_group;
         out->tiles_per_chunk = grids.tiles_per_chunk;
@@ -203,6 +204,21 @@ class Scheduler {
     }
 
     // At which a section runs.
+    // Whether some point stores, or can set the error flag: rows without points are not walked
+    // over. The twin of program/facts.py's.
+    bool has_effects() const {
+        for (const Section &section : inputs.program.sections) {
+            if (points(section) == 0) continue;
+            for (uint32_t k = 0; k < section.count; k++) {
+                const Instruction &in = inputs.program.code[section.first + k];
+                const bool may_fail = inputs.program.may_fail[section.first + k];
+                if (in.op == GI_OP_STORE) return true;
+                if (may_fail && !inputs.value(in.d).constant) return true;
+            }
+        }
+        return false;
+    }
+
     double points(const Section &section) const {
         const Layout &l = inputs.layout;
         double points = 1;
