@@ -129,7 +129,8 @@ bool RowsProducts::add(nb::handle product, nb::handle weights, size_t rows) {
                     nullptr,
                     ptrdiff_t(m.outputs),
                     kind->quantize_activations};
-    const bool is_one = products.empty() || (have_one_x(products[0], p) && threads == kind->threads);
+    const bool is_one =
+        products.empty() || (have_one_x(products[0], p) && threads == kind->threads);
     if (is_one) products.push_back(p), threads = kind->threads;
     return is_one;
 }

@@ -124,8 +124,7 @@ class RunSteps {
     void row_product(nb::object value, nb::object x, nb::object bias, nb::object product,
                      nb::object weights, nb::tuple size, nb::object offset) {
         RowProductStep::Made one{NONE, optional(bias), integers(size), {}, RowProductStep::NOWHERE};
-        if (one.size.empty())
-            throw nb::value_error("A product of rows has one dimension or more.");
+        if (one.size.empty()) throw nb::value_error("A product of rows has one dimension or more.");
         one.strides.resize(one.size.size());
         int64_t stride = 1;
         for (size_t d = one.size.size(); d-- > 0; stride *= std::max<int64_t>(one.size[d], 1))
@@ -165,6 +164,7 @@ class RunSteps {
         step->mask = optional_tensor(mask), step->is_causal = is_causal;
         step->is_scaled = !scale.is_none();
         step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
+        step->next = followed();
         step->value = made_number(value);
         add(std::move(step));
     }
@@ -411,7 +411,7 @@ void add_run_steps(nb::module_ &m) {
         .def("product", &RunSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
              "beta"_a, "alpha"_a, "rows"_a = 0, "row_bytes"_a = 0)
         .def("row_product", &RunSteps::row_product, "value"_a, "x"_a, "bias"_a.none(), "product"_a,
-             "weights"_a, "size"_a, "offset"_a.none())
+             "weights"_a, "size"_a, "offset"_a = nb::none())
         .def("attention", &RunSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
         .def("join", &RunSteps::join, "value"_a, "joined"_a, "dimension"_a)

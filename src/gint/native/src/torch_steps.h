@@ -74,6 +74,7 @@ struct AttentionStep final : RunStep {
     Number value, query, key, vectors, mask;
     bool is_causal, is_scaled;
     double scale;
+    std::shared_ptr<const NextRead> next;
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 
   private:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
+from typing import TypeGuard
 
 import torch
 
@@ -67,7 +68,7 @@ class Addresses:
         return needed
 
 
-def is_foreign(step: Step) -> bool:
+def is_foreign(step: Step) -> TypeGuard[Call]:
     """Of the calls that a run has, those that are no operator of torch's."""
     return isinstance(step, Call) and isinstance(step.operator, Foreign)
 

@@ -66,7 +66,9 @@ def native_run(
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for, len(run.sizes))
     sizes = {e: (n,) for n, e in enumerate(run.sizes)}
-    products = {s.value: _product(s, types) for s in run.steps if is_foreign(s)}
+    products = {
+        s.value: _product(s, types) for s in run.steps if is_foreign(s) and id(s) not in copied
+    }
     addresses = Addresses(run, {value: size for value, (*_, size) in products.items()}, types)
     for step in run.steps:
         if isinstance(step, Call) and id(step) in copied:

@@ -25,8 +25,6 @@ constexpr size_t LARGE_PAGE = size_t(2) << 20;
 // What a thread does in a microsecond, roughly: bytes of weights read, products, values quantised.
 constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US = 2e3;
 constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
-// What is asked for of the weights that are multiplied next.
-constexpr size_t ASKED_BYTES = size_t(16) << 10;
 // Activations that are multiplied with one group after the other stay in the second cache.
 constexpr size_t ACTIVATION_BYTES = size_t(768) << 10;
 
@@ -116,13 +114,6 @@ void pack(const QuantizedMatrix &m, const uint8_t *rows, size_t n, uint8_t *grou
     const size_t lanes = std::min(LANES, m.outputs - n * LANES);
     simd_unit()->quantized_f32()->loops[m.format].pack(
         m.blocks(), lanes, group, rows + n * LANES * m.row_bytes(), m.row_bytes());
-}
-
-// The beginning of what is read next, so that memory is not idle until then.
-void ask_for(const Piece &piece) {
-    const uint8_t *const first = static_cast<const uint8_t *>(piece.at);
-    for (size_t at = 0; at < std::min(piece.bytes, ASKED_BYTES); at += LINE)
-        __builtin_prefetch(first + at);
 }
 
 // Some rows of x: all groups of all products with them.
