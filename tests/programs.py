@@ -21,3 +21,16 @@ map
   div.f32 r[9] <- r[8] / r[5]
   store.f32 s[y] <- r[9]
 """
+
+SUMS = """
+program sums
+axis rows parallel
+axis cols reduced
+slot x f32 in (rows, cols)
+slot y f32 out (rows)
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+scalar
+  store.f32 s[y] <- r[1]
+"""

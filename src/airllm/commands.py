@@ -1,4 +1,5 @@
-"""The commands of cpp_ext/ in sentences: how they are typed here, and when they are the way out.
+"""The commands of cpp_ext/ in sentences: how they are typed here, when they are the way out, and
+the error that one cannot be done.
 
 Knows their names. Does not know what they do.
 """
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Backend -> the command that builds or checks what it needs.
 BUILD = {"cuda": "build_cuda", "opencl": "build_opencl", "cpp": "build_ext --inplace"}
+
+
+class CommandError(Exception):
+    """A command cannot be done here; the message is a sentence that says what is missing."""
 
 
 def command_line(command: str) -> str:

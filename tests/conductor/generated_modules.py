@@ -206,12 +206,12 @@ class ModuleCase:
         self, compile: Callable[[nn.Module], Callable], dtype: torch.dtype | None = None
     ) -> list[Tensors]:
         module = self.module()
+        if self.way != "train":
+            module.requires_grad_(False)
         if self.detail and compile(module) is module:
             module = dequantized(module, self.detail)
         if dtype is not None:
             module = module.to(dtype)
-        if self.way != "train":
-            module.requires_grad_(False)
         function = compile(module)
         around = AROUND["" if dtype is not None else self.around]
         found = []
@@ -259,9 +259,11 @@ class ModuleCase:
             return {"result": y.clone(), "x": x.clone(), **{n: b.clone() for n, b in state.items()}}
         if x.is_floating_point():
             x = x.clone().requires_grad_()
+        # Layers that write into what they are given may not write into a leaf.
+        given = x.clone() if any("place=True" in text for text in self.layers) else x
         with around():
-            y = _unwrapped(function(_wrapped(self.wrapped, x)))
-        seen = {"result": y.detach().clone(), "x": x.detach().clone()}
+            y = _unwrapped(function(_wrapped(self.wrapped, given)))
+        seen = {"result": y.detach().clone(), "x": given.detach().clone()}
         weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
         if y.requires_grad:
             y.backward(weights, retain_graph=self.marked)
@@ -321,7 +323,8 @@ def random_module(random: Random, most: int = 6) -> ModuleCase:
     detail = ""
     if way == "weights" or (way == "export" and random.randrange(3) == 0):
         given, width, detail = random.choice(("tokens", "rows")), 32, random.choice(_FORMATS)
-    written = _Writer(random, given, width, "weights" if detail else way)
+    wrapped = random.choice(("named", "two", *[""] * 10)) if way in ("train", "infer") else ""
+    written = _Writer(random, given, width, "weights" if detail else way, bool(wrapped))
     for _ in range(random.randint(1, most)):
         written.layer()
     calls = [(random.choice((1, 2, 3)), random.choice((5, 8, 11)))]
@@ -345,20 +348,23 @@ def random_module(random: Random, most: int = 6) -> ModuleCase:
             "optimiser": random.choice(list(OPTIMISERS)),
             "steps_too": random.randrange(4) == 0,
         }
-    if way in ("train", "infer"):
-        more["wrapped"] = random.choice(("named", "two", *[""] * 10))
     return ModuleCase(
         random.randrange(1000), way, given, width, tuple(written.layers), tuple(calls), dtype,
         around, dynamic, bool(random.randrange(2)),
-        bool(random.randrange(2)) if way in ("train", "infer") else False, detail, **more,
+        bool(random.randrange(2)) if way in ("train", "infer") else False, detail, wrapped=wrapped,
+        **more,
     )  # fmt: skip
 
 
 class _Writer:
-    """Layers as source, each for what the one before it makes."""
+    """Layers as source, each for what the one before it makes. What `is_wrapped` in a subclass
+    does not choose: torch.cond refuses it. Graphs inside of graphs keep their floats."""
 
-    def __init__(self, random: Random, given: str, width: int, way: str) -> None:
+    def __init__(
+        self, random: Random, given: str, width: int, way: str, is_wrapped: bool = False
+    ) -> None:
         self.random, self.given, self.width, self.way = random, given, width, way
+        self.chooses = not is_wrapped and way != "weights"
         self.layers: list[str] = []
         if given == "tokens":
             self.given, self.width = "rows", 32 if way == "weights" else random.choice((8, 12))
@@ -379,12 +385,13 @@ class _Writer:
         if depth and self.random.randrange(3) == 0:
             kept = self._keeping(w, depth)
             if self.random.randrange(3):
-                how = choose(("Residual", "Residual", "Checkpointed", "Autocast"))
+                how = choose(_AROUND[self.way == "weights"])
                 return f"{how}({kept})", w
             other = self._keeping(w, depth)
-            if self.random.randrange(3) == 0:
+            if self.random.randrange(3) == 0 and self.chooses:
                 return f"Either(nn.Sequential({kept}), nn.Sequential({other}))", w
-            return f"Beside({-1 if is_row else 1}, {kept}, {other})", 2 * w
+            both = f"nn.Sequential({kept}), nn.Sequential({other})"
+            return f"Beside({-1 if is_row else 1}, {both})", 2 * w
         widths = (32, 64) if self.way == "weights" else (8, 12) if is_row else (4, 6)
         to = choose(widths)
         if self.random.randrange(3) == 0:
@@ -443,7 +450,7 @@ _KEEPING = {
         "Along(nn.BatchNorm1d({w}))", "Along(nn.GroupNorm({groups}, {w}))",
         "Along(nn.InstanceNorm1d({w}, affine={flag}))", "Along(nn.MaxPool1d(3, 1, 1))",
         "Along(nn.AvgPool1d(3, 1, 1))", "Along(nn.ReplicationPad1d((1, -1)))",
-        "nn.TransformerEncoderLayer({w}, {heads}, 16, 0.0, batch_first=True, norm_first={flag})",
+        "nn.TransformerEncoderLayer({w}, {heads}, 32, 0.0, batch_first=True, norm_first={flag})",
         "Spectral({w})", "Turned()", "Cached({w}, {heads}, {kv}, {flag})",
         "Cached({w}, {heads}, {kv}, {flag})",
         "First(nn.GRU({w}, {w}, batch_first=True))", "First(nn.LSTM({w}, {w}, batch_first=True))",
@@ -459,6 +466,7 @@ _KEEPING = {
         "nn.LocalResponseNorm(3)", "nn.Dropout2d(0.0)",
     ),
 }  # fmt: skip
+_AROUND = (("Residual", "Residual", "Checkpointed", "Autocast"), ("Residual", "Autocast"))
 _OTHER_MATRICES = ("First(", "weight_norm(", "spectral_norm(", "Spectral(")
 _CHANGING = {
     "rows": (

@@ -124,8 +124,9 @@ WRITES = (
     "x.add_(y)", "x.mul_(y)", "x.sub_(1)", "x.div_(3)", "x.sin_()", "torch.mul(y, y, out=x)",
     "x.select(0, 0).add_(y)", "x.T.mul_(2)", "x.detach().add_(1)", "x.addcmul_(y, y)",
     "x.lerp_(y, 0.5)", "x.sigmoid_()", "x += y.sum()", "x[..., ::2].mul_(y)",
-    # One memory once a list: of what comes twice torch's compilers, aot_eager too, write one alone.
-    "torch._foreach_sin_([x.T])", "torch._foreach_add_([x], [y], alpha=2)",
+    "torch._foreach_mul_([x, x], 2)", "torch._foreach_add_([x, y], [y, x])",
+    "torch._foreach_mul_([x, x.T], 0.5)", "torch._foreach_sin_([x.T])",
+    "torch._foreach_add_([x], [y], alpha=2)",
     "torch._foreach_addcdiv_([x], [y], [y.abs() + 1], 0.5)",
     "x.flatten().add_(1)", "x.index_add_(0, torch.zeros(y.shape[0], dtype=torch.int64), y)",
 )  # fmt: skip

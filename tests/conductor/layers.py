@@ -190,7 +190,7 @@ class Written(nn.Module):
     """In place, under views of what it makes."""
 
     def forward(self, x):
-        y = x * 1
+        y = (x * 1).contiguous()
         y[..., ::2].mul_(2)
         y[:, 0] = x[:, -1]
         y.transpose(0, 1)[-1].add_(1)
@@ -252,7 +252,10 @@ class Either(nn.Module):
 
     def forward(self, x):
         return torch.cond(
-            x.sum() > 0, lambda x: self.positive(x) * 1, lambda x: self.negative(x) * 1, (x,)
+            x.sum() > 0,
+            lambda x: (self.positive(x) * 1).contiguous(),
+            lambda x: (self.negative(x) * 1).contiguous(),
+            (x,),
         )
 
 
@@ -317,7 +320,7 @@ class Turned(nn.Module):
 
     def forward(self, x):
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        pairs = torch.view_as_complex(wide.reshape(*x.shape[:-1], -1, 2))
+        pairs = torch.view_as_complex(wide.contiguous().view(*x.shape[:-1], -1, 2))
         places = torch.arange(x.shape[1], device=x.device, dtype=wide.dtype)
         turns = torch.polar(torch.ones_like(places), places)[:, None]
         return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)

@@ -3,7 +3,7 @@
 import pytest
 
 from gint.program import Program, assemble
-from gint.program.facts import may_fail, positions_read
+from gint.program.facts import has_effects, may_fail, positions_read
 
 
 def quotient(t: str) -> Program:
@@ -29,6 +29,27 @@ def test_a_division_of_integers_may_fail(t: str, fails: bool) -> None:
 
 def test_what_cannot_divide_by_zero_does_not_fail() -> None:
     assert not may_fail(positions)
+
+
+@pytest.mark.parametrize(("divisor", "fails"), [("7", False), ("-1", False), ("0", True)])
+def test_a_known_divisor_fails_if_it_is_zero(divisor: str, fails: bool) -> None:
+    program = assemble(f"""
+program share
+axis x parallel
+slot a i32 inout (x)
+map
+  load.i32 r[0] <- s[a]
+  const.i32 r[1] <- {divisor}
+  floor_div.i32 r[2] <- floor(r[0] / r[1])
+  store.i32 s[a] <- r[2]
+""")
+    assert may_fail(program) is fails
+
+
+def test_what_has_no_point_has_no_effect() -> None:
+    assert has_effects(quotient("i64"), (1, 1))
+    assert not has_effects(quotient("i64"), (0, 1))
+    assert not has_effects(quotient("i64"), (2**40, 0))
 
 
 positions = assemble("""

@@ -11,9 +11,8 @@ Knows files. Does not know backends, products, what is kept in memory.
 """
 
 from .architecture import FAMILIES, Architecture, Family, Rope
-from .errors import CheckpointError
 from .opening import open_checkpoint
-from .tensors import Checkpoint, StoredTensor
+from .tensors import Checkpoint, CheckpointError, StoredTensor
 
 __all__ = [
     "FAMILIES",

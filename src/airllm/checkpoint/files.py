@@ -15,8 +15,7 @@ import numpy as np
 
 from gint.quantized import FORMATS
 
-from .errors import CheckpointError
-from .tensors import FLOATS
+from .tensors import FLOATS, CheckpointError
 
 #: NumPy has no bfloat16: it is its bits.
 _DTYPES: dict[str, np.dtype] = {

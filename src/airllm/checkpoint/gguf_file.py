@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import FAMILIES, Architecture, Rope
-from .errors import CheckpointError
 from .files import FileTensor, OpenFile, check_end
-from .tensors import StoredTensor, check_tensor, shapes, stored_name
+from .tensors import CheckpointError, StoredTensor, check_tensor, shapes, stored_name
 
 _FAMILIES = {facts.gguf: name for name, facts in FAMILIES.items() if facts.gguf}
 #: Architectures whose converter stores queries' and keys' rows for pairs (2i, 2i + 1).

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import FAMILIES, Architecture, Rope
-from .errors import CheckpointError
 from .files import FileTensor, check_end
 from .safetensors_file import read_tensors
-from .tensors import FLOATS, StoredTensor, check_tensor, shapes, stored_name
+from .tensors import FLOATS, CheckpointError, StoredTensor, check_tensor, shapes, stored_name
 
 _CONFIG = "config.json"
 _GENERATION = "generation_config.json"

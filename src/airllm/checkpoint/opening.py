@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import CheckpointError
-from .tensors import Checkpoint
+from .tensors import Checkpoint, CheckpointError
 
 
 def open_checkpoint(path: str | Path, *, dtype: str = "config") -> Checkpoint:

@@ -13,8 +13,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .errors import CheckpointError
 from .files import FileTensor, OpenFile
+from .tensors import CheckpointError
 
 #: The format's names of types -> ours, and the bytes of an element.
 _TYPES = {"F32": ("f32", 4), "F16": ("f16", 2), "BF16": ("bf16", 2)}

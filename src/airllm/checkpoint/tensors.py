@@ -1,4 +1,7 @@
-"""What a stored tensor offers, and the roles tensors play, with the names two formats give them."""
+"""What a stored tensor offers, and the roles tensors play, with the names two formats give them.
+
+Knows no file of any format; what is wrong with one is a CheckpointError.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from .architecture import Architecture
-from .errors import CheckpointError
 
 #: Names of element types of tensors that hold floats.
 FLOATS = ("f32", "f16", "bf16")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file, and the tensor if it is one."""
 
 
 class StoredTensor(Protocol):

@@ -16,12 +16,11 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
-from airllm.commands import way_out
+from airllm.commands import CommandError, way_out
 from gint.backend import probing, registry
 from gint.host import configuration
 
 from . import capabilities
-from .errors import CommandError
 
 ROOT = configuration.SOURCES.parent
 

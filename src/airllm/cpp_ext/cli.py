@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from airllm.commands import CommandError
 from gint.backend import registry
 from gint.host.configuration import AUTO, ConfigurationError
-
-from .errors import CommandError
 
 #: Command -> (module and function that does it, help).
 _COMMANDS = {

@@ -20,6 +20,7 @@ from .trace.floats import settle_floats_of_modules
 from .trace.inference import trace_inference, wants_gradients
 from .trace.memory_format import convolve_in_channels_last
 from .trace.surroundings import why_eager, why_not_traced
+from .trace.written_lists import write_one_after_the_other
 
 if TYPE_CHECKING:
     from .compiler import GintCompiler
@@ -74,6 +75,7 @@ def compile_with(
         return _left_to_eager(gm, reason)
     settle_floats_of_modules(gm)
     pass_through_dropouts(gm.graph)
+    write_one_after_the_other(gm.graph)
     # Gradients of a convolution are oneDNN's, and so is the cost of packing weights for them.
     is_training = wants_gradients(example_inputs)
     convolve_in_channels_last(gm, (lambda _: False) if is_training else is_own_convolution)

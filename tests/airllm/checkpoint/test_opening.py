@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("gguf")
 
-from airllm.checkpoint.errors import CheckpointError
+from airllm.checkpoint import CheckpointError
 from airllm.checkpoint.gguf_file import GGUFCheckpoint
 from airllm.checkpoint.huggingface import HuggingFaceCheckpoint
 from airllm.checkpoint.opening import open_checkpoint

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from airllm.checkpoint.errors import CheckpointError
+from airllm.checkpoint import CheckpointError
 from airllm.checkpoint.safetensors_file import read_tensors
 
 MADE = np.random.default_rng(0).standard_normal((7, 5)).astype("f4")

@@ -8,7 +8,7 @@ import pytest
 
 gguf = pytest.importorskip("gguf")
 
-from airllm.checkpoint.errors import CheckpointError
+from airllm.checkpoint import CheckpointError
 from airllm.checkpoint.opening import open_checkpoint
 from airllm.checkpoint.tensors import (
     LAYER_ROLES,

@@ -1,4 +1,4 @@
-"""`setup.py build_ext --inplace`, `build_cuda`, `build_opencl`, `test_capabilities`."""
+"""`setup.py build_ext --inplace`, `build_cuda`, `build_opencl`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from airllm.commands import CommandError
 from airllm.cpp_ext import building
-from airllm.cpp_ext.errors import CommandError
 from gint.backend import registry
 from gint.backend.protocol import Probe
 from tests.airllm.cpp_ext.trees import Tree
@@ -33,7 +33,6 @@ EDITABLE = (
     "import os, sys; os.chdir(sys.argv[1]); sys.path.insert(0, 'scripts')\n"
     "import gint_build; gint_build.build_editable('.')"
 )
-ROWS = ("C++ compiler", "SIMD, this CPU", "SIMD, the build", "OpenMP", "nvcc", "OpenCL", "CUDA")
 
 
 def native_of(tree: Tree) -> list[Path]:
@@ -127,32 +126,3 @@ def test_build_opencl_where_there_is_a_device(tree):
     done = tree.setup("build_opencl")
     assert done.status == 0, done.err
     assert "\nBuilt for " in done.out
-
-
-def test_capabilities_of_this_machine(tree):
-    said = tree.setup("test_capabilities").fine()
-    for row in (*ROWS, "backend cpp", "backend python"):
-        assert f"\n{row} " in f"\n{said}"
-    assert "backend python    usable" in said
-
-
-def test_capabilities_of_a_machine_that_has_nothing(tree, tmp_path):
-    """No program on the path, no package, no device: said line by line."""
-    command = (sys.executable, "-I", "-S", "setup.py", "test_capabilities")
-    said = tree.run(*command, PATH=str(tmp_path)).fine()
-    for row in (*ROWS, "backends"):
-        assert f"\n{row} " in f"\n{said}"
-    assert "C++ compiler      not found" in said
-    assert "OpenCL            no" in said
-    assert "NumPy is not installed" in said
-
-
-def test_capabilities_with_a_compiler_that_fails(tree):
-    said = tree.setup("test_capabilities", CXX="/bin/false").fine()
-    assert "OpenMP            not found" in said
-
-
-def test_capabilities_with_a_broken_opencl_driver(tree):
-    pytest.importorskip("pyopencl")
-    (tree.root / "home" / "no-opencl" / "broken.icd").write_text("/nonexistent/libbroken.so\n")
-    assert "OpenCL            no platform" in tree.setup("test_capabilities").fine()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import stat
@@ -201,20 +200,6 @@ def test_the_environment_that_rules_over_the_file_is_told(tree):
     assert done.err == "warning: GINT_BACKEND=cpp in the environment rules over this file.\n"
 
 
-def test_it_is_found_from_anywhere(tree, tmp_path):
-    command = (sys.executable, str(tree.start / "setup.py"), "configure_backend")
-    assert tree.run(*command, cwd=tmp_path, PYTHONPATH="").fine() == shown(tree)
-    link = tmp_path / "link.py"
-    link.symlink_to(tree.start / "setup.py")
-    command = (sys.executable, str(link), "configure_backend")
-    assert tree.run(*command, cwd=tmp_path, PYTHONPATH="").fine() == shown(tree)
-
-
-def test_a_module_that_lies_beside_it_hides_none_of_python(tree):
-    (tree.start / "json.py").write_text("raise SystemExit('the wrong json')")
-    assert configure(tree).fine() == shown(tree)
-
-
 def test_writers_at_once_leave_one_whole_file(tree):
     command = [sys.executable, "-I", "-S", "setup.py", "configure_backend", "--backend"]
     running = [
@@ -255,41 +240,3 @@ def test_two_processes_with_their_own_files_do_not_disturb_each_other(tree, tmp_
         found = process.communicate("\n")[0]
         assert found == f"python {order} {tmp_path / order}.json\n"
     assert written(tree) == DEFAULT
-
-
-def test_an_old_python_is_told_what_is_needed(tree):
-    lie = (
-        "import runpy, sys; sys.argv = ['setup.py']; sys.version_info = (3, 9, 2, 'final', 0)\n"
-        "runpy.run_path('setup.py', run_name='__main__')"
-    )
-    done = tree.python(lie)
-    assert (done.status, done.out) == (2, "")
-    assert "Python 3.11 or newer is needed" in done.err
-    text = (tree.start / "setup.py").read_text(encoding="utf-8")
-    assert not any(isinstance(node, ast.JoinedStr) for node in ast.walk(ast.parse(text)))
-    assert "__future__" not in text
-    ast.parse(text, feature_version=(3, 4))
-
-
-@pytest.mark.parametrize(
-    "arguments", [("configure",), ("install",), ("--nonsense",), ("build_ext",)]
-)
-def test_commands_that_are_none(tree, arguments):
-    done = tree.setup(*arguments)
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-
-
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("configure_backend", "--help")])
-def test_help(tree, arguments):
-    assert "configure_backend" in tree.setup(*arguments).fine()
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-@pytest.mark.parametrize("options", ["--show", "--backend=python", "--help"])
-def test_output_that_cannot_be_written_is_a_sentence(tree, options):
-    command = f"{sys.executable} setup.py configure_backend {options} > /dev/full"
-    done = tree.bash(command)
-    assert done.status == 1
-    assert "Traceback" not in done.err
-    assert done.err.endswith("No space left on device\n")
-    assert done.err.count("\n") == 1

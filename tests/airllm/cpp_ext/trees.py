@@ -113,3 +113,17 @@ def installation(folder: Path) -> Tree:
         (packages / "airllm" / "cpp_ext" / "backend.json").unlink()
         environment["PYTHONPATH"] = str(packages)
     return Tree(folder, start, folder / "home" / "config" / "gint" / "backend.json", environment)
+
+
+def refuses_a_name(tree: Tree, script: str) -> None:
+    """A script of cpp_ext/ says which backends there are where the environment asks for none."""
+    done = tree.run(sys.executable, script, GINT_BACKEND="CPP")
+    assert (done.status, done.out) == (1, "")
+    assert f"{script}: GINT_BACKEND asks for what is no backend: 'CPP'. Allowed: auto" in done.err
+
+
+def needs_numpy(tree: Tree, script: str) -> None:
+    """A script of cpp_ext/ says what to install where there is nothing but Python."""
+    done = tree.run(sys.executable, "-I", "-S", script)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines()[-1] == f"{script}: this needs numpy: pip install numpy."

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.torch
 LEAST = 16 * 4 * 96
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write(model_of("llama"), tmp_path_factory.mktemp("llama"), max_shard_size="200KB")
-
-
 @pytest.mark.parametrize("budget", [LEAST, 20_000, 50_000, 200_000])
 def test_logits_do_not_depend_on_the_budget(budget, folder):
     """Cut into few rows or many, and some of it kept."""
@@ -52,41 +47,6 @@ def test_halves(dtype, tmp_path):
         mine(tokens(5), every=True), AutoModel.from_pretrained(tmp_path)(tokens(5), every=True),
         atol=1e-4,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["q4_0", "q8_0"])
-def test_quantised_once_and_kept(name, folder, tmp_path):
-    """The bits are those of blocks in memory. The second time nothing is quantised."""
-    ids, seen = tokens(5), []
-    wanted = AutoModel.from_pretrained(folder, weights=name, cache_dir=False)(ids, every=True)
-    for budget in (30_000, None):
-        seen.clear()
-        mine = AutoModel.from_pretrained(
-            folder, weights=name, cache_dir=tmp_path, memory_budget=budget,
-            progress=lambda done, total: seen.append((done, total)),
-        )  # fmt: skip
-        np.testing.assert_array_equal(mine(ids, every=True), wanted)
-        assert seen[-1][0] == seen[-1][1]
-        assert len({total for _, total in seen}) == (2 if budget else 1)
-    (kept,) = tmp_path.iterdir()
-    assert kept.name.startswith(f"{folder.name}-")
-    assert kept.suffix == ".gguf"
-
-
-def test_what_is_kept_is_whole(folder, tmp_path):
-    """A file that was not finished is not there; one that is broken is made anew."""
-
-    def stop(done, total):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        AutoModel.from_pretrained(folder, weights="q8_0", cache_dir=tmp_path, progress=stop)
-    assert list(tmp_path.iterdir()) == []
-    wanted = AutoModel.from_pretrained(folder, weights="q8_0", cache_dir=tmp_path)(tokens(3))
-    (kept,) = tmp_path.iterdir()
-    kept.write_bytes(kept.read_bytes()[:-100])
-    found = AutoModel.from_pretrained(folder, weights="q8_0", cache_dir=tmp_path)(tokens(3))
-    np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_budget_that_is_too_small(folder):

@@ -53,3 +53,16 @@ def attention_reference(q, k, v, heads, kv_heads, mask):
             if keep.any():
                 found[i, own] = softmax_reference(scores[keep], -1) @ v[keep][:, shared]
     return found
+
+
+def silu_reference(x):
+    return x / (1 + np.exp(-x))
+
+
+def gelu_reference(x):
+    """By tanh."""
+    return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_erf_reference(x):
+    return x / 2 * (1 + erf(x / math.sqrt(2)))

@@ -1,4 +1,4 @@
-"""Dense products where results lie, and what counts as sharing memory."""
+"""Dense products on every backend, where results lie, and what counts as sharing memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from airllm import tensor_ops
 from airllm.tensor_ops import linear
 from airllm.tensor_ops.arrays import Operand, take
 from airllm.tensor_ops.linear import product, refuse_overlap, store
+from tests.airllm.tensor_ops.reference import gelu_reference, silu_reference
+from tests.airllm.tensor_ops.storage import STORAGE, assert_close, floats, wide
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 @pytest.fixture(autouse=True)
-def on_backend():
+def on_python():
     with tensor_ops.use_backend("python"):
         yield
 
@@ -99,3 +101,31 @@ def test_what_is_hard_to_tell_counts_as_shared():
         np.shares_memory(a, b, max_work=10_000)
     with pytest.raises(ValueError, match="out shares memory with x"):
         refuse_overlap(Operand(a, "f32"), x=Operand(b, "f32"))
+
+
+@pytest.mark.usefixtures("on_backend")
+@pytest.mark.parametrize("storage", STORAGE)
+@pytest.mark.parametrize("lead", [(), (1,), (3,), (2, 5), (0,)], ids=str)
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (7, 13), (64, 0), (0, 3)])
+def test_matmul(lead, k, n, storage):
+    x, weight = floats((*lead, k), storage), floats((k, n), storage, 1)
+    found = tensor_ops.matmul_f32(x, weight)
+    assert found.dtype == x.dtype
+    assert_close(found, wide(x) @ wide(weight), scale=np.abs(wide(x)) @ np.abs(wide(weight)) + 1)
+
+
+@pytest.mark.usefixtures("on_backend")
+@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
+@pytest.mark.parametrize("storage", STORAGE)
+def test_feed_forward(activation, storage):
+    x, w1, w3 = floats((2, 3, 8), storage), floats((8, 12), storage), floats((8, 12), storage, 1)
+    w2 = floats((12, 5), storage)
+    act = {
+        "silu": silu_reference,
+        "gelu": gelu_reference,
+        "relu": lambda x: np.maximum(x, 0),
+    }[activation]
+    gate, up = act(wide(x) @ wide(w1)), wide(x) @ wide(w3)
+    found = tensor_ops.feed_forward(x, w1, w2, w3, activation)
+    scale = np.abs(gate * up) @ np.abs(wide(w2)) * 8
+    assert_close(found, (gate * up) @ wide(w2), scale=scale + 8)

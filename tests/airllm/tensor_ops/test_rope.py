@@ -1,4 +1,4 @@
-"""Frequencies of the rotation: plain, and stretched as Llama 3.1 has it."""
+"""The rotation on every backend; its frequencies: plain, and stretched as Llama 3.1 has it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from airllm import tensor_ops
 from airllm.tensor_ops.rope import frequencies_of
+from tests.airllm.tensor_ops.reference import rope_reference
+from tests.airllm.tensor_ops.storage import STORAGE, assert_close, floats, wide
 
 LLAMA3 = {
     "rope_type": "llama3",
@@ -82,3 +84,43 @@ def test_positions_may_be_any_integers(pos):
     q = np.ones((2, 4), np.float32)
     expected = tensor_ops.apply_rope(q, q, 3, 4)
     np.testing.assert_array_equal(tensor_ops.apply_rope(q, q, pos, 4), expected)
+
+
+@pytest.mark.usefixtures("on_backend")
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize("storage", STORAGE)
+@pytest.mark.parametrize("lead", [(5,), (2, 3), (0,), (1,)], ids=str)
+def test_rope(lead, storage, interleaved):
+    q, k = floats((*lead, 4 * 6), storage), floats((*lead, 2 * 6), storage, 1)
+    found = tensor_ops.apply_rope(q, k, 1000, 6, interleaved=interleaved)
+    for x, y in zip((q, k), found, strict=True):
+        assert y.dtype == x.dtype
+        positions = np.arange(1000, 1000 + lead[-1])
+        assert_close(y, rope_reference(wide(x), positions, 6, interleaved), scale=8)
+
+
+@pytest.mark.usefixtures("on_backend")
+def test_rope_at_positions_of_ones_own_and_in_place():
+    q, k = floats((3, 8)), floats((3, 4))
+    positions = np.array([5, 0, 131071], np.int32)
+    expected = tensor_ops.apply_rope(q, k, positions, 4, rope_theta=500000.0)
+    for x, y in zip((q, k), expected, strict=True):
+        assert_close(y, rope_reference(wide(x), positions, 4, True, 500000.0), scale=8)
+    found = tensor_ops.apply_rope(q, k, positions, 4, rope_theta=500000.0, out=(q, k))
+    assert found[0] is q
+    assert found[1] is k
+    np.testing.assert_array_equal(q, expected[0])
+
+
+@pytest.mark.usefixtures("on_backend")
+def test_rope_of_strided_rows():
+    q = floats((6, 16))[::-2, ::2]
+    found, _ = tensor_ops.apply_rope(q, q, 7, 4, interleaved=False)
+    expected, _ = tensor_ops.apply_rope(q.copy(), q.copy(), 7, 4, interleaved=False)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_size_of_a_head_is_pythons_whatever_it_came_as():
+    x = floats((2, 64 * 64))
+    q = tensor_ops.apply_rope(x, x, 1, np.uint8(128))[0]
+    np.testing.assert_array_equal(q, tensor_ops.apply_rope(x, x, 1, 128)[0])

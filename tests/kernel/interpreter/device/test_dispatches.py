@@ -16,7 +16,7 @@ from gint.kernel.interpreter.device.dispatches import (
 from gint.kernel.interpreter.device.encoder import encode, word_bits
 from gint.kernel.interpreter.device.kernel import PointerCheck
 from gint.program import assemble, verify
-from tests.programs import SOFTMAX
+from tests.programs import SOFTMAX, SUMS
 
 BUILD = Build()
 SOFTMAX_PROGRAM = verify(assemble(SOFTMAX))
@@ -114,9 +114,10 @@ def test_scratch_memory_holds_everything_a_launch_addresses():
             assert field(made, dispatch, "ROW_AT") + 2 * columns <= words
 
 
-def test_an_empty_map_is_no_launch_an_empty_fold_is_one():
+def test_an_empty_map_is_no_launch_an_empty_fold_that_is_stored_is_one():
     assert dispatches_of(ADD, (0, 5), (5, 1), (5, 1)).dispatches == ()
-    assert len(dispatches_of(SOFTMAX_PROGRAM, (5, 0), (0, 1), (0, 1)).dispatches) == 1
+    assert dispatches_of(SOFTMAX_PROGRAM, (5, 0), (0, 1), (0, 1)).dispatches == ()
+    assert len(dispatches_of(verify(assemble(SUMS)), (5, 0), (0, 1), (1,)).dispatches) == 1
     assert dispatches_of(SOFTMAX_PROGRAM, (0, 5), (5, 1), (5, 1)).dispatches == ()
 
 

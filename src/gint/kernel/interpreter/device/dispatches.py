@@ -29,7 +29,7 @@ from gint.isa.device import RECORD
 from gint.isa.limits import MAX_INDICES
 from gint.program import SectionKind
 from gint.program.axes import StridedAxis
-from gint.program.facts import has_scan, may_fail, positions_read
+from gint.program.facts import has_effects, has_scan, may_fail, positions_read
 from gint.program.regions import Region, touched_regions
 
 from .build import Build
@@ -172,8 +172,7 @@ class _Lister:
         values, error = evaluate(
             program.verified.program, program.uniforms, self.extents, self.params
         )
-        has_reduced = bool(program.verified.program.reduced_axes)
-        if not layout.rows or not (layout.points or has_reduced):
+        if not has_effects(program.verified.program, self.extents):
             return DispatchList(layout, np.zeros(0, np.int64), (), 0, error, False, ())
         if self.build.word_bits == 32:
             self._check_positions()

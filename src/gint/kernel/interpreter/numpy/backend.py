@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend, Capabilities, Probe
 from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
+from gint.program.facts import has_effects
 
-from .interpreter import last_reads, most_held, run
+from .interpreter import last_reads, most_held, run, run_uniforms
 
 if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
@@ -40,11 +41,13 @@ class NumpyKernel:
     ) -> NumpyLaunch:
         """A launch, always on one thread; all of it is verified when it is called. Raises
         MemoryError where its registers take more memory than is left."""
-        if math.prod([max(n, 1) for n in extents]) * self.bytes_of_point > ASKED_BYTES:
+        runs = has_effects(self.verified.program, extents)
+        most = math.prod([max(n, 1) for n in extents]) * self.bytes_of_point
+        if runs and most > ASKED_BYTES:
             nbytes = most_held(self.verified, extents, self.unused)
             name = self.verified.program.name
             need_memory(nbytes, f"{name}, whose registers are whole arrays,")
-        return NumpyLaunch(self, extents, params, slots)
+        return NumpyLaunch(self, extents, params, slots, runs)
 
     def describe(
         self,
@@ -65,12 +68,16 @@ class NumpyLaunch:
     extents: tuple[int, ...]
     params: tuple[int | float, ...]
     slots: tuple[SlotLayout, ...]
+    runs: bool
     takes_arrays: ClassVar[bool] = False
 
     def __call__(self, *pointers: int) -> int:
         """Verify the binding and run; the error flag."""
         binding = Binding.of(self.extents, self.params, self.slots, pointers)
         verify_binding(self.kernel.verified, binding)
+        if not self.runs:
+            program = self.kernel.verified.program
+            return run_uniforms(program, program.uniforms.values(), self.extents, self.params)[1]
         return run(self.kernel.verified, binding, self.kernel.unused)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from gint.isa import DType, Form, Instruction, Opcode
 from gint.isa.dtypes import Kind
 from gint.isa.errors import INDEX_OUT_OF_RANGE
-from gint.program import Binding, Program, Section, SectionKind, VerifiedProgram
+from gint.program import Binding, Program, VerifiedProgram
+from gint.program.facts import has_points
 
 from .functions import Functions, narrow_bf16, widen_bf16
 from .memory import slot_view
@@ -62,7 +63,7 @@ def run(
     after = iter(last_reads(verified.program) if unused is None else unused)
     with np.errstate(all="ignore"):
         for section in verified.program.sections:
-            empty = launch.has_no_point(section)
+            empty = not has_points(verified.program, section, binding.extents)
             for instruction in section.instructions:
                 before = launch.fn.error
                 launch.step(instruction)
@@ -108,11 +109,6 @@ class _Launch:
             Form.REDUCE: self.reduce,
             Form.SCAN: self.scan,
         }
-
-    def has_no_point(self, section: Section) -> bool:
-        is_scalar = section.kind is SectionKind.SCALAR
-        axes = self.program.parallel_axes if is_scalar else self.program.iterated_axes
-        return any(self.binding.extents[axis] == 0 for axis in axes)
 
     def step(self, i: Instruction) -> None:
         if i.op.form is Form.STORE:

@@ -109,7 +109,7 @@ class Analyser {
             const uint32_t at = section.first + k;
             const Instruction &i = p.code[at];
             Role &role = out.roles[at];
-            const bool root = i.op == GI_OP_STORE || is_reduction(i.op) || may_fail(i) ||
+            const bool root = i.op == GI_OP_STORE || is_reduction(i.op) || p.may_fail[at] ||
                               (section.kind == SectionKind::SCALAR && out.values[i.d].outlives);
             if (!root && !role.needed) continue;
             role.needed = true;

@@ -361,7 +361,8 @@ class LayoutMaker {
             if (layout.reduced[a] && a != layout.axis_b) return;
             if (!layout.reduced[a]) inner = a;
         }
-        if (inner < 0 || (elements != ROWS_ELEMENTS && !folds_whole_tiles(inner))) return;
+        const bool in_place = elements == ROWS_ELEMENTS;
+        if (inner < 0 || !(in_place || folds_whole_tiles(inner) || folds_rows_twice(inner))) return;
         const int64_t most = std::min(elements / layout.cols, layout.extent[inner] / 16);
         if (most < 2) return;
         layout.axis_a = inner;
@@ -376,6 +377,29 @@ class LayoutMaker {
                  layout.strides[n][inner] != layout.extent[layout.axis_b]))
                 return false;
         return passes() == 1;
+    }
+
+    // Are rows of one operand folded twice and no more, by what chains can do, as for a variance?
+    // What varies along rows alone is an operand as it is then. (Where rows are written too, or
+    // there are more of them, the memory is idle for longer: one at a time, each is on its way
+    // while the one before is computed.)
+    bool folds_rows_twice(int inner) const {
+        int read = 0;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            if (!p.slots[n].used || layout.strides[n][layout.axis_b] == 0) continue;
+            if (p.slots[n].stored || !p.slots[n].indexed.empty() ||
+                layout.strides[n][layout.axis_b] != 1 ||
+                layout.strides[n][inner] != layout.extent[layout.axis_b])
+                return false;
+            read++;
+        }
+        for (const Section &section : p.sections)
+            for (uint32_t i = 0; i < section.count && section.kind != SectionKind::SCALAR; i++) {
+                const Instruction &in = p.code[section.first + i];
+                if (in.op == GI_OP_INDEX || is_index_reduction(in.op)) return false;
+                if (operand_count(in) > 1 && chain_op(in, 0) == CHAIN_OPS) return false;
+            }
+        return passes() == 2 && read == 1;
     }
 
     void take_lines_together() {

@@ -8,6 +8,7 @@
 #include "loops/wide.h"
 
 #include <algorithm>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -123,13 +124,13 @@ template <uint8_t TYPE> struct HalfRow {
     void ask(size_t i) const { ask_ahead<FOLD_BYTES / 2>(s + i); }
 };
 
-// The products of two rows.
-template <class Row> struct ProductRow {
+// The products or differences of two rows.
+template <class Row, class Of> struct PairRow {
     using T = typename Row::T;
     Row s, t;
-    T operator[](size_t i) const { return s[i] * t[i]; }
-    V<T> vector(size_t i, int n) const { return s.vector(i, n) * t.vector(i, n); }
-    V<T> first(size_t i, size_t n) const { return s.first(i, n) * t.first(i, n); }
+    T operator[](size_t i) const { return Of()(s[i], t[i]); }
+    V<T> vector(size_t i, int n) const { return Of()(s.vector(i, n), t.vector(i, n)); }
+    V<T> first(size_t i, size_t n) const { return Of()(s.first(i, n), t.first(i, n)); }
     void ask(size_t i) const { s.ask(i), t.ask(i); }
 };
 
@@ -155,12 +156,14 @@ template <class F, int REGISTERS, class Row, class Map>
                                              Map map) {
     using T = typename F::T;
     constexpr size_t WIDTH = REGISTER / sizeof(T);
+    const size_t few = (n - i) % WIDTH;
+    const V<T> rest = few ? map(s.first(n - few, few)) : V<T>{};
 #pragma GCC unroll 16
     for (int r = 0; r < REGISTERS; r++, i += WIDTH) {
         if (i + WIDTH <= n)
             sum[r] = combine<F, T>(sum[r], map(s.vector(i, 0)));
         else if (i < n)
-            sum[r] = first_of<T>(n - i, combine<F, T>(sum[r], map(s.first(i, n - i))), sum[r]);
+            sum[r] = first_of<T>(few, combine<F, T>(sum[r], rest), sum[r]);
     }
 }
 

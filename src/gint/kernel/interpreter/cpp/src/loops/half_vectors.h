@@ -85,15 +85,22 @@ template <> struct Half<GI_f16> {
     static inline V<float> widen(Halves h) { return (V<float>)vcvt_f32_f16((float16x4_t)h); }
     static inline Halves narrow(V<float> x) { return (Halves)vcvt_f16_f32((float32x4_t)x); }
 #else
+    // As half.h says; comparisons of signed numbers, which the baseline of x86-64 has.
+    typedef int32_t Words __attribute__((vector_size(REGISTER)));
     static inline V<float> widen(Halves h) {
-        V<float> x;
-        for (size_t i = 0; i < sizeof h / 2; i++) x[i] = gi_f16_to_f32(h[i]);
-        return x;
+        const HalfBits word = to_words(h), u = (word & 0x7fff) << 13;
+        const HalfBits finite = (HalfBits)((V<float>)u * 0x1p112f);
+        const HalfBits magnitude = (Words)u >= 0x0f800000 ? u | 0x7f800000 : finite;
+        return (V<float>)((word & 0x8000) << 16 | magnitude);
     }
     static inline Halves narrow(V<float> x) {
-        Halves h;
-        for (size_t i = 0; i < sizeof h / 2; i++) h[i] = gi_f32_to_f16(x[i]);
-        return h;
+        const HalfBits u = (HalfBits)x, a = u & 0x7fffffff;
+        const HalfBits normal = (a + 0x0fff + ((a >> 13) & 1) - 0x38000000) >> 13;
+        const HalfBits tiny = (HalfBits)((V<float>)a + 0.5f) - 0x3f000000;
+        HalfBits half = (Words)a < 0x38800000 ? tiny : normal;
+        half = (Words)a >= 0x477ff000 ? HalfBits{} + 0x7c00 : half;
+        half = (Words)a > 0x7f800000 ? 0x7e00 | ((a >> 13) & 0x3ff) : half;
+        return to_halves(half | ((u >> 16) & 0x8000));
     }
 #endif
 };

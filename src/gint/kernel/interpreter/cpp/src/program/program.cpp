@@ -146,11 +146,6 @@ bool is_reduction(uint16_t op) { return FACTS[op].reduction; }
 bool is_scan(uint16_t op) { return FACTS[op].scan; }
 bool is_index_reduction(uint16_t op) { return FACTS[op].index_reduction; }
 
-bool may_fail(const Instruction &i) {
-    const bool is_float = i.type == GI_f32 || i.type == GI_f64;
-    return FACTS[i.op].fails && (is_gather(i.op) || !is_float);
-}
-
 unsigned op_cost(const Instruction &i) {
     const unsigned size = type_size(i.type);
     const unsigned cost = FACTS[i.op].cost * (size + 3) / 4;
@@ -179,6 +174,7 @@ void Program::finish() {
         }
         require(slot.indexed.size() <= GI_MAX_INDICES && (slot.indexed.empty() || !slot.writes));
     }
+    std::vector<bool> divides(register_types.size()); // a constant, and not zero
     for (const Instruction &i : code) {
         require(i.op < GI_OPCODE_COUNT && i.type < GI_TYPE_COUNT);
         const uint16_t reads[] = {i.a, i.b, i.c};
@@ -197,6 +193,13 @@ void Program::finish() {
         if (i.op == GI_OP_INDEX) positions_read |= AxisSet(1) << i.n;
         require(!(positions_read & indexed));
         has_scan |= is_scan(i.op);
+        bool fails = FACTS[i.op].fails;
+        if (is_gather(i.op))
+            fails = !fills_outside(i.op);
+        else if (fails)
+            fails = i.type != GI_f32 && i.type != GI_f64 && !divides[i.b];
+        may_fail.push_back(fails);
+        if (i.op == GI_OP_CONST && i.imm != 0) divides[i.d] = true;
     }
     const std::vector<bool> windows = windows_of(*this);
     const std::vector<AxisSet> varies = varies_of(*this);

@@ -51,6 +51,7 @@ struct Program {
     std::vector<Section> sections;
     std::vector<Instruction> code;
     std::vector<uint8_t> register_types;
+    std::vector<bool> may_fail; // per instruction of `code`: sets the error flag for some operands
     AxisSet positions_read = 0;
     AxisSet reduced_set = 0;
     bool has_reduction = false; // any reduce section
@@ -73,7 +74,6 @@ bool fills_outside(uint16_t op); // a gather with a value for positions outside
 bool is_reduction(uint16_t op);
 bool is_scan(uint16_t op);
 bool is_index_reduction(uint16_t op);
-bool may_fail(const Instruction &i); // sets the error flag for some operands
 // Time of one element, in units of a cheap float32 operation in the L1 cache (about 0.04 ns).
 unsigned op_cost(const Instruction &i);
 // The link of a chain whose accumulator is operand `acc` (0 or 1) of an instruction, and the other

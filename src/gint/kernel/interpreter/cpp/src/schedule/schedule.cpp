@@ -49,6 +49,7 @@ class Scheduler {
         out->shares_rows = !places.has_kept_rows() && !inputs.program.has_scan &&
                            grids.reduced.total >= 2 * grids.tiles_per_chunk;
         out->parallel = grids.parallel;
+        if (!has_effects()) out->parallel.total = 0;
         out->reduced = grids.reduced;
         out->tiles_per_group = grids.tiles_per_group;
         out->tiles_per_chunk = grids.tiles_per_chunk;
@@ -72,7 +73,7 @@ class Scheduler {
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Stencils stencils{inputs, lives, places, registers, steps, chains, moves, lookups};
-    Accumulators accumulators{inputs, places, registers, steps, chains};
+    Accumulators accumulators{inputs, lives, places, registers, steps, chains};
     Scans scans{inputs, places, registers, steps, chains};
     std::vector<Linear> linears; // of the section
 
@@ -121,7 +122,7 @@ class Scheduler {
 
     void emit(const Instruction &in, uint32_t at) {
         if (stencils.covers(at)) return stencils.add(in, at);
-        if (is_reduction(in.op)) return accumulators.reduce(in);
+        if (is_reduction(in.op)) return accumulators.reduce(in, at);
         if (in.op == GI_OP_STORE) return moves.store(in, at);
         if (inputs.value(in.d).constant) return constants.add(in, points(lives.section()) > 0);
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
@@ -129,7 +130,7 @@ class Scheduler {
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
         if (is_scan(in.op)) return scans.add(in, at);
-        if (selections.put_off(in, at)) return;
+        if (accumulators.put_off(in, at) || selections.put_off(in, at)) return;
         if (selections.choose(in, at)) return;
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();
@@ -208,6 +209,21 @@ class Scheduler {
     }
 
     // At which a section runs.
+    // Whether some point stores, or can set the error flag: rows without points are not walked
+    // over. The twin of program/facts.py's.
+    bool has_effects() const {
+        for (const Section &section : inputs.program.sections) {
+            if (points(section) == 0) continue;
+            for (uint32_t k = 0; k < section.count; k++) {
+                const Instruction &in = inputs.program.code[section.first + k];
+                const bool may_fail = inputs.program.may_fail[section.first + k];
+                if (in.op == GI_OP_STORE) return true;
+                if (may_fail && !inputs.value(in.d).constant) return true;
+            }
+        }
+        return false;
+    }
+
     double points(const Section &section) const {
         const Layout &l = inputs.layout;
         double points = 1;
