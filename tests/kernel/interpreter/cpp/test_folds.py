@@ -12,8 +12,8 @@ import pytest
 from gint.host.executor import load
 from gint.host.frontend import Builder
 from tests import fences
+from tests.kernel.interpreter.cpp.beside_numpy import launch
 from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
-from tests.kernel.interpreter.cpp.test_interpreter import launch
 
 pytestmark = pytest.mark.cpp
 
