@@ -59,7 +59,7 @@ class Worker {
     void prefetch_some();
     void set_position(const Grid &grid, int64_t index);
     void advance(const Grid &grid);
-    void measure_tile(bool scalar);
+    void measure_tile(bool scalar, int64_t at_once = 1);
     void point_at_block();
     void point_at_tile(const SectionSchedule &section);
     void run_steps(const SectionSchedule &section, const std::vector<Step> &steps);

@@ -9,6 +9,9 @@
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
 //   inputs                   the program under its layout
+//
+// What is asked for ahead (prefetches), and how many tiles are taken as one (together), is seen of
+// the schedule when it is made.
 #include <stdexcept>
 
 #include "schedule/accumulators.h"
@@ -19,6 +22,7 @@
 #include "schedule/scans.h"
 #include "schedule/selections.h"
 #include "schedule/stencils.h"
+#include "schedule/together.h"
 
 namespace gint {
 
@@ -52,6 +56,7 @@ class Scheduler {
         constants.finish(*out);
         places.finish(*out);
         add_prefetches(inputs, *out);
+        out->at_once = tiles_at_once(inputs, *out);
         out->layout = std::move(inputs.layout);
         return out;
     }

@@ -232,7 +232,8 @@ struct Schedule {
     int64_t tiles_per_chunk = 16; // the unit by which threads share a reduction
     double work = 0;              // of a launch, in units of op_cost
     bool streams = false;
-    bool shares_rows = false;                          // few long rows may be split over threads
+    bool shares_rows = false; // few long rows may be split over threads
+    int64_t at_once = 1;      // tiles that a worker takes as one, where they go on from one another
     std::vector<uint8_t> pool;                         // constants, filled in but for parameters
     std::vector<std::pair<uint16_t, size_t>> param_at; // parameter -> offset in the pool
 
