@@ -7,8 +7,6 @@ from contextlib import suppress
 import pytest
 
 from gint.backend import registry
-from gint.backend.protocol import ALL_TYPES, Capabilities, Probe
-from gint.isa import DTYPES
 
 
 def test_the_order_of_priority_ends_with_what_always_works():
@@ -39,25 +37,6 @@ def test_the_list_is_read_without_numpy_or_any_backend():
     assert done.stdout.split() == [*registry.names(), registry.BACKENDS["cpp"].folder]
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_a_backend_is_what_the_protocol_says(name):
-    """Whether it is usable here or not."""
-    try:
-        made = registry.backend(name)
-    except ModuleNotFoundError as error:
-        pytest.skip(f"this installation lacks {error.name}")
-    assert made.name == name
-    assert registry.backend(name) is made
-    assert isinstance(made.capabilities, Capabilities)
-    assert made.capabilities.max_slots >= 2
-    assert made.capabilities.types <= ALL_TYPES
-    answer = made.probe()
-    assert isinstance(answer, Probe)
-    assert answer.reason
-    if answer.usable:
-        assert (made.memory is None) == (made.device == "cpu")
-
-
 def test_the_backend_that_serves_a_device_reaches_its_memory():
     assert registry.serving("cpu") == ("cpp",)
     assert registry.serving("cuda") == ("cuda",)
@@ -80,7 +59,3 @@ def test_a_backend_whose_package_is_missing_answers_with_a_reason(monkeypatch):
     finally:
         for ask in (registry.backend, registry.probe):
             ask.cache_clear()
-
-
-def test_types_are_those_of_the_table():
-    assert frozenset(t.name for t in DTYPES) == ALL_TYPES

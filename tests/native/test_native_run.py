@@ -76,6 +76,62 @@ def test_products_with_quantised_weights(lead, biased):
         steps(2, [], 1).row_product(2, 0, None, 1, 1, (1, 19))
 
 
+@pytest.fixture
+def restore_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def product_of(form: str, outputs: int, products, exact: bool = False):
+    blocks = quantize(torch.randn(outputs, 256).numpy(), format_of(form))
+    weights = products.prepare(QuantizedWeights(blocks, (outputs, 256), format_of(form)))
+    return products.bind(weights, not exact), weights
+
+
+@pytest.mark.parametrize("value", [1.0, float("inf")])  # which has no form in 8 bits
+@pytest.mark.parametrize("rows", [1, 3])
+def test_products_of_one_x_are_what_they_are_alone(rows, value, restore_threads):
+    products = products_for(select("cpp"))
+    kinds = [("q4_0", 300), ("q4_0", 1), ("q4_0", 47), ("q4_k", 33), ("q4_k", 16), ("q8_0", 5)]
+    made = [product_of(form, outputs, products) for form, outputs in kinds]
+    made.append(product_of("q8_0", 64, products, exact=True))
+    x, bias = torch.randn(rows, 256), torch.randn(1)
+    x[0, 7] = value
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        s = steps(2, [], len(made))
+        for n, (product, weights) in enumerate(made):
+            added = 1 if n == 1 else None
+            s.row_product(2 + n, 0, added, product, weights, (rows, weights.shape[0]))
+        found = s.finish([*range(2, 2 + len(made))])(x, bias)
+        for n, (result, (product, weights)) in enumerate(zip(found, made, strict=True)):
+            wanted = torch.empty(rows, weights.shape[0])
+            product(x.numpy(), weights, wanted.numpy())
+            wanted += bias if n == 1 else 0
+            assert torch.equal(result.nan_to_num(), wanted.nan_to_num()), n
+
+
+def test_results_may_lie_in_the_calls_own_memory():
+    products = products_for(select("cpp"))
+    (p, w), (q, v) = (product_of("q8_0", outputs, products) for outputs in (256, 8))
+    x, wanted = torch.randn(2, 256), torch.empty(2, 8)
+    between = torch.empty(2, 256)
+    p(x.numpy(), w, between.numpy())
+    q(between.numpy(), v, wanted.numpy())
+    s = steps(1, [], 3)
+    s.row_product(1, 0, None, p, w, (2, 256), 0)
+    s.row_product(2, 0, None, p, w, (2, 256), 2048)
+    s.row_product(3, 2, None, q, v, (2, 8))
+    assert torch.equal(s.finish([3])(x), wanted)
+    s = steps(1, [], 2)
+    s.row_product(1, 0, None, p, w, (2, 256), 0)
+    with pytest.raises(TypeError, match="torch is given a value without tensor"):
+        s.view(2, 1, (4,), (1,), 0)
+    with pytest.raises(ValueError, match="lines of 64 bytes"):
+        steps(1, [], 1).row_product(1, 0, None, p, w, (2, 256), 4)
+
+
 def test_batches():
     a, b, c = torch.randn(2, 3, 4), torch.randn(2, 4, 5), torch.randn(2, 3, 5)
     out = torch.empty(2, 3, 5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-import warnings
 from pathlib import Path
 
 import gguf
@@ -12,37 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from gint.quantized import FORMATS, QuantizedWeights, dequantize, format_of, quantize, superblocks
+from gint.quantized import FORMATS, QuantizedWeights, format_of, quantize
+from tests.quantized.accuracy import SEARCHED, decoded, rms_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/quantized.md"
 GGUF_TYPES = {f.name: gguf.GGMLQuantizationType[f.gguf_name] for f in FORMATS}
-SYMMETRIC = ("q4_0", "q5_0", "q8_0")
-BY_GGUF = [f for f in FORMATS if f.name in (*SYMMETRIC, "q4_1", "q5_1")]
-SEARCHED = [f for f in FORMATS if f not in BY_GGUF]
 formats = pytest.mark.parametrize("quantized", FORMATS, ids=lambda f: f.name)
-by_gguf = pytest.mark.parametrize("quantized", BY_GGUF, ids=lambda f: f.name)
 searched = pytest.mark.parametrize("quantized", SEARCHED, ids=lambda f: f.name)
-
-SPECIAL = [0.0, -0.0, 1.0, -8.0, 127.0, 0.5, 1e-45, -1e-40, 6e-8, 3e38, np.inf, -np.inf, np.nan]
-blocks = st.tuples(st.integers(1, 3), st.integers(1, 4)).flatmap(
-    lambda n: arrays(
-        np.float32,
-        (n[0], 32 * n[1]),
-        elements=st.one_of(st.sampled_from(SPECIAL), st.floats(width=32), st.integers(-9, 9)),
-    )
-)
-
-
-def as_gguf_has_it(values, quantized):
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return gguf.quants.quantize(values, GGUF_TYPES[quantized.name])
-
-
-def decoded(data, shape, quantized):
-    return dequantize(data, shape, quantized, np.empty(shape, np.float32))
 
 
 @formats
@@ -51,22 +27,6 @@ def test_sizes(quantized):
         quantized.block,
         quantized.block_bytes,
     )
-
-
-@by_gguf
-@given(values=blocks)
-def test_quantise(quantized, values):
-    found = quantize(values, quantized)
-    np.testing.assert_array_equal(found, as_gguf_has_it(values, quantized))
-
-
-@by_gguf
-@given(exponent=st.floats(-46, 37), seed=st.integers(0, 2**32 - 1))
-def test_quantise_ordinary_weights(quantized, exponent, seed):
-    values = np.random.default_rng(seed).standard_normal((5, 96)) * 10.0**exponent
-    values = values.astype(np.float32)
-    found = quantize(values, quantized)
-    np.testing.assert_array_equal(found, as_gguf_has_it(values, quantized))
 
 
 @formats
@@ -82,47 +42,6 @@ def test_dequantise_any_bytes(quantized, data, n):
     number = ~np.isnan(expected)  # which NaN, the compiler of NumPy decides
     np.testing.assert_array_equal(np.isnan(found), ~number)
     np.testing.assert_array_equal(found[number].view(np.uint32), expected[number].view(np.uint32))
-
-
-@pytest.mark.parametrize("name", ["q4_0", "q8_0"])
-def test_nibbles_and_signs(name):
-    """The layout in words: low nibbles are the first 16 values; -8 and -127 are in the range."""
-    values = np.arange(-8, 24, dtype=np.float32) % 16 - 8  # -8 occurs, nothing is larger
-    data = quantize(values, format_of(name))
-    if name == "q4_0":
-        nibbles = data[2:]
-        q = np.concatenate([nibbles & 15, nibbles >> 4])
-        np.testing.assert_array_equal(q, values + 8)
-    else:
-        np.testing.assert_array_equal(data[2:].view(np.int8), np.rint(values * 127 / 8))
-    assert data[:2].view(np.float16)[0] == np.float16(8 / (8 if name == "q4_0" else 127))
-
-
-def rms_of(values, quantized):
-    """Of the errors of every block."""
-    found = decoded(quantize(values, quantized), values.shape, quantized).astype(np.float64)
-    return np.sqrt(((found - values) ** 2).reshape(-1, quantized.block).mean(axis=1))
-
-
-def bound_of(values, quantized):
-    """Of the root mean square of a block's errors, as the encoders promise it."""
-    rows = values.reshape(-1, quantized.block).astype(np.float64)
-    if quantized.name == "iq4_nl":
-        # Half the widest gap of the table, or what lies beyond its upper end; scales of float16.
-        return np.abs(rows).max(axis=1) * 14.5 / 127 * (1 + 2**-9) + 127 * 2.0**-24
-    return getattr(superblocks, quantized.name[:2].upper()).error_bound(rows)
-
-
-@searched
-@given(
-    exponent=st.floats(-9, 2), shift=st.floats(-4, 4), heavy=st.booleans(), seed=st.integers(0, 999)
-)
-def test_errors_of_searched_scales(quantized, exponent, shift, heavy, seed):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal((3, 512)) ** (3 if heavy else 1) + shift
-    values = (values * 10.0**exponent).astype(np.float32)
-    values[rng.random(values.shape) < rng.choice([0, 0.1, 0.9])] = 0
-    assert np.all(rms_of(values, quantized) <= bound_of(values, quantized))
 
 
 #: Root mean square errors of normally distributed values, relative to theirs: what ggml reaches

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import os
-import sys
 import tracemalloc
 
 import numpy as np
@@ -13,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gint.backend import registry
-from gint.quantized import FORMATS, QuantizedProducts, QuantizedWeights, format_of
+from gint.quantized import FORMATS, QuantizedProducts, QuantizedWeights
 from tests.quantized.matrices import (
     bound_8_bits,
     bound_f32,
@@ -58,16 +55,6 @@ def test_error_is_bounded(products, quantized, shape):
         assert_within(exact, expected, bound_f32(x, w, sizes))
         rounded = product(products, x, held, outputs)
         assert_within(rounded, expected, bound_8_bits(x, w, sizes))
-
-
-def test_rows_that_32_bits_do_not_count_are_done_in_parts(products, monkeypatch):
-    from gint.kernel.interpreter.device import quantized as device_products
-
-    monkeypatch.setattr(device_products, "_MOST_VALUES", 3 * 64)
-    weights, x = weights_of(FORMATS[0], 16, 64), floats(13, 64)
-    found = product(products, x, weights, 16, quantize_activations=False)
-    w = values_of(weights)
-    assert_within(found, x.astype(np.float64) @ w.T, bound_f32(x, w))
 
 
 @formats
@@ -242,27 +229,3 @@ def resident() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def resident_now() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * mmap.PAGESIZE
-
-
-@pytest.mark.cpp
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-@pytest.mark.skipif(
-    "san.so" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers keep memory of their own"
-)
-def test_large_pages_take_a_sixteenth_more_than_the_bytes_at_most():
-    """4.25 MiB are two large pages and a quarter, which is in small ones."""
-    q8_0 = format_of("q8_0")
-    data = np.ones((1024, q8_0.row_bytes(4096)), np.uint8)
-    weights = QuantizedWeights(data, (1024, 4096), q8_0)
-    products = registry.backend("cpp").quantized
-    products.prepare(weights)
-    before = resident_now()
-    held = [products.prepare(weights) for _ in range(16)]
-    nbytes = sum(packed.nbytes for packed in held)
-    assert nbytes == 16 * data.nbytes
-    assert resident_now() - before <= nbytes * 17 / 16 + (1 << 20)

@@ -38,6 +38,18 @@ def test_a_linear_layer_keeps_its_bias():
     assert model(x.bfloat16()).dtype == torch.bfloat16
 
 
+def test_a_layer_without_bias_is_told_of_as_the_others_and_stays_as_it_is():
+    model = nn.Sequential(nn.Linear(64, 20, bias=False))
+    m = matrix_of(20, 64)
+    put_in_place(model, "0", m)
+    x, w = torch.randn(3, 64), torch.from_numpy(values_of(m.blocks)).float()
+    assert (model(x) - x @ w.T).norm() < 0.02 * (x @ w.T).norm()
+    assert str(model[0]) == "QuantizedLinear(64, 20, q8_0)"
+    for name, value in (("bias", nn.Parameter(torch.ones(20))), ("quantize_activations", False)):
+        with pytest.raises(AttributeError, match=f"{name} of a quantised layer"):
+            setattr(model[0], name, value)
+
+
 def test_an_embedding_keeps_its_type():
     model = nn.ModuleDict({"words": nn.Embedding(20, 64, dtype=torch.float16)})
     m = matrix_of(20, 64)
@@ -48,6 +60,9 @@ def test_an_embedding_keeps_its_type():
     assert torch.equal(model["words"](ids), w[ids])
     with pytest.raises(IndexError, match="index out of range in self"):
         model["words"](torch.tensor([20]))
+    with pytest.raises(IndexError, match="index out of range in self"):
+        model["words"](torch.tensor([-1]))
+    assert model["words"](torch.empty(0, 2, dtype=torch.int64)).shape == (0, 2, 64)
 
 
 class Own(nn.Linear):

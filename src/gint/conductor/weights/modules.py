@@ -6,6 +6,8 @@ from is gone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -34,6 +36,25 @@ class QuantizedLinear(nn.Module):
         return f"{self.in_features}, {self.out_features}, {self.matrix.format.name}"
 
 
+class _Plain(QuantizedLinear):
+    """What most layers are: without bias, activations rounded. Dynamo checks each attribute that
+    `forward` reads before every call, so those two are no attributes here, and stay as they are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return LINEAR(x, None, self.key, True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("bias", "quantize_activations") and hasattr(self, name):
+            raise AttributeError(
+                f"{name} of a quantised layer that was made without bias, for rounded activations, "
+                "cannot be changed: quantise the model anew."
+            )
+        super().__setattr__(name, value)
+
+    def _get_name(self) -> str:
+        return QuantizedLinear.__name__
+
+
 class QuantizedEmbedding(nn.Module):
     """Integers of any shape -> rows of the matrix (out, in), (..., in) of `dtype`."""
 
@@ -58,7 +79,9 @@ def put_in_place(
         made: nn.Module = QuantizedEmbedding(matrix, held.weight.dtype)
     else:
         assert isinstance(held, nn.Linear)
-        made = QuantizedLinear(matrix, held.bias, quantize_activations)
+        is_plain = held.bias is None and quantize_activations
+        kind = _Plain if is_plain else QuantizedLinear
+        made = kind(matrix, held.bias, quantize_activations)
     model.set_submodule(name, made)
 
 

@@ -44,11 +44,11 @@ def quantized_linear(
 
 def quantized_embedding(ids: torch.Tensor, key: int, dtype: torch.dtype) -> torch.Tensor:
     """Rows of the matrix: ids of any shape -> (*ids.shape, in). Raises IndexError as torch does."""
-    m = matrix(key)
-    low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, 0)
-    if low < 0 or high >= max(m.shape[0], 1):
+    m, numbers = matrix(key), ids.numpy()
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= m.shape[0]):
         raise IndexError("index out of range in self")
-    return torch.from_numpy(m.rows(ids.numpy())).to(dtype)
+    rows = torch.from_numpy(m.rows(numbers))
+    return rows if dtype is torch.float32 else rows.to(dtype)
 
 
 def _empty(*size: int) -> torch.Tensor:

@@ -7,6 +7,7 @@
 
 #include "arrays.h"
 #include "launch_type.h"
+#include "quantized/quantized.h"
 #include "released_gil.h"
 
 namespace nb = nanobind;
@@ -25,9 +26,11 @@ PyTypeObject *native_run_type = nullptr;
 // The values of one call. What steps made and nothing released is freed.
 class Values {
   public:
-    explicit Values(const NativeRun &s) : first_made(s.first_made()), count(s.value_count()) {
-        if (count > FEW) many.resize(count);
-        values = count > FEW ? many.data() : few;
+    explicit Values(const NativeRun &s)
+        : first_made(s.first_made()), count(s.value_count()), memory(s.own_bytes) {
+        if (count >= FEW) many.resize(count + 1);
+        values = count >= FEW ? many.data() : few;
+        values[s.memory()].address = reinterpret_cast<uint64_t>(memory.get());
         std::copy(s.fixed_values.begin(), s.fixed_values.end(), values + s.inputs);
     }
     ~Values() {
@@ -43,6 +46,7 @@ class Values {
     size_t first_made, count;
     RunValue few[FEW], *values;
     std::vector<RunValue> many;
+    const Memory memory;
 };
 
 using Clock = std::chrono::steady_clock;

@@ -24,9 +24,11 @@ struct NativeRun {
     std::vector<Number> outputs;
     nanobind::object raise_for;
     bool is_short = true;
+    size_t own_bytes = 0; // of a call's own memory, a value behind the others
 
     size_t first_made() const { return inputs + fixed.size(); }
     size_t value_count() const { return first_made() + made; }
+    size_t memory() const { return value_count(); }
 };
 
 // A value from what Python has: an array or a tensor. False with a Python error set.

@@ -86,16 +86,15 @@ bool multiply_quantized(const Kind &kind, nb::handle weights, nb::handle x, nb::
     const std::optional<Product> p = product_of(kind, weights, x, out);
     if (!p) return false;
     const ReleasedGil released;
-    multiply(*p, kind.threads);
+    multiply({&*p, 1}, kind.threads);
     return true;
 }
 
 } // namespace
 
-NextRead weights_read(nb::handle weights) {
+const PackedWeights *packed_weights(nb::handle object) {
     const PackedWeights *packed = nullptr;
-    if (!nb::try_cast(weights, packed)) return {};
-    return [packed](size_t thread, size_t threads) { return packed->read_by(thread, threads); };
+    return nb::try_cast(object, packed) ? packed : nullptr;
 }
 
 StepFunction product_step(nb::handle product, nb::handle operands, Following next) {
@@ -108,34 +107,43 @@ StepFunction product_step(nb::handle product, nb::handle operands, Following nex
         Product own = p;
         own.x = reinterpret_cast<const float *>(pointers[0]);
         own.out = reinterpret_cast<float *>(pointers[2]);
-        multiply(own, threads, *next);
+        multiply({&own, 1}, threads, *next);
     };
 }
 
-std::function<void(const float *, float *)> rows_product(nb::handle product, nb::handle weights,
-                                                         size_t rows, Following next) {
+bool RowsProducts::add(nb::handle product, nb::handle weights, size_t rows) {
     const Kind *kind = nullptr;
-    const PackedWeights *packed = nullptr;
-    if (!nb::try_cast(product, kind) || !nb::try_cast(weights, packed))
+    const PackedWeights *packed = packed_weights(weights);
+    if (!nb::try_cast(product, kind) || !packed)
         throw nb::type_error("A product of rows takes a native product and packed weights.");
     const QuantizedMatrix &m = packed->matrix;
     if (m.format != kind->matrix.format || m.outputs != kind->matrix.outputs ||
         m.inputs != kind->matrix.inputs)
         throw nb::value_error("The product is made for weights of another format or shape.");
-    Product p{m,
-              packed,
-              nullptr,
-              rows,
-              nullptr,
-              ptrdiff_t(m.inputs),
-              nullptr,
-              ptrdiff_t(m.outputs),
-              kind->quantize_activations};
-    return [p, threads = kind->threads, next](const float *x, float *out) {
-        Product own = p;
-        own.x = x, own.out = out;
-        multiply(own, threads, *next);
-    };
+    const Product p{m,
+                    packed,
+                    nullptr,
+                    rows,
+                    nullptr,
+                    ptrdiff_t(m.inputs),
+                    nullptr,
+                    ptrdiff_t(m.outputs),
+                    kind->quantize_activations};
+    const bool is_one =
+        products.empty() || (have_one_x(products[0], p) && threads == kind->threads);
+    if (is_one) products.push_back(p), threads = kind->threads;
+    return is_one;
+}
+
+void RowsProducts::operator()(const float *x, float *const *outs, const NextRead &next) const {
+    constexpr size_t FEW = 4;
+    std::vector<Product> many;
+    Product few[FEW];
+    if (products.size() > FEW) many.resize(products.size());
+    Product *const own = products.size() > FEW ? many.data() : few;
+    for (size_t n = 0; n < products.size(); n++)
+        own[n] = products[n], own[n].x = x, own[n].out = outs[n];
+    multiply({own, products.size()}, threads, next);
 }
 
 void add_quantized(nb::module_ &m) {

@@ -2,7 +2,10 @@
 
 #include <nanobind/nanobind.h>
 
+#include <vector>
+
 #include "cpu/share.h"
+#include "quantized/quantized.h"
 #include "step_function.h"
 
 namespace gint {
@@ -14,12 +17,23 @@ void add_quantized(nanobind::module_ &m);
 // is read after it, which may become known later.
 StepFunction product_step(nanobind::handle product, nanobind::handle operands, Following next);
 
-// What products with packed weights read of them; empty for other objects.
-NextRead weights_read(nanobind::handle weights);
+// Null for other objects.
+const PackedWeights *packed_weights(nanobind::handle object);
 
-// A product of `rows` rows without gaps with packed weights, from x to out. Throws where they are
-// none. Whoever makes one keeps the weights.
-std::function<void(const float *x, float *out)>
-rows_product(nanobind::handle product, nanobind::handle weights, size_t rows, Following next);
+// Products of `rows` rows without gaps with packed weights, all with the same x.
+class RowsProducts {
+  public:
+    // False where it cannot be made together with those that were added. Throws where it is none.
+    // Whoever adds one keeps the weights.
+    bool add(nanobind::handle product, nanobind::handle weights, size_t rows);
+    // outs: of each product.
+    void operator()(const float *x, float *const *outs, const NextRead &next) const;
+    size_t size() const { return products.size(); }
+    size_t outputs(size_t n) const { return products[n].matrix.outputs; }
+
+  private:
+    std::vector<Product> products;
+    int threads = 0;
+};
 
 } // namespace gint

@@ -119,23 +119,42 @@ class RunSteps {
         add(std::move(step));
     }
 
+    // Products of one x, one after the other, are made at once. `offset`: where in the call's own
+    // memory the result lies, which is then no tensor, or None.
     void row_product(nb::object value, nb::object x, nb::object bias, nb::object product,
-                     nb::object weights, nb::tuple size) {
-        auto step = std::make_unique<RowProductStep>();
-        step->x = number(x), step->bias = optional(bias), step->size = integers(size);
-        if (step->size.empty())
-            throw nb::value_error("A product of rows has one dimension or more.");
-        step->outputs = size_t(step->size.back()), step->rows = 1;
-        step->strides.resize(step->size.size());
+                     nb::object weights, nb::tuple size, nb::object offset) {
+        RowProductStep::Made one{NONE, optional(bias), integers(size), {}, RowProductStep::NOWHERE};
+        if (one.size.empty()) throw nb::value_error("A product of rows has one dimension or more.");
+        one.strides.resize(one.size.size());
         int64_t stride = 1;
-        for (size_t d = step->size.size(); d-- > 0; stride *= std::max<int64_t>(step->size[d], 1))
-            step->strides[d] = stride;
-        for (size_t d = 0; d + 1 < step->size.size(); d++) step->rows *= size_t(step->size[d]);
-        weights_come(weights);
-        step->multiply = rows_product(product, weights, step->rows, followed());
-        step->value = made_number(value);
+        for (size_t d = one.size.size(); d-- > 0; stride *= std::max<int64_t>(one.size[d], 1))
+            one.strides[d] = stride;
+        size_t rows = 1;
+        for (size_t d = 0; d + 1 < one.size.size(); d++) rows *= size_t(one.size[d]);
+        const Number from = number(x);
+        if (!products || products->x != from || products->rows != rows ||
+            !products->products.add(product, weights, rows)) {
+            auto step = std::make_unique<RowProductStep>();
+            step->x = from, step->rows = rows, step->memory = Number(run_made().memory());
+            step->products.add(product, weights, rows);
+            read_first.clear();
+            read_together(weights);
+            step->next = followed();
+            RowProductStep *const added = step.get();
+            add(std::move(step));
+            products = added;
+        } else {
+            read_together(weights);
+        }
+        if (!offset.is_none()) {
+            one.offset = nb::cast<size_t>(offset);
+            if (one.offset % LINE) throw nb::value_error("Own memory is in lines of 64 bytes.");
+            const size_t bytes = rows * size_t(one.size.back()) * sizeof(float);
+            run_made().own_bytes = std::max(run_made().own_bytes, one.offset + bytes);
+        }
+        one.value = made_number(value, offset.is_none() ? Kind::tensor : Kind::memory);
+        products->made.push_back(std::move(one));
         run_made().kept.push_back(std::move(weights));
-        add(std::move(step));
     }
 
     void attention(nb::object value, nb::object query, nb::object key, nb::object vectors,
@@ -145,6 +164,7 @@ class RunSteps {
         step->mask = optional_tensor(mask), step->is_causal = is_causal;
         step->is_scaled = !scale.is_none();
         step->scale = step->is_scaled ? nb::cast<double>(scale) : 1.0;
+        step->next = followed();
         step->value = made_number(value);
         add(std::move(step));
     }
@@ -223,8 +243,10 @@ class RunSteps {
 
     std::unique_ptr<NativeRun> made;
     std::vector<Kind> kinds;
-    // Of steps since the last weights, what is read next.
-    std::vector<std::shared_ptr<NextRead>> waiting;
+    // Of steps since the last weights, what is read next; and of those before them.
+    std::vector<std::shared_ptr<NextRead>> waiting, told;
+    std::vector<const PackedWeights *> read_first; // together, by the latest product
+    RowProductStep *products = nullptr;            // the latest step, if it is one
 
     std::shared_ptr<NextRead> followed() {
         return waiting.emplace_back(std::make_shared<NextRead>());
@@ -232,10 +254,17 @@ class RunSteps {
 
     // The next step reads this, if it is weights.
     void weights_come(nb::handle operand) {
-        const NextRead read = weights_read(operand);
-        if (!read) return;
-        for (const auto &next : waiting) *next = read;
-        waiting.clear();
+        if (!packed_weights(operand)) return;
+        read_first.clear();
+        read_together(operand);
+    }
+
+    // So does the step that is being made, beside what it reads already.
+    void read_together(nb::handle weights) {
+        if (read_first.empty()) told = std::exchange(waiting, {});
+        read_first.push_back(packed_weights(weights));
+        for (const auto &next : told)
+            *next = [all = read_first](size_t n, size_t of) { return read_by(all, n, of); };
     }
 
     NativeRun &run_made() {
@@ -245,6 +274,7 @@ class RunSteps {
 
     void add(std::unique_ptr<RunStep> step, nb::object refused = nb::none()) {
         NativeRun &run = run_made();
+        products = nullptr;
         run.is_short &= step->is_short();
         run.steps.push_back(std::move(step));
         run.refused.push_back(std::move(refused));
@@ -381,7 +411,7 @@ void add_run_steps(nb::module_ &m) {
         .def("product", &RunSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
              "beta"_a, "alpha"_a, "rows"_a = 0, "row_bytes"_a = 0)
         .def("row_product", &RunSteps::row_product, "value"_a, "x"_a, "bias"_a.none(), "product"_a,
-             "weights"_a, "size"_a)
+             "weights"_a, "size"_a, "offset"_a = nb::none())
         .def("attention", &RunSteps::attention, "value"_a, "query"_a, "key"_a, "vectors"_a,
              "mask"_a.none(), "is_causal"_a, "scale"_a.none())
         .def("join", &RunSteps::join, "value"_a, "joined"_a, "dimension"_a)

@@ -6,11 +6,16 @@
 #include <cstring>
 #include <numeric>
 
+#include "cpu/share.h"
+#include "cpu/threads.h"
 #include "torch_tensor.h"
 
 namespace gint {
 
 namespace {
+
+// What is worth a thread, when it waits for work.
+constexpr size_t BYTES_PER_THREAD = size_t(64) << 10, MOST_THREADS = 256;
 
 using Sizes = std::vector<int64_t>;
 using Order = std::vector<size_t>; // of dimensions, slowest first
@@ -70,25 +75,19 @@ class Pieces {
             sizes.push_back(size_t(t.sizes[d]));
             steps.push_back(size_t(t.strides[d]) * item);
         }
-        at.resize(sizes.size());
     }
     bool is_dense = true;
     size_t nbytes = 0;
 
-    // Where the next one begins, in bytes.
-    size_t next() {
-        const size_t here = offset;
-        for (size_t n = 0; n < at.size(); n++) {
-            offset += steps[n];
-            if (++at[n] < sizes[n]) break;
-            offset -= steps[n] * sizes[n], at[n] = 0;
-        }
-        return here;
+    // Where the n-th one begins, in bytes.
+    size_t begin(size_t n) const {
+        size_t offset = 0;
+        for (size_t d = 0; d < sizes.size(); n /= sizes[d++]) offset += n % sizes[d] * steps[d];
+        return offset;
     }
 
   private:
-    std::vector<size_t> sizes, steps, at; // the closest first
-    size_t offset = 0;
+    std::vector<size_t> sizes, steps; // the closest first
 };
 
 // The parts by torch, one after the other.
@@ -141,14 +140,20 @@ Outcome JoinStep::run(RunValue *values, const int64_t *, int32_t *) const {
                                                                     : Outcome::failed;
     size_t count = 1;
     for (size_t n = 0; n < place; n++) count *= size_t(size[order[n]]);
+    size_t nbytes = 0;
+    for (const Pieces &p : pieces) nbytes += p.nbytes;
     auto *out = reinterpret_cast<char *>(values[value].address);
-    for (size_t n = 0; n < count; n++)
+    const auto copy = [&](size_t n, size_t) {
+        char *to = out + n * nbytes;
         for (size_t p = 0; p < pieces.size(); p++) {
             if (pieces[p].nbytes == 0) continue; // what has no elements may have no address
             const auto *from = reinterpret_cast<const char *>(values[joined[p]].address);
-            std::memcpy(out, from + pieces[p].next(), pieces[p].nbytes);
-            out += pieces[p].nbytes;
+            std::memcpy(to, from + pieces[p].begin(n), pieces[p].nbytes);
+            to += pieces[p].nbytes;
         }
+    };
+    const int most = int(std::min<size_t>(count * nbytes / BYTES_PER_THREAD + 1, MOST_THREADS));
+    share(count, std::min(most, allowed_threads(0)), copy);
     return Outcome::done;
 }
 

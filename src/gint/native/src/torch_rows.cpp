@@ -86,8 +86,9 @@ std::optional<Outcome> AttentionStep::run_rows(RunValue *values) const {
     if (kept != Outcome::done) return kept;
     const auto at = [&](Number n) { return reinterpret_cast<float *>(values[n].address); };
     try {
-        attend_rows(
-            l, {at(query), at(key), at(vectors), mask == NONE ? nullptr : at(mask), at(value)}, 0);
+        attend_rows(l,
+                    {at(query), at(key), at(vectors), mask == NONE ? nullptr : at(mask), at(value)},
+                    0, *next);
     } catch (const std::bad_alloc &) {
         return Outcome::no_memory;
     }

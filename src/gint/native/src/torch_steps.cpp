@@ -95,19 +95,57 @@ Outcome ProductStep::run(RunValue *values, const int64_t *, int32_t *) const {
     return done_or_failed(product(into, values[c].handle, left, right, beta, alpha));
 }
 
-Outcome RowProductStep::run(RunValue *values, const int64_t *, int32_t *) const {
+namespace {
+
+Outcome make_rows(const RowProductStep::Made &m, Number memory, RunValue *values) {
+    if (m.offset != RowProductStep::NOWHERE) {
+        values[m.value].address = values[memory].address + m.offset;
+        return Outcome::done;
+    }
     constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
     TensorHandle made = nullptr;
-    const ShimError error = torch_shim()->empty_strided(int64_t(size.size()), size.data(),
-                                                        strides.data(), FLOAT, CPU, 0, &made);
-    const Outcome kept = keep(error, made, &values[value]);
-    if (kept != Outcome::done || !values[value].address) return kept; // no memory: no elements
-    auto *out = reinterpret_cast<float *>(values[value].address);
-    multiply(reinterpret_cast<const float *>(values[x].address), out);
-    if (bias == NONE) return Outcome::done;
-    const auto *added = reinterpret_cast<const float *>(values[bias].address);
-    for (size_t row = 0; row < rows; row++, out += outputs)
-        for (size_t n = 0; n < outputs; n++) out[n] += added[n];
+    const ShimError error = torch_shim()->empty_strided(int64_t(m.size.size()), m.size.data(),
+                                                        m.strides.data(), FLOAT, CPU, 0, &made);
+    return keep(error, made, &values[m.value]);
+}
+
+// Where products are written, by product.
+class Outs {
+  public:
+    explicit Outs(size_t count) {
+        if (count > FEW) many.resize(count);
+        found = count > FEW ? many.data() : few;
+    }
+    Outs(const Outs &) = delete;
+    Outs &operator=(const Outs &) = delete;
+    float *&operator[](size_t n) { return found[n]; }
+    float *const *get() const { return found; }
+
+  private:
+    static constexpr size_t FEW = 4;
+    float *few[FEW], **found;
+    std::vector<float *> many;
+};
+
+} // namespace
+
+Outcome RowProductStep::run(RunValue *values, const int64_t *, int32_t *) const {
+    Outs outs(made.size());
+    for (size_t n = 0; n < made.size(); n++) {
+        const Outcome kept = make_rows(made[n], memory, values);
+        if (kept != Outcome::done) return kept;
+        outs[n] = reinterpret_cast<float *>(values[made[n].value].address);
+    }
+    if (rows == 0) return Outcome::done; // and no memory
+    products(reinterpret_cast<const float *>(values[x].address), outs.get(), *next);
+    for (size_t n = 0; n < made.size(); n++) {
+        if (made[n].bias == NONE) continue;
+        const auto *added = reinterpret_cast<const float *>(values[made[n].bias].address);
+        float *out = outs[n];
+        const size_t outputs = products.outputs(n);
+        for (size_t row = 0; row < rows; row++, out += outputs)
+            for (size_t k = 0; k < outputs; k++) out[k] += added[k];
+    }
     return Outcome::done;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "quantized_module.h"
 #include "run_steps.h"
 
 namespace gint {
@@ -50,12 +51,20 @@ struct ProductStep final : RunStep {
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
-// A value is made, rows of float32: the product of x's rows with quantised weights, plus a bias.
+// Values are made, rows of float32: the products of x's rows with quantised weights, plus a bias.
 struct RowProductStep final : RunStep {
-    Number value, x, bias;
-    std::vector<int64_t> size, strides;
-    size_t rows, outputs;
-    std::function<void(const float *x, float *out)> multiply;
+    struct Made {
+        Number value, bias;
+        std::vector<int64_t> size, strides;
+        size_t offset; // where it lies in the call's own memory, or NOWHERE: it is a tensor
+    };
+    static constexpr size_t NOWHERE = ~size_t(0);
+
+    Number x, memory; // `memory`: the call's own
+    size_t rows;
+    std::vector<Made> made;
+    RowsProducts products;
+    std::shared_ptr<const NextRead> next;
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 };
 
@@ -65,6 +74,7 @@ struct AttentionStep final : RunStep {
     Number value, query, key, vectors, mask;
     bool is_causal, is_scaled;
     double scale;
+    std::shared_ptr<const NextRead> next;
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 
   private:

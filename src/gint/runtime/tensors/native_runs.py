@@ -16,7 +16,6 @@ from gint.backend.protocol import BoundLaunch
 from gint.plan import (
     Call,
     Expect,
-    Foreign,
     Launch,
     Operation,
     Release,
@@ -27,6 +26,7 @@ from gint.plan import (
 )
 from gint.program import Program
 
+from .addresses import Addresses, is_foreign
 from .copies import Copied
 from .entry_points import ROW_PRODUCTS
 from .layouts import launch_on_copies
@@ -66,10 +66,16 @@ def native_run(
     tensors = [fixed[value] for value in run.fixed]
     made = steps(len(run.inputs), tensors, len(run.made), raise_for, len(run.sizes))
     sizes = {e: (n,) for n, e in enumerate(run.sizes)}
+    products = {
+        s.value: _product(s, types) for s in run.steps if is_foreign(s) and id(s) not in copied
+    }
+    addresses = Addresses(run, {value: size for value, (*_, size) in products.items()}, types)
     for step in run.steps:
         if isinstance(step, Call) and id(step) in copied:
             sources, pieces, nbytes, fill = copied[id(step)]
             made.copy(number[step.value], [number[v] for v in sources], nbytes, fill, pieces)
+        elif is_foreign(step):
+            _add_row_product(made, number, products, addresses, step)
         elif isinstance(step, Call):
             args = [_operand(a, number, packed) for a in step.args]
             _add_call(made, number, types, joins, step, args)
@@ -77,6 +83,10 @@ def native_run(
             _add_launch(made, number, bound, step)
         elif isinstance(step, Release):
             made.release([number[value] for value in step.values])
+        elif isinstance(step, View) and step.value in addresses.behind:
+            made.behind(number[step.value], number[step.of], addresses.behind[step.value])
+        elif isinstance(step, Expect) and addresses.is_expected(step):
+            pass
         else:
             _ADDERS[type(step)](made, number, sizes, step)
     return made.finish([number[v] for v in run.outputs])
@@ -125,9 +135,7 @@ def _add_call(
     step: Call,
     args: list,
 ) -> None:
-    if isinstance(step.operator, Foreign):
-        _add_row_product(made, number, types, step)
-    elif step.operator == ATTENTION:
+    if step.operator == ATTENTION:
         _add_attention(made, number, step, args)
     elif step.operator == JOIN:
         made.join(number[step.value], [number[a.value] for a in step.args[0]], joins[step.value])
@@ -142,12 +150,22 @@ def _add_call(
         made.product(is_batched, number[step.value], added, *args, 1.0, 1.0, *rows)
 
 
-def _add_row_product(made: Any, number: dict, types: Mapping[int, TensorType], step: Call) -> None:
-    x, bias, *which = step.args
+def _product(step: Call, types: Mapping[int, TensorType]) -> tuple[Any, Any, tuple[int, ...]]:
+    """A row product's native product and weights, and the size of its result."""
+    x, _, *which = step.args
     product, weights = ROW_PRODUCTS[step.operator.value](*which)  # type: ignore[misc, union-attr]
-    size = (*types[x.value].size[:-1], weights.shape[0])
+    return product, weights, (*types[x.value].size[:-1], weights.shape[0])
+
+
+def _add_row_product(
+    made: Any, number: dict, products: Mapping[int, tuple], addresses: Addresses, step: Call
+) -> None:
+    x, bias, *_ = step.args
     added = None if bias is None else number[bias.value]
-    made.row_product(number[step.value], number[x.value], added, product, weights, size)
+    offset = addresses.offsets.get(step.value)
+    made.row_product(
+        number[step.value], number[x.value], added, *products[step.value], offset=offset
+    )
 
 
 def _rows(step: Call, types: Mapping[int, TensorType]) -> tuple[int, int]:

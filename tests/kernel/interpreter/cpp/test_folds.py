@@ -12,8 +12,8 @@ import pytest
 from gint.host.executor import load
 from gint.host.frontend import Builder
 from tests import fences
+from tests.kernel.interpreter.cpp.beside_numpy import launch
 from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
-from tests.kernel.interpreter.cpp.test_interpreter import launch
 
 pytestmark = pytest.mark.cpp
 
@@ -50,6 +50,7 @@ FOLDS = {
     "alone": lambda b, x, y: [b.sum(x), b.amax(x), b.amin(y)],
     "squares": lambda b, x, y: [b.sum(x * x), b.sum(y * y)],
     "products": lambda b, x, y: [b.sum(x * y)],
+    "distances": lambda b, x, y: [b.sum((x - y) * (x - y)), b.amax((y - x) * (y - x))],
     "numbers": lambda b, x, y: [b.sum(b.nan_to_zero(x)), b.amax(b.nan_to_zero(y))],
     "chain": lambda b, x, y: [b.sum((x - 0.5) * y + x), b.amax(b.exp(x) - y)],
     "both": lambda b, x, y: [b.sum(x), b.sum(b.abs(x) * 2.0)],
@@ -109,6 +110,55 @@ def test_short_rows_of_several_passes(t):
             rest = wide - wide.max(-1, keepdims=True)
             wanted = rest / (rest * rest + wide).sum(-1, keepdims=True)
         np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-6)
+
+
+def moments(t):
+    """The mean, the variance, and the sums of third powers and of products with the mean."""
+    b = Builder("moments")
+    i, j = b.parallel("i"), b.reduced("j")
+    x = b.input("x", t, i, j)
+    mean = b.sum(x) / b.cast(b.extent(j), "f32")
+    rest = x - mean
+    folds = [b.sum(rest * rest), b.sum(rest * rest * rest), b.amax(mean * x - mean)]
+    for n, value in enumerate([mean, *folds]):
+        b.output(f"y{n}", "f32", (i,), value)
+    return b.build()
+
+
+@pytest.mark.parametrize("t", TYPES)
+def test_rows_folded_twice_share_a_tile(t):
+    """The same bits as one row alone, which is a tile of its own."""
+    built = load(moments(t), "cpp")
+    for shape in [(64, 256), (67, 300), (33, 1000), (16, 2047), (20, 513)]:
+        x = numbers(shape, t)
+        found = [launch(built, {"x": as_slot(x)}, shape, n)[0] for n in (1, 2)]
+        alone = [built(x=as_slot(x[n : n + 1])) for n in range(shape[0])]
+        for each in found:
+            for got, rows in zip(each, zip(*alone, strict=True), strict=True):
+                assert got.tobytes() == b"".join(np.asarray(y).tobytes() for y in rows)
+        wide = x.astype(np.float64)
+        rest = wide - wide.mean(-1, keepdims=True)
+        for got, want in zip(found[0], [wide.mean(-1), (rest**2).sum(-1)], strict=False):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_true_is_counted_where_it_lies():
+    """Any byte but 0 is true; more of them than a lane of bytes can count."""
+    b = Builder("count")
+    i, j = b.parallel("i"), b.reduced("j")
+    mask, x = b.input("mask", "bool", i, j), b.input("x", "f32", i, j)
+    for n, value in enumerate([mask, x > 0.0, mask & (x > 0.0)]):
+        b.output(f"y{n}", "i64", (i,), b.sum(b.cast(value, "i64")))
+    built = b.build()
+    for shape in [*SHAPES, *SHORT_ROWS, (2, 70001)]:
+        x = numbers(shape, "f32")
+        bytes_ = np.random.default_rng(1).integers(0, 3, shape, np.uint8)
+        given = {"mask": bytes_.view(np.bool_), "x": x}
+        wanted = [(y != 0).sum(-1) for y in (bytes_, x > 0, (bytes_ != 0) & (x > 0))]
+        for threads in (1, 2):
+            found, _ = launch(load(built, "cpp"), given, shape, threads)
+            for got, want in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")

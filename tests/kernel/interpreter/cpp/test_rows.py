@@ -5,7 +5,7 @@ import pytest
 
 from gint.host.executor import load
 from gint.host.frontend import Builder
-from tests.kernel.interpreter.cpp.test_interpreter import launch
+from tests.kernel.interpreter.cpp.beside_numpy import launch
 
 pytestmark = pytest.mark.cpp
 

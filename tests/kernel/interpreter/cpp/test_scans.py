@@ -11,7 +11,7 @@ import pytest
 from gint.host.executor import load
 from gint.host.frontend import Builder
 from gint.native.loader import load_native
-from tests.kernel.interpreter.cpp.test_interpreter import launch
+from tests.kernel.interpreter.cpp.beside_numpy import launch
 
 pytestmark = pytest.mark.cpp
 ROOT = Path(__file__).resolve().parents[4]

@@ -1,10 +1,7 @@
-"""What only `opencl` does: memory in place or copied, errors in words, threads, forks, builds.
+"""What only `opencl` does: memory in place or copied, errors in words, threads.
 
 That it computes what NumPy does is tested in test_differential.py, as for every backend."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -12,56 +9,16 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from gint.backend import registry
 from gint.backend.errors import DIVISION_BY_ZERO
 from gint.program import Binding, SlotBinding, VerificationError, assemble, disassemble, verify
+from tests.kernel.interpreter.opencl.kernels import SQUARE, kernel
 from tests.kernel.interpreter.test_differential import check
 from tests.memory import Layout, bind, contiguous, launch_once
+from tests.programs import DIVIDE, SUMS
 from tests.strategies import launches, programs
 
 pytest.importorskip("pyopencl")
 pytestmark = pytest.mark.opencl
-
-SQUARE = """
-axis n parallel
-slot x f32 in (n)
-slot y f32 out (n)
-map
-  load.f32 r[0] <- s[x]
-  mul.f32 r[1] <- r[0] * r[0]
-  store.f32 s[y] <- r[1]
-"""
-SUM = """
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows)
-reduce
-  load.f32 r[0] <- s[x]
-  sum.f32 acc[1] <- acc[1] + r[0]
-scalar
-  store.f32 s[y] <- r[1]
-"""
-DIVIDE = """
-axis n parallel
-slot x i32 in (n)
-slot y i32 out (n)
-map
-  load.i32 r[0] <- s[x]
-  floor_div.i32 r[1] <- floor(r[0] / r[0])
-  store.i32 s[y] <- r[1]
-"""
-
-
-@pytest.fixture
-def device():
-    from gint.kernel.interpreter.opencl.device import open_device
-
-    return open_device()
-
-
-def kernel(text):
-    return registry.backend("opencl").load(verify(assemble(text)))
 
 
 def test_shared_memory_is_used_in_place(device):
@@ -173,50 +130,10 @@ def test_threads_launch_one_kernel_on_their_own_data():
     assert not wrong
 
 
-FORK = """
-import os, sys
-from functools import cache
-import numpy as np
-from gint.host import executor
-from gint.program import assemble
-from gint.kernel.interpreter.opencl.errors import OpenclError
-TEXT = '''{text}'''
-x = np.arange(100, dtype=np.float32)
-@cache
-def square():
-    return executor.load(assemble(TEXT), "opencl")
-def squares():
-    return square()(x=x)[0]
-if sys.argv[1] == "after":
-    squares()
-child = os.fork()
-if child == 0:
-    try:
-        status = 0 if (squares() == x * x).all() else 3
-    except OpenclError as error:
-        status = 7 if "forked" in str(error) else 4
-    os._exit(status)
-status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-assert (squares() == x * x).all()
-sys.exit(status)
-"""
-
-
-@pytest.mark.parametrize(("when", "status"), [("after", 7), ("before", 0)])
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_says_that_opencl_does_not_survive(when, status):
-    done = subprocess.run(
-        [sys.executable, "-c", FORK.format(text=SQUARE), when],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        timeout=200,
-    )
-    assert done.returncode == status
-
-
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_dealt_rows_have_the_same_bits_each_time(order):
     """Rows long enough for many groups: whatever order these end in."""
-    run = kernel(SUM)
+    run = kernel(SUMS)
     binding, (x, y) = bind(
         run.verified.program, (3, 200_000), (), (Layout(order), contiguous(1)), 1
     )
@@ -262,55 +179,3 @@ def test_a_launch_that_fails_leaves_no_buffers_to_the_next(device, monkeypatch):
     with pytest.raises(IndexError):
         ready(*binding.pointers)
     assert bound == dict.fromkeys((module.FIRST_SLOT, module.FIRST_SLOT + 1))
-
-
-def test_a_build_that_fails_is_told_and_leaves_the_device_usable(device, monkeypatch):
-    from gint.kernel.interpreter.device.build import Build
-    from gint.kernel.interpreter.opencl import device as module
-    from gint.kernel.interpreter.opencl.errors import OpenclError
-
-    monkeypatch.setattr(module, "source", lambda: "__kernel void gint_run_32() { oops }")
-    with pytest.raises(OpenclError, match="built for it") as caught:
-        device.kernel(Build(32, elements=4, block=8), "gint_run")
-    assert device.name in str(caught.value)
-    assert "oops" in str(caught.value)
-    binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
-    x.array[...] = 3
-    assert launch_once(kernel(SQUARE), binding) == 0
-    assert (y.array == 9).all()
-
-
-BUILD_SECONDS = """
-from gint.host import executor
-from gint.program import assemble
-from gint.kernel.interpreter.opencl.backend import BACKEND
-from gint.kernel.interpreter.opencl.device import open_device
-import numpy as np
-executor.run(assemble('''{text}'''), "opencl", x=np.ones(5, np.float32))
-print(*open_device().build_seconds.values())
-"""
-
-
-def test_a_second_process_does_not_build_again():
-    """pyopencl keeps binaries; the build of this session's first test took several seconds."""
-    command = [sys.executable, "-c", BUILD_SECONDS.format(text=SQUARE)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    seconds = [
-        float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-        for _ in range(2)
-    ]
-    assert min(seconds) < 2
-
-
-def test_without_float64_the_interpreter_builds_and_f64_goes_elsewhere(device, monkeypatch):
-    from gint.kernel.interpreter.opencl.backend import BACKEND
-
-    monkeypatch.setattr(device, "has_float64", False)
-    monkeypatch.setattr(device, "_programs", {})
-    monkeypatch.setattr(device, "_kernels", {})
-    assert "f64" not in BACKEND.capabilities.types
-    binding, (x, y) = bind(verify(assemble(SQUARE)).program, (10,), (), (contiguous(1),) * 2, 1)
-    x.array[...] = 3
-    assert launch_once(kernel(SQUARE), binding) == 0
-    assert (y.array == 9).all()
-    device.kernel(device.build_for(64), "gint_run")

@@ -23,7 +23,14 @@ extern "C" void multiply(int format, size_t outputs, size_t inputs, const uint8_
     using namespace gint;
     const QuantizedMatrix matrix{QuantizedFormat(format), outputs, inputs};
     const PackedWeights packed(matrix, data, 1);
-    multiply(Product{matrix, &packed, nullptr, rows, x, ptrdiff_t(inputs), out, ptrdiff_t(outputs),
-                     quantize_activations},
-             1);
+    const Product product{matrix,
+                          &packed,
+                          nullptr,
+                          rows,
+                          x,
+                          ptrdiff_t(inputs),
+                          out,
+                          ptrdiff_t(outputs),
+                          quantize_activations};
+    multiply({&product, 1}, 1);
 }

@@ -99,6 +99,26 @@ CASE(halves_are_folded_where_they_lie) {
     check(steps[0].fold_rows == table().reduce[GI_OP_SUM][GI_f32].rows[CHAIN_BF16]);
 }
 
+CASE(bools_are_counted_as_they_are) {
+    for (const bool along_rows : {true, false}) {
+        Sketch s;
+        const uint8_t i = s.axis(40), j = s.axis(300, true);
+        const uint16_t x = s.slot(GI_bool, {i, j}, along_rows ? std::vector<int64_t>{300, 1}
+                                                              : std::vector<int64_t>{1, 40});
+        const uint16_t y = s.slot(GI_i64, {i});
+        s.section(SectionKind::REDUCE);
+        const uint16_t wide = s.emit(GI_OP_CAST, GI_i64, {s.load(x)});
+        const uint16_t sum = s.emit(GI_OP_SUM, GI_i64, {wide});
+        s.section(SectionKind::SCALAR);
+        s.store(y, sum);
+        const auto made = s.schedule();
+        const Step &last = made->sections[0].steps.back();
+        const Reduction &loops = table().reduce[GI_OP_SUM][GI_i64];
+        check(last.kind == Step::REDUCE && (last.fold_rows == loops.count) == along_rows);
+        check((made->sections[0].steps.size() == 1) == along_rows);
+    }
+}
+
 CASE(every_reduction_of_a_section_has_its_own_accumulator) {
     Sketch s;
     const uint8_t i = s.axis(4), j = s.axis(5000, true);

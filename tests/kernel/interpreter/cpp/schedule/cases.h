@@ -123,7 +123,7 @@ struct Parts {
     Registers registers{inputs, lives, places, steps};
     Chains chains{inputs, lives, places, registers, steps};
     Moves moves{inputs, lives, places, registers, steps, chains};
-    Accumulators accumulators{inputs, places, registers, steps, chains};
+    Accumulators accumulators{inputs, lives, places, registers, steps, chains};
 };
 
 inline std::shared_ptr<const Schedule> Sketch::schedule(std::vector<uint16_t> groups) {

@@ -15,7 +15,7 @@ namespace {
 
 // What a thread does in a microsecond, roughly: products, bytes of keys and values read; and what
 // is worth waking one for.
-constexpr double PRODUCTS_PER_US = 30e3, READ_PER_US = 16e3, US_PER_THREAD = 8;
+constexpr double PRODUCTS_PER_US = 30e3, READ_PER_US = 16e3, US_PER_THREAD = 4;
 
 // How many threads share `jobs` that take so long together.
 int threads_for(double us, size_t jobs, int threads) {
@@ -110,16 +110,16 @@ struct Seen {
 
 } // namespace
 
-void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
+void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads, const NextRead &next) {
     const size_t groups = l.heads / l.group, jobs = l.batch * groups * l.rows;
     const double products = 2.0 * double(jobs * l.group) * double(l.keys * l.size);
     const int count = threads_for(products / PRODUCTS_PER_US, jobs, threads);
     const auto &table = *simd_unit()->attention();
     std::vector<float> scores(size_t(count) * l.group * l.keys);
-    std::atomic<size_t> next = 0;
+    std::atomic<size_t> job = 0;
     work_together(count, [&](int thread) {
         float *const own = scores.data() + size_t(thread) * l.group * l.keys;
-        for (size_t n; (n = next.fetch_add(1, std::memory_order_relaxed)) < jobs;) {
+        for (size_t n; (n = job.fetch_add(1, std::memory_order_relaxed)) < jobs;) {
             const size_t row = n % l.rows, g = n / l.rows % groups, b = n / l.rows / groups;
             const auto first = [&](const RowsLayout::Strides &s) {
                 return b * s.batch + g * l.group * s.head + row * s.row;
@@ -134,6 +134,7 @@ void attend_rows(const RowsLayout &l, const RowsOperands &o, int threads) {
                                from(o.k, l.k), from(o.v, l.v), l.k.row, l.v.row, mask, l.mask.head,
                                l.mask_step, l.scale, own, o.out + first(l.out), l.out.head});
         }
+        if (next) ask_for(next(size_t(thread), size_t(count)));
     });
 }
 

@@ -46,6 +46,7 @@ struct RowsOperands {
 
 // As above, with any scale. Keys before the first and behind the last that the mask leaves are not
 // read, whatever they are. Throws std::bad_alloc.
-void attend_rows(const RowsLayout &layout, const RowsOperands &operands, int threads);
+void attend_rows(const RowsLayout &layout, const RowsOperands &operands, int threads,
+                 const NextRead &next = {});
 
 } // namespace gint

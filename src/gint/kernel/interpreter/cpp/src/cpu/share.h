@@ -23,6 +23,14 @@ using NextRead = std::function<Piece(size_t thread, size_t threads)>;
 // Of work that is done again and again, and known before what follows it.
 using Following = std::shared_ptr<const NextRead>;
 
+// The beginning of what is read next, so that memory is not idle until then.
+inline void ask_for(const Piece &piece) {
+    constexpr size_t ASKED_BYTES = size_t(16) << 10, LINE_BYTES = 64;
+    const char *const first = static_cast<const char *>(piece.at);
+    for (size_t at = 0; at < std::min(piece.bytes, ASKED_BYTES); at += LINE_BYTES)
+        __builtin_prefetch(first + at);
+}
+
 // A thread's share of the work: n from `next` up to `end`, also for others who have done theirs.
 struct alignas(64) Share {
     std::atomic<size_t> next;

@@ -357,15 +357,30 @@ class LayoutMaker {
     // few, since values between lie in memory. But so that there are enough tiles for all threads.
     void take_rows_together(int64_t elements) {
         int inner = -1;
+        bool has_more = false; // lines that are folded into one result
         for (int a = 0; a < layout.rank; a++) {
-            if (layout.reduced[a] && a != layout.axis_b) return;
+            has_more |= layout.reduced[a] && a != layout.axis_b;
             if (!layout.reduced[a]) inner = a;
         }
-        if (inner < 0 || (elements != ROWS_ELEMENTS && !folds_whole_tiles(inner))) return;
+        if (has_more) return take_windows_together(inner, elements);
+        const bool in_place = elements == ROWS_ELEMENTS;
+        if (inner < 0 || !(in_place || folds_whole_tiles(inner) || folds_rows_twice(inner))) return;
         const int64_t most = std::min(elements / layout.cols, layout.extent[inner] / 16);
         if (most < 2) return;
         layout.axis_a = inner;
         layout.rows = even_piece_rows(layout.extent[inner], most);
+    }
+
+    // Lines that lie beside one another, each a part of another fold, as adaptive pooling has them:
+    // the tile is all of them, unless too few tiles were left for several threads.
+    void take_windows_together(int inner, int64_t elements) {
+        if (inner < 0 || elements != ROWS_ELEMENTS || !folds_whole_tiles(inner)) return;
+        int64_t blocks = 1;
+        for (int a = 0; a < layout.rank; a++) blocks *= layout.reduced[a] ? 1 : layout.extent[a];
+        const int64_t rows = layout.extent[inner];
+        if (rows * layout.cols > elements || blocks / rows < 16) return;
+        layout.axis_a = inner;
+        layout.rows = rows;
     }
 
     // Does every element of a tile of rows have operands of its own, without gaps, for one fold?
@@ -376,6 +391,29 @@ class LayoutMaker {
                  layout.strides[n][inner] != layout.extent[layout.axis_b]))
                 return false;
         return passes() == 1;
+    }
+
+    // Are rows of one operand folded twice and no more, by what chains can do, as for a variance?
+    // What varies along rows alone is an operand as it is then. (Where rows are written too, or
+    // there are more of them, the memory is idle for longer: one at a time, each is on its way
+    // while the one before is computed.)
+    bool folds_rows_twice(int inner) const {
+        int read = 0;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            if (!p.slots[n].used || layout.strides[n][layout.axis_b] == 0) continue;
+            if (p.slots[n].stored || !p.slots[n].indexed.empty() ||
+                layout.strides[n][layout.axis_b] != 1 ||
+                layout.strides[n][inner] != layout.extent[layout.axis_b])
+                return false;
+            read++;
+        }
+        for (const Section &section : p.sections)
+            for (uint32_t i = 0; i < section.count && section.kind != SectionKind::SCALAR; i++) {
+                const Instruction &in = p.code[section.first + i];
+                if (in.op == GI_OP_INDEX || is_index_reduction(in.op)) return false;
+                if (operand_count(in) > 1 && chain_op(in, 0) == CHAIN_OPS) return false;
+            }
+        return passes() == 2 && read == 1;
     }
 
     void take_lines_together() {

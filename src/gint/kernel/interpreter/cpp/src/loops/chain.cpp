@@ -166,9 +166,26 @@ template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t firs
     }
 }
 
+constexpr ptrdiff_t BLOCK = 8 * REGISTER, LINE = 64; // bytes
+
+// Streams of which a block is BYTES. Their number is known here, so that asking is one instruction
+// a line and stands between the blocks' own.
+template <class T, ChainForm FORM, ptrdiff_t BYTES, int COUNT>
+void run_alike(const ChainArgument *at, size_t first, size_t last, const ChainAhead &ahead) {
+    const char *from[COUNT];
+    for (int i = 0; i < COUNT; i++) from[i] = ahead.of[i].from + ahead.of[i].apart;
+    for (size_t k = first; k < last; k++) {
+        const ptrdiff_t offset = ptrdiff_t(k) * BYTES;
+#pragma GCC unroll 8
+        for (ptrdiff_t line = 0; line < BYTES; line += LINE)
+#pragma GCC unroll 4
+            for (int i = 0; i < COUNT; i++) __builtin_prefetch(from[i] + offset + line);
+        run<T, FORM>(at, k, k + 1);
+    }
+}
+
 template <class T, ChainForm FORM>
-void run_ahead(const ChainArgument *at, size_t first, size_t last, const ChainAhead &ahead) {
-    constexpr ptrdiff_t BLOCK = 8 * REGISTER, LINE = 64;
+void run_mixed(const ChainArgument *at, size_t first, size_t last, const ChainAhead &ahead) {
     for (size_t k = first; k < last; k++) {
         const ptrdiff_t offset = ptrdiff_t(k) * BLOCK;
         for (ptrdiff_t line = offset; line < offset + BLOCK; line += LINE)
@@ -177,6 +194,25 @@ void run_ahead(const ChainArgument *at, size_t first, size_t last, const ChainAh
                 __builtin_prefetch(s.from + (line >> s.halves) + s.apart);
             }
         run<T, FORM>(at, k, k + 1);
+    }
+}
+
+template <class T, ChainForm FORM>
+void run_ahead(const ChainArgument *at, size_t first, size_t last, const ChainAhead &ahead) {
+    constexpr ptrdiff_t BYTES = FORM == CHAIN_PACKED ? BLOCK : BLOCK / 2;
+    static_assert(MOST_AHEAD == 4);
+    bool alike = true;
+    for (int i = 0; i < ahead.count; i++) alike &= ahead.of[i].halves == (FORM != CHAIN_PACKED);
+    if (!alike) return run_mixed<T, FORM>(at, first, last, ahead);
+    switch (ahead.count) {
+    case 1:
+        return run_alike<T, FORM, BYTES, 1>(at, first, last, ahead);
+    case 2:
+        return run_alike<T, FORM, BYTES, 2>(at, first, last, ahead);
+    case 3:
+        return run_alike<T, FORM, BYTES, 3>(at, first, last, ahead);
+    default:
+        return run_alike<T, FORM, BYTES, 4>(at, first, last, ahead);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "loops/wide.h"
 
 #include <algorithm>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -123,13 +124,13 @@ template <uint8_t TYPE> struct HalfRow {
     void ask(size_t i) const { ask_ahead<FOLD_BYTES / 2>(s + i); }
 };
 
-// The products of two rows.
-template <class Row> struct ProductRow {
+// The products or differences of two rows.
+template <class Row, class Of> struct PairRow {
     using T = typename Row::T;
     Row s, t;
-    T operator[](size_t i) const { return s[i] * t[i]; }
-    V<T> vector(size_t i, int n) const { return s.vector(i, n) * t.vector(i, n); }
-    V<T> first(size_t i, size_t n) const { return s.first(i, n) * t.first(i, n); }
+    T operator[](size_t i) const { return Of()(s[i], t[i]); }
+    V<T> vector(size_t i, int n) const { return Of()(s.vector(i, n), t.vector(i, n)); }
+    V<T> first(size_t i, size_t n) const { return Of()(s.first(i, n), t.first(i, n)); }
     void ask(size_t i) const { s.ask(i), t.ask(i); }
 };
 

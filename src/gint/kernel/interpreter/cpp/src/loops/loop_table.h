@@ -91,6 +91,7 @@ enum ChainForm : uint8_t {
 struct Reduction {
     FoldRowsFn rows[CHAIN_FORMS]; // by the form of what is folded; null where there is none
     FoldColsFn cols[CHAIN_FORMS];
+    FoldRowsFn count; // of sums: bools, those that are true
     FoldFn merge;
     FillFn neutral;
 };
@@ -151,9 +152,11 @@ struct ChainFold {
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
     // The commonest chains, whole, by the form of their operands: d <- fold of s[i]^2, or of
-    // (s[i] - *shift)^2; of s[i] * t[i]; sums of s[i], NaN as 0. Their lanes stay in registers.
+    // (s[i] - *shift)^2; of s[i] * t[i], or (s[i] - t[i])^2; of s[i], NaN as 0. Their lanes stay in
+    // registers.
     void (*squares[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *shift);
     void (*products[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
+    void (*distances[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
     void (*numbers[CHAIN_FORMS])(size_t n, void *d, const void *s);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes

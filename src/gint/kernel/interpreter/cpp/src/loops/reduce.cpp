@@ -79,8 +79,15 @@ template <class F> struct RowFold {
     template <class Row>
     static void products(size_t n, void *d, const void *source, const void *factors) {
         using S = decltype(Row::s);
-        const ProductRow<Row> row{{static_cast<S>(source)}, {static_cast<S>(factors)}};
+        const PairRow<Row, std::multiplies<>> row{{static_cast<S>(source)},
+                                                  {static_cast<S>(factors)}};
         fold_mapped<F>(n, static_cast<T *>(d), row, Itself{});
+    }
+    template <class Row>
+    static void distances(size_t n, void *d, const void *source, const void *others) {
+        using S = decltype(Row::s);
+        const PairRow<Row, std::minus<>> row{{static_cast<S>(source)}, {static_cast<S>(others)}};
+        fold_mapped<F>(n, static_cast<T *>(d), row, Square{});
     }
     template <class Row> static void numbers(size_t n, void *d, const void *source) {
         const Row s{static_cast<decltype(Row::s)>(source)};
@@ -89,8 +96,8 @@ template <class F> struct RowFold {
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
         fold.squares[form] = squares<Row>;
         fold.products[form] = products<Row>;
-        if constexpr (std::is_same_v<F, SUM_f32> || std::is_same_v<F, SUM_f64>)
-            fold.numbers[form] = numbers<Row>;
+        fold.distances[form] = distances<Row>;
+        fold.numbers[form] = numbers<Row>;
     }
 };
 
@@ -101,10 +108,12 @@ template <class F> void add_row_fold(ChainFold &fold) {
         fold.link = erase<T>(Fold::link);
         fold.onto = erase<T>(Fold::onto);
         fold.begin = Fold::begin, fold.add = Fold::add, fold.end = Fold::end;
-        Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
-        if constexpr (std::is_same_v<T, float>) {
-            Fold::template add_loops<HalfRow<GI_f16>>(fold, CHAIN_F16);
-            Fold::template add_loops<HalfRow<GI_bf16>>(fold, CHAIN_BF16);
+        if constexpr (F::OPCODE == GI_OP_SUM) {
+            Fold::template add_loops<PackedRow<T>>(fold, CHAIN_PACKED);
+            if constexpr (std::is_same_v<T, float>) {
+                Fold::template add_loops<HalfRow<GI_f16>>(fold, CHAIN_F16);
+                Fold::template add_loops<HalfRow<GI_bf16>>(fold, CHAIN_BF16);
+            }
         }
     }
 }
@@ -185,6 +194,31 @@ void fold_half_cols(size_t rows, size_t cols, void *d, const void *source, ptrdi
     }
 }
 
+// How many of a row are true.
+int64_t count_true(size_t n, const uint8_t *s) {
+    typedef int8_t V __attribute__((vector_size(REGISTER)));
+    constexpr size_t MOST = 255; // that a lane can count
+    int64_t total = 0;
+    size_t i = 0;
+    while (i + REGISTER <= n) {
+        V lanes{};
+        for (const size_t last = i + MOST * REGISTER; i < last && i + REGISTER <= n;
+             i += REGISTER) {
+            V x;
+            memcpy(&x, s + i, REGISTER);
+            lanes -= x != V{};
+        }
+        for (size_t l = 0; l < REGISTER; l++) total += uint8_t(lanes[l]);
+    }
+    for (; i < n; i++) total += s[i] != 0;
+    return total;
+}
+void count_rows(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride) {
+    auto *s = static_cast<const uint8_t *>(source);
+    for (size_t i = 0; i < rows; i++)
+        static_cast<int64_t *>(d)[i] = count_true(cols, s + ptrdiff_t(i) * stride);
+}
+
 template <class F> void merge(size_t n, void *d, const void *source) {
     using T = typename F::T;
     auto *r = static_cast<T *>(d);
@@ -209,6 +243,7 @@ template <class F> Reduction loops_of() {
         found.cols[CHAIN_F16] = fold_half_cols<F, GI_f16>;
         found.cols[CHAIN_BF16] = fold_half_cols<F, GI_bf16>;
     }
+    if constexpr (std::is_same_v<F, SUM_i64>) found.count = count_rows;
     found.merge = merge<F>;
     found.neutral = fill_neutral<F>;
     return found;

@@ -25,8 +25,6 @@ constexpr size_t LARGE_PAGE = size_t(2) << 20;
 // What a thread does in a microsecond, roughly: bytes of weights read, products, values quantised.
 constexpr double READ_PER_US = 16e3, PRODUCTS_PER_US = 150e3, QUANTIZED_PER_US = 2e3;
 constexpr double US_PER_THREAD = 8; // work that is worth waking a thread for
-// What is asked for of the weights that are multiplied next.
-constexpr size_t ASKED_BYTES = size_t(16) << 10;
 // Activations that are multiplied with one group after the other stay in the second cache.
 constexpr size_t ACTIVATION_BYTES = size_t(768) << 10;
 
@@ -71,13 +69,13 @@ class Activations {
         return rows;
     }
 
-    void multiply(const uint8_t *group, size_t n) const {
-        const size_t lanes = std::min(LANES, product.matrix.outputs - n * LANES);
+    // Group `n` of a product whose rows of x these are.
+    void multiply(const Product &of, const uint8_t *group, size_t n) const {
+        const size_t lanes = std::min(LANES, of.matrix.outputs - n * LANES);
         for (const Tile &tile : tiles)
-            functions[tile.size_log2](product.matrix.blocks(), group, memory.get() + tile.at,
-                                      product.out + ptrdiff_t(tile.first) * product.out_stride +
-                                          n * LANES,
-                                      product.out_stride, lanes);
+            functions[tile.size_log2](of.matrix.blocks(), group, memory.get() + tile.at,
+                                      of.out + ptrdiff_t(tile.first) * of.out_stride + n * LANES,
+                                      of.out_stride, lanes);
     }
 
   private:
@@ -118,17 +116,11 @@ void pack(const QuantizedMatrix &m, const uint8_t *rows, size_t n, uint8_t *grou
         m.blocks(), lanes, group, rows + n * LANES * m.row_bytes(), m.row_bytes());
 }
 
-// The beginning of what is read next, so that memory is not idle until then.
-void ask_for(const Piece &piece) {
-    const uint8_t *const first = static_cast<const uint8_t *>(piece.at);
-    for (size_t at = 0; at < std::min(piece.bytes, ASKED_BYTES); at += LINE)
-        __builtin_prefetch(first + at);
-}
-
-// Some rows of x: all groups with them.
-void multiply_rows(const Product &p, size_t first, size_t count, int allowed,
+// Some rows of x: all groups of all products with them.
+void multiply_rows(Products products, size_t first, size_t count, int allowed,
                    const NextRead &next) {
     const QuantizedTable &table = *simd_unit()->quantized();
+    const Product &p = products[0];
     Activations activations(p, table, first, count);
     const std::vector<size_t> unfit = activations.fill(allowed);
 
@@ -141,25 +133,27 @@ void multiply_rows(const Product &p, size_t first, size_t count, int allowed,
         again.back()->fill(1);
     }
 
-    const QuantizedMatrix &m = p.matrix;
-    const double read = double(m.groups() * m.group_bytes());
-    const double products = double(m.outputs) * double(m.inputs) * double(count);
-    const int threads =
-        threads_for(std::max(read / READ_PER_US, products / PRODUCTS_PER_US), allowed);
-    const Memory scratch(p.packed ? 0 : size_t(threads) * m.group_bytes());
+    size_t groups = 0;
+    for (const Product &of : products) groups += of.matrix.groups();
+    const double read = double(groups * p.matrix.group_bytes());
+    const double work = double(groups * LANES) * double(p.matrix.inputs) * double(count);
+    const int threads = threads_for(std::max(read / READ_PER_US, work / PRODUCTS_PER_US), allowed);
+    const Memory scratch(p.packed ? 0 : size_t(threads) * p.matrix.group_bytes());
     const auto multiply_group = [&](size_t n, size_t thread) {
+        const Product *of = products.data();
+        while (n >= of->matrix.groups()) n -= (of++)->matrix.groups();
         const uint8_t *group;
-        if (p.packed) {
-            group = p.packed->group(n);
+        if (of->packed) {
+            group = of->packed->group(n);
         } else {
-            uint8_t *made = scratch.get() + thread * m.group_bytes();
-            pack(m, p.rows, n, made);
+            uint8_t *made = scratch.get() + thread * of->matrix.group_bytes();
+            pack(of->matrix, of->rows, n, made);
             group = made;
         }
-        activations.multiply(group, n);
-        for (const auto &row : again) row->multiply(group, n);
+        activations.multiply(*of, group, n);
+        for (const auto &row : again) row->multiply(*of, group, n);
     };
-    share(m.groups(), size_t(threads), multiply_group, [&](size_t thread) {
+    share(groups, size_t(threads), multiply_group, [&](size_t thread) {
         if (next) ask_for(next(thread, size_t(threads)));
     });
 }
@@ -248,18 +242,30 @@ uint64_t read_all(const uint8_t *p, size_t bytes, int threads) {
     return all;
 }
 
-Piece PackedWeights::read_by(size_t thread, size_t threads) const {
-    const size_t groups = matrix.groups(), shares = std::min(threads, groups);
+Piece read_by(const std::vector<const PackedWeights *> &weights, size_t thread, size_t threads) {
+    size_t groups = 0;
+    for (const PackedWeights *one : weights) groups += one->matrix.groups();
+    const size_t shares = std::min(threads, groups);
     if (thread >= shares) return {nullptr, 0};
-    const size_t first = groups * thread / shares, stop = groups * (thread + 1) / shares;
-    return {group(first), (stop - first) * matrix.group_bytes()};
+    size_t first = groups * thread / shares, count = groups * (thread + 1) / shares - first, at = 0;
+    while (first >= weights[at]->matrix.groups()) first -= weights[at++]->matrix.groups();
+    const QuantizedMatrix &m = weights[at]->matrix;
+    return {weights[at]->group(first), std::min(count, m.groups() - first) * m.group_bytes()};
 }
 
-void multiply(const Product &p, int threads, const NextRead &next) {
-    if (p.count == 0 || p.matrix.outputs == 0) return;
+bool have_one_x(const Product &a, const Product &b) {
+    return a.matrix.format == b.matrix.format && a.matrix.inputs == b.matrix.inputs &&
+           a.quantize_activations == b.quantize_activations && a.count == b.count && a.x == b.x &&
+           a.x_stride == b.x_stride && !a.packed == !b.packed;
+}
+
+void multiply(Products products, int threads, const NextRead &next) {
+    const Product &p = products[0];
+    if (p.count == 0) return;
     if (p.matrix.inputs == 0) {
-        for (size_t row = 0; row < p.count; row++)
-            std::fill_n(p.out + ptrdiff_t(row) * p.out_stride, p.matrix.outputs, 0.0f);
+        for (const Product &of : products)
+            for (size_t row = 0; row < of.count; row++)
+                std::fill_n(of.out + ptrdiff_t(row) * of.out_stride, of.matrix.outputs, 0.0f);
         return;
     }
     const size_t row_bytes =
@@ -267,7 +273,7 @@ void multiply(const Product &p, int threads, const NextRead &next) {
     const size_t most = std::max<size_t>(ACTIVATION_BYTES / row_bytes / MAX_TILE, 4) * MAX_TILE;
     threads = allowed_threads(threads);
     for (size_t first = 0; first < p.count; first += most)
-        multiply_rows(p, first, std::min(most, p.count - first), threads, next);
+        multiply_rows(products, first, std::min(most, p.count - first), threads, next);
 }
 
 } // namespace gint

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "cpu/share.h"
 #include "quantized/quantized_table.h"
@@ -42,8 +44,6 @@ class PackedWeights {
     const QuantizedMatrix matrix;
     const size_t bytes;
     const uint8_t *group(size_t n) const { return memory.get() + n * matrix.group_bytes(); }
-    // What a thread of so many reads of them in a product.
-    Piece read_by(size_t thread, size_t threads) const;
     void unpack(uint8_t *rows) const;
     // The values of the rows of these numbers, one after the other; negative ones count from the
     // end. Throws std::out_of_range, and nothing is written.
@@ -52,6 +52,9 @@ class PackedWeights {
   private:
     Memory memory;
 };
+
+// What a thread of so many reads first in products with these, made at once.
+Piece read_by(const std::vector<const PackedWeights *> &weights, size_t thread, size_t threads);
 
 // Float32 matrices; strides in elements, rows without gaps.
 struct Product {
@@ -66,10 +69,15 @@ struct Product {
     bool quantize_activations;
 };
 
-// out[i, o] <- sum of x[i, k] * weights[o, k]. Up to `threads` threads (0: OpenMP's own number);
-// the result does not depend on it, nor on whether the weights are packed, nor on the other rows.
-// The beginning of what is read next, if that is known, is asked for at the end.
-void multiply(const Product &product, int threads, const NextRead &next = {});
+// Products that have one x, to be made at once: x is rounded once, and threads meet once.
+using Products = std::span<const Product>;
+bool have_one_x(const Product &a, const Product &b);
+
+// out[i, o] <- sum of x[i, k] * weights[o, k], of one product or more. Up to `threads` threads (0:
+// OpenMP's own number); the results do not depend on it, nor on whether the weights are packed, nor
+// on the other rows or products. The beginning of what is read next, if that is known, is asked for
+// at the end.
+void multiply(Products products, int threads, const NextRead &next = {});
 
 // Reads all bytes as the products would; for benchmarks. Returns something that depends on them.
 uint64_t read_all(const uint8_t *p, size_t bytes, int threads);

@@ -77,14 +77,15 @@ void Worker::run_rows(int64_t rows) {
     size_t tile[4], one[4];
     for (const SectionSchedule &section : s.sections)
         for (uint16_t p : section.kept) place[p] = frame + s.places[p].at;
-    for (int64_t row = 0; row < rows; row++) {
+    for (int64_t row = 0, taken; row < rows; row += taken) {
+        taken = std::min(s.at_once, rows - row);
         point_at_block();
         for (size_t k = 0; k < s.touched.size(); k++) place[s.touched[k].place] = block_base[k];
         if (row == 0) run_once();
         if (row == 0 || edges) {
             measure_tile(true);
             std::copy(count, count + 4, one);
-            measure_tile(false);
+            measure_tile(false, taken);
             std::copy(count, count + 4, tile);
         }
         for (const SectionSchedule &section : s.sections) {
@@ -94,7 +95,7 @@ void Worker::run_rows(int64_t rows) {
             if (!section.prefetches.empty()) begin_prefetches(section);
             run_steps(section, section.steps);
         }
-        advance(s.parallel);
+        for (int64_t tile = 0; tile < taken; tile++) advance(s.parallel);
     }
 }
 
@@ -161,14 +162,14 @@ void Worker::advance(const Grid &grid) {
 }
 
 // How many elements each shape has here: tiles at the far end of an axis are smaller, and a scalar
-// section sees one position of the reduced axes.
-void Worker::measure_tile(bool scalar) {
+// section sees one position of the reduced axes. Tiles taken at once are one long line.
+void Worker::measure_tile(bool scalar, int64_t at_once) {
     const Layout &l = s.layout;
     size_t rows = 1, cols = 1;
     if (l.axis_a >= 0 && !(scalar && l.reduced[l.axis_a]))
         rows = size_t(std::min(l.rows, l.extent[l.axis_a] - position[l.axis_a]));
     if (l.axis_b >= 0 && !(scalar && l.reduced[l.axis_b]))
-        cols = size_t(std::min(l.cols, l.extent[l.axis_b] - position[l.axis_b]));
+        cols = size_t(std::min(at_once * l.cols, l.extent[l.axis_b] - position[l.axis_b]));
     count[UNIFORM] = 1;
     count[ROWS] = rows;
     count[COLS] = cols;

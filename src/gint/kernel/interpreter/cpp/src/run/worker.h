@@ -59,7 +59,7 @@ class Worker {
     void prefetch_some();
     void set_position(const Grid &grid, int64_t index);
     void advance(const Grid &grid);
-    void measure_tile(bool scalar);
+    void measure_tile(bool scalar, int64_t at_once = 1);
     void point_at_block();
     void point_at_tile(const SectionSchedule &section);
     void run_steps(const SectionSchedule &section, const std::vector<Step> &steps);
@@ -75,6 +75,8 @@ class Worker {
     void mark_below(const Linear &linear, uint8_t shape, char *d) const;
     int64_t linear_at_tile(const Linear &linear) const;
     void run_chain(const Chain &chain, size_t n, char *d);
+    void run_line(const Chain &chain, size_t from, size_t to, char *d, const char *tile);
+    char *operand_at(const Chain &chain, const Chain::Link &link, size_t first) const;
     void fold_line(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
     void fold_row(const Chain &chain, size_t first, size_t n, const Accumulator &acc, char *result);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);

@@ -21,23 +21,33 @@ size_t elements_to_line(const char *d, size_t size) {
 } // namespace
 
 void Worker::run_chain(const Chain &chain, size_t n, char *d) {
+    const size_t size = size_of(chain.result_form, chain.type);
+    const size_t each = chain.by_rows ? count[COLS] : n;
+    for (size_t i = 0; i < n; i += each) run_line(chain, i, i + each, d + i * size, d);
+}
+
+// Elements `from` to `to`, the first of whose results goes to d; all of them begin at `tile`.
+void Worker::run_line(const Chain &chain, size_t from, size_t to, char *d, const char *tile) {
     const ChainLoops &k = s.loops->chain[chain.type];
     const size_t size = size_of(chain.result_form, chain.type);
-    size_t first = 0;
-    if (chain.streamed && (first = std::min(elements_to_line(d, size), n)))
-        s.loops->stream(first * size, d, run_apart(chain, 0, first, n));
-    const size_t blocks = (n - first) >> k.block_log2, last = first + (blocks << k.block_log2);
+    if (chain.streamed) {
+        const size_t first = std::min(elements_to_line(d, size), to - from);
+        if (first) s.loops->stream(first * size, d, run_apart(chain, from, from + first, to));
+        from += first, d += first * size;
+    }
+    const size_t blocks = (to - from) >> k.block_log2, last = from + (blocks << k.block_log2);
     const ChainLink store = chain.streamed ? k.store_stream : k.store[chain.result_form];
     // In memory's order, unless blocks overwrite the operands of the rest.
-    const bool rest_first = last != n && is_operand(chain, d);
-    const char *rest = rest_first ? run_apart(chain, last, n, n) : nullptr;
-    run_blocks_of(chain, first, blocks, {store, d + first * size});
-    if (last == n) return;
-    if (!rest_first) rest = run_apart(chain, last, n, n);
+    const bool rest_first = last != to && is_operand(chain, tile);
+    const char *rest = rest_first ? run_apart(chain, last, to, to) : nullptr;
+    run_blocks_of(chain, from, blocks, {store, d});
+    if (last == to) return;
+    if (!rest_first) rest = run_apart(chain, last, to, to);
+    d += (last - from) * size;
     if (chain.streamed)
-        s.loops->stream((n - last) * size, d + last * size, rest);
+        s.loops->stream((to - last) * size, d, rest);
     else
-        std::memcpy(d + last * size, rest, (n - last) * size);
+        std::memcpy(d, rest, (to - last) * size);
 }
 
 // A line of a tile, onto those before it.
@@ -73,11 +83,15 @@ void Worker::fold_row(const Chain &chain, size_t first, size_t n, const Accumula
         return chain.fold->numbers[chain.start_form](n, result, place[chain.start] + at);
     if (chain.whole == Chain::SQUARES) {
         const bool shifted = chain.links.size() == 2;
-        const void *shift = shifted ? place[chain.links[0].operand] : nullptr;
+        const void *shift = shifted ? operand_at(chain, chain.links[0], first) : nullptr;
         return chain.fold->squares[chain.start_form](n, result, place[chain.start] + at, shift);
     }
+    if (chain.whole == Chain::DISTANCES) {
+        const char *others = operand_at(chain, chain.links[0], first);
+        return chain.fold->distances[chain.start_form](n, result, place[chain.start] + at, others);
+    }
     if (chain.whole == Chain::PRODUCTS) {
-        const char *factors = place[chain.links[0].operand] + at;
+        const char *factors = operand_at(chain, chain.links[0], first);
         return chain.fold->products[chain.start_form](n, result, place[chain.start] + at, factors);
     }
     if (n * type_size(chain.type) < FOLD_BYTES) {
@@ -109,6 +123,12 @@ bool Worker::is_operand(const Chain &chain, const char *d) const {
     return place[chain.start] == d;
 }
 
+// A link's operand for the elements from `first` on.
+char *Worker::operand_at(const Chain &chain, const Chain::Link &link, size_t first) const {
+    if (link.form == CHAIN_SCALAR) first = link.per_row ? first / count[COLS] : 0;
+    return place[link.operand] + first * size_of(link.form, chain.type);
+}
+
 // `end` gets the result of the block that begins at element `first`, and of those that follow.
 void Worker::run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end) {
     if (!blocks) return;
@@ -121,7 +141,7 @@ void Worker::run_blocks_of(const Chain &chain, size_t first, size_t blocks, Chai
     arguments[count++] = {nullptr, at(chain.start, chain.start_form)};
     for (const Chain::Link &l : chain.links) {
         if (l.op != CHAIN_CHOOSE) {
-            arguments[count++] = {l.link, at(l.operand, l.form)};
+            arguments[count++] = {l.link, operand_at(chain, l, first)};
             continue;
         }
         const Chain::Choice &c = chain.choices[l.operand];

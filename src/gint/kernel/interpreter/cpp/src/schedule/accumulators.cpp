@@ -2,11 +2,13 @@
 
 namespace gint {
 
-Accumulators::Accumulators(const Inputs &i, Places &p, Registers &r, Steps &s, Chains &c)
-    : inputs(i), places(p), registers(r), steps(s), chains(c) {}
+Accumulators::Accumulators(const Inputs &i, Liveness &l, Places &p, Registers &r, Steps &s,
+                           Chains &c)
+    : inputs(i), lives(l), places(p), registers(r), steps(s), chains(c) {}
 
 void Accumulators::begin_section(const Section &section) {
     next = 0;
+    counted.clear();
     if (section.kind != SectionKind::REDUCE) return;
     for (uint32_t i = 0; i < section.count; i++) {
         const Instruction &in = inputs.program.code[section.first + i];
@@ -54,8 +56,39 @@ ChainForm Accumulators::form_folded(const Instruction &in, uint8_t shape) const 
     return takes_halves ? registers.form(in.a) : CHAIN_PACKED;
 }
 
-void Accumulators::reduce(const Instruction &in) {
+bool Accumulators::put_off(const Instruction &in, uint32_t at) {
+    if (in.op != GI_OP_CAST || inputs.program.register_types[in.a] != GI_bool ||
+        inputs.value(in.a).shape != inputs.tile || lives.uses(in.d) != 1 ||
+        inputs.value(in.d).outlives || lives.role(at).writes_kept)
+        return false;
+    const uint32_t end = lives.last_use(in.d);
+    const Instruction &by = lives.instruction(end);
+    if (!is_reduction(by.op) || !inputs.loops.reduce[by.op][by.type].count) return false;
+    size_t number = next; // of the reduction
+    for (uint32_t i = at; i < end; i++) {
+        if (lives.instruction(i).op == GI_OP_STORE) return false; // to where the bools lie, maybe
+        number += is_reduction(lives.instruction(i).op);
+    }
+    const Accumulator &acc = accumulators[number];
+    if (!acc.by_rows || acc.operand_shape != inputs.tile || !(inputs.tile & COLS)) return false;
+    counted[in.d] = in.a;
+    lives.keep_until(in.a, end);
+    return true;
+}
+
+void Accumulators::count(const Instruction &in, uint32_t at, uint16_t number) {
+    chains.close();
+    const uint16_t bools = counted.at(in.a), a = registers.place(bools);
+    Step &step = steps.add(Step::REDUCE, inputs.tile, 1, 0, a, operation(in));
+    step.b = a;
+    step.n = number;
+    step.fold_rows = accumulators[number].fold.count;
+    if (lives.last_use(bools) == at) registers.release(bools);
+}
+
+void Accumulators::reduce(const Instruction &in, uint32_t at) {
     const uint16_t number = next++;
+    if (counted.count(in.a)) return count(in, at, number);
     if (chains.fold(in, accumulators[number], number)) return;
     chains.close();
     const Accumulator &acc = accumulators[number];

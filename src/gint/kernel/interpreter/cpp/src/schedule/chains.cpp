@@ -31,8 +31,7 @@ bool Chains::take(const Instruction &in, uint32_t at) {
     if (inputs.tile == UNIFORM || inputs.value(in.d).shape != inputs.tile) return false;
     int acc = extended_operand(in);
     if (acc < 0) {
-        const bool first_varies = inputs.value(in.a).shape != UNIFORM;
-        acc = first_varies || operand_count(in) == 1 ? 0 : 1;
+        acc = operand_count(in) == 1 || starts_better(in.a, in.b) ? 0 : 1;
         if (!is_chainable(in, acc)) return false;
         begin(in.type, acc == 0 ? in.a : in.b);
     } else {
@@ -44,6 +43,12 @@ bool Chains::take(const Instruction &in, uint32_t at) {
     for (int o = 0; o < operand_count(in); o++)
         if (lives.last_use(reads[o]) == at) last_reads.push_back(reads[o]);
     return true;
+}
+
+// Of the first operand than of the second one?
+bool Chains::starts_better(uint16_t first, uint16_t second) const {
+    const uint8_t shape = inputs.value(first).shape, other = inputs.value(second).shape;
+    return shape == inputs.tile || (shape != UNIFORM && other != inputs.tile);
 }
 
 void Chains::begin(uint8_t type, uint16_t start) {
@@ -187,10 +192,15 @@ Chain::Link Chains::make_link(const Instruction &in, int acc) {
     unsigned variant = 0;
     if (binary) {
         const uint16_t other = acc == 0 ? in.b : in.a;
-        if (inputs.value(other).shape == UNIFORM) {
+        const uint8_t shape = inputs.value(other).shape;
+        if (shape == UNIFORM) {
             link.form = CHAIN_SCALAR;
             link.operand = registers.place(other);
             variant = acc == 0 ? SCALAR_B : SCALAR_A;
+        } else if (shape == ROWS && folds_long_rows()) {
+            link.form = CHAIN_SCALAR;
+            link.operand = registers.operand(other, ROWS);
+            link.per_row = chain.by_rows = true;
         } else {
             link.operand = operand(other, link.form);
         }
@@ -273,8 +283,8 @@ bool Chains::is_one_loop() const {
         for (ChainForm form : c.form)
             if (form > CHAIN_SCALAR) return false;
     const Chain::Link &l = chain.links[0];
-    return chain.links.size() == 1 && !chain.streamed && !chain.start_form && !chain.result_form &&
-           l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
+    return chain.links.size() == 1 && !chain.streamed && !chain.by_rows && !chain.start_form &&
+           !chain.result_form && l.form <= CHAIN_SCALAR && l.op != CHAIN_ROUND_F16;
 }
 
 bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t accumulator) {
@@ -297,6 +307,13 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
     return true;
 }
 
+// Are a tile's rows folded, each long enough to be gone through on its own?
+bool Chains::folds_long_rows() const {
+    const Layout &l = inputs.layout;
+    return inputs.tile == FULL && l.reduced[l.axis_b] && !l.reduced[l.axis_a] &&
+           l.cols >= LONG_LINE;
+}
+
 // Beginning a chain for every one of them costs more than storing the tile once does.
 bool Chains::has_short_rows() const {
     return inputs.layout.rows > 1 && inputs.layout.cols < LONG_LINE;
@@ -310,6 +327,9 @@ Chain::Whole Chains::whole_of(const ChainFold &fold) const {
     const bool shifted = count == 2 && first.op == CHAIN_SUB && first.form == CHAIN_SCALAR;
     if (last.op == CHAIN_SQUARE && (count == 1 || shifted) && fold.squares[form])
         return Chain::SQUARES;
+    if (last.op == CHAIN_SQUARE && count == 2 && first.op == CHAIN_SUB && first.form == form &&
+        fold.distances[form])
+        return Chain::DISTANCES;
     if (count != 1) return Chain::NONE;
     if (last.op == CHAIN_MUL && last.form == form && fold.products[form]) return Chain::PRODUCTS;
     return last.op == CHAIN_NAN_TO_ZERO && fold.numbers[form] ? Chain::NUMBERS : Chain::NONE;

@@ -74,6 +74,8 @@ class Chains {
     void add_step(Step::Kind kind, uint16_t d, Operation what = {}); // `what` a chain ends in
     ChainRun choose_run() const;
     void join_pairs();
+    bool starts_better(uint16_t first, uint16_t second) const;
+    bool folds_long_rows() const;
     bool has_short_rows() const;
     Chain::Whole whole_of(const ChainFold &fold) const;
 };

@@ -137,6 +137,7 @@ class Text {
         if (s.shares_rows)
             grid += "; threads may share a block, " + std::to_string(s.tiles_per_chunk) +
                     " tiles at a time";
+        if (s.at_once > 1) grid += ", up to " + std::to_string(s.at_once) + " at once";
         char work[32];
         std::snprintf(work, sizeof work, "%.0f", s.work);
         return aligned({{"tile", tile},

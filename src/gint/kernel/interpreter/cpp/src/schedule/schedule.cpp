@@ -9,6 +9,9 @@
 //   registers, constants     where values lie in this section
 //   liveness, places, steps  what is read when; memory; what has been emitted
 //   inputs                   the program under its layout
+//
+// What is asked for ahead (prefetches), and how many tiles are taken as one (together), is seen of
+// the schedule when it is made.
 #include <stdexcept>
 
 #include "schedule/accumulators.h"
@@ -19,6 +22,7 @@
 #include "schedule/scans.h"
 #include "schedule/selections.h"
 #include "schedule/stencils.h"
+#include "schedule/together.h"
 
 namespace gint {
 
@@ -52,6 +56,7 @@ class Scheduler {
         constants.finish(*out);
         places.finish(*out);
         add_prefetches(inputs, *out);
+        out->at_once = tiles_at_once(inputs, *out);
         out->layout = std::move(inputs.layout);
         return out;
     }
@@ -68,7 +73,7 @@ class Scheduler {
     Moves moves{inputs, lives, places, registers, steps, chains};
     Lookups lookups{inputs, lives, places, registers, steps, chains, moves};
     Stencils stencils{inputs, lives, places, registers, steps, chains, moves, lookups};
-    Accumulators accumulators{inputs, places, registers, steps, chains};
+    Accumulators accumulators{inputs, lives, places, registers, steps, chains};
     Scans scans{inputs, places, registers, steps, chains};
     std::vector<Linear> linears; // of the section
 
@@ -117,7 +122,7 @@ class Scheduler {
 
     void emit(const Instruction &in, uint32_t at) {
         if (stencils.covers(at)) return stencils.add(in, at);
-        if (is_reduction(in.op)) return accumulators.reduce(in);
+        if (is_reduction(in.op)) return accumulators.reduce(in, at);
         if (in.op == GI_OP_STORE) return moves.store(in, at);
         if (inputs.value(in.d).constant) return constants.add(in, points(lives.section()) > 0);
         if (lives.role(at).reads_kept) return registers.put(in.d, registers.kept_row(at));
@@ -125,7 +130,7 @@ class Scheduler {
         if (in.op == GI_OP_LOAD) return moves.load(in, at);
         if (is_gather(in.op)) return lookups.add(in, at);
         if (is_scan(in.op)) return scans.add(in, at);
-        if (selections.put_off(in, at)) return;
+        if (accumulators.put_off(in, at) || selections.put_off(in, at)) return;
         if (selections.choose(in, at)) return;
         if (in.op != GI_OP_INDEX && in.op != GI_OP_CAST && chains.take(in, at)) return;
         chains.close();

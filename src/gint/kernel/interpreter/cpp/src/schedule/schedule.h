@@ -94,6 +94,7 @@ struct Chain {
         uint16_t operand; // place, if any
         ChainOp op;
         ChainForm form;             // of the operand
+        bool per_row;               // one value of the operand for each row
         bool acc_first, acc_second; // which operands of `one` are the accumulator
     };
     // x where a compares with b, else y: the operands of a CHAIN_CHOOSE, whose `operand` is its
@@ -109,11 +110,12 @@ struct Chain {
     ChainRun run; // of whole blocks
     uint8_t type;
     bool streamed; // the result goes past the caches
+    bool by_rows;  // each row on its own: some operand is one value per row
     uint16_t start, scratch;
     ChainForm start_form, result_form;
     const ChainFold *fold; // the result is not stored but folded; or null
     // and the links are those of one of its loops
-    enum Whole : uint8_t { NONE, SQUARES, PRODUCTS, NUMBERS } whole;
+    enum Whole : uint8_t { NONE, SQUARES, PRODUCTS, DISTANCES, NUMBERS } whole;
 
     struct Ahead { // an operand read from memory, asked for so many bytes ahead
         uint16_t place;
@@ -230,7 +232,8 @@ struct Schedule {
     int64_t tiles_per_chunk = 16; // the unit by which threads share a reduction
     double work = 0;              // of a launch, in units of op_cost
     bool streams = false;
-    bool shares_rows = false;                          // few long rows may be split over threads
+    bool shares_rows = false; // few long rows may be split over threads
+    int64_t at_once = 1;      // tiles that a worker takes as one, where they go on from one another
     std::vector<uint8_t> pool;                         // constants, filled in but for parameters
     std::vector<std::pair<uint16_t, size_t>> param_at; // parameter -> offset in the pool
 
