@@ -103,9 +103,8 @@ CASE(bools_are_counted_as_they_are) {
     for (const bool along_rows : {true, false}) {
         Sketch s;
         const uint8_t i = s.axis(40), j = s.axis(300, true);
-        const uint16_t x =
-            s.slot(GI_bool, {i, j},
-                   along_rows ? std::vector<int64_t>{300, 1} : std::vector<int64_t>{1, 40});
+        const uint16_t x = s.slot(GI_bool, {i, j}, along_rows ? std::vector<int64_t>{300, 1}
+                                                              : std::vector<int64_t>{1, 40});
         const uint16_t y = s.slot(GI_i64, {i});
         s.section(SectionKind::REDUCE);
         const uint16_t wide = s.emit(GI_OP_CAST, GI_i64, {s.load(x)});
