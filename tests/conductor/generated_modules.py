@@ -99,7 +99,9 @@ class _Writer:
 
     def _kept(self, w: int) -> str:
         texts = _KEEPING["any"] + _KEEPING["rows" if self.given == "rows" else "pictures"] * 2
-        if self.way == "weights":  # of these not every matrix is one that a product reads
+        if self.way == "weights":
+            # Of these not every matrix is one that a product reads, torch's attention is one call,
+            # and which expert is chosen is decided by rounding.
             texts = tuple(t for t in texts if not t.startswith(_OTHER_MATRICES))
         return self.random.choice(texts).format(w=w, **self._numbers(w, w))
 
@@ -165,7 +167,10 @@ _KEEPING = {
     ),
 }  # fmt: skip
 _AROUND = (("Residual", "Residual", "Checkpointed", "Autocast"), ("Residual", "Autocast"))
-_OTHER_MATRICES = ("First(", "weight_norm(", "spectral_norm(", "Spectral(")
+_OTHER_MATRICES = (
+    "First(", "weight_norm(", "spectral_norm(", "Spectral(", "nn.TransformerEncoderLayer(",
+    "OfItself(", "Experts(",
+)  # fmt: skip
 _CHANGING = {
     "rows": (
         "nn.Linear({w}, {to})", "nn.Linear({w}, {to}, bias=False)",
