@@ -34,3 +34,24 @@ reduce
 scalar
   store.f32 s[y] <- r[1]
 """
+
+DOUBLE = """
+axis n parallel
+slot x f32 in (n)
+slot y f32 out (n)
+map
+  load.f32 r[0] <- s[x]
+  add.f32 r[1] <- r[0] + r[0]
+  store.f32 s[y] <- r[1]
+"""
+
+#: Leaves the flag of a division by zero where x has one.
+DIVIDE = """
+axis n parallel
+slot x i32 in (n)
+slot y i32 out (n)
+map
+  load.i32 r[0] <- s[x]
+  floor_div.i32 r[1] <- floor(r[0] / r[0])
+  store.i32 s[y] <- r[1]
+"""

@@ -7,16 +7,7 @@ from gint.backend.protocol import ALL_TYPES, Capabilities, Probe
 from gint.isa import DTYPES
 from gint.isa.limits import MAX_SLOTS
 from gint.program import assemble, verify
-
-SCALE = """
-axis n parallel
-slot x f32 in (n)
-slot y f32 out (n)
-map
-  load.f32 r[0] <- s[x]
-  add.f32 r[1] <- r[0] + r[0]
-  store.f32 s[y] <- r[1]
-"""
+from tests.programs import SOFTMAX
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -48,10 +39,10 @@ def test_bounds_that_no_backend_narrows_hold_every_program():
 
 
 def test_a_kernel_says_what_it_decides_the_same_each_time(backend):
-    kernel = registry.backend(backend).load(verify(assemble(SCALE)))
-    layout = (28, 0, (1,))
-    said = kernel.describe((7,), (), (layout, layout))
-    assert said == kernel.describe((7,), (), (layout, layout))
+    kernel = registry.backend(backend).load(verify(assemble(SOFTMAX)))
+    layout = (28 * 4, 0, (7, 1))
+    said = kernel.describe((4, 7), (), (layout, layout))
+    assert said == kernel.describe((4, 7), (), (layout, layout))
     assert said.strip()
 
 

@@ -27,15 +27,16 @@ def test_verdicts_compare_with_the_same_file():
         row("eager bf16", NO_FILE, 19.0),
         row("airllm", "q8_0", 99.0, resident=12_000_000),
         row("dynamo", "q4_0", 80.0, first=0.8),
+        row("aot_eager", "q4_0", 20.0, first=2.0),
     ]
     said = report_of(rows, ["what failed"]).notes
     assert "gint: tokens per second, q4_0, over llama.cpp, worst: 0.95 (goal: at least 0.95, " \
         "reached)" in said  # fmt: skip
     assert any(n.startswith("gint: prompt of 128 tokens") and ": 2 (" in n for n in said)
     assert any(n.startswith("gint: tokens per second, over eager") and ": 5 (" in n for n in said)
-    assert any(
-        n.startswith("gint: first turn") and ": 1.25 (goal: at most 1, NOT" in n for n in said
-    )
+    over = "gint: first turn, over tracing by {} and eager torch, worst: {} (goal: at most 1, {})"
+    assert over.format("Dynamo", 1.25, "NOT reached") in said
+    assert over.format("AOTAutograd", 0.5, "reached") in said
     assert "airllm: tokens per second, q8_0, over llama.cpp, worst: not measured" in said
     assert any(
         n.startswith("airllm: resident") and "1.2 (goal: at most 1.1, NOT" in n for n in said

@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.conductor.generated_modules import ModuleCase, random_module
+from tests.conductor.generated_modules import random_module
+from tests.conductor.module_cases import ModuleCase
 from tests.fuzz.modules import KIND
 
 pytestmark = pytest.mark.torch

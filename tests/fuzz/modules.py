@@ -14,7 +14,8 @@ from random import Random
 
 import torch
 
-from tests.conductor.generated_modules import ModuleCase, random_module
+from tests.conductor.generated_modules import random_module
+from tests.conductor.module_cases import ModuleCase
 
 #: torch warns of what it is told to do here, and logs what it recompiles.
 warnings.simplefilter("ignore")

@@ -83,6 +83,15 @@ def test_searched_scales_of_odd_values(quantized):
     np.testing.assert_array_equal(again[:4], found[:4])  # others' blocks are their own
 
 
+@searched
+def test_a_block_is_encoded_alone(quantized):
+    """Whatever lies beside it, and however many are encoded at a time."""
+    values = np.random.default_rng(4).standard_normal((1200, 256)).astype(np.float32)
+    together = quantize(values, quantized)
+    for row in (0, 511, 512, 1199):
+        np.testing.assert_array_equal(quantize(values[row], quantized), together[row])
+
+
 @formats
 def test_strides_and_leading_shapes(quantized):
     values = np.random.default_rng(0).standard_normal((4, 3, 2, 512)).astype(np.float32)

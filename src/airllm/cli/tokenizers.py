@@ -41,10 +41,10 @@ def tokenizer_of(model: Path) -> Tokenizer:
         if named or file.exists():
             try:
                 return _ByTransformers(folder, named)
-            except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
-                broken = model if named else file
+            except (ValueError, LookupError, TypeError, OSError) as error:
+                broken, said = model if named else file, str(error).rstrip(".")
                 raise ValueError(
-                    f"{broken} has no tokenizer that transformers can read: {error}. Look whether "
+                    f"{broken} has no tokenizer that transformers can read: {said}. Look whether "
                     f"the file is whole, or put the model's {_FILE} beside it."
                 ) from error
     if not file.exists():

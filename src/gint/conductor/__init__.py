@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .explaining import explain
     from .exporting import export
     from .generating import prepare_generate
+    from .guards import skip_model_guards_unsafe
     from .partitioner import GraphPartitioner
     from .records import statistics
     from .weights.gguf import from_gguf
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GintCompiledSubgraph", "GintCompiler", "GraphPartitioner", "explain", "export",
-    "from_gguf", "gint_backend", "prepare_generate", "quantize", "register_backend", "statistics",
+    "from_gguf", "gint_backend", "prepare_generate", "quantize", "register_backend",
+    "skip_model_guards_unsafe", "statistics",
 ]  # fmt: skip
 
 _MODULES = {
     "GintCompiledSubgraph": ".compiler", "GintCompiler": ".compiler", "explain": ".explaining",
     "export": ".exporting", "GraphPartitioner": ".partitioner", "statistics": ".records",
     "from_gguf": ".weights.gguf", "prepare_generate": ".generating",
-    "quantize": ".weights.model",
+    "quantize": ".weights.model", "skip_model_guards_unsafe": ".guards",
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from .plan.replay import Replay, capture_on_cuda, say_not_replayed
 from .plan.writer import PlanWriter
 from .records import GraphRecord, left_to_eager, remember
 from .selection import backend_for
+from .trace.returned_views import view_written_inputs
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ class GintCompiler:
         the backward graph of one function have one `saving`."""
         if is_backward:
             _keep_what_was_saved()
+        else:
+            view_written_inputs(module.graph)
         drop_dead_code(module.graph)
         forget_tensors(module.graph)
         device = device_of(module.graph)

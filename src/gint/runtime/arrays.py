@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
 from gint.plan import Named
-from gint.plan.dtypes import Layout, span
+from gint.plan.dtypes import ELEMENT_TYPES, Layout, span
 from gint.plan.operators import COPIES, SCATTERS
 
 _BFLOAT16 = "bfloat16"
@@ -40,10 +40,11 @@ class Arrays:
     def dtype_of(self, name: str) -> np.dtype:
         if name == _BFLOAT16:
             return _bfloat16()
-        try:
-            return np.dtype(name)
-        except TypeError:
-            raise LookupError(f"NumPy has no element type {name}.") from None
+        # NumPy reads more than these names: objects, and "f4,(2,3)f8" as a type of records.
+        if name in ELEMENT_TYPES or name == "complex128":
+            with suppress(TypeError):
+                return np.dtype(name)
+        raise LookupError(f"NumPy has no element type {name}.")
 
     def size(self, x: np.ndarray) -> tuple[int, ...]:
         return x.shape

@@ -127,7 +127,10 @@ def test_the_module_is_a_command(folder):
 def test_a_file_without_a_tokenizer_is_named(tmp_path, capsys):
     empty = tmp_path / "model.gguf"
     empty.touch()
-    assert main(["chat", str(empty), "--prompt", "Hello"]) != 0
-    said = capsys.readouterr().err
-    assert f"{empty} has no tokenizer that transformers can read" in said
-    assert "put the model's tokenizer.json beside it" in said
+    without = write_gguf(model_of("llama", vocab_size=SIZE), tmp_path / "other.gguf", "Q8_0")
+    for path in (empty, without):
+        assert main(["chat", str(path), "--prompt", "Hello"]) != 0
+        said = capsys.readouterr().err
+        assert f"{path} has no tokenizer that transformers can read" in said
+        assert "put the model's tokenizer.json beside it" in said
+        assert ".. " not in said

@@ -63,6 +63,15 @@ def test_the_package_that_is_missing_is_named(tmp_path, monkeypatch):
         tokenizer_of(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]"])
+def test_what_is_no_tokenizer_is_named(text, tmp_path):
+    pytest.importorskip("transformers")
+    (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer\.json has no tokenizer that transf") as raised:
+        tokenizer_of(tmp_path)
+    assert ".. " not in str(raised.value)
+
+
 def test_a_broken_file_is_named(tmp_path):
     pytest.importorskip("transformers")
     model = tmp_path / "model.gguf"

@@ -64,22 +64,23 @@ def test_adaptive_pooling_of_other_shapes(shape):
     ids=str,
 )  # fmt: skip
 def test_nearest(options, programs, dtype):
-    for channels in (3, 8):
-        x = _image((2, channels, 5, 7), dtype, True)
-        check(lambda x: F.interpolate(x, **options), x, programs=programs)
-    check(lambda x: F.interpolate(x, **options), x.contiguous(), programs=False)
+    for channels in (1, 3, 8):
+        for channels_last in (True, False):
+            x = _image((2, channels, 5, 7), dtype, channels_last)
+            check(lambda x: F.interpolate(x, **options), x, programs=programs)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("divisor", [None, 3])
-def test_gradients_of_averages(divisor, dtype):
-    x = _image((2, 5, 6, 9), dtype, True)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_gradients_of_averages(divisor, channels_last, dtype):
+    x = _image((2, 5, 6, 9), dtype, channels_last)
     for kernel, stride, programs in (
         ([2, 3], [2, 3], True), ([3, 1], [], True), ([2, 2], [2, 2], False),
         ([2, 3], [1, 3], False),
     ):  # fmt: skip
         of = F.avg_pool2d(x, kernel, stride or None)
-        grad = _image(tuple(of.shape), dtype, True)
+        grad = _image(tuple(of.shape), dtype, channels_last)
         args = (kernel, stride, [0, 0], False, True, divisor)
         check(lambda g, x, a=args: aten.avg_pool2d_backward(g, x, *a), grad, x, programs=programs)
 

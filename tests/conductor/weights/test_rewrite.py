@@ -143,6 +143,16 @@ def test_what_no_block_fits_is_kept():
     torch.testing.assert_close(found, model(x))
 
 
+def test_what_another_operator_reads_is_kept_and_named():
+    """torch's own attention is one call in a graph of Dynamo's: no product is seen in it."""
+    layer = torch.nn.TransformerEncoderLayer(32, 1, 32, 0.0, batch_first=True)
+    model, x = layer.eval().requires_grad_(False), torch.randn(2, 3, 32)
+    named = r"'self_attn.in_proj_weight' \(multi_head_attention_forward\), 'self_attn.out_proj"
+    with pytest.warns(RuntimeWarning, match=named):
+        found = compiled(model, "q8_0")(x)
+    assert 0 < relative(found, model(x)) < 0.02
+
+
 def test_a_weight_is_quantised_once():
     model = tiny()
     function = compiled(model, "q8_0", **EXACT)

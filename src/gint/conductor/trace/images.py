@@ -58,7 +58,7 @@ def _avg_pool2d_backward(
     windows = [list(n) * 2 if len(n) == 1 else list(n) for n in (kernel, stride or kernel)]
     if factors is None or windows != [factors, factors] or any(padding):
         return NotImplemented
-    if not (_is_by_channels(x) and _is_by_channels(grad)):
+    if not _are_images_alike(x, grad):
         return NotImplemented
     return _repeated(grad / (divisor_override or math.prod(factors)), factors)
 
@@ -71,7 +71,7 @@ def _upsample_nearest2d(
 ) -> Any:
     """By powers of two, for which eager's positions, which are rounded, are exact."""
     factors = _factors(output_size, x.shape[-2:])
-    if factors is None or not _is_by_channels(x) or any(f & (f - 1) for f in factors):
+    if factors is None or not _are_images_alike(x) or any(f & (f - 1) for f in factors):
         return NotImplemented
     given = (scales_h, scales_w)
     if any(s is not None and s != f for s, f in zip(given, factors, strict=True)):
@@ -80,14 +80,25 @@ def _upsample_nearest2d(
 
 
 def _repeated(x: Tensor, factors: Sequence[int]) -> Tensor:
-    """Each element as often as the factors say: lines of channels, which are copied. (Of rows
-    without gaps ATen repeats single elements faster than a program does.)"""
-    (high, wide), (batch, rows, columns, channels) = factors, x.permute(0, 2, 3, 1).shape
+    """Each element as often as the factors say, in the image's memory format."""
+    (high, wide), (batch, channels, rows, columns) = factors, x.shape
+    if x.is_contiguous():
+        apart = x.unsqueeze(3).unsqueeze(5)
+        copied = apart.expand(batch, channels, rows, high, columns, wide).clone(
+            memory_format=torch.contiguous_format
+        )
+        return copied.view(batch, channels, rows * high, columns * wide)
     apart = x.permute(0, 2, 3, 1).unsqueeze(2).unsqueeze(4)
     copied = apart.expand(batch, rows, high, columns, wide, channels).clone(
         memory_format=torch.contiguous_format
     )
     return copied.view(batch, rows * high, columns * wide, channels).permute(0, 3, 1, 2)
+
+
+def _are_images_alike(*images: Tensor) -> bool:
+    """Whether they are batches of float images in one memory format."""
+    by_channels = all(map(_is_by_channels, images))
+    return by_channels or all(x.dim() == 4 and x.is_contiguous() and _is_float(x) for x in images)
 
 
 def _is_image(x: Tensor) -> bool:

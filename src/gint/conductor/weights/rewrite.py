@@ -99,7 +99,37 @@ def quantize_nodes(
             made[which] = matrix_of_tensor(name, tensor, choice, products, use.columns)
         if (found := made[which]) is not None:
             _replace(node, use, found, quantize_activations)
+    _warn_of_floats(constants, choice, {weight for weight, _ in made})
     return {which: m for which, m in made.items() if m is not None}
+
+
+def _warn_of_floats(
+    constants: Mapping[fx.Node, Constant], choice: Choice, seen: set[fx.Node]
+) -> None:
+    """Name matrices that were to be quantised, and are read by something else than a product."""
+    kept = {
+        f"{constants[node].name!r} ({', '.join(sorted({_name(user) for user in node.users}))})"
+        for node in constants.keys() - seen
+        if node.users
+        and constants[node].is_parameter
+        and _is_matrix(_value(node))
+        and choice.format_for(constants[node].name) is not None
+    }
+    if kept:
+        warnings.warn(
+            "gint keeps weights as they are that no product and no embedding of the graph reads "
+            f"(what does is in parentheses): {', '.join(sorted(kept))}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _name(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def _is_matrix(value: Any) -> bool:
+    return value.dim() == 2 and value.dtype in _FLOATS and value.device.type == "cpu"
 
 
 # Where constants are used
@@ -111,9 +141,8 @@ def _use(node: fx.Node, constants: Mapping[fx.Node, Constant]) -> Use | None:
     if use is None:
         return None
     value, operand = _value(use.weight), _value(use.operand)
-    fits = value.dim() == 2 and value.dtype in _FLOATS and value.device.type == "cpu"
     same = use.reads_rows or (isinstance(operand, torch.Tensor) and operand.dtype == value.dtype)
-    is_ours = fits and same and constants[use.weight].is_parameter
+    is_ours = _is_matrix(value) and same and constants[use.weight].is_parameter
     return use if is_ours else None
 
 

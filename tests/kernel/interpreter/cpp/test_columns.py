@@ -55,3 +55,18 @@ def test_bits_do_not_depend_on_threads(shape, fold, gap):
     wanted, _ = launch(load(program(fold), "python"), {"x": x}, shape)
     for got, want in zip(outputs[1], wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("shape", [(16, 64, 4, 256), (16, 5, 3, 300), (20, 7, 1, 257)], ids=str)
+def test_windows_beside_one_another(shape):
+    """Sums of parts of images, as adaptive pooling has them: the bits of each window alone."""
+    b = Builder("windows")
+    n, i, k, j = b.parallel("n"), b.reduced("i"), b.parallel("k"), b.reduced("j")
+    b.output("y", "f32", (n, k), b.sum(b.input("x", "f32", n, i, k, j)))
+    kernel = load(b.build(), "cpp")
+    x = np.random.default_rng(2).standard_normal(shape, np.float32)
+    wanted = np.concatenate([kernel(x=x[:, :, k : k + 1])[0] for k in range(shape[2])], axis=1)
+    for threads in (1, 2):
+        (found,), _ = launch(kernel, {"x": x}, shape, threads)
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_allclose(wanted, x.astype(np.float64).sum((1, 3)), rtol=1e-4, atol=1e-4)

@@ -7,7 +7,9 @@ import pytest
 
 from gint.host.executor import load
 from gint.host.frontend import Builder
+from tests import fences
 from tests.kernel.interpreter.cpp.beside_numpy import launch
+from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
 
 pytestmark = pytest.mark.cpp
 
@@ -46,14 +48,38 @@ def test_permutations(t, shape):
             np.testing.assert_array_equal(y, x.transpose(order))
 
 
-@pytest.mark.parametrize("t", ["u8", "i16", "f32", "f64"])
+SIZES = {"u8": "u1", "i16": "i2", "f32": "f4", "f64": "f8"}
+
+
+@pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")
+def test_elements_and_short_lines_apart():
+    run_on_each(
+        "from tests.kernel.interpreter.cpp.test_moves import SIZES, gather_fenced\n"
+        "for t in SIZES:\n"
+        "    for step in (2, 3, 4, 5):\n"
+        "        for n in (1, 15, 16, 17, 65, 300):\n"
+        "            gather_fenced(t, (3, n * step - step + 1), (1, step))\n"
+        "    for columns in (2, 4, 8, 16, 32):\n"
+        "        gather_fenced(t, (401, columns), (2, 1))\n"
+    )
+
+
+def gather_fenced(t, shape, steps):
+    """Every so many rows and columns of what ends where a page begins that nobody may read."""
+    whole = np.arange(np.prod(shape)).reshape(shape).astype(SIZES[t])
+    x = fences.fenced(whole, at_end=True)[:: steps[0], :: steps[1]]
+    (y,), _ = launch(load(copies(t, 2, (0, 1)), "cpp"), {"x": x}, x.shape)
+    np.testing.assert_array_equal(y, whole[:: steps[0], :: steps[1]])
+
+
+@pytest.mark.parametrize("t", SIZES)
 def test_fills(t):
     """Of any length, short and long enough for the processor's own loop, and nothing beyond."""
     b = Builder("fill")
     b.output("y", t, (b.parallel("i"),), b.const(3, t))
     program = load(b.build(), "cpp")
     for length in (1, 63, 4097, 16383, 32769, 200003):
-        y = np.zeros(length + 64, {"u8": "u1", "i16": "i2", "f32": "f4", "f64": "f8"}[t])
+        y = np.zeros(length + 64, SIZES[t])
         program(extents={"i": length}, y=y[32 : length + 32])
         assert (y[32 : length + 32] == 3).all()
         assert not y[:32].any()

@@ -101,7 +101,7 @@ def test_a_bound_product_is_the_product(rounds):
     """Of float32 arrays without gaps, weights of the same shape and format: also others."""
     products, x = CppProducts(), floats(3, 64)
     first, second = (weights_of(format_of("q8_0"), 19, 64) for _ in range(2))
-    second.data[...] = second.data[::-1].copy() if second.data.ndim > 1 else second.data
+    second.data[...] = second.data[::-1].copy()  # its rows the other way round
     packed = [products.prepare(w) for w in (first, second)]
     bound = products.bind(packed[0], rounds)
     for held in packed:

@@ -9,18 +9,11 @@ import pytest
 from gint.backend import registry
 from gint.host import executor
 from gint.program import assemble
+from tests.programs import DOUBLE
 
 pytestmark = pytest.mark.gpu
 
-SCALE = assemble("""
-axis n parallel
-slot x f32 in (n)
-slot y f32 out (n)
-map
-  load.f32 r[0] <- s[x]
-  add.f32 r[1] <- r[0] + r[0]
-  store.f32 s[y] <- r[1]
-""")
+SCALE = assemble(DOUBLE)
 
 
 @pytest.fixture

@@ -14,31 +14,11 @@ from gint.program import Binding, SlotBinding, VerificationError, assemble, disa
 from tests.kernel.interpreter.opencl.kernels import SQUARE, kernel
 from tests.kernel.interpreter.test_differential import check
 from tests.memory import Layout, bind, contiguous, launch_once
+from tests.programs import DIVIDE, SUMS
 from tests.strategies import launches, programs
 
 pytest.importorskip("pyopencl")
 pytestmark = pytest.mark.opencl
-
-SUM = """
-axis rows parallel
-axis cols reduced
-slot x f32 in (rows, cols)
-slot y f32 out (rows)
-reduce
-  load.f32 r[0] <- s[x]
-  sum.f32 acc[1] <- acc[1] + r[0]
-scalar
-  store.f32 s[y] <- r[1]
-"""
-DIVIDE = """
-axis n parallel
-slot x i32 in (n)
-slot y i32 out (n)
-map
-  load.i32 r[0] <- s[x]
-  floor_div.i32 r[1] <- floor(r[0] / r[0])
-  store.i32 s[y] <- r[1]
-"""
 
 
 def test_shared_memory_is_used_in_place(device):
@@ -153,7 +133,7 @@ def test_threads_launch_one_kernel_on_their_own_data():
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_dealt_rows_have_the_same_bits_each_time(order):
     """Rows long enough for many groups: whatever order these end in."""
-    run = kernel(SUM)
+    run = kernel(SUMS)
     binding, (x, y) = bind(
         run.verified.program, (3, 200_000), (), (Layout(order), contiguous(1)), 1
     )

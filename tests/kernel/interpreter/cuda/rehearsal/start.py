@@ -7,25 +7,9 @@ from gint.host import executor
 from gint.kernel.interpreter.cuda import driver
 from gint.kernel.interpreter.cuda.backend import BACKEND
 from gint.program import assemble
+from tests.programs import DIVIDE, DOUBLE
 
-SCALE = assemble('''
-axis n parallel
-slot x f32 in (n)
-slot y f32 out (n)
-map
-  load.f32 r[0] <- s[x]
-  add.f32 r[1] <- r[0] + r[0]
-  store.f32 s[y] <- r[1]
-''')
-DIVIDE = assemble('''
-axis n parallel
-slot x i32 in (n)
-slot y i32 out (n)
-map
-  load.i32 r[0] <- s[x]
-  floor_div.i32 r[1] <- floor(r[0] / r[0])
-  store.i32 s[y] <- r[1]
-''')
+SCALE, DIVIDE = assemble(DOUBLE), assemble(DIVIDE)
 
 def said(call):
     try:

@@ -14,7 +14,7 @@ constexpr int64_t L1_BYTES = 24 * 1024;       // of the 32 KiB there are
 constexpr int64_t L2_BYTES = 768 * 1024;      // of 1 MiB
 constexpr int64_t ENOUGH_ELEMENTS = 512;      // of a tile of short lines
 constexpr int64_t ONE_LOOP_BYTES = 32 * 1024; // of a slot, in a tile with nothing between
-constexpr int64_t ONE_FOLD_BYTES = 64 * 1024; // of a long row that is only folded
+constexpr int64_t ONE_FOLD_BYTES = 256 * 1024; // of a long row that is only folded
 constexpr int64_t TRANSPOSE_SIDE = 64;        // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
@@ -375,16 +375,30 @@ class LayoutMaker {
     // few, since values between lie in memory. But so that there are enough tiles for all threads.
     void take_rows_together(int64_t elements) {
         int inner = -1;
+        bool has_more = false; // lines that are folded into one result
         for (int a = 0; a < layout.rank; a++) {
-            if (layout.reduced[a] && a != layout.axis_b) return;
+            has_more |= layout.reduced[a] && a != layout.axis_b;
             if (!layout.reduced[a]) inner = a;
         }
+        if (has_more) return take_windows_together(inner, elements);
         const bool in_place = elements == ROWS_ELEMENTS;
         if (inner < 0 || !(in_place || folds_whole_tiles(inner) || folds_rows_twice(inner))) return;
         const int64_t most = std::min(elements / layout.cols, layout.extent[inner] / 16);
         if (most < 2) return;
         layout.axis_a = inner;
         layout.rows = even_piece_rows(layout.extent[inner], most);
+    }
+
+    // Lines that lie beside one another, each a part of another fold, as adaptive pooling has them:
+    // the tile is all of them, unless too few tiles were left for several threads.
+    void take_windows_together(int inner, int64_t elements) {
+        if (inner < 0 || elements != ROWS_ELEMENTS || !folds_whole_tiles(inner)) return;
+        int64_t blocks = 1;
+        for (int a = 0; a < layout.rank; a++) blocks *= layout.reduced[a] ? 1 : layout.extent[a];
+        const int64_t rows = layout.extent[inner];
+        if (rows * layout.cols > elements || blocks / rows < 16) return;
+        layout.axis_a = inner;
+        layout.rows = rows;
     }
 
     // Does every element of a tile of rows have operands of its own, without gaps, for one fold?

@@ -26,9 +26,15 @@ template <class T, size_t SIDE = MOST_SIDE<T>> struct Square {
         x = low, y = high;
     }
 
-    template <size_t... I>
-    static inline void even(Row &x, const Row &y, std::index_sequence<I...>) {
-        x = __builtin_shufflevector(x, y, int(2 * I)...);
+    // Of rows that follow one another the elements at multiples of STRIDE: x has those of the
+    // first N rows, or is the first one, and gets those of the next one, y.
+    template <size_t STRIDE, size_t N, size_t... I>
+    static inline void apart(Row &x, const Row &y, std::index_sequence<I...>) {
+        constexpr size_t FIRST = N * SIDE;
+        x = __builtin_shufflevector(x, y,
+                                    int(STRIDE * I < FIRST          ? (N == 1 ? STRIDE * I : I)
+                                        : STRIDE * I < FIRST + SIDE ? STRIDE * I - FIRST + SIDE
+                                                                    : 0)...);
     }
 
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
@@ -118,31 +124,45 @@ template <class T> void reverse_line(T *d, const T *s, size_t n) {
     for (; j < n; j++) d[j] = *(s - ptrdiff_t(j));
 }
 
-// d[j] <- s[2 * j]
-template <class T> void every_second(T *d, const T *s, size_t n) {
+// d[j] <- s[STRIDE * j]
+template <size_t STRIDE, class T> void every(T *d, const T *s, size_t n) {
     constexpr size_t SIDE = MOST_SIDE<T>;
+    constexpr auto LANES = std::make_index_sequence<SIDE>();
     using Row = typename Square<T>::Row;
     size_t j = 0;
     for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
-        Row low, high;
-        memcpy(&low, s + 2 * j, sizeof low);
-        memcpy(&high, s + 2 * j + SIDE, sizeof high);
-        Square<T>::even(low, high, std::make_index_sequence<SIDE>());
-        memcpy(d + j, &low, sizeof low);
+        Row row[STRIDE];
+        memcpy(row, s + STRIDE * j, sizeof row);
+        Square<T>::template apart<STRIDE, 1>(row[0], row[1], LANES);
+        if constexpr (STRIDE > 2) Square<T>::template apart<STRIDE, 2>(row[0], row[2], LANES);
+        if constexpr (STRIDE > 3) Square<T>::template apart<STRIDE, 3>(row[0], row[3], LANES);
+        memcpy(d + j, &row[0], sizeof(Row));
     }
-    for (; j < n; j++) d[j] = s[2 * j];
+    for (; j < n; j++) d[j] = s[STRIDE * j];
 }
 
 // d[j] <- s[j * stride]
 template <class T> inline void gather_line(T *d, const T *s, size_t n, ptrdiff_t stride) {
-    if (stride == 1)
-        copy_line(d, s, n * sizeof(T));
-    else if (stride == 2)
-        every_second(d, s, n);
-    else if (stride == -1)
-        reverse_line(d, s, n);
-    else
+    switch (stride) {
+    case 1:
+        return copy_line(d, s, n * sizeof(T));
+    case 2:
+        return every<2>(d, s, n);
+    case 3:
+        return every<3>(d, s, n);
+    case 4:
+        return every<4>(d, s, n);
+    case -1:
+        return reverse_line(d, s, n);
+    default:
         for (size_t j = 0; j < n; j++) d[j] = s[ptrdiff_t(j) * stride];
+    }
+}
+
+// Short lines of a length the compiler knows, some apart.
+template <size_t BYTES, class T> void gather_few(size_t rows, T *d, const T *s, ptrdiff_t apart) {
+    for (size_t i = 0; i < rows; i++, d += BYTES / sizeof(T), s += apart)
+        copy_block<BYTES>(reinterpret_cast<char *>(d), reinterpret_cast<const char *>(s));
 }
 
 template <class T>
@@ -151,6 +171,8 @@ void gather(size_t rows, size_t cols, void *dv, const void *sv, ptrdiff_t sa, pt
     auto *s = static_cast<const T *>(sv);
     if (sa == 1) return transpose<T>(rows, cols, d, ptrdiff_t(cols), s, sb);
     if (sb == 1 && sa == ptrdiff_t(cols)) return copy_line(d, s, rows * cols * sizeof(T));
+    if (sb == 1 && cols * sizeof(T) == 16) return gather_few<16>(rows, d, s, sa);
+    if (sb == 1 && cols * sizeof(T) == 32) return gather_few<32>(rows, d, s, sa);
     for (size_t i = 0; i < rows; i++, d += cols, s += sa) gather_line(d, s, cols, sb);
 }
 

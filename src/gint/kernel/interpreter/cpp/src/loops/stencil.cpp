@@ -78,12 +78,12 @@ inline V<double> load_two(const double *p, const double *q) {
 }
 
 template <class T, class OP, size_t COUNT>
-inline void combine_two(T *d, ptrdiff_t d_stride, const T *const *at, const WindowTile *tiles,
-                        size_t count) {
-    V<T> x = load_two(at[0], at[0] + tiles[0].row_stride);
+inline void combine_two(T *d, ptrdiff_t d_stride, const T *const *at, size_t count, ptrdiff_t first,
+                        ptrdiff_t second) {
+    V<T> x = load_two(at[0] + first, at[0] + second);
 #pragma GCC unroll 9
     for (size_t k = 1; k < (COUNT ? COUNT : count); k++)
-        x = OP::wide(load_two(at[k], at[k] + tiles[k].row_stride), x);
+        x = OP::wide(load_two(at[k] + first, at[k] + second), x);
     memcpy(d, &x, REGISTER / 2);
     memcpy(d + d_stride, reinterpret_cast<char *>(&x) + REGISTER / 2, REGISTER / 2);
 }
@@ -164,11 +164,14 @@ template <class T, class OP> struct StencilLoop {
         for (size_t t = 0; t < count; t++) at[t] = line(tiles[t], top);
         int64_t i = top;
 #if defined(__AVX512F__)
-        if (left == 0 && cols == REGISTER / sizeof(T) / 2 && right == int64_t(cols))
-            for (; i + 2 <= bottom; i += 2) {
-                combine_two<T, OP, COUNT>(d + i * d_stride, d_stride, at, tiles, count);
-                advance<COUNT>(at, 2);
-            }
+        if (left == 0 && cols == REGISTER / sizeof(T) / 2 && right == int64_t(cols) &&
+            are_apart_alike()) {
+            const ptrdiff_t apart = tiles[0].row_stride;
+            ptrdiff_t o = 0;
+            for (; i + 2 <= bottom; i += 2, o += 2 * apart)
+                combine_two<T, OP, COUNT>(d + i * d_stride, d_stride, at, count, o, o + apart);
+            advance<COUNT>(at, i - top);
+        }
 #endif
         for (; i < bottom; i++) {
             combine_lines<T, OP, COUNT>(d + i * d_stride, at, count, size_t(left), size_t(right));
@@ -188,6 +191,12 @@ template <class T, class OP> struct StencilLoop {
         bool follow = left == 0 && right == int64_t(cols) && d_stride == ptrdiff_t(cols);
         for (size_t t = 0; t < count; t++) follow &= tiles[t].row_stride == ptrdiff_t(cols);
         return follow;
+    }
+
+    bool are_apart_alike() const {
+        bool alike = true;
+        for (size_t t = 1; t < count; t++) alike &= tiles[t].row_stride == tiles[0].row_stride;
+        return alike;
     }
 
     // The columns in which some tiles are outside.
