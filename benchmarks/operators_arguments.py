@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -299,7 +299,14 @@ def _quarter(image: torch.Tensor) -> torch.Tensor:
     return image[:, :, ::2, ::2].contiguous()
 
 
+def _short(n: int) -> Maker:
+    """Lines of n elements, about as many elements in all."""
+    return lambda s, make: make(max(1, s[0] * s[1] // n), n)
+
+
 Maker = Callable[[tuple[int, int], Callable[..., torch.Tensor]], torch.Tensor]
+#: Last dimensions that are shorter than what a loop over one line is good for.
+SHORT = (3, 5, 16, 32, 100, 255)
 #: What texts may name: x, y ... are (rows, cols).
 _VOCABULARY: dict[str, Maker] = {
     **dict.fromkeys("xyzwuv", lambda s, make: make(*s)),
@@ -335,4 +342,6 @@ _VOCABULARY: dict[str, Maker] = {
     "channel_squared": lambda s, make: make(8).square() + 1,
     "small": _small,
     "spd": _spd,
+    **{f"{name}_of_{n}": _short(n) for name in ("short", "other") for n in SHORT},
+    **{f"row_of_{n}": partial(lambda n, s, make: make(n), n) for n in SHORT},
 }

@@ -6,6 +6,20 @@ slow where none of its operators is. Knows calls as text. Does not know what gin
 
 from __future__ import annotations
 
+from benchmarks.operators_arguments import SHORT
+
+#: What goes along the last dimension, of lines of n elements.
+_ALONG_LINES = {
+    **{
+        fold: f"torch.{fold}(short_of_{{n}}, -1)"
+        for fold in ("sum", "mean", "amax", "argmax", "var", "logsumexp", "softmax", "cumsum")
+    },
+    "layer_norm": "torch.nn.functional.layer_norm(short_of_{n}, ({n},), row_of_{n}, row_of_{n})",
+    "normalize": "torch.nn.functional.normalize(short_of_{n}, dim=-1)",
+    "inner": "torch.linalg.vecdot(short_of_{n}, other_of_{n})",
+    "distance": "torch.linalg.vector_norm(short_of_{n} - other_of_{n}, dim=-1)",
+}
+
 #: What a row is called by, and the call: Python over torch and benchmarks/operators_arguments.py.
 FUNCTIONS: dict[str, str] = {
     **{
@@ -74,4 +88,5 @@ FUNCTIONS: dict[str, str] = {
     " channel, channel, True)",
     "instance_norm": "torch.nn.functional.instance_norm(image)",
     "local_response_norm": "torch.nn.functional.local_response_norm(image, 3)",
+    **{f"{name} of {n}": call.format(n=n) for name, call in _ALONG_LINES.items() for n in SHORT},
 }

@@ -247,7 +247,7 @@ def test_rows_from_memory_are_read_ahead_and_written_past_the_caches(types, rows
 WHOLE = {t: np.dtype(t.replace("i", "int").replace("u", "uint")) for t in ("i8", "u8", "i16")}
 WHOLE |= {"i32": np.dtype("i4"), "i64": np.dtype("i8"), "f64": np.dtype("f8")}
 #: Around a register's, the lanes', a block's and a tile's number of elements, and several tiles.
-LENGTHS = (1, 31, 255, 256, 257, 4095, 4097, 8200, 16385, 70001)
+LENGTHS = (1, 31, 255, 256, 257, 4095, 4097, 8200, 16385, 70001, 600001)
 
 
 @pytest.mark.parametrize("t", WHOLE)

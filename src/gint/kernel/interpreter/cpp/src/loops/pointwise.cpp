@@ -128,7 +128,8 @@ void unary(size_t n, void *d, const void *pa, const void *, const void *, int32_
 
 // (Not inlined: the repeated form, below, calls what the table has anyway.)
 template <class F, unsigned S>
-[[gnu::noinline]] void binary(size_t n, void *d, const void *pa, const void *pb, const void *, int32_t *error) {
+[[gnu::noinline]] void binary(size_t n, void *d, const void *pa, const void *pb, const void *,
+                              int32_t *error) {
     auto *r = static_cast<typename F::Result *>(d);
     const Operand<typename F::First, (S & SCALAR_A) != 0> a(pa);
     const Operand<typename F::Second, (S & SCALAR_B) != 0> b(pb);

@@ -6,7 +6,8 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t GROUP_LINES = 16; // of tiles folded one after the other
+constexpr int64_t GROUP_LINES = 16;         // of tiles folded one after the other
+constexpr int64_t CHUNK_ELEMENTS = 1 << 18; // of a long row, so that threads have several
 
 void add_axis(Grid &grid, int axis, int64_t step, int64_t extent) {
     grid.axis[grid.rank] = axis;
@@ -27,6 +28,9 @@ Grids::Grids(const Layout &l) {
     // Powers of two, so that chunks are whole branches of the tree that one worker would build.
     if (!folds_cols)
         while (tiles_per_group * 2 * lines <= GROUP_LINES) tiles_per_group *= 2;
+    if (folds_cols)
+        while (tiles_per_chunk > 1 && tiles_per_chunk * l.cols > CHUNK_ELEMENTS)
+            tiles_per_chunk /= 2;
     if (!l.folds_long_lines()) return;
     tiles_per_chunk = tiles_per_group;
     while (tiles_per_chunk * 2 * lines <= CHUNK_LINES) tiles_per_chunk *= 2;
