@@ -161,8 +161,9 @@ class LayoutMaker {
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
-            choose_rows(copies_lines() ? ONE_LOOP_BYTES / narrowest_stored() : elements);
+        const bool copies = copies_lines();
+        if (layout.extent[b] < LONG_LINE || copies || (gathers_lines() && !p.has_reduction))
+            choose_rows(copies ? ONE_LOOP_BYTES / narrowest_stored() : elements);
         else if (lines_go_on())
             choose_rows(elements);
         else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
@@ -222,12 +223,29 @@ class LayoutMaker {
         return layout.extent[layout.axis_b] >= LONG_LINE && is_chain && loads <= 2 && folds == 1;
     }
 
-    // Lines that are copied, from where positions say: nothing is computed of their elements.
+    // Lines that are copied, from elsewhere or from where positions say: nothing is computed of
+    // their elements. What goes past the caches lies in the frame first, a line at a time.
     bool copies_lines() const {
-        if (!gathers_lines() || p.has_reduction) return false;
-        return std::none_of(p.code.begin(), p.code.end(), [](const Instruction &in) {
-            return !is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0;
-        });
+        if (p.has_reduction || p.has_scan) return false;
+        bool loads = true;
+        for (const Instruction &in : p.code) {
+            if (!is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0) return false;
+            loads &= in.op == GI_OP_LOAD || in.op == GI_OP_STORE;
+        }
+        return gathers_lines() || (loads && writes_lines());
+    }
+
+    // Are whole lines written, each where the one before ends?
+    bool writes_lines() const {
+        const int b = layout.axis_b;
+        if (b < 1 || layout.cols != layout.extent[b]) return false;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            const auto &along = layout.strides[n];
+            if (!p.slots[n].stored || !p.slots[n].used) continue;
+            if (along[b] != 1 || along[b - 1] != layout.extent[b] || bytes(n) >= MEMORY_BYTES)
+                return false;
+        }
+        return true;
     }
 
     int64_t narrowest_stored() const {
