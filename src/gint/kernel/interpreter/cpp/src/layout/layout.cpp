@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "layout/positions.h"
+#include "layout/work.h"
 
 namespace gint {
 
@@ -15,7 +15,6 @@ constexpr int64_t L2_BYTES = 768 * 1024;       // of 1 MiB
 constexpr int64_t ENOUGH_ELEMENTS = 512;       // of a tile of short lines
 constexpr int64_t ONE_LOOP_BYTES = 32 * 1024;  // of a slot, in a tile with nothing between
 constexpr int64_t ONE_FOLD_BYTES = 256 * 1024; // of a long row that is only folded
-constexpr unsigned MOST_COST = 4;              // op_cost of what is folded on the way
 constexpr int64_t TRANSPOSE_SIDE = 64;         // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
@@ -58,6 +57,7 @@ class LayoutMaker {
     const Program &p;
     const Binding &binding;
     Layout layout;
+    Work work{p, binding, layout};
     std::vector<std::array<int64_t, MAX_AXES>> strides; // by axis of the program
     std::vector<int64_t> extents;                       // likewise
     std::vector<int> axes;                              // of the program, to be ordered
@@ -116,22 +116,12 @@ class LayoutMaker {
         }
     }
 
-    // Elements of a slot that a launch touches.
-    double elements(size_t n) const {
-        double count = 1;
-        for (int a = 0; a < layout.rank; a++)
-            if (layout.strides[n][a]) count *= double(layout.extent[a]);
-        return count;
-    }
-
-    double bytes(size_t n) const { return elements(n) * double(type_size(p.slots[n].type)); }
-
     // Bytes of the slots that lie along an axis without gaps; outputs count half as much again,
     // since a scattered store costs more than a gathered load.
     double unit_stride_bytes(int axis) const {
         double sum = 0;
         for (size_t n = 0; n < p.slots.size(); n++)
-            if (layout.strides[n][axis] == 1) sum += bytes(n) * (p.slots[n].stored ? 1.5 : 1);
+            if (layout.strides[n][axis] == 1) sum += work.bytes(n) * (p.slots[n].stored ? 1.5 : 1);
         return sum;
     }
 
@@ -146,8 +136,8 @@ class LayoutMaker {
         int64_t elements = 256;
         while (elements * 2 <= budget && elements < 4096) elements *= 2;
 
-        if (is_one_loop()) elements = std::max(elements, ONE_LOOP_BYTES / widest());
-        if (is_one_fold()) elements = std::max(elements, ONE_FOLD_BYTES / widest());
+        if (work.is_one_loop()) elements = std::max(elements, ONE_LOOP_BYTES / work.widest());
+        if (work.is_one_fold()) elements = std::max(elements, ONE_FOLD_BYTES / work.widest());
 
         const int b = layout.axis_b;
         const int transposed = transposed_axis();
@@ -161,134 +151,25 @@ class LayoutMaker {
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        const bool copies = copies_lines();
-        if (layout.extent[b] < LONG_LINE || copies || (gathers_lines() && !p.has_reduction))
-            choose_rows(copies ? ONE_LOOP_BYTES / narrowest_stored() : elements);
-        else if (lines_go_on())
+        const bool copies = work.copies_lines();
+        if (layout.extent[b] < LONG_LINE || copies || (work.gathers_lines() && !p.has_reduction))
+            choose_rows(copies ? ONE_LOOP_BYTES / work.narrowest_stored() : elements);
+        else if (work.lines_go_on())
             choose_rows(elements);
         else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
             choose_columns();
         else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b])
-            take_rows_together(folds_what_it_loads() ? ROWS_ELEMENTS
-                                                     : std::min(2 * elements, ROWS_ELEMENTS - 1));
-    }
-
-    // One operation, or none, on memory without gaps: beginning a tile is the only cost beside it.
-    bool is_one_loop() const {
-        for (const Instruction &in : p.code)
-            if (in.op == GI_OP_INDEX || is_gather(in.op) || is_reduction(in.op) || is_scan(in.op))
-                return false;
-        const auto [operations, halves] = operations_and_halves();
-        for (size_t n = 0; n < p.slots.size(); n++)
-            if (p.slots[n].used && uint64_t(layout.strides[n][0]) > 1) return false;
-        return layout.rank == 1 && operations <= 1 && (operations == 0 || halves == 0);
-    }
-
-    // What computes, and what reads or writes halves.
-    std::pair<int, int> operations_and_halves() const {
-        std::pair<int, int> found{0, 0};
-        for (const Instruction &in : p.code) {
-            found.first += in.op != GI_OP_STORE && operand_count(in) > 0;
-            found.second += is_storage_only(in.type);
-        }
-        return found;
-    }
-
-    // Nothing but one fold of what is loaded, row by row: again, beginning a tile is the only cost.
-    bool is_one_fold() const {
-        bool has_index = false;
-        for (const Instruction &in : p.code) has_index |= is_index_reduction(in.op);
-        return layout.reduced[layout.axis_b] && passes() == 1 && !p.has_scan && !has_index &&
-               (folds_what_it_loads() || folds_one_chain());
-    }
-
-    // One fold of a long row, or of two, by one chain: no value of the tile lies in memory. (What
-    // costs more than MOST_COST may have no link, and hides what a tile costs.)
-    bool folds_one_chain() const {
-        int loads = 0, links = 0, folds = 0;
-        for (const Section &section : p.sections)
-            for (uint32_t i = 0; i < section.count && section.kind != SectionKind::SCALAR; i++) {
-                const Instruction &in = p.code[section.first + i];
-                const bool is_fold = is_reduction(in.op), is_load = in.op == GI_OP_LOAD;
-                loads += is_load;
-                folds += is_fold;
-                if (is_fold || is_load || operand_count(in) == 0) continue;
-                if (chain_op(in, 0) == CHAIN_OPS || op_cost(in) > MOST_COST) return false;
-                links++;
-            }
-        for (size_t n = 0; n < p.slots.size(); n++)
-            if (p.slots[n].used && !p.slots[n].stored && layout.strides[n][layout.axis_b] != 1)
-                return false;
-        const bool is_chain = links == 1 || links == 2;
-        return layout.extent[layout.axis_b] >= LONG_LINE && is_chain && loads <= 2 && folds == 1;
-    }
-
-    // Lines that are copied, from elsewhere or from where positions say: nothing is computed of
-    // their elements. What goes past the caches lies in the frame first, a line at a time.
-    bool copies_lines() const {
-        if (p.has_reduction || p.has_scan) return false;
-        bool loads = true;
-        for (const Instruction &in : p.code) {
-            if (!is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0) return false;
-            loads &= in.op == GI_OP_LOAD || in.op == GI_OP_STORE;
-        }
-        return gathers_lines() || (loads && writes_lines());
-    }
-
-    // Are whole lines written, each where the one before ends?
-    bool writes_lines() const {
-        const int b = layout.axis_b;
-        if (b < 1 || layout.cols != layout.extent[b]) return false;
-        for (size_t n = 0; n < p.slots.size(); n++) {
-            const auto &along = layout.strides[n];
-            if (!p.slots[n].stored || !p.slots[n].used) continue;
-            if (along[b] != 1 || along[b - 1] != layout.extent[b] || bytes(n) >= MEMORY_BYTES)
-                return false;
-        }
-        return true;
-    }
-
-    int64_t narrowest_stored() const {
-        size_t size = 8;
-        for (const Slot &slot : p.slots)
-            if (slot.stored) size = std::min(size, type_size(slot.type));
-        return int64_t(size);
-    }
-
-    // Do lines follow one another without gaps in every operand, or is it one line for all of them,
-    // as weights are? Then several of them are a tile, in which the one line is repeated once.
-    // (One operation does as well on a line at a time: its weights stay in the first cache.)
-    bool lines_go_on() const {
-        if (p.has_reduction || p.has_scan || p.positions_read || layout.rank < 2) return false;
-        const auto [operations, halves] = operations_and_halves();
-        if (operations < 2 && halves == 0) return false;
-        const int b = layout.axis_b, a = b - 1;
-        if (a < 0) return false;
-        bool is_repeated = false;
-        for (size_t n = 0; n < p.slots.size(); n++) {
-            if (!p.slots[n].used) continue;
-            const int64_t sa = layout.strides[n][a], sb = layout.strides[n][b];
-            if (!p.slots[n].indexed.empty()) return false;
-            if (sa == 0 && sb == 1)
-                is_repeated = true;
-            else if ((sb != 1 || sa != layout.extent[b]) && (sa != 0 || sb != 0))
-                return false;
-        }
-        return is_repeated;
-    }
-
-    int64_t widest() const {
-        size_t size = 1;
-        for (const Slot &slot : p.slots) size = std::max(size, type_size(slot.type));
-        return int64_t(size);
+            take_rows_together(work.folds_what_it_loads()
+                                   ? ROWS_ELEMENTS
+                                   : std::min(2 * elements, ROWS_ELEMENTS - 1));
     }
 
     // The axis other than axis_b along which some slot that is as large as the others runs fastest.
     int transposed_axis() const {
         double largest = 0;
-        for (size_t n = 0; n < p.slots.size(); n++) largest = std::max(largest, bytes(n));
+        for (size_t n = 0; n < p.slots.size(); n++) largest = std::max(largest, work.bytes(n));
         for (size_t n = 0; n < p.slots.size(); n++) {
-            if (bytes(n) * 4 < largest || layout.strides[n][layout.axis_b] == 1 ||
+            if (work.bytes(n) * 4 < largest || layout.strides[n][layout.axis_b] == 1 ||
                 layout.strides[n][layout.axis_b] == 0)
                 continue;
             for (int a = 0; a < layout.rank; a++)
@@ -311,9 +192,9 @@ class LayoutMaker {
             for (size_t n = 0; n < p.slots.size(); n++) {
                 const int64_t sa = layout.strides[n][a], sb = layout.strides[n][b];
                 if (sa == sb * layout.extent[b])
-                    fit += bytes(n);
+                    fit += work.bytes(n);
                 else if (sa != 0 && sb != 0)
-                    fit += bytes(n) / 2;
+                    fit += work.bytes(n) / 2;
             }
             const double score = fit * double(std::min({layout.extent[a], wanted, enough}));
             if (score > best) best = score, layout.axis_a = a;
@@ -339,59 +220,14 @@ class LayoutMaker {
                 lines *= double(layout.extent[a]);
             else if (a != layout.axis_b)
                 parallel *= double(layout.extent[a]);
-        const bool once = passes() == 1 && !p.has_scan;
-        if (once && folds_what_it_loads()) take_lines_together();
+        const bool once = work.passes() == 1 && !p.has_scan;
+        if (once && work.folds_what_it_loads()) take_lines_together();
         const bool shared = !p.has_scan && lines >= 2 * CHUNK_LINES;
         if (parallel >= 8 || (once && shared)) return;
         const int64_t piece =
             std::max<int64_t>(256, round_up(layout.extent[layout.axis_b] / 8, 64));
-        if (shared && lines * double(piece * column_bytes()) > L2_BYTES) return;
+        if (shared && lines * double(piece * work.column_bytes()) > L2_BYTES) return;
         layout.cols = std::min(layout.cols, piece);
-    }
-
-    // That a launch reads of one line and column.
-    int64_t column_bytes() const {
-        int64_t sum = 0;
-        for (size_t n = 0; n < p.slots.size(); n++)
-            if (!p.slots[n].stored && layout.strides[n][layout.axis_b])
-                sum += int64_t(type_size(p.slots[n].type));
-        return sum;
-    }
-
-    // Lines of a gather at few positions are copies, which cost less than beginning a tile. Where
-    // each element has a position of its own, many lines of them would not stay in the cache.
-    bool gathers_lines() const {
-        bool gathers = false;
-        for (size_t n = 0; n < p.slots.size(); n++) {
-            gathers |= !p.slots[n].indexed.empty();
-            const bool all =
-                layout.strides[n][layout.axis_b] != 0 && elements(n) == double(layout.points());
-            if (p.slots[n].type == GI_i64 && !p.slots[n].stored && all) return false;
-        }
-        return gathers;
-    }
-
-    int passes() const {
-        int count = 0;
-        for (const Section &section : p.sections) count += section.kind != SectionKind::SCALAR;
-        return count;
-    }
-
-    // Then lines are folded where they lie, and only the result needs room in the first cache.
-    bool folds_what_it_loads() const {
-        bool halves = false, indices = false;
-        for (const Section &section : p.sections) {
-            if (section.kind != SectionKind::REDUCE) continue;
-            for (uint32_t i = section.first; i < section.first + section.count; i++) {
-                const Instruction &in = p.code[i];
-                const bool plain = in.op == GI_OP_LOAD && in.type != GI_bool;
-                halves |= plain && is_storage_only(in.type);
-                indices |= is_index_reduction(in.op);
-                if (is_index_reduction(in.op) && !linear_index(p, binding, in.b)) return false;
-                if (!plain && !is_reduction(in.op) && !linear_index(p, binding, in.d)) return false;
-            }
-        }
-        return !(halves && indices); // an index is found among elements that can be compared
     }
 
     // Whole rows that are only folded: many at a time where they are folded where they lie, else a
@@ -405,7 +241,9 @@ class LayoutMaker {
         }
         if (has_more) return take_windows_together(inner, elements);
         const bool in_place = elements == ROWS_ELEMENTS;
-        if (inner < 0 || !(in_place || folds_whole_tiles(inner) || folds_rows_twice(inner))) return;
+        if (inner < 0 ||
+            !(in_place || work.folds_whole_tiles(inner) || work.folds_rows_twice(inner)))
+            return;
         const int64_t most = std::min(elements / layout.cols, layout.extent[inner] / 16);
         if (most < 2) return;
         layout.axis_a = inner;
@@ -415,46 +253,13 @@ class LayoutMaker {
     // Lines that lie beside one another, each a part of another fold, as adaptive pooling has them:
     // the tile is all of them, unless too few tiles were left for several threads.
     void take_windows_together(int inner, int64_t elements) {
-        if (inner < 0 || elements != ROWS_ELEMENTS || !folds_whole_tiles(inner)) return;
+        if (inner < 0 || elements != ROWS_ELEMENTS || !work.folds_whole_tiles(inner)) return;
         int64_t blocks = 1;
         for (int a = 0; a < layout.rank; a++) blocks *= layout.reduced[a] ? 1 : layout.extent[a];
         const int64_t rows = layout.extent[inner];
         if (rows * layout.cols > elements || blocks / rows < 16) return;
         layout.axis_a = inner;
         layout.rows = rows;
-    }
-
-    // Does every element of a tile of rows have operands of its own, without gaps, for one fold?
-    bool folds_whole_tiles(int inner) const {
-        for (size_t n = 0; n < p.slots.size(); n++)
-            if (p.slots[n].used && !p.slots[n].stored &&
-                (layout.strides[n][layout.axis_b] != 1 ||
-                 layout.strides[n][inner] != layout.extent[layout.axis_b]))
-                return false;
-        return passes() == 1;
-    }
-
-    // Are rows of one operand folded twice and no more, by what chains can do, as for a variance?
-    // What varies along rows alone is an operand as it is then. (Where rows are written too, or
-    // there are more of them, the memory is idle for longer: one at a time, each is on its way
-    // while the one before is computed.)
-    bool folds_rows_twice(int inner) const {
-        int read = 0;
-        for (size_t n = 0; n < p.slots.size(); n++) {
-            if (!p.slots[n].used || layout.strides[n][layout.axis_b] == 0) continue;
-            if (p.slots[n].stored || !p.slots[n].indexed.empty() ||
-                layout.strides[n][layout.axis_b] != 1 ||
-                layout.strides[n][inner] != layout.extent[layout.axis_b])
-                return false;
-            read++;
-        }
-        for (const Section &section : p.sections)
-            for (uint32_t i = 0; i < section.count && section.kind != SectionKind::SCALAR; i++) {
-                const Instruction &in = p.code[section.first + i];
-                if (in.op == GI_OP_INDEX || is_index_reduction(in.op)) return false;
-                if (operand_count(in) > 1 && chain_op(in, 0) == CHAIN_OPS) return false;
-            }
-        return passes() == 2 && read == 1;
     }
 
     void take_lines_together() {
