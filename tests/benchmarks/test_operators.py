@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks import operators
+from benchmarks import goals, operators
 from benchmarks.operators_list import Case, cases, opcode_cases, without_arguments
 from benchmarks.operators_report import Row, report_of
 from benchmarks.settings import Settings, threads_in_effect
@@ -183,9 +183,20 @@ def test_report_has_the_worst_first() -> None:
     report = report_of([*rows, Row("c", "extern", (2, 3), 2, error="ValueError: x")])
     assert [cells[0] for cells in report.tables[0].rows] == ["c", "b", "a"]
     assert report.data["rows"][1]["worst"] == 0.5
-    assert report.tables[-1].rows[0][1:] == ["3", "1.22", "2.00", "1"]
+    assert report.tables[-1].rows[0][1:] == ["3", "1.22", "2.00", "1", "0", "0"]
     assert "lowered: 2: 2 1 program" in report.notes
     assert report.notes[-1] == "c failed: ValueError: x"
+
+
+def test_small_calls_are_compared_with_inductor_and_counted_apart() -> None:
+    calls = [
+        row("level", eager=5e-6, inductor=13e-6, gint=13e-6),
+        row("slow", eager=5e-6, inductor=8e-6, gint=13e-6),
+    ]
+    assert [r.is_slow for r in calls] == [False, True]
+    report = report_of([*calls, row("large", eager=20e-6, inductor=19e-6, gint=20e-6)])
+    assert report.tables[-1].rows[0][-3:] == ["0", "2", "1"]
+    assert goals.OPERATORS_WORST.verdict(0.95) in report.notes
 
 
 def test_what_is_compared_with_nothing_is_last() -> None:

@@ -169,7 +169,7 @@ _KEEPING = {
 _AROUND = (("Residual", "Residual", "Checkpointed", "Autocast"), ("Residual", "Autocast"))
 _OTHER_MATRICES = (
     "First(", "weight_norm(", "spectral_norm(", "Spectral(", "nn.TransformerEncoderLayer(",
-    "OfItself(", "Experts(",
+    "OfItself(", "Experts(", "Recurrent(",
 )  # fmt: skip
 _CHANGING = {
     "rows": (

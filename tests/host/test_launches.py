@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +31,7 @@ from gint.program import Access, Axis, Program, Slot, assemble, verify
 from tests.host.test_executor import SCALE, W, X
 
 F32 = assemble(SCALE).slots[0].dtype
+_CHECKOUT = Path(__file__).resolve().parents[2]
 SCALED = assemble(SCALE)
 
 
@@ -217,3 +221,14 @@ def test_a_layout_need_not_be_read_from_an_array():
     assert view_of_layout("f32", turned.shape, turned.strides, turned.ctypes.data) == view_of(
         turned
     )
+
+
+@pytest.mark.checkout
+def test_a_process_does_not_grow_by_ever_other_programs() -> None:
+    """Some 330 programs of this length are kept: as many again, and twice as many, are no more."""
+    asked = [sys.executable, "-m", "tests.host.loaded", "30", "2000"]
+    done = subprocess.run(asked, cwd=_CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
+    rows = [[float(text) for text in line.split()] for line in done.stdout.splitlines()]
+    (_, first, kept), _, (_, last, _) = rows
+    assert last <= first + 2
+    assert last <= 1.5 * kept

@@ -192,9 +192,13 @@ def _eye_of_columns(
     device: torch.device | None = None,
     pin_memory: bool | None = None,
 ) -> torch.Tensor:
-    """As torch's, of positions in int64: there is no arange of the narrower type torch takes."""
+    """As torch's, of positions in int64: there is no arange of the narrower type torch takes. A
+    square is zeros beside ones in memory: no position is compared."""
     if layout not in (None, torch.strided) or pin_memory:
         return NotImplemented
+    if n == m and isinstance(n, int):
+        dtype = dtype or torch.get_default_dtype()
+        return torch.diag_embed(torch.ones(n, dtype=dtype, device=device))
     rows, columns = (torch.arange(size, device=device) for size in (n, m))
     return (rows.unsqueeze(-1) == columns).to(dtype or torch.get_default_dtype())
 

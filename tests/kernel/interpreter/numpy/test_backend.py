@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from gint.kernel.interpreter.numpy.backend import BACKEND
-from gint.program import assemble, verify
+from gint.program import VerificationError, assemble, verify
 from tests.programs import SOFTMAX
 
 
@@ -28,9 +28,26 @@ def test_a_launch_takes_pointers():
 
 
 def test_registers_that_take_more_than_there_is_are_refused():
-    """Also where another axis has no points: results of a fold over it are one for each row."""
-    kernel = BACKEND.load(verify(assemble(SOFTMAX)))
-    for extents in ((1 << 40, 3), (1 << 40, 0)):
-        with pytest.raises(MemoryError, match=r"registers are whole arrays, takes [\d,.]+ GiB"):
-            kernel.prepare(extents, (), ())
-    kernel.prepare((1 << 20, 0), (), ())
+    kernel = BACKEND.load(verify(assemble(TOTAL)))
+    with pytest.raises(MemoryError, match=r"registers are whole arrays, takes [\d,.]+ GiB"):
+        kernel.prepare((1 << 40,), (), ((4, 0, (0,)), (4, 0, ())))
+
+
+def test_what_is_too_large_and_wrong_is_called_wrong():
+    kernel = BACKEND.load(verify(assemble(TOTAL)))
+    for extent, stride, reason in ((1 << 62, 0, "more than"), (1 << 40, 1, "would touch bytes")):
+        with pytest.raises(VerificationError, match=reason):
+            kernel.prepare((extent,), (), ((4, 0, (stride,)), (4, 0, ())))
+
+
+TOTAL = """
+program total
+axis cols reduced
+slot x f32 in (cols)
+slot y f32 out ()
+reduce
+  load.f32 r[0] <- s[x]
+  sum.f32 acc[1] <- acc[1] + r[0]
+scalar
+  store.f32 s[y] <- r[1]
+"""

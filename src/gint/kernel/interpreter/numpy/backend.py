@@ -39,11 +39,14 @@ class NumpyKernel:
         threads: int | None = None,
         device: int | None = None,
     ) -> NumpyLaunch:
-        """A launch, always on one thread; all of it is verified when it is called. Raises
-        MemoryError where its registers take more memory than is left."""
+        """A launch, always on one thread; all of it is verified when it is called, and a large one
+        here, as far as pointers do not matter. Raises VerificationError, and MemoryError where its
+        registers take more memory than is left."""
         runs = has_effects(self.verified.program, extents)
         most = math.prod([max(n, 1) for n in extents]) * self.bytes_of_point
         if runs and most > ASKED_BYTES:
+            far_apart = tuple([(n + 1) << 48 for n in range(len(slots))])
+            verify_binding(self.verified, Binding.of(extents, params, slots, far_apart))
             nbytes = most_held(self.verified, extents, self.unused)
             name = self.verified.program.name
             need_memory(nbytes, f"{name}, whose registers are whole arrays,")

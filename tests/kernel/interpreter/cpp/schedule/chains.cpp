@@ -37,6 +37,21 @@ using Kinds = std::vector<Step::Kind>;
 
 } // namespace
 
+CASE(a_comparison_is_done_again_for_each_choice_by_it) {
+    Sketch s;
+    const uint8_t n = s.axis(5000);
+    const uint16_t x = s.slot(GI_f32, {n}), y = s.slot(GI_f32, {n}), w = s.slot(GI_f32, {n});
+    const uint16_t one = s.slot(GI_f32, {n}), other = s.slot(GI_f32, {n});
+    s.section(SectionKind::MAP);
+    const uint16_t a = s.load(x), b = s.load(y), c = s.load(w);
+    const uint16_t mask = s.emit(GI_OP_GT, GI_f32, {a, b});
+    const uint16_t first = s.emit(GI_OP_WHERE, GI_f32, {mask, a, c});
+    const uint16_t second = s.emit(GI_OP_WHERE, GI_f32, {mask, c, b});
+    s.store(one, first), s.store(other, second);
+    const auto made = s.schedule();
+    check(kinds(made->sections[0].steps) == std::vector{Step::SELECT, Step::SELECT});
+}
+
 CASE(results_read_once_by_the_next_instruction_are_one_chain) {
     Lines s;
     const uint16_t x = s.load(s.x), w = s.load(s.w);

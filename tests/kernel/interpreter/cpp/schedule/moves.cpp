@@ -79,6 +79,17 @@ CASE(halves_that_are_only_moved_are_not_converted) {
     check(kinds(steps) == Kinds{Step::SCATTER} && steps[0].move == table().scatter[1]);
 }
 
+CASE(lines_that_are_only_moved_are_several_in_a_tile) {
+    Pass s(GI_f32, 300, 1000, {-1000, 1}, {1000, 1}, true);
+    auto made = s.schedule();
+    check(kinds(made->sections[0].steps) == Kinds{Step::GATHER});
+    check(made->layout.rows > 1 && made->layout.cols == 1000);
+    check(is_slot(*made, made->sections[0].steps[0].d, s.y));
+    Pass apart(GI_f32, 300, 1000, {-1000, 1}, {1200, 1}, true); // written with gaps
+    made = apart.schedule();
+    check(kinds(made->sections[0].steps) == Kinds{Step::COPY} && made->layout.rows == 1);
+}
+
 CASE(what_is_overwritten_before_its_last_use_is_copied) {
     Sketch s;
     const uint8_t n = s.axis(5000);

@@ -10,12 +10,13 @@ namespace gint {
 
 namespace {
 
-constexpr int64_t L1_BYTES = 24 * 1024;       // of the 32 KiB there are
-constexpr int64_t L2_BYTES = 768 * 1024;      // of 1 MiB
-constexpr int64_t ENOUGH_ELEMENTS = 512;      // of a tile of short lines
-constexpr int64_t ONE_LOOP_BYTES = 32 * 1024; // of a slot, in a tile with nothing between
+constexpr int64_t L1_BYTES = 24 * 1024;        // of the 32 KiB there are
+constexpr int64_t L2_BYTES = 768 * 1024;       // of 1 MiB
+constexpr int64_t ENOUGH_ELEMENTS = 512;       // of a tile of short lines
+constexpr int64_t ONE_LOOP_BYTES = 32 * 1024;  // of a slot, in a tile with nothing between
 constexpr int64_t ONE_FOLD_BYTES = 256 * 1024; // of a long row that is only folded
-constexpr int64_t TRANSPOSE_SIDE = 64;        // long enough lines on both sides for TLB and memory
+constexpr unsigned MOST_COST = 4;              // op_cost of what is folded on the way
+constexpr int64_t TRANSPOSE_SIDE = 64;         // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
 
@@ -160,14 +161,16 @@ class LayoutMaker {
             return;
         }
         layout.cols = even_piece(layout.extent[b], elements);
-        if (layout.extent[b] < LONG_LINE || (gathers_lines() && !p.has_reduction))
-            choose_rows(copies_lines() ? ONE_LOOP_BYTES / narrowest_stored() : elements);
+        const bool copies = copies_lines();
+        if (layout.extent[b] < LONG_LINE || copies || (gathers_lines() && !p.has_reduction))
+            choose_rows(copies ? ONE_LOOP_BYTES / narrowest_stored() : elements);
         else if (lines_go_on())
             choose_rows(elements);
         else if (!layout.reduced[b] && (p.has_reduction || p.has_scan))
             choose_columns();
         else if (!p.has_scan && layout.reduced[b] && layout.cols == layout.extent[b])
-            take_rows_together(folds_what_it_loads() ? ROWS_ELEMENTS : 2 * elements);
+            take_rows_together(folds_what_it_loads() ? ROWS_ELEMENTS
+                                                     : std::min(2 * elements, ROWS_ELEMENTS - 1));
     }
 
     // One operation, or none, on memory without gaps: beginning a tile is the only cost beside it.
@@ -196,15 +199,53 @@ class LayoutMaker {
         bool has_index = false;
         for (const Instruction &in : p.code) has_index |= is_index_reduction(in.op);
         return layout.reduced[layout.axis_b] && passes() == 1 && !p.has_scan && !has_index &&
-               folds_what_it_loads();
+               (folds_what_it_loads() || folds_one_chain());
     }
 
-    // Lines that are copied, from where positions say: nothing is computed of their elements.
+    // One fold of a long row, or of two, by one chain: no value of the tile lies in memory. (What
+    // costs more than MOST_COST may have no link, and hides what a tile costs.)
+    bool folds_one_chain() const {
+        int loads = 0, links = 0, folds = 0;
+        for (const Section &section : p.sections)
+            for (uint32_t i = 0; i < section.count && section.kind != SectionKind::SCALAR; i++) {
+                const Instruction &in = p.code[section.first + i];
+                const bool is_fold = is_reduction(in.op), is_load = in.op == GI_OP_LOAD;
+                loads += is_load;
+                folds += is_fold;
+                if (is_fold || is_load || operand_count(in) == 0) continue;
+                if (chain_op(in, 0) == CHAIN_OPS || op_cost(in) > MOST_COST) return false;
+                links++;
+            }
+        for (size_t n = 0; n < p.slots.size(); n++)
+            if (p.slots[n].used && !p.slots[n].stored && layout.strides[n][layout.axis_b] != 1)
+                return false;
+        const bool is_chain = links == 1 || links == 2;
+        return layout.extent[layout.axis_b] >= LONG_LINE && is_chain && loads <= 2 && folds == 1;
+    }
+
+    // Lines that are copied, from elsewhere or from where positions say: nothing is computed of
+    // their elements. What goes past the caches lies in the frame first, a line at a time.
     bool copies_lines() const {
-        if (!gathers_lines() || p.has_reduction) return false;
-        return std::none_of(p.code.begin(), p.code.end(), [](const Instruction &in) {
-            return !is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0;
-        });
+        if (p.has_reduction || p.has_scan) return false;
+        bool loads = true;
+        for (const Instruction &in : p.code) {
+            if (!is_gather(in.op) && in.op != GI_OP_STORE && operand_count(in) > 0) return false;
+            loads &= in.op == GI_OP_LOAD || in.op == GI_OP_STORE;
+        }
+        return gathers_lines() || (loads && writes_lines());
+    }
+
+    // Are whole lines written, each where the one before ends?
+    bool writes_lines() const {
+        const int b = layout.axis_b;
+        if (b < 1 || layout.cols != layout.extent[b]) return false;
+        for (size_t n = 0; n < p.slots.size(); n++) {
+            const auto &along = layout.strides[n];
+            if (!p.slots[n].stored || !p.slots[n].used) continue;
+            if (along[b] != 1 || along[b - 1] != layout.extent[b] || bytes(n) >= MEMORY_BYTES)
+                return false;
+        }
+        return true;
     }
 
     int64_t narrowest_stored() const {

@@ -11,6 +11,8 @@ namespace gint {
 // Lines that workers who share a reduction of columns take at a time; a power of two.
 constexpr int64_t CHUNK_LINES = 64;
 
+constexpr double MEMORY_BYTES = 24 << 20; // slots from here on come from memory
+
 constexpr int64_t LONG_LINE = 256; // from here on a tile is one line: rows cost nothing
 
 // Axes of the program with extent 1 are dropped, adjacent ones whose strides agree in every slot

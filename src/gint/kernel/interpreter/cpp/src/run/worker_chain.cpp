@@ -126,6 +126,7 @@ bool Worker::is_operand(const Chain &chain, const char *d) const {
 // A link's operand for the elements from `first` on.
 char *Worker::operand_at(const Chain &chain, const Chain::Link &link, size_t first) const {
     if (link.form == CHAIN_SCALAR) first = link.per_row ? first / count[COLS] : 0;
+    if (first == 0) return place[link.operand];
     return place[link.operand] + first * size_of(link.form, chain.type);
 }
 

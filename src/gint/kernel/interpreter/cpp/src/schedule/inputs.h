@@ -7,10 +7,9 @@
 
 namespace gint {
 
-// Slots from here on come from memory and go past the caches.
-constexpr double MEMORY_BYTES = 24 << 20;
-// So do those of half that size, where a launch goes over as much as no cache holds; of a third
-// where only what is written is far, of rows that were folded just before.
+// Slots of MEMORY_BYTES go past the caches. So do those of half that size, where a launch goes over
+// as much as no cache holds; of a third where only what is written is far, of rows that were folded
+// just before.
 constexpr double CACHE_BYTES = 28 << 20;
 
 // How tiles follow one another, and how those of a reduction are grouped; as Schedule has it.

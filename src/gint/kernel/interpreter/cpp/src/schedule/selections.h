@@ -13,8 +13,8 @@ class Selections {
     Selections(const Inputs &inputs, Liveness &lives, Chains &chains);
 
     void begin_section() { put_off_at.clear(); }
-    // Puts off a comparison, whose operands keep their places; false where it is not read by one
-    // choice alone, or has no such step.
+    // Puts off a comparison, whose operands keep their places; false where it is not read by
+    // choices alone, or has no such step.
     bool put_off(const Instruction &in, uint32_t at);
     // The choice, if its comparison was put off.
     bool choose(const Instruction &in, uint32_t at);
@@ -26,7 +26,7 @@ class Selections {
     std::map<uint16_t, uint32_t> put_off_at; // comparisons by their results
 
     bool has_loops(const Instruction &in) const;
-    bool leads_to_choice(const Instruction &in, uint32_t at) const;
+    bool leads_to_choices(const Instruction &in, uint32_t at) const;
 };
 
 } // namespace gint
