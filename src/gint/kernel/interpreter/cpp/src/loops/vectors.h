@@ -91,13 +91,8 @@ template <class T> inline V<T> first_of(size_t n, V<T> x, V<T> y) {
 // As the functions of one element: NaN if either is NaN, of two zeros the second. (x86 has a SIGN b
 // ? a : b as one instruction; gcc does not take it where NaN counts.)
 #if defined(__AVX512F__)
-#define GI_EXTREME(NAME, T, SHORT, SUFFIX, SIGN)                                                   \
-    [[maybe_unused]] inline V<T> NAME(V<T> a, V<T> b) {                                            \
-        const auto numbers = _mm512_cmp_##SUFFIX##_mask(a, a, _CMP_ORD_Q);                         \
-        return _mm512_mask_##SHORT##_##SUFFIX(a, numbers, a, b);                                   \
-    }
-#else
-#if defined(__AVX__)
+#define GI_FASTER(NAME, SUFFIX, SIGN) _mm512_maskz_##NAME##_##SUFFIX(-1, a, b)
+#elif defined(__AVX__)
 #define GI_FASTER(NAME, SUFFIX, SIGN) _mm256_##NAME##_##SUFFIX(a, b)
 #elif defined(__x86_64__)
 #define GI_FASTER(NAME, SUFFIX, SIGN) _mm_##NAME##_##SUFFIX(a, b)
@@ -109,7 +104,6 @@ template <class T> inline V<T> first_of(size_t n, V<T> x, V<T> y) {
         const V<T> m = GI_FASTER(SHORT, SUFFIX, SIGN);                                             \
         return a != a ? a : m;                                                                     \
     }
-#endif
 GI_EXTREME(maximum, float, max, ps, >)
 GI_EXTREME(minimum, float, min, ps, <)
 GI_EXTREME(maximum, double, max, pd, >)
