@@ -17,6 +17,8 @@ pytestmark = pytest.mark.cpp
 ROOT = Path(__file__).resolve().parents[4]
 
 SHAPES = [(1, 100_000), (3, 70_001), (700, 300), (300, 1000), (2, 4097), (40, 9)]
+SHORT = [(500, n) for n in (1, 2, 3, 5, 7, 8, 13)]
+TYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64}
 NAMES = ("cumsum", "cumprod", "cummax", "logcumsumexp")
 
 
@@ -37,20 +39,40 @@ def bits() -> bytes:
     found = b""
     for name in NAMES[:3]:
         for t in ("f4", "f8"):
-            for shape in SHAPES[2:]:
+            for shape in [*SHAPES[2:], *SHORT]:
                 for is_row in (True, False):
                     kernel = load(program(name, {"f4": "f32", "f8": "f64"}[t], is_row), "cpp")
                     found += launch(kernel, inputs(name, t, shape), shape, 1)[0][0].tobytes()
     return found
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, *SHORT], ids=str)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_row", [True, False])
 def test_bits_do_not_depend_on_threads(name, shape, is_row):
     kernel, given = load(program(name, "f32", is_row), "cpp"), inputs(name, "f4", shape)
     found = [launch(kernel, given, shape, threads)[0][0] for threads in (1, 2, 3)]
     assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+
+
+@pytest.mark.parametrize("t", ["f32", "f64", "i64", "i32"])
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin"])
+def test_a_short_row_is_the_beginning_of_a_long_one(name, t):
+    """However few elements it has, and where there are NaN, infinities and zeros of both signs."""
+    x = np.random.default_rng(2).integers(-3, 4, (300, 40)).astype(TYPES[t])
+    if t[0] == "f":
+        x /= 3
+        x[::7, 3], x[::5, 1], x[::3, 4], x[::2, 2] = np.nan, -0.0, np.inf, -0.0
+    kernel = load(program(name, t, True), "cpp")
+    (long,), _ = launch(kernel, {"x": x}, x.shape)
+    for n in range(1, 40):
+        (short,), _ = launch(kernel, {"x": np.ascontiguousarray(x[:, :n])}, (300, n))
+        np.testing.assert_array_equal(short, long[:, :n])
+        if t[0] == "f":
+            numbers = ~np.isnan(short)
+            np.testing.assert_array_equal(
+                np.signbit(short)[numbers], np.signbit(long[:, :n])[numbers]
+            )
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

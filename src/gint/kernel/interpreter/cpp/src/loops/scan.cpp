@@ -190,6 +190,39 @@ inline typename F::C scan_pieces(typename F::T *d, const typename F::T *s, typen
     return carry;
 }
 
+// What a block does to its first n elements, at most FEW: these would wait for memory that has just
+// been written in other pieces. What is carried on is the last of them.
+constexpr size_t FEW = 8;
+template <class F>
+[[gnu::always_inline]] inline typename F::C scan_few(size_t n, typename F::T *d,
+                                                     const typename F::T *s, typename F::C before) {
+    using C = typename F::C;
+    C x[FEW];
+#pragma GCC unroll 8
+    for (size_t l = 0; l < n; l++) x[l] = C(s[l]);
+#pragma GCC unroll 8
+    for (size_t reach = 1; reach < n; reach *= 2)
+#pragma GCC unroll 8
+        for (size_t l = reach; l < n; l++)
+            if (l & reach) x[l] = F::apply(x[l / reach * reach - 1], x[l]);
+#pragma GCC unroll 8
+    for (size_t l = 0; l < n; l++) d[l] = static_cast<typename F::T>(x[l] = F::apply(before, x[l]));
+    return x[n - 1];
+}
+
+// Rows of N elements: so short ones go on side by side in the processor, if nothing asks how many.
+template <class F, size_t N>
+void scan_short_rows(size_t rows, typename F::T *d, const typename F::T *s, typename F::C *carry,
+                     bool fresh) {
+    for (size_t i = 0; i < rows; i++, d += N, s += N)
+        carry[i] = scan_few<F>(N, d, s, fresh ? F::neutral() : carry[i]);
+}
+template <class F, size_t... N>
+bool scan_if_short(size_t rows, size_t cols, typename F::T *d, const typename F::T *s,
+                   typename F::C *carry, bool fresh, std::index_sequence<N...>) {
+    return ((cols == N + 2 && (scan_short_rows<F, N + 2>(rows, d, s, carry, fresh), true)) || ...);
+}
+
 template <class F>
 inline typename F::C scan_row(size_t n, typename F::T *d, const typename F::T *s,
                               typename F::C carry) {
@@ -205,14 +238,17 @@ inline typename F::C scan_row(size_t n, typename F::T *d, const typename F::T *s
             block.put(d + i);
         }
         if (i == n) return before[0];
-        T rest[LANES] = {};
-        std::copy(s + i, s + n, rest);
-        Block<F> block(rest);
-        block.scan(before);
-        C found[LANES];
-        block.put(found);
-        for (size_t l = 0; i + l < n; l++) d[i + l] = static_cast<T>(found[l]);
-        return found[n - i - 1];
+        if (LANES <= FEW || n - i <= FEW) return scan_few<F>(n - i, d + i, s + i, before[0]);
+        if constexpr (LANES > FEW) {
+            T rest[LANES] = {};
+            std::copy(s + i, s + n, rest);
+            Block<F> block(rest);
+            block.scan(before);
+            C found[LANES];
+            block.put(found);
+            for (size_t l = 0; i + l < n; l++) d[i + l] = static_cast<T>(found[l]);
+            return found[n - i - 1];
+        }
     } else {
         size_t i = 0;
         if constexpr (std::is_floating_point_v<C>) {
@@ -236,6 +272,10 @@ void scan_rows(size_t rows, size_t cols, void *d, const void *source, void *carr
     auto *to = static_cast<typename F::T *>(d);
     auto *s = static_cast<const typename F::T *>(source);
     auto *c = static_cast<typename F::C *>(carry);
+    if constexpr (Vectorised<F>) {
+        constexpr auto LENGTHS = std::make_index_sequence<FEW - 2>(); // a block is no less
+        if (scan_if_short<F>(rows, cols, to, s, c, fresh, LENGTHS)) return;
+    }
     for (size_t i = 0; i < rows; i++, to += cols, s += cols)
         c[i] = scan_row<F>(cols, to, s, fresh ? F::neutral() : c[i]);
 }
