@@ -184,7 +184,7 @@ CASE(a_chain_that_only_a_reduction_of_rows_reads_is_folded) {
     const SectionSchedule &section = made->sections[0];
     check(kinds(section.steps) == Kinds{Step::CHAIN_FOLD} && section.steps[0].d == 0);
     check(section.chains[0].fold == &table().chain[GI_f32].fold[GI_OP_SUM] &&
-          section.chains[0].whole == Chain::SQUARES);
+          section.chains[0].whole == WHOLE_SQUARES);
 }
 
 CASE(a_chain_that_only_a_reduction_of_columns_reads_is_folded_line_by_line) {
@@ -199,7 +199,7 @@ CASE(a_chain_that_only_a_reduction_of_columns_reads_is_folded_line_by_line) {
     const auto made = s.schedule();
     const SectionSchedule &section = made->sections[0];
     check(kinds(section.steps) == Kinds{Step::CHAIN_FOLD} && section.chains[0].fold);
-    check(!section.accumulators.at(0).by_rows && section.chains[0].whole == Chain::NONE);
+    check(!section.accumulators.at(0).by_rows && section.chains[0].whole == WHOLE_NONE);
     check(section.chains[0].ahead.size() == 1); // 11 MB: a line ahead
     check(section.chains[0].ahead[0].apart >= 700 * 4);
 }

@@ -127,7 +127,7 @@ struct IndexReduction {
 
 // Chains of arithmetic in vector registers (loops/chain.cpp). x is the accumulator, y an operand; a
 // ChainOp says what an opcode does to them.
-constexpr ChainOp CHAIN_SQUARE = CHAIN_MUL_SELF; // x * x, which ChainFold::squares ends in
+constexpr ChainOp CHAIN_SQUARE = CHAIN_MUL_SELF; // x * x, which folds of squares end in
 
 using ChainLink = void (*)(); // in truth a function of vector registers
 
@@ -143,6 +143,18 @@ constexpr unsigned CHOICE_OPERANDS = 4;
 enum ChoiceForm : uint8_t { CHOICE_ACCUMULATOR, CHOICE_SCALAR, CHOICE_PACKED, CHOICE_BF16 };
 using ChoiceLinks = ChainLink[4][4][4]; // by the form of a, of x, of y; null where there is none
 
+// The commonest chains that are folded, each as one loop: of s[i]^2; of (s[i] - t)^2 with one t a
+// row; of s[i] * t[i]; of (s[i] - t[i])^2; of s[i], NaN as 0.
+enum WholeFold : uint8_t {
+    WHOLE_NONE,
+    WHOLE_SQUARES,
+    WHOLE_SHIFTED,
+    WHOLE_PRODUCTS,
+    WHOLE_DISTANCES,
+    WHOLE_NUMBERS,
+    WHOLE_FOLDS
+};
+
 // The end of a chain that is folded. One row of a reduction: partial results in lanes, combined in
 // the order that Reduction::rows has. A line that is folded onto others, column by column: `onto`.
 struct ChainFold {
@@ -151,13 +163,10 @@ struct ChainFold {
     void (*begin)(void *lanes);
     void (*add)(size_t n, void *lanes, const void *s); // what comes behind the last whole block
     void (*end)(void *d, void *lanes);
-    // The commonest chains, whole, by the form of their operands: d <- fold of s[i]^2, or of
-    // (s[i] - *shift)^2; of s[i] * t[i], or (s[i] - t[i])^2; of s[i], NaN as 0. Their lanes stay in
-    // registers.
-    void (*squares[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *shift);
-    void (*products[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
-    void (*distances[CHAIN_FORMS])(size_t n, void *d, const void *s, const void *t);
-    void (*numbers[CHAIN_FORMS])(size_t n, void *d, const void *s);
+    // A whole chain on rows of n elements that lie one behind the other, by the form of s: their
+    // lanes stay in registers. From one row to the next t goes on by `per_row` bytes.
+    void (*whole[WHOLE_FOLDS][CHAIN_FORMS])(size_t rows, size_t n, void *d, const void *s,
+                                            const void *t, ptrdiff_t per_row);
 };
 constexpr size_t FOLD_BYTES = 256; // a shorter row is not for lanes
 

@@ -67,37 +67,35 @@ template <class F> struct RowFold {
         for (int r = 0; r < REGISTERS; r++) sum[r] = load<T>(lanes, r);
         *static_cast<T *>(d) = fold_registers<F, REGISTERS>(sum);
     }
-    template <class Row>
-    static void squares(size_t n, void *d, const void *source, const void *shift) {
-        const Row s{static_cast<decltype(Row::s)>(source)};
+    template <class Row, WholeFold WHOLE>
+    static void whole(size_t rows, size_t n, void *d, const void *source, const void *other,
+                      ptrdiff_t per_row) {
+        using S = decltype(Row::s);
         auto *to = static_cast<T *>(d);
-        if (shift)
-            fold_mapped<F>(n, to, s, SquareOfRest<T>{*static_cast<const T *>(shift)});
-        else
-            fold_mapped<F>(n, to, s, Square{});
-    }
-    template <class Row>
-    static void products(size_t n, void *d, const void *source, const void *factors) {
-        using S = decltype(Row::s);
-        const PairRow<Row, std::multiplies<>> row{{static_cast<S>(source)},
-                                                  {static_cast<S>(factors)}};
-        fold_mapped<F>(n, static_cast<T *>(d), row, Itself{});
-    }
-    template <class Row>
-    static void distances(size_t n, void *d, const void *source, const void *others) {
-        using S = decltype(Row::s);
-        const PairRow<Row, std::minus<>> row{{static_cast<S>(source)}, {static_cast<S>(others)}};
-        fold_mapped<F>(n, static_cast<T *>(d), row, Square{});
-    }
-    template <class Row> static void numbers(size_t n, void *d, const void *source) {
-        const Row s{static_cast<decltype(Row::s)>(source)};
-        fold_mapped<F>(n, static_cast<T *>(d), s, NanToZero{});
+        Row s{static_cast<S>(source)};
+        auto *t = static_cast<const char *>(other);
+        for (size_t i = 0; i < rows; i++, s.s += n, t += per_row) {
+            if constexpr (WHOLE == WHOLE_SQUARES) {
+                fold_mapped<F>(n, to + i, s, Square{});
+            } else if constexpr (WHOLE == WHOLE_SHIFTED) {
+                fold_mapped<F>(n, to + i, s, SquareOfRest<T>{*reinterpret_cast<const T *>(t)});
+            } else if constexpr (WHOLE == WHOLE_PRODUCTS) {
+                const PairRow<Row, std::multiplies<>> pair{s, {reinterpret_cast<S>(t)}};
+                fold_mapped<F>(n, to + i, pair, Itself{});
+            } else if constexpr (WHOLE == WHOLE_DISTANCES) {
+                const PairRow<Row, std::minus<>> pair{s, {reinterpret_cast<S>(t)}};
+                fold_mapped<F>(n, to + i, pair, Square{});
+            } else {
+                fold_mapped<F>(n, to + i, s, NanToZero{});
+            }
+        }
     }
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
-        fold.squares[form] = squares<Row>;
-        fold.products[form] = products<Row>;
-        fold.distances[form] = distances<Row>;
-        fold.numbers[form] = numbers<Row>;
+        fold.whole[WHOLE_SQUARES][form] = whole<Row, WHOLE_SQUARES>;
+        fold.whole[WHOLE_SHIFTED][form] = whole<Row, WHOLE_SHIFTED>;
+        fold.whole[WHOLE_PRODUCTS][form] = whole<Row, WHOLE_PRODUCTS>;
+        fold.whole[WHOLE_DISTANCES][form] = whole<Row, WHOLE_DISTANCES>;
+        fold.whole[WHOLE_NUMBERS][form] = whole<Row, WHOLE_NUMBERS>;
     }
 };
 

@@ -78,6 +78,7 @@ class Worker {
     void run_line(const Chain &chain, size_t from, size_t to, char *d, const char *tile);
     char *operand_at(const Chain &chain, const Chain::Link &link, size_t first) const;
     void fold_line(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
+    void fold_whole(const Chain &chain, size_t rows, size_t n, char *result);
     void fold_row(const Chain &chain, size_t first, size_t n, const Accumulator &acc, char *result);
     void fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Carry &carry);
     void run_blocks_of(const Chain &chain, size_t first, size_t blocks, ChainArgument end);

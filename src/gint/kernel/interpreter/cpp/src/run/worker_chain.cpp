@@ -69,31 +69,31 @@ void Worker::fold_chain(const Chain &chain, size_t n, const Accumulator &acc, Ca
     if (!acc.by_rows) return fold_line(chain, n, acc, carry);
     const size_t rows = count[acc.shape], cols = n / rows;
     char *result = is_one_tile() ? place[acc.result] : frame + acc.partial_at;
-    for (size_t i = 0; i < rows; i++)
-        fold_row(chain, i * cols, cols, acc, result + (i << acc.size_log2));
+    if (chain.whole)
+        fold_whole(chain, rows, cols, result);
+    else
+        for (size_t i = 0; i < rows; i++)
+            fold_row(chain, i * cols, cols, acc, result + (i << acc.size_log2));
     if (!is_one_tile()) push(acc, carry);
+}
+
+// By the one loop that does all of the chain.
+void Worker::fold_whole(const Chain &chain, size_t rows, size_t n, char *result) {
+    const char *other = nullptr;
+    size_t per_row = 0;
+    if (chain.whole != WHOLE_SQUARES && chain.whole != WHOLE_NUMBERS) {
+        const Chain::Link &l = chain.links[0];
+        other = place[l.operand];
+        per_row = (l.form != CHAIN_SCALAR ? n : l.per_row) * size_of(l.form, chain.type);
+    }
+    chain.fold->whole[chain.whole][chain.start_form](rows, n, result, place[chain.start], other,
+                                                     ptrdiff_t(per_row));
 }
 
 // The n elements from `first` on.
 void Worker::fold_row(const Chain &chain, size_t first, size_t n, const Accumulator &acc,
                       char *result) {
     const ChainLoops &k = s.loops->chain[chain.type];
-    const size_t at = first * size_of(chain.start_form, chain.type);
-    if (chain.whole == Chain::NUMBERS)
-        return chain.fold->numbers[chain.start_form](n, result, place[chain.start] + at);
-    if (chain.whole == Chain::SQUARES) {
-        const bool shifted = chain.links.size() == 2;
-        const void *shift = shifted ? operand_at(chain, chain.links[0], first) : nullptr;
-        return chain.fold->squares[chain.start_form](n, result, place[chain.start] + at, shift);
-    }
-    if (chain.whole == Chain::DISTANCES) {
-        const char *others = operand_at(chain, chain.links[0], first);
-        return chain.fold->distances[chain.start_form](n, result, place[chain.start] + at, others);
-    }
-    if (chain.whole == Chain::PRODUCTS) {
-        const char *factors = operand_at(chain, chain.links[0], first);
-        return chain.fold->products[chain.start_form](n, result, place[chain.start] + at, factors);
-    }
     if (n * type_size(chain.type) < FOLD_BYTES) {
         const char *values = run_apart(chain, first, first + n, first + n);
         return acc.fold.rows[CHAIN_PACKED](1, n, result, values, 0);

@@ -297,7 +297,7 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
         acc.operand_shape != inputs.tile || inputs.value(r).shape != inputs.tile ||
         lives.uses(r) != 1 || inputs.value(r).outlives)
         return false;
-    const bool is_whole = !lives.role(last_at).writes_kept && whole_of(fold) != Chain::NONE;
+    const bool is_whole = !lives.role(last_at).writes_kept && whole_of(fold) != WHOLE_NONE;
     if (rows && !is_whole && has_short_rows()) return false;
     add_keep();
     leave();
@@ -320,19 +320,22 @@ bool Chains::has_short_rows() const {
 }
 
 // The loop that does all of the open chain, which is folded.
-Chain::Whole Chains::whole_of(const ChainFold &fold) const {
-    const ChainForm form = chain.start_form;
+WholeFold Chains::whole_of(const ChainFold &fold) const {
     const Chain::Link &first = chain.links[0], &last = chain.links.back();
     const size_t count = chain.links.size();
-    const bool shifted = count == 2 && first.op == CHAIN_SUB && first.form == CHAIN_SCALAR;
-    if (last.op == CHAIN_SQUARE && (count == 1 || shifted) && fold.squares[form])
-        return Chain::SQUARES;
-    if (last.op == CHAIN_SQUARE && count == 2 && first.op == CHAIN_SUB && first.form == form &&
-        fold.distances[form])
-        return Chain::DISTANCES;
-    if (count != 1) return Chain::NONE;
-    if (last.op == CHAIN_MUL && last.form == form && fold.products[form]) return Chain::PRODUCTS;
-    return last.op == CHAIN_NAN_TO_ZERO && fold.numbers[form] ? Chain::NUMBERS : Chain::NONE;
+    const bool is_alike = first.form == chain.start_form;
+    WholeFold found = WHOLE_NONE;
+    if (last.op == CHAIN_SQUARE && count == 1)
+        found = WHOLE_SQUARES;
+    else if (last.op == CHAIN_SQUARE && count == 2 && first.op == CHAIN_SUB)
+        found = first.form == CHAIN_SCALAR ? WHOLE_SHIFTED
+                : is_alike                 ? WHOLE_DISTANCES
+                                           : WHOLE_NONE;
+    else if (count == 1 && last.op == CHAIN_MUL && is_alike)
+        found = WHOLE_PRODUCTS;
+    else if (count == 1 && last.op == CHAIN_NAN_TO_ZERO)
+        found = WHOLE_NUMBERS;
+    return fold.whole[found][chain.start_form] ? found : WHOLE_NONE;
 }
 
 void Chains::add_step(Step::Kind kind, uint16_t d, Operation what) {

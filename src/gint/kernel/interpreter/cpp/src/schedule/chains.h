@@ -77,7 +77,7 @@ class Chains {
     bool starts_better(uint16_t first, uint16_t second) const;
     bool folds_long_rows() const;
     bool has_short_rows() const;
-    Chain::Whole whole_of(const ChainFold &fold) const;
+    WholeFold whole_of(const ChainFold &fold) const;
 };
 
 } // namespace gint

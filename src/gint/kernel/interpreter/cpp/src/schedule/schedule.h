@@ -114,8 +114,7 @@ struct Chain {
     uint16_t start, scratch;
     ChainForm start_form, result_form;
     const ChainFold *fold; // the result is not stored but folded; or null
-    // and the links are those of one of its loops
-    enum Whole : uint8_t { NONE, SQUARES, PRODUCTS, DISTANCES, NUMBERS } whole;
+    WholeFold whole;       // the links are those of one of its loops
 
     struct Ahead { // an operand read from memory, asked for so many bytes ahead
         uint16_t place;
