@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,6 +71,8 @@ def test_relaid_elements_are_the_same():
 def test_types_by_torchs_names():
     assert VALUES.dtype_of("float16") == np.float16
     assert VALUES.dtype_of("bool") == np.bool_
+    with suppress(ImportError):
+        import ml_dtypes  # noqa: F401  (from then on NumPy reads names of its types)
     for name in ("quint8", "float8_e5m2", "object", "f4", "i4,(2,(3f8", "(2,)f4"):
         with pytest.raises(LookupError, match="NumPy has no element type"):
             VALUES.dtype_of(name)

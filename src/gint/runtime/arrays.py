@@ -40,10 +40,13 @@ class Arrays:
     def dtype_of(self, name: str) -> np.dtype:
         if name == _BFLOAT16:
             return _bfloat16()
-        # NumPy reads more than these names: objects, and "f4,(2,3)f8" as a type of records.
+        # NumPy reads more than these names: objects, and "f4,(2,3)f8" as a type of records. Types
+        # that some import has given it are not its own: whether they are there would depend on it.
         if name in ELEMENT_TYPES or name == "complex128":
             with suppress(TypeError):
-                return np.dtype(name)
+                found = np.dtype(name)
+                if found.isbuiltin == 1:
+                    return found
         raise LookupError(f"NumPy has no element type {name}.")
 
     def size(self, x: np.ndarray) -> tuple[int, ...]:
