@@ -16,7 +16,7 @@ import pytest
 from gint.backend import registry as backends
 from gint.host.executor import Executable
 from gint.program import VerificationError, assemble, verify
-from tests.programs import SOFTMAX
+from tests.programs import DOUBLE, SOFTMAX
 
 pytestmark = [
     pytest.mark.cpp,
@@ -82,16 +82,6 @@ reduce
   argmax.f32 acc[2] <- (r[0], r[1]) if r[0] > acc[2]
 scalar
   store.i64 s[y] <- r[2]
-"""
-
-TWICE = """
-axis n parallel
-slot x f32 in (n)
-slot y f32 out (n)
-map
-  load.f32 r[0] <- s[x]
-  add.f32 r[1] <- r[0] + r[0]
-  store.f32 s[y] <- r[1]
 """
 
 
@@ -233,13 +223,13 @@ def test_short_rows_are_folded_a_tile_at_a_time():
 
 
 def test_outputs_past_the_caches():
-    text = described(TWICE, x=floats(1 << 23))
+    text = described(DOUBLE, x=floats(1 << 23))
     assert "CHAIN  1x8192  add_self  s[y]  <- s[x], past the caches" in text
     assert "asks ahead" not in text  # one stream, which the CPU itself asks for
 
 
 def test_inputs_asked_for_ahead():
-    once_more = TWICE.replace("slot y", "slot z f32 in (n)\nslot y").replace(
+    once_more = DOUBLE.replace("slot y", "slot z f32 in (n)\nslot y").replace(
         "  add.f32 r[1] <- r[0] + r[0]", "  load.f32 r[2] <- s[z]\n  add.f32 r[1] <- r[0] + r[2]"
     )
     large, small = floats(1 << 23), floats(1 << 22)
