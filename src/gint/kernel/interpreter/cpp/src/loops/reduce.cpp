@@ -80,10 +80,10 @@ template <class F> struct RowFold {
             } else if constexpr (WHOLE == WHOLE_SHIFTED) {
                 fold_mapped<F>(n, to + i, s, SquareOfRest<T>{*reinterpret_cast<const T *>(t)});
             } else if constexpr (WHOLE == WHOLE_PRODUCTS) {
-                const PairRow<Row, std::multiplies<>> pair{s, {reinterpret_cast<S>(t)}};
+                const PairRow<Row, Product> pair{s, {reinterpret_cast<S>(t)}};
                 fold_mapped<F>(n, to + i, pair, Itself{});
             } else if constexpr (WHOLE == WHOLE_DISTANCES) {
-                const PairRow<Row, std::minus<>> pair{s, {reinterpret_cast<S>(t)}};
+                const PairRow<Row, Difference> pair{s, {reinterpret_cast<S>(t)}};
                 fold_mapped<F>(n, to + i, pair, Square{});
             } else {
                 fold_mapped<F>(n, to + i, s, NanToZero{});
