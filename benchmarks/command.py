@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, str] = {
     "tensor_ops": "the operations of airllm.tensor_ops beside NumPy and torch eager",
     "quantized": "products with quantised weights, by read bandwidth and NumPy",
     "operators": "every opcode and ATen operator alone, worst first (hours; not part of all)",
+    "sampled": "operators on drawn shapes, layouts and types, worst first (not part of all)",
     "models": "steady state of eight small models",
     "training": "a step of training of eight small models (minutes; not part of all)",
     "small_graphs": "graphs of many small steps, batch 1, beside eager and Inductor",
@@ -35,7 +36,7 @@ BENCHMARKS: dict[str, str] = {
 }
 MODULES = {"compile": "compile_time", "models": "models_steady"}
 #: Run where they are named only: they take hours.
-BY_NAME = ("operators", "decode", "training")
+BY_NAME = ("operators", "sampled", "decode", "training")
 BUSY_LOAD = 0.7
 BUSY_ADVICE = (
     "threads that wait for each other make noisy figures. Stop what else runs, or use --threads 1."
@@ -69,6 +70,8 @@ def main(
     asked = options.benchmark or names
     if (options.warm or options.rows or options.runs > 1) and "operators" not in asked:
         parser.error("--warm, --rows and --runs are of the benchmark `operators`: name it")
+    if (options.seed or options.draws != Settings.draws) and "sampled" not in asked:
+        parser.error("--draws and --seed are of the benchmark `sampled`: name it")
     named = dict.fromkeys(n for n in asked if n != "all")
     every = [n for n in BENCHMARKS if n not in BY_NAME or n in named]
     names = every if "all" in asked else list(named)
@@ -86,6 +89,7 @@ def main(
     settings = Settings(
         backends, options.threads, options.quick, *filters, *kept,
         warm=options.warm, rows=options.rows and str(options.rows), runs=options.runs,
+        draws=options.draws, seed=options.seed,
     )  # fmt: skip
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
@@ -160,8 +164,12 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
         help="start: keep here what is made ahead, and make only what is not there (minutes)",
     )  # fmt: skip
     few = parser.add_argument_group(
-        "operators only (--only: models, small_graphs, saved, decode too)"
+        "operators only (--only: models, small_graphs, saved, decode, sampled too)"
     )
+    parser.add_argument(
+        "--draws", type=_count, default=Settings.draws, help=f"sampled: so many ({Settings.draws})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="sampled: which draws (0)")
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")
@@ -176,7 +184,7 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
         help="append each row here when it is measured, and go on behind those that are there",
     )  # fmt: skip
     few.add_argument(
-        "--runs", type=_runs, default=1, help="measure rows below the goal so often (1): medians"
+        "--runs", type=_count, default=1, help="measure rows below the goal so often (1): medians"
     )
     return parser
 
@@ -212,11 +220,11 @@ def _backends(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _runs(text: str) -> int:
-    runs = int(text)
-    if runs < 1:
-        raise argparse.ArgumentTypeError(f"{runs}: expected a number of runs, 1 or more")
-    return runs
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count}: expected 1 or more")
+    return count
 
 
 def _threads(text: str) -> int:

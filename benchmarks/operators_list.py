@@ -66,13 +66,14 @@ class Case:
         return call
 
 
-def cases(table: Sequence[Opcode] = OPCODES, types: Sequence[str] = ()) -> list[Case]:
-    """Every opcode of `table` in its types, and every operator in `types` (else a usual one)."""
-    opcodes = list(opcode_cases(table))
+@cache
+def cases(types: tuple[str, ...] = ()) -> tuple[Case, ...]:
+    """Every opcode in its types, and every operator in `types` (else a usual one)."""
+    opcodes = list(opcode_cases())
     said = {(c.target, c.arguments, c.type) for c in opcodes}
     found = [*opcodes, *(c for c in operator_cases(types) if (c.target, "", c.type) not in said)]
     found += function_cases(types)
-    return [c for c in found if not types or c.type in types]
+    return tuple(c for c in found if not types or c.type in types)
 
 
 # Opcodes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
 
 import pytest
 
@@ -25,11 +24,9 @@ PARTS = 12
 UNKNOWN = ("_foreach_", "attention", "lstm", "gru", "rnn", "assert", "check_errors", "sym_",
            "batch_norm", "backward", "copy_", "nll_loss2d")  # fmt: skip
 
-found = cache(cases)
-
 
 def test_every_opcode_is_there_in_every_type() -> None:
-    names = {case.name for case in found()}
+    names = {case.name for case in cases()}
     for op in OPCODES:
         for t in op.types:
             row = f" -> {t}" if op.form is Form.CAST else f"{op.name}.{t}"
@@ -37,7 +34,7 @@ def test_every_opcode_is_there_in_every_type() -> None:
 
 
 def test_rows_have_names_of_their_own() -> None:
-    names = [case.name for case in found()]
+    names = [case.name for case in cases()]
     assert len(set(names)) == len(names)
 
 
@@ -52,7 +49,7 @@ def test_a_made_up_opcode_is_there_without_being_named(monkeypatch: pytest.Monke
 @pytest.mark.cpp
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_row_is_right(part: int) -> None:
-    wrong = [error for case in found()[part::PARTS] if (error := error_of(case))]
+    wrong = [error for case in cases()[part::PARTS] if (error := error_of(case))]
     assert not wrong, "\n".join(wrong)
 
 
@@ -86,7 +83,7 @@ def row(name: str, **medians: float) -> Row:
 @pytest.fixture
 def two_cases(monkeypatch) -> None:
     """Two rows instead of all, which take seconds to find."""
-    two = [c for c in found() if c.name in ("hypot.f64", "exp.f64")]
+    two = [c for c in cases() if c.name in ("hypot.f64", "exp.f64")]
     monkeypatch.setattr(operators, "cases", lambda types: two)
     monkeypatch.setattr(operators, "without_arguments", list)
 
