@@ -3,8 +3,8 @@
 `operators` measures every operator at three shapes, contiguous. What users have is of other ranks,
 permuted, padded, broadcast; this looks there. The rows are the same table's, those whose arguments
 fit any shape; a seed makes the same draws again. A call through Dynamo costs 10 us, and up to 80
-where the tensors have driven its guards out of the caches, whatever the backend. So gint is compared
-with the backend "eager", which is Dynamo and eager's operators.
+where the tensors have driven its guards out of the caches, whatever the backend. So gint is
+compared with the backend "eager", which is Dynamo and eager's operators.
 """
 
 from __future__ import annotations
