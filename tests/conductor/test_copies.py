@@ -77,6 +77,28 @@ def test_copied_by_a_run(shape):
         assert made.stride() == expected.stride()
 
 
+@pytest.mark.cpp
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.int32, torch.float64], ids=str)
+def test_lines_of_every_short_length(dtype):
+    """Copied some at a time, also across groups of them that are outside, and turned ones."""
+    lines = [torch.randint(0, 100, (5, 29, n)).to(dtype) for n in (1, 2, 3, 5, 8, 13, 31, 33, 67)]
+
+    def f(*lines):
+        return (
+            *(F.pad(x, (1, 2, 2, 3, 1, 0), value=7) for x in lines),
+            *(torch.cat([x, x[..., :1], x], 2) for x in lines),
+            *(torch.cat([x[:, :15], x.mT[:, :1].expand(5, 3, 29).mT[..., :1].expand_as(x)], 1)
+              for x in lines),
+            *(torch.cat([x.mT, x.mT.contiguous()], 1) for x in lines),
+        )  # fmt: skip
+
+    torch._dynamo.reset()
+    for made, expected in zip(
+        torch.compile(f, backend=gint_backend)(*lines), f(*lines), strict=True
+    ):
+        assert torch.equal(made, expected)
+
+
 def test_a_circular_pad_is_one_operator():
     (graph,) = explain(lambda x: F.pad(x, (1, 2, 0, 3), mode="circular"), X).graphs
     assert graph.externs == {"aten._pad_circular": 1}

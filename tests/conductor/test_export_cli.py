@@ -19,6 +19,15 @@ def scaled(x, y):
 
 def branching(x):
     return x if x.sum() > 0 else -x
+
+class Counting(torch.nn.Module):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+
+counting = Counting()
 """
 
 
@@ -49,6 +58,7 @@ def test_a_function_is_saved_and_explained(source, tmp_path, capsys):
     ("name", "arguments", "reason"),
     [
         ("branching", ["--args", "f32[3]"], "depends on the values of tensors"),
+        ("counting", ["--args", "f32[3]"], "A call changes 'calls' of Counting"),
         ("scaled", ["--args", "f32[3],f32[3]", "--free", "0"], "'0' is no free size"),
         ("scaled", ["--args", "f32[3],f32[3]", "--free", "0:1"], "There is no dimension 1"),
         ("missing", [], "has no function 'missing'"),

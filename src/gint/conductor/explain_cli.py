@@ -101,9 +101,11 @@ def load_function(where: str) -> Callable[..., Any]:
         raise UsageError(f"{path!r} is not a Python file; its name ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(Path(path).resolve().parent))
+    sys.modules[spec.name] = module  # where torch.export looks for the source of a class
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's own code, whatever it does
+        del sys.modules[spec.name]
         raise UsageError(f"{path} cannot be imported: {_said(error)}") from error
     found = getattr(module, name, None)
     if not callable(found):

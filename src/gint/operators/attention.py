@@ -224,7 +224,7 @@ def scaled_dot_product_attention(
     ]
     if attn_mask is not None:
         mask_shape = (*batch, heads[0], query.shape[-2], key.shape[-2])
-        attn_mask = np.broadcast_to(attn_mask, mask_shape).reshape(-1, *mask_shape[-3:])
+        attn_mask = np.broadcast_to(widened(attn_mask), mask_shape).reshape(-1, *mask_shape[-3:])
     q, k, v = (a.reshape(-1, *a.shape[-3:]) for a in wide)
     y = attend(q, k, v, attn_mask, is_causal, scale)
     shape = (*batch, heads[0], *y.shape[-2:])

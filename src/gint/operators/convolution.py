@@ -287,16 +287,16 @@ def _transposed(
     batch, count = x.shape[0], math.prod(x.shape[2:])
     y = np.zeros((groups * each, batch, *(f + o for f, o in zip(full, more, strict=True))), x.dtype)
     rows = np.moveaxis(x, 1, 0).reshape(groups, channels, batch * count)
-    matrices = widened(weight).reshape(groups, channels, -1)
+    matrices = widened(weight).reshape(groups, channels, each, *kernel)
     for g in range(groups if x.size else 0):
-        taps = product(matrices[g].T, rows[g]).reshape(each, *kernel, batch, *x.shape[2:])
         part = y[g * each : (g + 1) * each]
         for tap in np.ndindex(*kernel):
+            taken = product(matrices[(g, ..., *tap)].T, rows[g])
             at = tuple(
                 slice(t * d, t * d + (n - 1) * s + 1, s)
                 for t, d, s, n in zip(tap, dilation, stride, x.shape[2:], strict=True)
             )
-            part[(slice(None), slice(None), *at)] += taps[(slice(None), *tap)]
+            part[(slice(None), slice(None), *at)] += taken.reshape(each, batch, *x.shape[2:])
     inside = tuple(slice(p, p + n) for p, n in zip(padding, sizes, strict=True))
     y = np.moveaxis(y[(slice(None), slice(None), *inside)], 0, 1)
     order = (0, *range(2, rank + 2), 1) if is_last else None

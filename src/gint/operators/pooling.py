@@ -39,36 +39,35 @@ def _max_pool(
         x.shape[2:], kernel, per_dimension(stride, rank, kernel), per_dimension(padding, rank),
         per_dimension(dilation, rank), ceil_mode,
     )  # fmt: skip
-    floats = is_floating(x.dtype)
     wide = widened(x)
-    lowest = -np.inf if floats else np.iinfo(x.dtype).min
-    padded = windows.padded(wide, 2, lowest)
+    lowest = -np.inf if is_floating(x.dtype) else np.iinfo(x.dtype).min
     # Of each padded element, where it is in the source; -1 is outside.
     places = np.arange(math.prod(x.shape[2:]), dtype=np.int64).reshape(1, 1, *x.shape[2:])
     at = windows.views(windows.padded(places, 2, -1), 2)
-    views = windows.views(padded, 2)
-    flat = views.reshape(*views.shape[: 2 + rank], -1)
-    at = at.reshape(*at.shape[: 2 + rank], -1)
-    chosen = _first_largest(flat, at, floats)[..., None]
-    values = np.take_along_axis(flat, chosen, -1)[..., 0]
-    indices = np.take_along_axis(np.broadcast_to(at, flat.shape), chosen, -1)[..., 0]
+    views = windows.views(windows.padded(wide, 2, lowest), 2)
+    values, indices = _first_largest(views, at, rank)
     found = _like(x, values, x.dtype), _like(x, indices, indices.dtype)
     return found if self.ndim == x.ndim else (found[0][0], found[1][0])
 
 
-def _first_largest(flat: np.ndarray, at: np.ndarray, floats: bool) -> np.ndarray:
-    """Which element of a window is the largest: the first, but the last NaN, and never padding."""
-    if not flat.size:
-        return np.zeros(flat.shape[:-1], np.int64)
-    chosen = np.where(at < 0, -np.inf, flat).argmax(-1) if floats else flat.argmax(-1)
-    is_outside = np.take_along_axis(np.broadcast_to(at, flat.shape), chosen[..., None], -1) < 0
-    first = np.broadcast_to((at >= 0).argmax(-1), chosen.shape)
-    chosen = np.where(is_outside[..., 0], first, chosen)
-    if floats:
-        nan = np.isnan(flat)
-        last = flat.shape[-1] - 1 - np.flip(nan, -1).argmax(-1)
-        chosen = np.where(nan.any(-1), last, chosen)
-    return chosen
+def _first_largest(
+    views: np.ndarray, at: np.ndarray, rank: int
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The largest element of each window and its place: of equal ones the first, of several NaN
+    the last, and padding where there is nothing else."""
+    by_taps = [np.moveaxis(a, range(-rank, 0), range(rank)) for a in (views, at)]
+    values = np.array(by_taps[0][(0,) * rank])
+    indices = np.array(np.broadcast_to(by_taps[1][(0,) * rank], values.shape))
+    for tap in np.ndindex(*views.shape[-rank:]):
+        value, place = (a[tap] for a in by_taps)
+        larger = value > values
+        if is_floating(value.dtype):
+            larger |= np.isnan(value)
+        larger |= indices < 0
+        larger &= place >= 0
+        np.copyto(values, value, where=larger)
+        np.copyto(indices, place, where=larger)
+    return values, indices
 
 
 @operator("max_pool2d_with_indices")

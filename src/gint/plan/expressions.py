@@ -119,6 +119,26 @@ def evaluate(e: Expression, symbols: Mapping[str, Number]) -> Number:
     return value
 
 
+def evaluator(e: Expression) -> Callable[[Mapping[str, Number]], Number]:
+    """`evaluate`, for an expression whose value is wanted again and again."""
+    if isinstance(e, Operation) and e.name in ("add", "mul") and len(e.of) == 2:
+        compute, (left, right) = _OF_TWO[e.name], map(evaluator, e.of)
+
+        def evaluate_two(symbols: Mapping[str, Number]) -> Number:
+            value = compute(left(symbols), right(symbols))
+            # What is no number of 64 bits is refused in words.
+            is_whole = type(value) is int and -_MOST <= value < _MOST
+            return value if is_whole else evaluate(e, symbols)
+
+        return evaluate_two
+    if isinstance(e, (Symbol, Operation)):
+        return lambda symbols: evaluate(e, symbols)
+    return lambda symbols: e
+
+
+_OF_TWO = {"add": operator.add, "mul": operator.mul}
+
+
 def walk(e: Expression) -> Iterator[tuple[Expression, int]]:
     """The expression and all within it, each with how deep it lies."""
     waiting: list[tuple[Expression, int]] = [(e, 0)]

@@ -1,85 +1,34 @@
-"""The memory that a call of a plan takes: what its values hold at one time, by what it declares.
+"""The memory that a call of a plan takes: what its values hold at one time, by what it declares,
+and what operators hold while they work (demands.py).
 
-Counted is what it allocates, what operators make (results.py), and what Expect brings into
-strides, from where it is made to where nothing shows it any more. Not counted: inputs and
-constants, which are there, and what operators need while they work, which is about as much as they
-are given; where they are given what shows an element many times, that as often.
+Counted is what it allocates, what operators make, and what Expect brings into strides, from where
+it is made to where nothing shows it any more. Not counted: inputs and constants, which are there.
 
-Some sizes are known when a call has begun, as results tell them; and calls whose results are not
-about their operands, and which are given what has no known type, are asked about when they are made
-(`made_by`). What shows an element many times is counted as if it did not where an operator made it.
+Some sizes are known when a call has begun, as results tell them; and calls that are given what has
+no known type are asked about when they are made. Sizes that change from call to call are not all
+counted again: each operator remembers what it took for the sizes that it depends on.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from .contents import symbols_in
-from .dtypes import ELEMENT_TYPES, span
-from .expressions import EvaluationError, Expression, Number, Operation, Symbol, evaluate
+from .demands import NOTHING, Demand, Typed, demand_of, is_asked
+from .dtypes import span
+from .expressions import EvaluationError, Expression, Number, Operation, Symbol, evaluator
 from .model import Allocate, Call, Expect, Foreign, Item, Plan, Release, TensorType, Use, View
-from .results import has_rule, result_of
+from .results import is_exact
 
-#: Of an element whose type is not known here: random numbers, positions.
-_ELEMENT_BYTES = 8
-#: These read what shows an element many times where it lies.
-_READS_IN_PLACE = ("aten._scaled_dot_product_flash_attention_for_cpu.default",)
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A value as operators' rules see it, which ask what they would ask a tensor."""
-
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: str
-
-    @property
-    def itemsize(self) -> int:
-        return ELEMENT_TYPES[self.dtype].nbytes
-
-    def stride(self, dim: int | None = None) -> Any:
-        return self.strides if dim is None else self.strides[dim]
-
-
-def made_by(operator: str, args: Any, kwargs: Mapping[str, Any]) -> int:
-    """The bytes of what an operator makes of tensors, arrays or `Typed`, beyond about as much as
-    they hold. Raises ValueError for arguments that it does not take; `out` among them is of the
-    shape of the result."""
-    named = dict(kwargs)
-    into = named.pop("out", None)
-    given = [a for a in _flat((args, named)) if hasattr(a, "shape")]
-    shape = result_of(operator, args, named)
-    if shape is not None and into is not None and shape != tuple(into.shape):
-        raise ValueError(f"{operator} makes {shape}, and is given memory for {tuple(into.shape)}.")
-    copied = 0 if operator in _READS_IN_PLACE else sum(map(_copied, given))
-    if shape is None:
-        return copied
-    # Of none of something, too, an operator may list the positions in all other dimensions.
-    count = math.prod([max(n, 1) for n in shape])
-    return count * (given[0].itemsize if given else _ELEMENT_BYTES) + copied
-
-
-def _copied(a: Any) -> int:
-    """The bytes of a copy of what shows elements many times."""
-    strides = a.stride() if hasattr(a, "stride") else [n // a.itemsize for n in a.strides]
-    reached = 1 + sum((n - 1) * abs(step) for n, step in zip(a.shape, strides, strict=True))
-    count = math.prod(a.shape)
-    return count * a.itemsize if count > reached else 0
-
-
-def _flat(a: Any) -> Iterator[Any]:
-    if isinstance(a, (list, tuple)):
-        for x in a:
-            yield from _flat(x)
-    elif isinstance(a, dict):
-        yield from _flat(list(a.values()))
-    else:
-        yield a
+Symbols = Mapping[str, Number]
+#: Of the sizes that an operator depends on, how many it remembers.
+_REMEMBERED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +45,8 @@ class Memory:
     the sizes that it depends on."""
 
     def __init__(self, plan: Plan) -> None:
-        #: Types and sizes, each of which is there once and found by its `id`.
-        self.own: dict[Any, Any] = {}
         types = [*[x.type for x in plan.inputs], *[x.type for x in plan.constants]]
-        self.types = {
-            n: self._own_type(t) for n, t in enumerate(types) if isinstance(t, TensorType)
-        }
+        self.types = {n: t for n, t in enumerate(types) if isinstance(t, TensorType)}
         #: Value -> the one whose memory it shows; of that, how many do.
         self.roots: dict[int, int] = {}
         self.showing: Counter[int] = Counter()
@@ -112,15 +57,14 @@ class Memory:
         self.events: list[tuple[int, int | None]] = []
         for step in plan.steps:
             self._read(step)
-        self.symbols = symbols_in([_parts(made) for made in self.made])
+        self.sources = [_Source(made) for made in self.made]
+        self.symbols = frozenset([name for source in self.sources for name in source.names])
         times = Counter([number for _, number in self.events])
-        #: Those whose sizes a rule tells, with how often; and, where they grow, of all others.
-        self.ruled = [(m, times[n]) for m, n in self.made.items() if _is_ruled(m)]
-        self.others = [
-            (t, times[n]) for m, n in self.made.items() if not _is_ruled(m) for t in _types_in(m)
-        ]
-        self.held: dict[tuple, int] = {}
-        self.grows = all(_grows(e) for t, _ in self.others for e in (*t.size, *t.strides))
+        counted = [(source, times[n]) for n, source in enumerate(self.sources)]
+        #: Those that are asked at the very sizes, with how often they make memory; and others.
+        self.exact = [(source, n) for source, n in counted if not source.grows]
+        self.growing = [(source, n) for source, n in counted if source.grows]
+        self.held: dict[tuple, Demand] = {}
 
     def _read(self, step: Any) -> None:
         if isinstance(step, Allocate):
@@ -131,8 +75,7 @@ class Memory:
         elif isinstance(step, View):
             self._show(step.value, step.of)
             if (base := self.types.get(step.of)) is not None:
-                t = TensorType(base.dtype, step.size, step.strides)
-                self.types[step.value] = self._own_type(t)
+                self.types[step.value] = TensorType(base.dtype, step.size, step.strides)
         elif isinstance(step, Item):
             self._show(step.value, step.of)
         elif isinstance(step, Call):
@@ -142,16 +85,8 @@ class Memory:
                 self._release(self.roots.get(value, value))
 
     def _have(self, value: int, t: TensorType) -> None:
-        self.types[value] = own = self._own_type(t)
-        self._event(value, own)
-
-    def _own_type(self, t: TensorType) -> TensorType:
-        if t not in self.own:
-            size, strides = (
-                tuple([self.own.setdefault(e, e) for e in listed]) for listed in (t.size, t.strides)
-            )
-            self.own[t] = TensorType(t.dtype, size, strides)
-        return self.own[t]
+        self.types[value] = t
+        self._event(value, t)
 
     def _event(self, value: int, made: TensorType | _Made) -> None:
         number = self.made.setdefault(made, len(self.made))
@@ -169,14 +104,13 @@ class Memory:
     def _call(self, step: Call) -> None:
         if not step.into:
             self.showing[step.value] += 1
-        if isinstance(step.operator, Foreign):
+        if isinstance(step.operator, Foreign) or not is_asked(step.operator):
             return
         named = [*step.kwargs, *([("out", Use(step.value))] if step.into else [])]
         try:
             made = _Made(step.operator, self._typed(step.args), self._typed(named))
         except KeyError:
-            if has_rule(step.operator):
-                self.unknown.add(id(step))
+            self.unknown.add(id(step))
             return
         self._event(step.value, made)
 
@@ -189,15 +123,12 @@ class Memory:
             return tuple([self._typed(x) for x in a])
         if isinstance(a, dict):
             return self._typed(list(a.items()))
-        if isinstance(a, slice):  # no rule asks for it
-            return None
-        return self.own.setdefault(a, a) if isinstance(a, (Symbol, Operation)) else a
+        return None if isinstance(a, slice) else a  # no rule asks for it
 
-    def peak(self, symbols: Mapping[str, Number]) -> int:
+    def peak(self, symbols: Symbols) -> int:
         """The most bytes at one time where sizes are these; what depends on others is left out.
         Raises ValueError for a call that is given what it does not take."""
-        sizes = _Sizes(symbols)
-        nbytes = [sizes.nbytes(made) for made in self.made]
+        demands = [source.demand(symbols) for source in self.sources]
         held: dict[int, int] = {}
         now = most = 0
         for value, number in self.events:
@@ -205,35 +136,94 @@ class Memory:
             if number is None:
                 now -= before
             else:
-                held[value] = after = max(before, nbytes[number])
+                made, taken = demands[number]
+                held[value] = after = max(before, made)
+                most = max(most, now - before + max(after, taken))
                 now += after - before
-                most = max(most, now)
         return most
 
-    def at_most(self, symbols: Mapping[str, Number]) -> int | None:
+    def at_most(self, symbols: Symbols) -> int | None:
         """No less than `peak`, and soon found where sizes change from call to call; None where
         that does not tell it. Raises ValueError as `peak` does."""
-        sizes, found = _Sizes(symbols), symbols.items()
-        ruled = sum([sizes.nbytes(made) * times for made, times in self.ruled])
-        lengths = tuple([(k, n.bit_length()) for k, n in found if type(n) is int and n >= 0])
-        if not self.grows or len(lengths) < len(self.symbols):
-            return None
-        if (held := self.held.get(lengths)) is None:
-            sizes = _Sizes({name: 1 << length for name, length in lengths})
-            held = self.held[lengths] = sum([sizes.whole(t) * times for t, times in self.others])
-        return ruled + held
+        exact = _together([(source.demand(symbols), n) for source, n in self.exact])
+        lengths = []
+        for name in self.symbols:
+            size = symbols.get(name)
+            if type(size) is not int or size < 0:
+                return None
+            lengths.append(size.bit_length())
+        if (growing := self.held.get(key := tuple(lengths))) is None:
+            largest = {name: 1 << n for name, n in zip(self.symbols, lengths, strict=True)}
+            found = [(source.most(largest), n) for source, n in self.growing]
+            growing = self.held[key] = _together(found)
+        return exact.made + growing.made + max(exact.taken, growing.taken)
 
 
-def _is_ruled(made: TensorType | _Made) -> bool:
-    return isinstance(made, _Made) and has_rule(made.operator)
+def _together(demands: list[tuple[Demand, int]]) -> Demand:
+    """All that is made, each so often, and the most that is taken beside."""
+    made = sum([d.made * n for d, n in demands])
+    return Demand(made, max([d.taken - d.made for d, _ in demands], default=0))
 
 
-def _parts(made: TensorType | _Made) -> Any:
-    return (made.args, made.kwargs) if isinstance(made, _Made) else made
+class _Source:
+    """What makes memory: a type that is allocated, or a call. `names`: the sizes that it depends
+    on. `grows`: it takes no less where a size is larger, and refuses none."""
+
+    def __init__(self, made: TensorType | _Made) -> None:
+        parts = (made.args, made.kwargs) if isinstance(made, _Made) else made
+        self.made, self.names = made, tuple(sorted(symbols_in(parts)))
+        self.sizes = _Sizes()
+        self.read = self.sizes.reader(parts)
+        types: list[TensorType] = []
+        numbers = _sort_out(parts, types)
+        self.types = [self.sizes.reader(t) for t in types]
+        is_refusing = isinstance(made, _Made) and (
+            is_exact(made.operator) or "out" in dict(made.kwargs) or any(symbols_in(numbers))
+        )
+        self.grows = not is_refusing and all(map(_grows, self.sizes.places))
+        self.remembered = lru_cache(_REMEMBERED)(self._demand_for)
+
+    def demand(self, symbols: Symbols) -> Demand:
+        """Nothing where a size is not known. Raises ValueError."""
+        return self.remembered(*[symbols.get(name) for name in self.names])
+
+    def _demand_for(self, *sizes: Number | None) -> Demand:
+        known = {k: n for k, n in zip(self.names, sizes, strict=True) if n is not None}
+        try:
+            return self._demand(self.sizes(known))
+        except EvaluationError:
+            return NOTHING
+
+    def _demand(self, sizes: list[Number]) -> Demand:
+        found = self.read(sizes)
+        if isinstance(self.made, _Made):
+            args, kwargs = found
+            return demand_of(self.made.operator, args, dict(kwargs))
+        nbytes = span(found.shape, found.strides) * found.itemsize
+        return Demand(nbytes, nbytes)
+
+    def most(self, symbols: Symbols) -> Demand:
+        """No less than `demand` for sizes that are no larger, whatever is copied. Raises
+        EvaluationError."""
+        sizes = self.sizes(symbols)
+        made, taken = self._demand(sizes)
+        typed = [read(sizes) for read in self.types]
+        whole = sum([max(span(t.shape, t.strides), math.prod(t.shape)) for t in typed])
+        return Demand(made, taken + whole * _WIDEST)
 
 
-def _types_in(made: TensorType | _Made) -> list[TensorType]:
-    return [t for t in _flat(_parts(made)) if isinstance(t, TensorType)]
+#: Bytes of an element, however it is copied.
+_WIDEST = 8
+
+
+def _sort_out(a: Any, types: list[TensorType]) -> list[Any]:
+    """Append the types in arguments to `types`; the list of what else there is."""
+    if isinstance(a, TensorType):
+        types.append(a)
+        return []
+    if isinstance(a, tuple):
+        return [x for part in a for x in _sort_out(part, types)]
+    return [a]
 
 
 def _grows(e: Expression) -> bool:
@@ -246,48 +236,36 @@ def _grows(e: Expression) -> bool:
 
 
 class _Sizes:
-    """Types and sizes where symbols are known, each of which is evaluated once."""
+    """The different sizes in arguments, each of which is evaluated once."""
 
-    def __init__(self, symbols: Mapping[str, Number]) -> None:
-        self.symbols = symbols
-        self.found: dict[int, Any] = {}
+    def __init__(self) -> None:
+        self.places: dict[Expression, int] = {}
+        self.evaluators: list[Callable[[Symbols], Number]] = []
 
-    def nbytes(self, made: TensorType | _Made) -> int:
-        """0 where a size is not known."""
-        try:
-            if isinstance(made, _Made):
-                return made_by(made.operator, self.seen(made.args), dict(self.seen(made.kwargs)))
-            found = self.typed(made)
-        except EvaluationError:
-            return 0
-        return span(found.shape, found.strides) * found.itemsize
-
-    def whole(self, t: TensorType) -> int:
-        """Of a type, and of a copy of it. Raises EvaluationError."""
-        found = self.typed(t)
-        count = max(span(found.shape, found.strides), math.prod(found.shape))
-        return count * found.itemsize
-
-    def number(self, e: Expression) -> Any:
+    def __call__(self, symbols: Symbols) -> list[Number]:
         """Raises EvaluationError."""
-        if type(e) is int:
-            return e
-        found = self.found.get(id(e))
-        if found is None:
-            found = self.found[id(e)] = evaluate(e, self.symbols)
-        return found
+        return [evaluated(symbols) for evaluated in self.evaluators]
 
-    def typed(self, t: TensorType) -> Typed:
-        found = self.found.get(id(t))
-        if found is None:
-            size, strides = (tuple(map(self.number, listed)) for listed in (t.size, t.strides))
-            found = self.found[id(t)] = Typed(size, strides, t.dtype)
-        return found
-
-    def seen(self, a: Any) -> Any:
-        """An argument as a rule sees it."""
+    def reader(self, a: Any) -> Callable[[list[Number]], Any]:
+        """What gives an argument, or a type, as rules see it, of these sizes."""
         if isinstance(a, TensorType):
-            return self.typed(a)
+            size, strides, dtype = self._picked(a.size), self._picked(a.strides), a.dtype
+            return lambda found: Typed(size(found), strides(found), dtype)
         if isinstance(a, (Symbol, Operation)):
-            return self.number(a)
-        return tuple([self.seen(x) for x in a]) if isinstance(a, tuple) else a
+            return itemgetter(self._place(a))
+        if isinstance(a, tuple):
+            parts = [self.reader(x) for x in a]
+            return lambda found: tuple([part(found) for part in parts])
+        return lambda found: a
+
+    def _place(self, e: Expression) -> int:
+        if e not in self.places:
+            self.places[e] = len(self.places)
+            self.evaluators.append(evaluator(e))
+        return self.places[e]
+
+    def _picked(self, listed: tuple[Expression, ...]) -> Callable[[list[Number]], tuple]:
+        places = [self._place(e) for e in listed]
+        if len(places) > 1:
+            return itemgetter(*places)
+        return lambda found: tuple([found[n] for n in places])

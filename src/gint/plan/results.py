@@ -2,26 +2,26 @@
 those of an operand.
 
 A rule has the parameters of ATen's schema, and reads the shapes of tensors and the numbers among
-the arguments; so it holds for tensors, for arrays, and for whatever has a `shape`. The rules of
-kernels that believe what they are given, as ATen calls them from functions that have checked it,
-refuse what does not fit.
+the arguments; so it holds for tensors, for arrays, and for whatever has a `shape`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from functools import partial
+from typing import Any
 
-Shape = tuple[int, ...]
-
-
-class Shaped(Protocol):
-    @property
-    def shape(self) -> Sequence[int]: ...
-
-    @property
-    def dtype(self) -> Any: ...
+from .believed import (
+    Shape,
+    Shaped,
+    attended,
+    flash_attended,
+    halved,
+    real,
+    recurrent,
+    transformed,
+)
 
 
 def result_of(operator: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Shape | None:
@@ -45,8 +45,19 @@ def has_rule(operator: str) -> bool:
     return _rule(operator) is not None
 
 
+def is_exact(operator: str) -> bool:
+    """Whether a result is asked about at the very sizes: its rule refuses what does not fit, or a
+    result may be smaller where an operand is larger."""
+    return packet_of(operator) in _EXACT
+
+
+def packet_of(operator: str) -> str:
+    """ "mm" of "aten.mm.default"."""
+    return operator.partition(".")[2].rpartition(".")[0]
+
+
 def _rule(operator: str) -> Callable[..., Sequence[int]] | None:
-    return _RULES.get(operator.partition(".")[2].rpartition(".")[0])
+    return _RULES.get(packet_of(operator))
 
 
 def _product(a: Shaped, b: Shaped) -> Shape:
@@ -97,6 +108,27 @@ def _resized(input: Shaped, output_size: Any, *rest: Any, **kwargs: Any) -> Shap
     return (*input.shape[:2], *_each(output_size, count))
 
 
+def _largest(
+    count: int, /, self: Shaped, kernel_size: Any, stride: Any = (), padding: Any = 0,
+    dilation: Any = 1, ceil_mode: bool = False,
+) -> Shape:  # fmt: skip
+    """Of every window of the last `count` dimensions."""
+    lists = [_each(n, count) for n in (kernel_size, stride or kernel_size, padding, dilation)]
+    sizes = []
+    for n, k, s, p, d in zip(self.shape[-count:], *lists, strict=True):
+        beyond = n + 2 * p - d * (k - 1) - 1
+        found = -(-beyond // s) + 1 if ceil_mode else beyond // s + 1
+        sizes.append(found - (ceil_mode and (found - 1) * s >= n + p))
+    return (*self.shape[:-count], *sizes)
+
+
+def _mean(
+    count: int, /, self: Shaped, kernel_size: Any, stride: Any = (), padding: Any = 0,
+    ceil_mode: bool = False, *_: Any, **__: Any,
+) -> Shape:  # fmt: skip
+    return _largest(count, self, kernel_size, stride, padding, 1, ceil_mode)
+
+
 def _pooled(self: Shaped, output_size: Any) -> Shape:
     sizes = list(output_size)
     return (*self.shape[: -len(sizes)], *sizes)
@@ -120,7 +152,7 @@ def _drawn(*numbers: Any, **named: Any) -> Shape:
     lists = [n for n in (*numbers, named.get("size")) if isinstance(n, (list, tuple))]
     if lists:
         return tuple(lists[0])
-    return next(tuple(n.shape) for n in (*numbers, *named.values()) if hasattr(n, "shape"))
+    return together(*[n.shape for n in (*numbers, *named.values()) if hasattr(n, "shape")])
 
 
 def _permutation(n: int, **_: Any) -> Shape:
@@ -152,14 +184,15 @@ def _indexed(self: Shaped, indices: Sequence[Any], *_: Any, **__: Any) -> Shape:
         else:
             given.append(tuple(index.shape))
             at += 1
-    return (*_together(*given), *kept, *self.shape[at:])
+    return (*together(*given), *kept, *self.shape[at:])
 
 
 def _is_mask(index: Any) -> bool:
     return str(index.dtype).rpartition(".")[2] in ("bool", "uint8")
 
 
-def _together(*shapes: Sequence[int]) -> Shape:
+def together(*shapes: Sequence[int]) -> Shape:
+    """What shapes are that are broadcast together, as far as they can be."""
     rank = max([len(s) for s in shapes], default=0)
     filled = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
     return tuple([0 if 0 in sizes else max(sizes) for sizes in zip(*filled, strict=True)])
@@ -184,95 +217,18 @@ def _sampled(input: Shaped, grid: Shaped, *_: Any) -> Shape:
     return (*input.shape[:2], *grid.shape[1:3])
 
 
-def _attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> Shape:
-    return (*query.shape[:-1], value.shape[-1])
-
-
-def _flash_attended(query: Shaped, key: Shaped, value: Shaped, *_: Any, **__: Any) -> Shape:
-    """Of one batch, and heads that as many of the query's share, with elements of a row side by
-    side."""
-    batch, heads = query.shape[:2]
-    if key.shape[0] != batch or key.shape[:3] != value.shape[:3] or heads % max(key.shape[1], 1):
-        _fail(query, key, value)
-    for t in (query, key, value):
-        if t.shape[-1] > 1 and _strides(t)[-1] != 1:
-            raise ValueError("elements of a row have to lie side by side")
-    return _attended(query, key, value)
-
-
-def _strides(t: Any) -> Sequence[int]:
-    """In elements; arrays, whose operators read any, are as if they lay in order."""
-    return t.stride() if hasattr(t, "stride") else _in_order(t.shape)
-
-
-def _in_order(shape: Sequence[int]) -> Shape:
-    return tuple([math.prod(shape[d + 1 :]) for d in range(len(shape))])
-
-
-def _lies_in_order(t: Any) -> bool:
-    pairs = zip(t.shape, _strides(t), _in_order(t.shape), strict=True)
-    return 0 in t.shape or all(a == b for n, a, b in pairs if n > 1)
-
-
-def _fail(*operands: Shaped) -> NoReturn:
-    raise ValueError(f"the shapes {', '.join(str(tuple(a.shape)) for a in operands)} do not fit")
-
-
-#: In oneDNN's numbers of cells: an LSTM's is all that torch keeps whole.
-_LSTM, _LSTM_GATES = 2, 4
-
-
-def _recurrent(
-    input: Shaped, weight0: Shaped, weight1: Shaped, weight2: Shaped, weight3: Shaped, hx_: Shaped,
-    cx_: Shaped, reverse: bool, batch_sizes: Sequence[int], mode: int, hidden_size: int, *_: Any,
-) -> Shape:  # fmt: skip
-    """One layer in one direction, whatever network it is of."""
-    if mode != _LSTM or len(batch_sizes):
-        raise ValueError("it is a layer of an LSTM, of sequences of one length")
-    steps, batch, width = input.shape
-    gates, given = _LSTM_GATES * hidden_size, (weight0, weight1, weight2, weight3, hx_, cx_)
-    weights = ((gates, width), (gates, hidden_size), (gates,), (gates,))
-    fit = [tuple(a.shape) == shape for a, shape in zip(given, weights, strict=False)]
-    state = (batch, hidden_size)
-    fit += [tuple(a.shape) in (state, (1, *state)) for a in (hx_, cx_)]
-    if not all(fit):
-        _fail(input, *given)
-    if any(a.dtype != input.dtype for a in given):
-        raise ValueError("its operands are of one type")
-    if not all(map(_lies_in_order, (input, *given))):
-        raise ValueError("its operands have to lie in order")
-    return (steps, batch, hidden_size)
-
-
-def _transformed(self: Shaped, dim: Sequence[int], *_: Any, **__: Any) -> Shape:
-    """Over dimensions that there are, each once."""
-    rank = len(self.shape)
-    if len(set(dim)) != len(dim) or not all(0 <= d < rank for d in dim):
-        raise ValueError(f"dimensions from 0 to {rank - 1} are transformed once, not {list(dim)}")
-    return tuple(self.shape)
-
-
-def _halved(self: Shaped, dim: Sequence[int], normalization: int, onesided: bool) -> Shape:
-    shape = list(_transformed(self, dim))
-    if onesided:
-        shape[dim[-1]] = shape[dim[-1]] // 2 + 1
-    return tuple(shape)
-
-
-def _real(self: Shaped, dim: Sequence[int], normalization: int, last_dim_size: int) -> Shape:
-    shape = list(_transformed(self, dim))
-    shape[dim[-1]] = last_dim_size
-    return tuple(shape)
-
-
 def _factors(A: Shaped, *_: Any, **__: Any) -> Shape:
     """Both square ones, at most."""
     *lead, rows, columns = A.shape
     return (*lead, rows * rows + columns * columns)
 
 
+def _solved_with_factors(A: Shaped, B: Shaped, *_: Any, **__: Any) -> Shape:
+    return (math.prod(_solved(A, B)) + math.prod(A.shape),)
+
+
 def _solved(A: Shaped, B: Shaped, *_: Any, **__: Any) -> Shape:
-    return (*_together(A.shape[:-2], B.shape[:-2]), *B.shape[-2:])
+    return (*together(A.shape[:-2], B.shape[:-2]), *B.shape[-2:])
 
 
 def _expanded(self: Shaped, size: Sequence[int], **_: Any) -> Shape:
@@ -289,6 +245,47 @@ def _windows(self: Shaped, dimension: int, size: int, step: int) -> Shape:
     if shape:
         shape[dimension] = (shape[dimension] - size) // step + 1
     return (*shape, size)
+
+
+#: Gates of a cell, and the directions.
+_OF_A_CELL = 4 * 2
+
+
+def _network(input: Shaped, hx: Any, *rest: Any, **_: Any) -> Shape:
+    """What all layers of a recurrent network make, with their gates."""
+    states = [a for a in (hx, *rest[:1]) if isinstance(a, (list, tuple)) or len(a.shape) > 1]
+    state = states[0][0] if isinstance(states[0], (list, tuple)) else states[0]
+    return (*input.shape[:-1], _OF_A_CELL, *state.shape[:1], state.shape[-1])
+
+
+def _joined(tensors: Sequence[Shaped], dim: int = 0) -> Shape:
+    """Of tensors, those with no elements and one dimension left out."""
+    shapes = [list(t.shape) for t in tensors if tuple(t.shape) != (0,)] or [[0]]
+    shapes[0][dim] = sum([shape[dim] for shape in shapes])
+    return tuple(shapes[0])
+
+
+def _stacked(tensors: Sequence[Shaped], dim: int = 0) -> Shape:
+    shape = list(tensors[0].shape)
+    shape.insert(dim if dim >= 0 else dim + len(shape) + 1, len(tensors))
+    return tuple(shape)
+
+
+def _alike(self: Shaped, *_: Any, **__: Any) -> Shape:
+    return tuple(self.shape)
+
+
+def _gradient_rows(grad_output: Shaped, indices: Shaped, num_weights: int, *_: Any) -> Shape:
+    return (num_weights, *grad_output.shape[-1:])
+
+
+def _positions(self: Shaped) -> Shape:
+    return (math.prod(self.shape), len(self.shape))
+
+
+def _each_once(self: Shaped, *_: Any, **__: Any) -> Shape:
+    """What is found, where it is found, how often."""
+    return (3, math.prod(self.shape))
 
 
 #: Of a view and the object it is in.
@@ -316,19 +313,21 @@ def _rows_of_blocks(indices: Shaped, blocks: Shaped, *_: Any, **__: Any) -> Shap
 
 
 _RULES: dict[str, Callable[..., Sequence[int]]] = {
-    "mm": lambda self, mat2: _product(self, mat2),
-    "bmm": lambda self, mat2: _product(self, mat2),
-    "_int_mm": lambda self, mat2: _product(self, mat2),
-    "addmm": lambda self, mat1, mat2, **_: _product(mat1, mat2),
-    "_addmm_activation": lambda self, mat1, mat2, **_: _product(mat1, mat2),
-    "baddbmm": lambda self, batch1, batch2, **_: _product(batch1, batch2),
-    "addbmm": lambda self, batch1, batch2, **_: _product(batch1, batch2)[1:],
+    "mm": lambda self, mat2, *_, **__: _product(self, mat2),
+    "bmm": lambda self, mat2, *_, **__: _product(self, mat2),
+    "_int_mm": lambda self, mat2, *_, **__: _product(self, mat2),
+    "addmm": lambda self, mat1, mat2, *_, **__: _product(mat1, mat2),
+    "_addmm_activation": lambda self, mat1, mat2, *_, **__: _product(mat1, mat2),
+    "baddbmm": lambda self, batch1, batch2, *_, **__: _product(batch1, batch2),
+    "addbmm": lambda self, batch1, batch2, *_, **__: _product(batch1, batch2)[1:],
     "addr": _outer, "linear": _linear, "convolution": _convolution, "_convolution": _convolution,
     "constant_pad_nd": _padded, "_pad_circular": _padded,
     **dict.fromkeys([f"reflection_pad{n}d" for n in (1, 2, 3)], lambda self, padding: _padded(
         self, padding)),
     **dict.fromkeys([f"replication_pad{n}d" for n in (1, 2, 3)], lambda self, padding: _padded(
         self, padding)),
+    "max_pool2d_with_indices": partial(_largest, 2), "avg_pool2d": partial(_mean, 2),
+    "max_pool3d_with_indices": partial(_largest, 3), "avg_pool3d": partial(_mean, 3),
     "upsample_nearest2d": _resized, "upsample_bilinear2d": _resized, "upsample_bicubic2d": _resized,
     "_adaptive_avg_pool2d": _pooled, "_adaptive_avg_pool3d": _pooled, "grid_sampler_2d": _sampled,
     "rand": _sized, "randn": _sized, "empty": _sized, "empty_permuted": _sized,
@@ -337,13 +336,42 @@ _RULES: dict[str, Callable[..., Sequence[int]]] = {
     "embedding": _rows, "_embedding_bag": _bags, "_embedding_bag_forward_only": _bags,
     "index": _indexed, "_unsafe_index": _indexed, "index_select": _selected, "gather": _gathered,
     "take": _taken,
-    "scaled_dot_product_attention": _attended,
-    "_scaled_dot_product_flash_attention_for_cpu": _flash_attended,
-    "mkldnn_rnn_layer": _recurrent,
-    "_fft_c2c": _transformed, "_fft_r2c": _halved, "_fft_c2r": _real,
+    "scaled_dot_product_attention": attended,
+    "_scaled_dot_product_flash_attention_for_cpu": flash_attended,
+    "mkldnn_rnn_layer": recurrent,
+    "_fft_c2c": transformed, "_fft_r2c": halved, "_fft_c2r": real,
     "_linalg_svd": _factors, "linalg_qr": _factors,
-    "linalg_solve_triangular": _solved, "_linalg_solve_ex": _solved,
+    "linalg_solve_triangular": _solved, "_linalg_solve_ex": _solved_with_factors,
+    "lstm": _network, "gru": _network, "cat": _joined, "stack": _stacked,
+    "embedding_dense_backward": _gradient_rows, "nonzero": _positions, "unique_consecutive":
+    _each_once, "_unique2": _each_once,
+    **dict.fromkeys((
+        "clone", "contiguous", "_to_copy", "lift_fresh_copy", "empty_like", "rand_like",
+        "randn_like", "randint_like", "uniform", "exponential", "normal_functional", "index_put",
+        "_unsafe_index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy",
+        "index_fill", "slice_scatter", "select_scatter", "masked_scatter",
+        "logcumsumexp", "argsort",
+    ), _alike),
+    "copy_": lambda self, src, non_blocking=False: (),
     "expand": _expanded, "as_strided": _shown, "unfold": _windows, "split": _pieces,
     "split_with_sizes": _pieces, "unbind": _unbound,
     "quantized_linear": _of_blocks, "quantized_embedding": _rows_of_blocks,
 }  # fmt: skip
+#: See `is_exact`. What is written into memory that it is given is exact everywhere.
+_EXACT = (
+    "convolution",
+    "_convolution",
+    "split",
+    "split_with_sizes",
+    "unbind",
+    "mkldnn_rnn_layer",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_fft_c2c",
+    "_fft_r2c",
+    "_fft_c2r",
+    "_pad_circular",
+    "max_pool2d_with_indices",
+    "max_pool3d_with_indices",
+    "avg_pool2d",
+    "avg_pool3d",
+)

@@ -38,9 +38,9 @@ from gint.plan import (
     View,
 )
 from gint.plan.contents import symbols_in
+from gint.plan.demands import demand_of
 from gint.plan.dtypes import ELEMENT_TYPES, span
 from gint.plan.expressions import evaluate
-from gint.plan.memory import made_by
 from gint.plan.verifier import PlanError
 from gint.program import VerificationError
 from gint.program.facts import may_fail
@@ -329,7 +329,7 @@ def _in_memory(name: str, operator: Callable[..., Any]) -> Callable[..., Any]:
     """The operator, where there is memory for what it makes."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        need_memory(made_by(name, args, kwargs), name)
+        need_memory(demand_of(name, args, kwargs).taken, name)
         return operator(*args, **kwargs)
 
     return call

@@ -59,6 +59,14 @@ def test_where_there_is_a_choice_the_overload_itself_is_called(func):
     assert entry_point(func) is func._op
 
 
+@pytest.mark.parametrize("name", ["multi_margin_loss", "soft_margin_loss", "l1_loss", "huber_loss"])
+def test_a_loss_without_a_reduction_is_the_mean(name):
+    x = torch.randn(6, 5)
+    against = torch.tensor([0, 4, 1, 2, 2, 3]) if name == "multi_margin_loss" else x.roll(1)
+    operator = getattr(aten, name).default
+    torch.testing.assert_close(entry_point(operator)(x, against), operator(x, against))
+
+
 def test_what_is_no_operator_is_called_as_it_is():
     assert entry_point(len) is len
 

@@ -133,7 +133,7 @@ def _reduction(c: Context, dims: object, keepdim: bool, is_plain: bool = False) 
 
 def _goes_side_by_side(source: fx.Node, dims: list[int]) -> bool:
     """Whether loops fold short rows of it side by side, quicker than values one by one."""
-    return dtype_of(tensor_of(source).dtype).name in ("f32", "f64") and _runs_on(source, dims)
+    return tensor_of(source).dtype in (torch.float32, torch.float64) and _runs_on(source, dims)
 
 
 def _simple(name: str, dim_position: int | None, cast: Callable[[Context], DType]):

@@ -102,6 +102,9 @@ def _binding(target: torch._ops.OpOverload) -> Callable[..., Any] | None:
     others = [getattr(packet, n) for n in packet.overloads() if n != target._overloadname]
     if target.namespace != "aten" or any(_may_be_taken(o._schema, target._schema) for o in others):
         return None
+    # The default of a loss is the mean; torch's bindings read the word as 0, which is no reduction.
+    if any(a.name == "reduction" and a.has_default_value() for a in target._schema.arguments):
+        return None
     name = packet.__name__
     found = getattr(torch._C._VariableFunctions, name, None)
     return found or getattr(torch._C._nn, name, None)

@@ -1,6 +1,6 @@
 """What kernels of ATen's believe of the values that they are given, as ATen calls them from
 functions that have checked it; a plan from anywhere calls them with anything. What they believe of
-sizes and strides gint.plan.results checks.
+sizes and strides gint.plan.believed checks.
 """
 
 from __future__ import annotations

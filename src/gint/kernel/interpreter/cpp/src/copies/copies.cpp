@@ -1,13 +1,11 @@
 #include "copies/copies.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
-#include <cstring>
 
+#include "copies/mover.h"
 #include "cpu/simd_unit.h"
 #include "cpu/threads.h"
-#include "loops/loop_table.h"
 
 namespace gint {
 
@@ -15,9 +13,10 @@ namespace {
 
 // Pieces take turns, so much of the destination at a time: it is in the cache for the next one.
 constexpr size_t TURN_BYTES = 1 << 18;
-constexpr int64_t PART_BYTES = 1 << 16; // of a long block
-// Destinations that are written past the caches, and the shortest blocks of which that is worth it.
-constexpr size_t STREAM_BYTES = 12 << 20, STREAM_BLOCK = 512;
+constexpr int64_t PART_BYTES = 1 << 16;   // of a long block
+constexpr size_t STREAM_BYTES = 12 << 20; // destinations that are written past the caches
+// Of lines that are copied together: block by block, while they are in the first cache.
+constexpr int64_t TOGETHER_BYTES = 1 << 14;
 // What a thread copies in a microsecond, roughly; and what is worth waking one for.
 constexpr double BYTES_PER_US = 8e3, US_PER_THREAD = 15;
 
@@ -54,13 +53,6 @@ std::vector<CopyAxis> arranged(const std::vector<CopyAxis> &axes, int64_t *offse
     return merged;
 }
 
-int log2_of(size_t bytes) { return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3; }
-
-template <class T>
-void copy_elements(int64_t count, char *d, int64_t apart, const char *s, int64_t source_apart) {
-    for (int64_t n = 0; n < count; n++) std::memcpy(d + n * apart, s + n * source_apart, sizeof(T));
-}
-
 } // namespace
 
 Copies::Copies(size_t element_bytes, uint64_t bits, const std::vector<CopiedPiece> &given)
@@ -80,7 +72,7 @@ Copies::Lines Copies::lines_of(const CopiedPiece &piece) const {
     const auto size = int64_t(element);
     int64_t source = piece.source;
     std::vector<CopyAxis> axes = arranged(piece.axes, &source);
-    Lines lines{piece.number, piece.destination * size, source * size, size, 1, 1, {}, {}};
+    Lines lines{piece.number, piece.destination * size, source * size, size, {}, {}};
     const auto is_block = [](const CopyAxis &a) {
         return is_stepping(a) && a.destination == 1 && a.source == 1;
     };
@@ -95,8 +87,15 @@ Copies::Lines Copies::lines_of(const CopiedPiece &piece) const {
         add_blocks(lines, axes.back());
         axes.pop_back();
     }
-    if (lines.blocks.size() == 1)
-        lines.parts = std::max<int64_t>(1, lines.blocks[0].count * lines.block / PART_BYTES);
+    const CopiedBlocks &only = lines.blocks[0];
+    int64_t bytes = 0;
+    for (const CopiedBlocks &blocks : lines.blocks) bytes += blocks.count * lines.block;
+    if (lines.blocks.size() == 1) lines.parts = std::max<int64_t>(1, bytes / PART_BYTES);
+    lines.is_turned = lines.blocks.size() == 1 && lines.parts == 1 && !axes.empty() &&
+                      is_stepping(axes.back()) && axes.back().source == 1 && only.apart == size &&
+                      lines.block == size && only.count > FEW_BLOCKS;
+    const auto most = int64_t(LinesTogether::MOST);
+    lines.together = lines.is_turned ? most : std::clamp(TOGETHER_BYTES / bytes, int64_t(1), most);
     lines.count = lines.parts;
     for (const CopyAxis &axis : axes) {
         Outer outer{axis.extent, axis.destination * size, axis.source * size, {}};
@@ -129,87 +128,63 @@ void Copies::add_blocks(Lines &lines, const CopyAxis &axis) const {
     }
 }
 
-namespace {
-
-// Blocks from one place to another.
-struct Mover {
-    const LoopTable &loops;
-    size_t element;
-    int64_t block;
-    bool past_caches;
-
-    void move(char *d, const char *s, int64_t bytes) const {
-        if (past_caches && size_t(bytes) >= STREAM_BLOCK)
-            loops.stream(size_t(bytes), d, s);
-        else
-            std::memcpy(d, s, size_t(bytes));
+// As many lines from `first` on, but not beyond `last`, as are copied together.
+LinesTogether Copies::Lines::take(int64_t first, int64_t last) const {
+    LinesTogether taken;
+    if (outer.empty()) {
+        taken.add(0, 0);
+        return taken;
     }
-
-    void blocks(int64_t count, char *d, int64_t apart, const char *s, int64_t source_apart) const {
-        if (count == 1 || (apart == block && source_apart == block))
-            return move(d, s, count * block);
-        const auto size = int64_t(element);
-        if (block == size && apart == size)
-            return loops.gather[log2_of(element)](1, size_t(count), d, s, 0, source_apart / size);
-        switch (block) {
-        case 1:
-            return copy_elements<uint8_t>(count, d, apart, s, source_apart);
-        case 2:
-            return copy_elements<uint16_t>(count, d, apart, s, source_apart);
-        case 4:
-            return copy_elements<uint32_t>(count, d, apart, s, source_apart);
-        case 8:
-            return copy_elements<uint64_t>(count, d, apart, s, source_apart);
-        case 16:
-            return copy_elements<std::array<uint64_t, 2>>(count, d, apart, s, source_apart);
-        default:
-            for (int64_t n = 0; n < count; n++) move(d + n * apart, s + n * source_apart, block);
+    const Outer &axis = outer.back();
+    last = std::min(last, first + together);
+    while (first < last) {
+        int64_t inner = first % axis.extent, rest = first / axis.extent, d = 0, s = 0;
+        bool is_outside = false;
+        for (size_t k = outer.size() - 1; k-- > 0; rest /= outer[k].extent) {
+            const int64_t at = rest % outer[k].extent;
+            d += at * outer[k].destination, s += outer[k].offset(at);
+            is_outside |= outer[k].is_outside(at);
         }
+        for (; first < last && inner < axis.extent; first++, inner++) {
+            const bool fills = is_outside || axis.is_outside(inner);
+            if (taken.count == 0) taken.is_outside = fills;
+            if (fills != taken.is_outside) return taken;
+            taken.add(d + inner * axis.destination, s + axis.offset(inner));
+        }
+        if (is_turned) return taken;
     }
-
-    void fill(int64_t count, char *d, int64_t apart, const uint64_t &bits) const {
-        const auto elements = [&](int64_t bytes) { return size_t(bytes) / element; };
-        const auto size_log2 = size_t(log2_of(element));
-        if (apart == block) return loops.fill(size_log2, elements(count * block), d, &bits);
-        for (int64_t n = 0; n < count; n++)
-            loops.fill(size_log2, elements(block), d + n * apart, &bits);
-    }
-};
-
-} // namespace
+    return taken;
+}
 
 // The lines from `first` to `last`.
 void Copies::copy(const Lines &lines, int64_t first, int64_t last, char *destination,
                   const char *source, bool past_caches) const {
-    const Mover mover{*simd_unit()->table(), element, lines.block, past_caches};
+    const Mover mover(*simd_unit()->table(), element, fill, past_caches);
     destination += lines.destination, source += lines.source;
-    for (int64_t n = first; n < last; n++) {
-        int64_t d = 0, s = 0, rest = n / lines.parts;
-        bool is_outside = false;
-        for (size_t k = lines.outer.size(); k-- > 0;) {
-            const Outer &axis = lines.outer[k];
-            const int64_t at = rest % axis.extent;
-            rest /= axis.extent;
-            d += at * axis.destination;
-            if (axis.offsets.empty())
-                s += at * axis.source;
-            else if (axis.offsets[size_t(at)] == OUTSIDE)
-                is_outside = true;
-            else
-                s += axis.offsets[size_t(at)];
+    for (int64_t n = first; n < last;) {
+        if (lines.parts > 1) {
+            const LinesTogether line = lines.take(n / lines.parts, n / lines.parts + 1);
+            mover.copy(line, lines.part(n % lines.parts), lines.block, destination, source);
+            n++;
+            continue;
         }
-        const int64_t part = n % lines.parts;
-        for (const Blocks &b : lines.blocks) {
-            const int64_t from = b.count * part / lines.parts;
-            const int64_t count = b.count * (part + 1) / lines.parts - from;
-            char *to = destination + d + b.destination + from * b.apart;
-            if (is_outside || b.is_outside)
-                mover.fill(count, to, b.apart, fill);
+        const LinesTogether together = lines.take(n, last);
+        for (const CopiedBlocks &blocks : lines.blocks) {
+            if (lines.is_turned)
+                mover.turn(together, blocks, destination, source);
             else
-                mover.blocks(count, to, b.apart, source + s + b.source + from * b.source_apart,
-                             b.source_apart);
+                mover.copy(together, blocks, lines.block, destination, source);
         }
+        n += int64_t(together.count);
     }
+}
+
+CopiedBlocks Copies::Lines::part(int64_t number) const {
+    CopiedBlocks some = blocks[0];
+    const int64_t from = some.count * number / parts;
+    some.count = some.count * (number + 1) / parts - from;
+    some.destination += from * some.apart, some.source += from * some.source_apart;
+    return some;
 }
 
 void Copies::run(uint64_t to, const uint64_t *sources, int threads) const {

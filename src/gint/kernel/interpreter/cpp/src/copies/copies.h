@@ -28,6 +28,15 @@ struct CopiedPiece {
     std::vector<CopyAxis> axes; // of other destinations each
 };
 
+// Blocks of the leaf of a piece, in bytes.
+struct CopiedBlocks {
+    int64_t destination, source;        // where the first one lies
+    int64_t count, apart, source_apart; // from one to the next
+    bool is_outside;
+};
+
+struct LinesTogether;
+
 class Copies {
   public:
     // `fill` is the bits of the element that stands for what is OUTSIDE; an element is of 1, 2, 4
@@ -40,22 +49,29 @@ class Copies {
     size_t bytes() const { return total; } // that are written
 
   private:
-    // Blocks of the leaf of a piece, in bytes.
-    struct Blocks {
-        int64_t destination, source;        // where the first one lies
-        int64_t count, apart, source_apart; // from one to the next
-        bool is_outside;
-    };
     struct Outer {
         int64_t extent, destination, source; // strides in bytes
         std::vector<int64_t> offsets;        // of the source in bytes, or OUTSIDE; or none
+
+        bool is_outside(int64_t at) const {
+            return !offsets.empty() && offsets[size_t(at)] == OUTSIDE;
+        }
+        int64_t offset(int64_t at) const {
+            return offsets.empty() ? at * source : is_outside(at) ? 0 : offsets[size_t(at)];
+        }
     };
-    // What is copied is lines of blocks; a long line of blocks of one kind is copied in parts.
+    // What is copied is lines of blocks; a long line of blocks of one kind is copied in parts, and
+    // short lines together. `is_turned`: the source goes on from line to line.
     struct Lines {
         size_t number;
-        int64_t destination, source, block, parts, count;
+        int64_t destination, source, block;
         std::vector<Outer> outer; // the outermost first
-        std::vector<Blocks> blocks;
+        std::vector<CopiedBlocks> blocks;
+        int64_t parts = 1, together = 1, count = 1;
+        bool is_turned = false;
+
+        LinesTogether take(int64_t first, int64_t last) const;
+        CopiedBlocks part(int64_t number) const;
     };
 
     size_t element, total = 0;

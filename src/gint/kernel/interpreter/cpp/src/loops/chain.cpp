@@ -157,13 +157,19 @@ void store_stream(V<T> a, V<T> b, V<T> c, V<T> d, V<T> e, V<T> f, V<T> g, V<T> h
 }
 
 // The first argument is the operand the accumulator starts from.
-template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t first, size_t last) {
+template <class T, ChainForm FORM>
+[[gnu::always_inline]] inline void run_blocks(const ChainArgument *at, size_t first, size_t last) {
     for (size_t k = first; k < last; k++) {
         const ptrdiff_t offset = ptrdiff_t(k) * 8 * REGISTER;
         const Operand<T, FORM> x(at->operand, offset);
         reinterpret_cast<Link<T>>(at[1].link)(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7],
                                               at + 1, offset);
     }
+}
+
+template <class T, ChainForm FORM> void run(const ChainArgument *at, size_t first, size_t last) {
+    run_blocks<T, FORM>(at, first, last);
+    leave_registers();
 }
 
 constexpr ptrdiff_t BLOCK = 8 * REGISTER, LINE = 64; // bytes
@@ -180,8 +186,9 @@ void run_alike(const ChainArgument *at, size_t first, size_t last, const ChainAh
         for (ptrdiff_t line = 0; line < BYTES; line += LINE)
 #pragma GCC unroll 4
             for (int i = 0; i < COUNT; i++) __builtin_prefetch(from[i] + offset + line);
-        run<T, FORM>(at, k, k + 1);
+        run_blocks<T, FORM>(at, k, k + 1);
     }
+    leave_registers();
 }
 
 template <class T, ChainForm FORM>
@@ -193,8 +200,9 @@ void run_mixed(const ChainArgument *at, size_t first, size_t last, const ChainAh
                 const ChainAhead::Stream &s = ahead.of[i];
                 __builtin_prefetch(s.from + (line >> s.halves) + s.apart);
             }
-        run<T, FORM>(at, k, k + 1);
+        run_blocks<T, FORM>(at, k, k + 1);
     }
+    leave_registers();
 }
 
 template <class T, ChainForm FORM>

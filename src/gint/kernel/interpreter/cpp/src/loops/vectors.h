@@ -45,6 +45,15 @@ using Link = void (*)(V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, V<T>, const Chai
                       ptrdiff_t);
 template <class T> ChainLink erase(Link<T> link) { return reinterpret_cast<ChainLink>(link); }
 
+// Compilers do this where a function that has used wide registers returns, but not where these were
+// its arguments, as a link's are. Intel's processors since Ice Lake take some hundred cycles to go
+// from registers whose upper halves are in use to an instruction of SSE's, and as many to go back.
+inline void leave_registers() {
+#if defined(__AVX__)
+    _mm256_zeroupper();
+#endif
+}
+
 // Unaligned; by memcpy, since gcc forgets the alignment of a vector type named through a template.
 template <class T> inline V<T> load(const void *p, int n) {
     V<T> x;
