@@ -1,6 +1,8 @@
 """The pool: memory comes back when nobody holds it, and never while somebody does."""
 
 import gc
+import mmap
+import os
 import re
 import sys
 import threading
@@ -10,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gint.host.memory import POOLED_BYTES, ArrayEntry, Pool, empty, reserve, rounded
+from gint.host.memory import (
+    HUGE_BYTES,
+    POOLED_BYTES,
+    ArrayEntry,
+    Pool,
+    empty,
+    map_ahead,
+    reserve,
+    rounded,
+)
 
 SHAPE, F32 = (1024, 512), np.dtype("f4")
 
@@ -164,3 +175,23 @@ def test_reserved_memory_is_resident_and_private_where_it_is_written():
     )  # fmt: skip
     assert entry.splitlines()[0].split()[1] == "rw-p"
     assert 0 < int(re.search(r"^Rss:\s+(\d+) kB", entry, re.M)[1]) <= 64
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a call of Linux's")
+def test_a_file_that_is_mapped_ahead_is_resident_and_may_be_dropped(tmp_path):
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(2 * HUGE_BYTES))
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    thread = map_ahead(mapped)
+    assert thread is not None
+    thread.join()
+    lines = Path("/proc/self/smaps").read_text().partition(str(path))[2].splitlines()
+    resident = next(int(line.split()[1]) << 10 for line in lines if line.startswith("Rss:"))
+    assert resident == 2 * HUGE_BYTES
+    os.truncate(path, 0)
+    gone = map_ahead(mapped)
+    gone.join()
+    del mapped, thread, gone
+    gc.collect()
+    assert str(path) not in Path("/proc/self/maps").read_text()

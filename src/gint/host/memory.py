@@ -12,12 +12,13 @@ import ctypes
 import math
 import mmap
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from sys import getrefcount
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -34,6 +35,11 @@ HUGE_BYTES = 1 << 22
 #: middle of a page. NumPy's large arrays begin near the start of one, and a load waits for a store
 #: that equals it in the last 12 bits of the address.
 _PAGE, _BEGIN = 4096, 2048
+#: Linux's MADV_POPULATE_READ, since 5.14, for which Python has no name. It reports what it cannot
+#: read, where a load from there would end the process.
+_POPULATE_READ = 22
+#: Of a file that is mapped ahead: all of a small model, which a first call reads.
+_AHEAD_BYTES = 256 << 20
 #: Pieces of one size that are kept at most.
 _MAX_KEPT = 16
 #: A size that nobody asked for while so many pieces were made is given back.
@@ -256,6 +262,24 @@ def reserve(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         with suppress(OSError):  # of a kernel without huge pages
             pages.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(pages, dtype).reshape(shape)
+
+
+def map_ahead(file: mmap.mmap) -> Thread | None:
+    """Have the first pages of a mapped file in this process's page tables, by a thread, while the
+    process does something else: each would otherwise stop whoever reads it first. None for a small
+    file, and where the system has no such call."""
+    call = _libc("madvise")
+    if call is None or not sys.platform.startswith("linux") or len(file) < HUGE_BYTES:
+        return None
+    shown = np.frombuffer(file, np.uint8)  # which keeps it mapped
+
+    def populate() -> None:
+        length = min(shown.nbytes, _AHEAD_BYTES)
+        call(ctypes.c_void_p(shown.ctypes.data), ctypes.c_size_t(length), _POPULATE_READ)
+
+    thread = Thread(target=populate, name="gint-map-ahead", daemon=True)
+    thread.start()
+    return thread
 
 
 def _by_interface(array: np.ndarray) -> int:

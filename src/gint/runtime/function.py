@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend
 from gint.host.launches import MOST_BOUND, load_kernel
+from gint.host.memory import map_ahead
 from gint.host.tensors import is_torch
 from gint.plan import Call, Check, Define, Plan, Step, TensorType
 from gint.plan.contents import symbols_in
@@ -54,6 +56,8 @@ def load(
     if not isinstance(backend, (str, type(None))):
         raise TypeError(f"backend is the name of one, not {backend!r}.")
     opened = open_saved(as_path(path), names_of_operators(operators))
+    if isinstance(opened.buffer, mmap):
+        map_ahead(opened.buffer)
     if check:
         opened.check_constants()
     return SavedFunction(opened, backend)
