@@ -113,7 +113,7 @@ template <size_t N, class T> [[gnu::always_inline]] inline size_t find_few(const
 #pragma GCC unroll 8
     for (size_t k = 2; k <= N; k++) {
         const T x = s[N - k];
-        found = (x == best) | (x != x) ? N - k : found;
+        found = ((x == best) | (x != x)) ? N - k : found;
     }
     return found;
 }
