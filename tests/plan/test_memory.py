@@ -88,6 +88,12 @@ def test_a_file_that_takes_more_than_there_is_is_refused(tmp_path):
         [Call(2, "aten.constant_pad_nd.default", (Use(0), [0, 1 << 40]))],
         [Call(2, "aten.nonzero.default", (Use(0),)),
          Call(3, "aten.constant_pad_nd.default", (Use(2), [1 << 42, 1 << 42]))],
+        [View(2, 0, (1 << 20, 1), (0, 0), 0), View(3, 0, (1, 1 << 20), (0, 0), 0),
+         Call(4, "aten.mul.Tensor", (Use(2), Use(3)))],
+        [View(2, 0, (1, 1 << 20, 4), (0, 0, 1), 0),
+         Call(3, "aten.scaled_dot_product_attention.default", (Use(2), Use(2), Use(2)))],
+        [View(2, 0, (1 << 24, 4), (0, 1), 0),
+         *[Call(n, "aten.sort.default", (Use(2),)) for n in range(3, 203)]],
     )):  # fmt: skip
         made = of_steps(*steps, result=(Use(0), Use(0)))
         loaded = gint.load(save(tmp_path / f"{n}.gint", made))

@@ -137,6 +137,26 @@ def test_a_chain_over_its_own_operand(length):
     np.testing.assert_array_equal(x, expected)
 
 
+@pytest.mark.parametrize("t", ["f32", "f64"])
+@pytest.mark.parametrize("length", [1, 31, 100, 129, 255, 4099, 9000])
+def test_values_that_a_chain_reads_once_more(length, t):
+    """Where they are kept nothing else lies, be the result where an operand was."""
+    b = Builder("kept")
+    i = b.parallel("i")
+    x, w = b.inout("x", t, i), b.input("w", t, i)
+    product = x * w
+    root = b.sqrt(b.abs(product) + 1.5)
+    b.output("y", t, (i,), (root - product) * root)
+    b.store("x", (b.abs(root + x) * product - w) * root)
+    x, w = np.random.default_rng(0).standard_normal((2, length)).astype(t.replace("f", "float"))
+    product = x * w
+    root = np.sqrt(np.abs(product) + x.dtype.type(1.5))
+    expected = (np.abs(root + x) * product - w) * root
+    found, y = load(b.build(), "cpp")(x=x, w=w)
+    np.testing.assert_array_equal(y, (root - product) * root)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_every_instruction_set_gives_the_same_bits():
     from gint.native.loader import load_native
 

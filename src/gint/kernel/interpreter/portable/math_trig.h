@@ -50,10 +50,22 @@ GI_FN gi_u32 gi_trig_reduce_far(float x, float *r) {
     return x < 0.0f ? 0u - q : q;
 }
 
-/* The quadrant in the two low bits; *r <- x - quadrant * pi/2, rounded once, |r| < 0.82. pi/2 in 33
- * and 53 bits, so that the first product is exact. NaN for NaN and infinities. */
+/* The quadrant in the two low bits; *r <- x - quadrant * pi/2, rounded once, |r| < 0.82. NaN for
+ * NaN and infinities. With a fused multiply-add in float32: pi/2 in 22, 24 and 24 bits. Below
+ * GI_TRIG_FAR the first difference is exact, and what the second one is rounded by is known: it is
+ * taken off with the rest. Signs are such that of -0 nothing is left but -0. Elsewhere pi/2 in 33
+ * and 53 bits, so that the first product is exact. */
 GI_FN gi_u32 gi_trig_reduce(float x, float *r) {
-#if GI_HAS_F64
+#if GI_FUSES
+    float shifted = GI_FMAF(x, 0x1.45f306p-1f, GI_ROUNDER_F32);
+    float n = shifted - GI_ROUNDER_F32;
+    float high = GI_FMAF(n, -0x1.921fb4p+0f, x);
+    float middle = n * 0x1.4442d2p-24f;
+    float low = GI_FMAF(n, -0x1.ee59dap-50f, GI_FMAF(n, 0x1.4442d2p-24f, -middle));
+    float near = high - middle;
+    *r = near - (low - ((high - near) - middle));
+    return gi_bits_f32(shifted);
+#elif GI_HAS_F64
     float shifted = GI_FMAF(x, 0x1.45f306p-1f, GI_ROUNDER_F32);
     double n = (double)(shifted - GI_ROUNDER_F32);
     *r = (float)GI_FMA(n, -0x1.0b4611a626331p-34, GI_FMA(n, -0x1.921fb544p+0, (double)x));

@@ -96,11 +96,26 @@ CASE(both_operands_may_be_the_result_so_far) {
     check(ops(made->sections[0].chains.at(0)) == Ops{CHAIN_SUB, CHAIN_MUL_SELF});
 }
 
-CASE(a_result_that_somebody_else_reads_ends_the_chain) {
+CASE(a_result_that_is_read_once_more_is_kept_on_the_way) {
     Lines s;
     const uint16_t x = s.load(s.x), sum = s.emit(GI_OP_ADD, GI_f32, {x, s.load(s.w)});
     const uint16_t root = s.emit(GI_OP_SQRT, GI_f32, {sum});
     s.store(s.y, s.emit(GI_OP_MUL, GI_f32, {root, sum}));
+    const auto made = s.schedule();
+    check(kinds(made->sections[0].steps) == Kinds{Step::CHAIN});
+    const Chain &chain = made->sections[0].chains.at(0);
+    check(ops(chain) == Ops{CHAIN_ADD, CHAIN_KEEP, CHAIN_SQRT, CHAIN_MUL});
+    check(chain.links[1].operand == chain.links[3].operand);
+    check(made->places[chain.links[1].operand].kind == Place::FRAME);
+}
+
+CASE(a_result_that_is_stored_and_read_once_more_ends_the_chain) {
+    Lines s;
+    const uint16_t x = s.load(s.x), sum = s.emit(GI_OP_ADD, GI_f32, {x, s.load(s.w)});
+    const uint16_t z = s.slot(GI_f32, {s.i, s.j}, {5000, 1});
+    const uint16_t root = s.emit(GI_OP_SQRT, GI_f32, {sum});
+    s.store(s.y, s.emit(GI_OP_MUL, GI_f32, {root, sum}));
+    s.store(z, sum);
     const auto made = s.schedule();
     check(kinds(made->sections[0].steps) == Kinds{Step::APPLY, Step::CHAIN});
     check(ops(made->sections[0].chains.at(0)) == Ops{CHAIN_SQRT, CHAIN_MUL});

@@ -16,69 +16,6 @@ namespace {
 
 constexpr int PREFETCH_LOCALITY = 2; // the second cache and beyond
 
-// Of some of the lines of a window, the elements that are inside.
-template <class T>
-void window_lines(size_t first, size_t last, size_t cols, T *d, const WindowTile &t, int64_t low,
-                  int64_t high) {
-    const T outside = *static_cast<const T *>(t.outside);
-    const auto from = reinterpret_cast<uintptr_t>(t.from) +
-                      uintptr_t(int64_t(first) * t.row_stride + low * t.col_stride) * sizeof(T);
-    d += first * cols;
-    if (low == 0 && high == int64_t(cols))
-        return gather<T>(last - first, cols, d, reinterpret_cast<const T *>(from), t.row_stride,
-                         t.col_stride);
-    for (size_t i = 0; i < last - first; i++, d += cols) {
-        for (int64_t j = 0; j < low; j++) d[j] = outside;
-        if (low < high)
-            gather_line(d + low,
-                        reinterpret_cast<const T *>(from + uintptr_t(int64_t(i) * t.row_stride) *
-                                                               sizeof(T)),
-                        size_t(high - low), t.col_stride);
-        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
-    }
-}
-
-template <class T>
-void window(size_t rows, size_t cols, void *dv, const WindowTile &t, bool inside) {
-    auto *d = static_cast<T *>(dv);
-    const T outside = *static_cast<const T *>(t.outside);
-    int64_t top = 0, bottom = int64_t(rows), left = 0, right = int64_t(cols);
-    bool is_slanting = false;
-    for (int k = 0; k < t.count && !inside; k++) {
-        const auto &a = t.along[k];
-        is_slanting |= a.per_row && a.per_col;
-        if (a.per_col)
-            clip(a.first, a.per_col, a.extent, &left, &right);
-        else
-            clip(a.first, a.per_row, a.extent, &top, &bottom);
-    }
-    for (size_t i = 0; is_slanting && i < rows; i++) {
-        left = 0, right = int64_t(cols);
-        for (int k = 0; k < t.count; k++) {
-            const auto &a = t.along[k];
-            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &left, &right);
-        }
-        window_lines(i, i + 1, cols, d, t, left, right);
-    }
-    if (is_slanting) return;
-    for (size_t n = 0; n < size_t(top) * cols; n++) d[n] = outside;
-    if (top < bottom) window_lines(size_t(top), size_t(bottom), cols, d, t, left, right);
-    for (size_t n = size_t(bottom) * cols; n < rows * cols; n++) d[n] = outside;
-}
-
-void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
-    const int64_t *at = p.at;
-    for (size_t i = 0; i < rows; i++, sums += cols, at += p.row_stride)
-        for (size_t j = 0; j < cols; j++)
-            sums[j] = (add ? sums[j] : 0) + p.step * at[ptrdiff_t(j) * p.col_stride];
-}
-
-template <class T>
-void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
-                      ptrdiff_t s_stride) {
-    transpose<T>(rows, cols, static_cast<T *>(d), d_stride, static_cast<const T *>(s), s_stride);
-}
-
 // x86 writes whole lines by itself, without reading what they held; short ones are not worth its
 // beginning.
 #if defined(__x86_64__)
@@ -102,6 +39,79 @@ template <class T> void fill_with(size_t n, void *dv, const void *sv) {
     if (n * sizeof(T) >= LEAST_STRING) return fill_string(n, d, value);
 #endif
     for (size_t i = 0; i < n; i++) d[i] = value;
+}
+
+// Of some of the lines of a window, the elements that are inside.
+template <class T>
+void window_lines(size_t first, size_t last, size_t cols, T *d, const WindowTile &t, int64_t low,
+                  int64_t high) {
+    const T outside = *static_cast<const T *>(t.outside);
+    const auto from = reinterpret_cast<uintptr_t>(t.from) +
+                      uintptr_t(int64_t(first) * t.row_stride + low * t.col_stride) * sizeof(T);
+    d += first * cols;
+    if (low == 0 && high == int64_t(cols))
+        return gather<T>(last - first, cols, d, reinterpret_cast<const T *>(from), t.row_stride,
+                         t.col_stride);
+    for (size_t i = 0; i < last - first; i++, d += cols) {
+        for (int64_t j = 0; j < low; j++) d[j] = outside;
+        if (low < high)
+            gather_line(d + low,
+                        reinterpret_cast<const T *>(from + uintptr_t(int64_t(i) * t.row_stride) *
+                                                               sizeof(T)),
+                        size_t(high - low), t.col_stride);
+        for (int64_t j = high; j < int64_t(cols); j++) d[j] = outside;
+    }
+}
+
+// Of each line other elements, and of most lines, a diagonal's, few: what is outside is written
+// first.
+template <class T> void slanting_window(size_t rows, size_t cols, T *d, const WindowTile &t) {
+    fill_with<T>(rows * cols, d, t.outside);
+    for (size_t i = 0; i < rows; i++) {
+        int64_t left = 0, right = int64_t(cols);
+        for (int k = 0; k < t.count; k++) {
+            const auto &a = t.along[k];
+            clip(a.first + int64_t(i) * a.per_row, a.per_col, a.extent, &left, &right);
+        }
+        if (left >= right) continue;
+        const auto from = reinterpret_cast<uintptr_t>(t.from) +
+                          uintptr_t(int64_t(i) * t.row_stride + left * t.col_stride) * sizeof(T);
+        gather_line(d + i * cols + size_t(left), reinterpret_cast<const T *>(from),
+                    size_t(right - left), t.col_stride);
+    }
+}
+
+template <class T>
+void window(size_t rows, size_t cols, void *dv, const WindowTile &t, bool inside) {
+    auto *d = static_cast<T *>(dv);
+    const T outside = *static_cast<const T *>(t.outside);
+    int64_t top = 0, bottom = int64_t(rows), left = 0, right = int64_t(cols);
+    bool is_slanting = false;
+    for (int k = 0; k < t.count && !inside; k++) {
+        const auto &a = t.along[k];
+        is_slanting |= a.per_row && a.per_col;
+        if (a.per_col)
+            clip(a.first, a.per_col, a.extent, &left, &right);
+        else
+            clip(a.first, a.per_row, a.extent, &top, &bottom);
+    }
+    if (is_slanting) return slanting_window<T>(rows, cols, d, t);
+    for (size_t n = 0; n < size_t(top) * cols; n++) d[n] = outside;
+    if (top < bottom) window_lines(size_t(top), size_t(bottom), cols, d, t, left, right);
+    for (size_t n = size_t(bottom) * cols; n < rows * cols; n++) d[n] = outside;
+}
+
+void add_positions(size_t rows, size_t cols, int64_t *sums, const Positions &p, bool add) {
+    const int64_t *at = p.at;
+    for (size_t i = 0; i < rows; i++, sums += cols, at += p.row_stride)
+        for (size_t j = 0; j < cols; j++)
+            sums[j] = (add ? sums[j] : 0) + p.step * at[ptrdiff_t(j) * p.col_stride];
+}
+
+template <class T>
+void transpose_memory(size_t rows, size_t cols, void *d, ptrdiff_t d_stride, const void *s,
+                      ptrdiff_t s_stride) {
+    transpose<T>(rows, cols, static_cast<T *>(d), d_stride, static_cast<const T *>(s), s_stride);
 }
 
 // Short rows of a length the compiler knows are interleaved in registers.

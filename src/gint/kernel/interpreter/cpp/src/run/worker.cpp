@@ -26,6 +26,15 @@ struct Arena {
 };
 thread_local Arena arena;
 
+// All that is there so far is copied behind itself: of short lines a call each would cost more than
+// their bytes.
+void repeat_line(size_t rows, size_t bytes, char *d, const char *line) {
+    const size_t all = rows * bytes;
+    if (all) std::memcpy(d, line, bytes);
+    for (size_t done = bytes; done < all; done *= 2)
+        std::memcpy(d + done, d, std::min(done, all - done));
+}
+
 } // namespace
 
 Worker::Worker(const Schedule &schedule, char *const *slots, const uint8_t *pool)
@@ -260,11 +269,9 @@ void Worker::run_steps(const SectionSchedule &section, const std::vector<Step> &
         case Step::REPEAT_ROWS:
             k.repeat_each(step.size_log2, count[ROWS], count[COLS], d, a);
             break;
-        case Step::REPEAT_COLS: {
-            const size_t bytes = count[COLS] << step.size_log2;
-            for (size_t i = 0; i < count[ROWS]; i++) std::memcpy(d + i * bytes, a, bytes);
+        case Step::REPEAT_COLS:
+            repeat_line(count[ROWS], count[COLS] << step.size_log2, d, a);
             break;
-        }
         case Step::LOOKUP:
             look_up(section.lookups[step.n], step);
             break;

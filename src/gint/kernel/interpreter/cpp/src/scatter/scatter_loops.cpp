@@ -58,22 +58,28 @@ bool direct(const PositionRow &row, const Elements &e, const Lines &l) {
     const auto *data = static_cast<const int64_t *>(row.data);
     const int64_t wrapped = row.rule.wraps ? row.rule.extent : 0, step = row.step;
     const auto extent = uint64_t(row.rule.extent);
-    const auto put = [&](int64_t j, int64_t stride, int64_t source_stride) {
+    const auto put = [&](int64_t j, int64_t stride, int64_t source_stride, int64_t along,
+                         int64_t apart) {
         int64_t position = data[j * stride];
         position += position < 0 ? wrapped : 0;
         if (uint64_t(position) >= extent) return false;
-        S &to = d[j * e.destination_stride + position * step];
+        S &to = d[j * along + position * apart];
         to = combined<Element, F>(to, s[j * source_stride]);
         return true;
     };
     const auto count = int64_t(row.count);
+    const bool is_packed = row.stride == 1 && e.source_stride == 1;
+    const bool is_along_line = is_packed && e.destination_stride == 0 && step == 1; // no products
     for (int64_t n = 0; n < l.count; n++) {
-        if (row.stride == 1 && e.source_stride == 1) {
+        if (is_along_line) {
             for (int64_t j = 0; j < count; j++)
-                if (!put(j, 1, 1)) return false;
+                if (!put(j, 1, 1, 0, 1)) return false;
+        } else if (is_packed) {
+            for (int64_t j = 0; j < count; j++)
+                if (!put(j, 1, 1, e.destination_stride, step)) return false;
         } else {
             for (int64_t j = 0; j < count; j++)
-                if (!put(j, row.stride, e.source_stride)) return false;
+                if (!put(j, row.stride, e.source_stride, e.destination_stride, step)) return false;
         }
         d += l.destination, s += l.source, data += l.positions;
     }

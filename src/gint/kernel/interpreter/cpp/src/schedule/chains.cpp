@@ -35,7 +35,7 @@ bool Chains::take(const Instruction &in, uint32_t at) {
         if (!is_chainable(in, acc)) return false;
         begin(in.type, acc == 0 ? in.a : in.b);
     } else {
-        add_keep();
+        add_keep(operand_count(in) > 1 && in.a == in.b ? 2 : 1);
     }
     chain.links.push_back(make_link(in, acc, at));
     last_at = at;
@@ -71,7 +71,7 @@ void Chains::take_choice(const Instruction &by, const Instruction &in, uint32_t 
         return emit_select(s, in, at);
     }
     if (extends)
-        add_keep();
+        add_keep(lives.uses(result_register()));
     else
         begin(in.type, acc);
     Chain::Choice choice{};
@@ -160,7 +160,15 @@ int Chains::extended_operand(const Instruction &in) const {
     const int acc = in.a == r ? 0 : operand_count(in) > 1 && in.b == r ? 1 : -1;
     if (acc < 0 || in.type != chain.type || !is_chainable(in, acc)) return -1;
     const uint32_t reads = operand_count(in) > 1 && in.a == in.b ? 2 : 1;
-    return lives.uses(r) == reads && !inputs.value(r).outlives ? acc : -1;
+    const bool is_all = lives.uses(r) == reads;
+    return (is_all || can_keep()) && !inputs.value(r).outlives ? acc : -1;
+}
+
+// May the result so far, which is read once more, be stored on the way? Not where it is one
+// already, or may be stored where nothing else is to be done.
+bool Chains::can_keep() const {
+    return !lives.role(last_at).writes_kept && lives.first_store(result_register()) < 0 &&
+           !inputs.is_once(result_register());
 }
 
 bool Chains::is_chainable(const Instruction &in, int acc) const {
@@ -168,13 +176,15 @@ bool Chains::is_chainable(const Instruction &in, int acc) const {
     return op != CHAIN_OPS && inputs.loops.chain[in.type].link[op][0];
 }
 
-// Where the result so far is wanted for a later section too, it is stored on the way.
-void Chains::add_keep() {
-    if (!lives.role(last_at).writes_kept) return;
+// Where the result so far is wanted for a later section too, or once more in this one, it is stored
+// on the way. `reads`: how often the next link reads it.
+void Chains::add_keep(uint32_t reads) {
+    const bool writes_kept = lives.role(last_at).writes_kept;
+    if (!writes_kept && lives.uses(result_register()) == reads) return;
     Chain::Link link{};
     link.op = CHAIN_KEEP;
     link.link = inputs.loops.chain[chain.type].link[CHAIN_KEEP][0];
-    link.operand = registers.kept_row(last_at);
+    link.operand = writes_kept ? registers.kept_row(last_at) : registers.own(result_register());
     chain.links.push_back(link);
 }
 
@@ -300,7 +310,7 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
         return false;
     const bool is_whole = !lives.role(last_at).writes_kept && whole_of(fold) != WHOLE_NONE;
     if (rows && !is_whole && has_short_rows()) return false;
-    add_keep();
+    add_keep(1);
     leave();
     chain.fold = &fold;
     if (rows) chain.whole = whole_of(fold);

@@ -64,7 +64,8 @@ class Chains {
     size_t arguments() const { return chain.links.size() + 3 * chain.choices.size(); }
     uint16_t operand(uint16_t r, ChainForm &form);
     Chain::Link make_link(const Instruction &in, int acc, uint32_t at);
-    void add_keep();
+    bool can_keep() const;
+    void add_keep(uint32_t reads);
     void leave();
     void finish(uint16_t d, bool streamed, ChainForm form);
     void emit(uint16_t d, bool streamed, ChainForm form);

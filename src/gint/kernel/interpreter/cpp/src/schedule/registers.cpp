@@ -79,6 +79,11 @@ uint16_t Registers::kept_row(uint32_t at) {
     return places.kept_row(lives.role(at).number, inputs.register_size(lives.instruction(at).d));
 }
 
+uint16_t Registers::own(uint16_t r) {
+    state[r].owned = true;
+    return state[r].place = places.temporary(inputs.value(r).shape, inputs.register_size(r));
+}
+
 uint16_t Registers::result(const Instruction &in, uint32_t at) {
     State &s = state[in.d];
     const Value &v = inputs.value(in.d);

@@ -33,6 +33,8 @@ class Registers {
     // output itself, or a temporary; the first of these that applies.
     uint16_t result(const Instruction &in, uint32_t at);
     uint16_t kept_row(uint32_t at);
+    // A temporary that nothing else lies in, for a value that is stored before its operands end.
+    uint16_t own(uint16_t r);
 
     // Is the store at this position done before its turn?
     bool is_stored(uint32_t at) const { return store_done[at]; }
