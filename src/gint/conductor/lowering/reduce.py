@@ -117,23 +117,16 @@ def _dims(arg: object, rank: int) -> list[int]:
 
 def _reduction(c: Context, dims: object, keepdim: bool, is_plain: bool = False) -> Reduction:
     """The reduction whose result the context's node is. If `is_plain`, the source is folded as it
-    is: of more than two values in memory, with nothing else to do, a loop over them is quicker. So
-    it is of floats where the program ends with the fold."""
+    is: of more than two values in memory, with nothing else to do, a loop over them is quicker."""
     source = c.argument(0, "self")
     rank = len(tensor_of(source).shape)
     reduced = _dims(dims, rank)
     kept = tuple(a for d, a in enumerate(c.map) if not (keepdim and d in reduced))
     emitter = c.emitter
-    is_alone = len(emitter.members) == 1
-    is_long = any(tensor_of(source).shape[d] not in (1, 2) for d in reduced)
-    loops = is_plain and is_alone and is_long and emitter.is_loaded(emitter.graph.base(source))
-    loops |= emitter.members == [c.node] and _goes_side_by_side(source, reduced)
+    is_alone = len(emitter.members) == 1 and emitter.is_loaded(emitter.graph.base(source))
+    sizes = [tensor_of(source).shape[d] for d in reduced]
+    loops = is_plain and is_alone and any(size not in (1, 2) for size in sizes)
     return Reduction(c, source, reduced, kept, loops)
-
-
-def _goes_side_by_side(source: fx.Node, dims: list[int]) -> bool:
-    """Whether loops fold short rows of it side by side, quicker than values one by one."""
-    return tensor_of(source).dtype in (torch.float32, torch.float64) and _runs_on(source, dims)
 
 
 def _simple(name: str, dim_position: int | None, cast: Callable[[Context], DType]):
