@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -95,6 +96,7 @@ def _cast(op: Opcode, source: DType, t: DType) -> Case:
     return Case(f"{op.name} {source} -> {t}", "opcode", source.name, target, arguments)
 
 
+@cache
 def said_by_operators() -> dict[tuple[str, str], Case]:
     """Opcode and type -> the operator with the shortest program that does nothing else."""
     best: dict[tuple[str, str], tuple[int, Case]] = {}

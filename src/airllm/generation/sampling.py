@@ -46,42 +46,61 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, seen: Iterable[int]) -> None:
         self.sampling = sampling
-        self._seen = {int(token) for token in seen}
+        self._seen = np.unique(np.fromiter(seen, np.intp))
         self._random = np.random.default_rng(sampling.seed)
 
     def __call__(self, logits: np.ndarray) -> int:
         """The next token, by float32 logits (vocabulary,), which may be overwritten."""
-        self._penalise(logits)
+        if self.sampling.repetition_penalty != 1:
+            self._penalise(logits)
         token = self._draw(logits) if self.sampling.temperature else int(logits.argmax())
-        self._seen.add(token)
+        if self.sampling.repetition_penalty != 1 and token not in self._seen:
+            self._seen = np.append(self._seen, token)
         return token
 
     def _penalise(self, logits: np.ndarray) -> None:
         penalty = np.float32(self.sampling.repetition_penalty)
-        if penalty != 1:
-            at = np.fromiter(self._seen, np.intp, len(self._seen))
-            found = logits[at]
-            logits[at] = np.where(found > 0, found / penalty, found * penalty)
+        found = logits[self._seen]
+        logits[self._seen] = np.where(found > 0, found / penalty, found * penalty)
 
     def _draw(self, logits: np.ndarray) -> int:
         tokens, chances = candidates(logits, self.sampling)
-        ends = np.cumsum(chances, dtype=np.float64)
+        ends = np.cumsum(chances, out=chances)
         at = np.searchsorted(ends, self._random.random() * ends[-1], side="right")
         return int(tokens[min(at, len(tokens) - 1)])
 
 
 def candidates(logits: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
-    """The tokens that may be drawn, the most likely first, and their chances, which add up to 1."""
-    count = min(sampling.top_k or len(logits), len(logits))
-    left = np.arange(len(logits))
-    if count < len(logits):
-        left = np.argpartition(logits, -count)[-count:]
-    left = left[np.argsort(-logits[left], kind="stable")]
-    scaled = logits[left].astype(np.float64) / sampling.temperature
-    chances = np.exp(scaled - scaled[0])
-    chances /= chances.sum()
-    if sampling.top_p < 1:
+    """The tokens that may be drawn, and their chances, which add up to 1."""
+    highest = logits.max()
+
+    def weights(of: np.ndarray) -> np.ndarray:
+        found = np.subtract(of, highest, dtype=np.float64)
+        found /= sampling.temperature
+        return np.exp(found, out=found)
+
+    if sampling.top_k is not None and sampling.top_k < len(logits):
+        every = most_likely(logits, sampling.top_k)
+        of_every = weights(logits[every])
+    else:
+        every, of_every = np.arange(len(logits)), weights(logits)
+    total = of_every.sum()
+    if sampling.top_p == 1:
+        of_every /= total
+        return every, of_every
+    # Few are left as a rule, and sorting all of a vocabulary takes longer than a small model does.
+    count, kept = 0, 1
+    while count < min(kept, len(every)):
+        count = min(max(8 * count, 256), len(every))
+        left = most_likely(logits, count)
+        chances = weights(logits[left])
         # The last one kept is that with which the sum reaches top_p.
-        kept = 1 + int(np.searchsorted(np.cumsum(chances), sampling.top_p, side="left"))
-        left, chances = left[:kept], chances[:kept] / chances[:kept].sum()
-    return left, chances
+        kept = 1 + int(np.searchsorted(np.cumsum(chances), sampling.top_p * total, side="left"))
+    return left[:kept], chances[:kept] / chances[:kept].sum()
+
+
+def most_likely(logits: np.ndarray, count: int) -> np.ndarray:
+    """So many tokens with the highest logits, from the highest on; of equal ones the first."""
+    least = np.partition(logits, -count)[-count]
+    left = np.flatnonzero(~(logits < least))  # a NaN is not less
+    return left[np.argsort(-logits[left], kind="stable")[:count]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airllm.generation.sampling import Sampler, Sampling, candidates
+from airllm.generation.sampling import Sampler, Sampling, candidates, most_likely
 
 
 def logits(count=100, seed=0):
@@ -30,6 +30,28 @@ def test_candidates_are_those_of_transformers(temperature, top_k, top_p):
     found[left] = chances
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     assert set(left) == set(wanted.nonzero()[0])
+
+
+@pytest.mark.parametrize("top_k", [None, 3000])
+@pytest.mark.parametrize("spread", [0.01, 3.0, 1000.0])
+def test_of_many_tokens_those_are_left_that_sorting_all_leaves(top_k, spread):
+    values = logits(5000) * np.float32(spread)
+    left, chances = candidates(values, Sampling(1.0, top_k, 0.9))
+    every = np.argsort(-values, kind="stable")[:top_k]
+    wanted = np.exp(values[every].astype(np.float64) - values.max())
+    wanted /= wanted.sum()
+    kept = 1 + np.searchsorted(np.cumsum(wanted), 0.9)
+    assert left.tolist() == every[:kept].tolist()
+    np.testing.assert_allclose(chances, wanted[:kept] / wanted[:kept].sum(), rtol=1e-9)
+
+
+def test_of_equal_tokens_the_first_are_likelier():
+    values = np.array([1, 2, 2, -np.inf, 2, 1, -np.inf], np.float32)
+    assert [most_likely(values, n).tolist() for n in (2, 4, 6)] == [
+        [1, 2],
+        [1, 2, 4, 0],
+        [1, 2, 4, 0, 5, 3],
+    ]
 
 
 def test_tokens_are_drawn_by_their_chances():

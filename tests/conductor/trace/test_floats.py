@@ -34,6 +34,18 @@ def test_a_changed_number_is_compiled_anew_and_an_argument_is_not(fresh_dynamo):
     assert len(gint.conductor.statistics()) == 2
 
 
+@torch.no_grad()
+def test_no_tensor_is_made_of_a_constant(fresh_dynamo, monkeypatch):
+    module, made = Scaled(), []
+    compiled = torch.compile(module, backend="gint", dynamic=True)
+    compiled(torch.randn(3, 4), 0.5)
+    as_tensor = torch._as_tensor_fullprec
+    monkeypatch.setattr(torch, "_as_tensor_fullprec", lambda x: made.append(x) or as_tensor(x))
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(compiled(x, -1.5), module(x, -1.5))
+    assert made == [-1.5]  # of the argument
+
+
 def test_gradients_are_eagers(fresh_dynamo):
     module = Scaled()
     compiled = torch.compile(module, backend="gint", dynamic=True, options={"check": True})

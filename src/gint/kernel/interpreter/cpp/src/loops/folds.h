@@ -8,7 +8,6 @@
 #include "loops/wide.h"
 
 #include <algorithm>
-#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -125,6 +124,12 @@ template <uint8_t TYPE> struct HalfRow {
 };
 
 // The products or differences of two rows.
+struct Product {
+    template <class X> X operator()(X x, X y) const { return x * y; }
+};
+struct Difference {
+    template <class X> X operator()(X x, X y) const { return x - y; }
+};
 template <class Row, class Of> struct PairRow {
     using T = typename Row::T;
     Row s, t;

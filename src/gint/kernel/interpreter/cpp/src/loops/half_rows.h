@@ -4,12 +4,7 @@
 #pragma once
 
 #include "half.h"
-
-#if defined(__F16C__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
+#include "loops/intrinsics.h"
 
 GI_FN void gi_f16_to_f32_rows(long n, const uint16_t *__restrict a, float *__restrict d) {
     long i = 0;

@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 

@@ -92,9 +92,9 @@ template <class F> struct RowFold {
         else if constexpr (WHOLE == WHOLE_SHIFTED)
             fold(row_at, SquareOfRestAt<T>{static_cast<const T *>(other), per_row != 0});
         else if constexpr (WHOLE == WHOLE_PRODUCTS)
-            with_other(std::multiplies<>(), Always<Itself>());
+            with_other(Product{}, Always<Itself>());
         else if constexpr (WHOLE == WHOLE_DISTANCES)
-            with_other(std::minus<>(), Always<Square>());
+            with_other(Difference{}, Always<Square>());
         else
             fold(row_at, Always<NanToZero>());
     }

@@ -111,6 +111,13 @@ inline void combine_lines(T *d, const T *const *at, size_t count, size_t first, 
     if (j < last) combine_few<T, OP, COUNT>(d, at, count, j, last);
 }
 
+// Of any number of lines, where one call does much.
+template <class T, class OP>
+[[gnu::noinline]] void combine_any(T *d, const T *const *at, size_t count, size_t first,
+                                   size_t last) {
+    combine_lines<T, OP, 0>(d, at, count, first, last);
+}
+
 template <class T, class OP> struct StencilLoop {
     size_t rows, cols, count;
     T *d;
@@ -141,7 +148,7 @@ template <class T, class OP> struct StencilLoop {
         const T *at[MOST_STENCIL_TILES];
         for (size_t t = 0; t < count; t++)
             at[t] = is_row_inside(tiles[t], i) ? line(tiles[t], i) : spare;
-        combine_lines<T, OP, 0>(d + i * d_stride, at, count, size_t(left), size_t(right));
+        combine_any<T, OP>(d + i * d_stride, at, count, size_t(left), size_t(right));
         edges(at, i);
     }
 
@@ -149,7 +156,7 @@ template <class T, class OP> struct StencilLoop {
         if (is_one_line()) {
             const T *at[MOST_STENCIL_TILES];
             for (size_t t = 0; t < count; t++) at[t] = line(tiles[t], top);
-            combine_lines<T, OP, 0>(d + top * d_stride, at, count, 0, size_t(bottom - top) * cols);
+            combine_any<T, OP>(d + top * d_stride, at, count, 0, size_t(bottom - top) * cols);
         } else if (count == 9) {
             lines<9>();
         } else if (count == 4) {

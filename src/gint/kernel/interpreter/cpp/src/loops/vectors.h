@@ -5,13 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "loops/intrinsics.h"
 #include "loops/loop_table.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {

@@ -5,10 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSSE3__)
-#include <immintrin.h>
-#endif
-
 #include "loops/half_rows.h"
 #include "quantized/quantized_table.h"
 
