@@ -76,16 +76,22 @@ void fold_short_rows(size_t rows, typename F::T *d, RowAt row_at, MapAt map_at,
     }
 }
 
+// A function of its own, so that the loop over longer rows stays small.
+template <class F, class RowAt, class MapAt>
+[[gnu::noinline]] void fold_few_elements(size_t rows, size_t n, typename F::T *d, RowAt row_at,
+                                         MapAt map_at, bool go_on) {
+    [&]<size_t... N>(std::index_sequence<N...>) {
+        ((n == N + 2 && (fold_short_rows<F, N + 2>(rows, d, row_at, map_at, go_on), true)) || ...);
+    }(std::make_index_sequence<FEW_ELEMENTS - 2>());
+}
+
 // d[i] <- the fold of what map_at(i, T{}) makes of the n elements of row_at(i). Of several rows
 // side by side, from the first on, map_at(i, V<T>{}).
 template <class F, class RowAt, class MapAt>
 void fold_rows_of(size_t rows, size_t n, typename F::T *d, RowAt row_at, MapAt map_at, bool go_on) {
-    const auto is_few = [&]<size_t... N>(std::index_sequence<N...>) {
-        return ((n == N + 2 && (fold_short_rows<F, N + 2>(rows, d, row_at, map_at, go_on), true)) ||
-                ...);
-    };
     if constexpr (!OfHalves<decltype(row_at(0))>) // of which nobody has such
-        if (is_few(std::make_index_sequence<FEW_ELEMENTS - 2>())) return;
+        if (n > 1 && n < FEW_ELEMENTS)
+            return fold_few_elements<F>(rows, n, d, row_at, map_at, go_on);
     for (size_t i = 0; i < rows; i++)
         fold_mapped<F>(n, d + i, row_at(i), map_at(i, typename F::T{}));
 }
