@@ -26,6 +26,7 @@ DTYPES = {
 #: What is kept of a tensor of (i, j, k), by the axes that are reduced.
 REDUCED = ["k", "j", "i", "jk", "ij", "ik", "ijk"]
 SHAPES = [(2, 3, 5), (3, 5, 64), (1, 100, 257), (5, 70, 300), (2, 2, 4097), (3, 1, 1), (70, 9, 16)]
+SHAPES += [(5, 9, n) for n in (2, 4, 6, 7)]  # short rows, more than a register has lanes
 
 
 def at_positions(b: Builder, axes: list[int]):

@@ -22,6 +22,8 @@ TYPES = {"f16": np.dtype("f2"), "bf16": np.dtype(ml_dtypes.bfloat16), "f32": np.
 SHAPES = [(1, 1), (3, 40), (37, 256), (50, 1000), (17, 4097), (600, 129), (2, 9001)]
 # Many in a tile, whose last register is full, or not.
 SHORT_ROWS = [(700, 5), (301, 13), (256, 16), (131, 31), (130, 64), (90, 67), (50, 255)]
+#: Of so few elements that as many as a register has lanes are folded side by side, and a rest.
+SHORT_ROWS += [(45, 2), (301, 3), (33, 4), (50, 6), (67, 7)]
 
 
 def as_slot(a):
@@ -110,6 +112,31 @@ def test_short_rows_of_several_passes(t):
             rest = wide - wide.max(-1, keepdims=True)
             wanted = rest / (rest * rest + wide).sum(-1, keepdims=True)
         np.testing.assert_allclose(found[0], wanted, rtol=1e-4, atol=1e-6)
+
+
+def weighed(t):
+    """Rows less their mean, weighed and shifted by lines that all of them share, of which the
+    programs' other sections read one too."""
+    b = Builder("weighed")
+    i, j = b.parallel("i"), b.reduced("j")
+    x, w, v = b.input("x", t, i, j), b.input("w", t, j), b.input("v", t, j)
+    mean = b.sum(x * b.exp(w)) / b.cast(b.extent(j), "f32")
+    rest = x - mean
+    b.output("y", "f32", (i, j), rest * b.rsqrt(b.sum(rest * rest) + 1.0) * w + b.exp(v))
+    return b.build()
+
+
+@pytest.mark.parametrize("t", TYPES)
+def test_lines_that_rows_share(t):
+    for shape in [*SHORT_ROWS, *SHAPES]:
+        x, w, v = (numbers(s, t, n) for n, s in enumerate([shape, shape[1:], shape[1:]]))
+        given = {"x": as_slot(x), "w": as_slot(w), "v": as_slot(v)}
+        found = [launch(load(weighed(t), "cpp"), given, shape, n)[0][0] for n in (1, 2)]
+        assert found[0].tobytes() == found[1].tobytes()
+        x, w, v = (a.astype(np.float64) for a in (x, w, v))
+        rest = x - (x * np.exp(w)).mean(-1, keepdims=True)
+        wanted = rest / np.sqrt((rest * rest).sum(-1, keepdims=True) + 1) * w + np.exp(v)
+        np.testing.assert_allclose(found[0], wanted, rtol=2e-4, atol=2e-4)
 
 
 def moments(t):

@@ -202,6 +202,28 @@ CASE(a_chain_that_only_a_reduction_of_rows_reads_is_folded) {
           section.chains[0].whole == WHOLE_SQUARES);
 }
 
+CASE(squares_of_differences_of_short_rows_are_one_loop_if_nothing_else_reads_them) {
+    const auto squares = [](bool with_largest) {
+        Sketch s;
+        const uint8_t i = s.axis(4000), j = s.axis(20, true);
+        const uint16_t x = s.slot(GI_f32, {i, j}), r = s.slot(GI_f32, {i}), y = s.slot(GI_f32, {i});
+        s.section(SectionKind::REDUCE);
+        const uint16_t rest = s.emit(GI_OP_SUB, GI_f32, {s.load(x), s.load(r)});
+        const uint16_t square = s.emit(GI_OP_MUL, GI_f32, {rest, rest});
+        uint16_t found = s.emit(GI_OP_SUM, GI_f32, {square});
+        const uint16_t most = with_largest ? s.emit(GI_OP_AMAX, GI_f32, {square}) : found;
+        s.section(SectionKind::SCALAR);
+        s.store(y, s.emit(GI_OP_ADD, GI_f32, {found, most}));
+        return s.schedule();
+    };
+    const auto alone = squares(false), both = squares(true);
+    const Chain &chain = alone->sections[0].chains.at(0);
+    check(kinds(alone->sections[0].steps) == Kinds{Step::CHAIN_FOLD});
+    check(chain.whole == WHOLE_SHIFTED && chain.links[0].per_row);
+    check(kinds(both->sections[0].steps) ==
+          Kinds{Step::REPEAT_ROWS, Step::CHAIN, Step::REDUCE, Step::REDUCE});
+}
+
 CASE(a_chain_that_only_a_reduction_of_columns_reads_is_folded_line_by_line) {
     Sketch s;
     const uint8_t i = s.axis(4000, true), j = s.axis(700);

@@ -42,6 +42,25 @@ CASE(a_register_is_expanded_once_in_a_section) {
     check(parts.steps.take().size() == 1);
 }
 
+CASE(what_is_alike_is_repeated_before_the_first_tile_unless_folds_are_too) {
+    const auto weighed = [](bool folds_weights) {
+        Sketch s;
+        const uint8_t i = s.axis(4000), j = s.axis(20, true);
+        const uint16_t x = s.slot(GI_f32, {i, j}), w = s.slot(GI_f32, {j}),
+                       y = s.slot(GI_f32, {i, j});
+        s.section(SectionKind::REDUCE);
+        const uint16_t sum = s.emit(GI_OP_SUM, GI_f32, {s.load(folds_weights ? w : x)});
+        s.section(SectionKind::MAP);
+        s.store(
+            y, s.emit(GI_OP_MUL, GI_f32, {s.emit(GI_OP_ADD, GI_f32, {s.load(x), sum}), s.load(w)}));
+        return s.schedule();
+    };
+    const auto made = weighed(false);
+    const std::vector<Step> &once = made->sections[1].once;
+    check(once.size() == 1 && once[0].kind == Step::REPEAT_COLS);
+    check(weighed(true)->sections[1].once.empty());
+}
+
 CASE(halves_become_floats_where_an_operand_must_be_packed) {
     Sketch s;
     const uint8_t n = s.axis(5000);

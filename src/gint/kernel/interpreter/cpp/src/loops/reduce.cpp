@@ -6,17 +6,20 @@
 //           first as rows of WIDE_ROW elements or a few less, which are folded likewise.
 //
 // What crosses tiles is combined pairwise by run/worker_reduce.cpp.
-#include "loops/folds.h"
 #include "loops/loops.h"
+#include "loops/short_rows.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
 
 template <class F, class Row>
 void fold_rows(size_t rows, size_t cols, void *d, const void *source, ptrdiff_t stride) {
-    auto *r = static_cast<typename F::T *>(d);
-    Row s{static_cast<decltype(Row::s)>(source)};
-    for (size_t i = 0; i < rows; i++, s.s += stride) fold_mapped<F>(cols, r + i, s, Itself{});
+    using S = decltype(Row::s);
+    const auto row_at = [=](size_t i) {
+        return Row{static_cast<S>(source) + ptrdiff_t(i) * stride};
+    };
+    fold_rows_of<F>(rows, cols, static_cast<typename F::T *>(d), row_at, Always<Itself>(),
+                    stride == ptrdiff_t(cols));
 }
 
 // The same row as the end of a chain: its lanes lie in memory between two blocks.
@@ -72,23 +75,28 @@ template <class F> struct RowFold {
                       ptrdiff_t per_row) {
         using S = decltype(Row::s);
         auto *to = static_cast<T *>(d);
-        Row s{static_cast<S>(source)};
-        auto *t = static_cast<const char *>(other);
-        for (size_t i = 0; i < rows; i++, s.s += n, t += per_row) {
-            if constexpr (WHOLE == WHOLE_SQUARES) {
-                fold_mapped<F>(n, to + i, s, Square{});
-            } else if constexpr (WHOLE == WHOLE_SHIFTED) {
-                fold_mapped<F>(n, to + i, s, SquareOfRest<T>{*reinterpret_cast<const T *>(t)});
-            } else if constexpr (WHOLE == WHOLE_PRODUCTS) {
-                const PairRow<Row, Product> pair{s, {reinterpret_cast<S>(t)}};
-                fold_mapped<F>(n, to + i, pair, Itself{});
-            } else if constexpr (WHOLE == WHOLE_DISTANCES) {
-                const PairRow<Row, Difference> pair{s, {reinterpret_cast<S>(t)}};
-                fold_mapped<F>(n, to + i, pair, Square{});
-            } else {
-                fold_mapped<F>(n, to + i, s, NanToZero{});
-            }
-        }
+        const auto row_at = [=](size_t i) { return Row{static_cast<S>(source) + i * n}; };
+        const auto fold = [=](auto row, auto map_at) {
+            fold_rows_of<F>(rows, n, to, row, map_at, true);
+        };
+        const auto with_other = [=](auto of, auto map_at) {
+            fold(
+                [=](size_t i) {
+                    const auto *t = static_cast<const char *>(other) + ptrdiff_t(i) * per_row;
+                    return PairRow<Row, decltype(of)>{row_at(i), {reinterpret_cast<S>(t)}};
+                },
+                map_at);
+        };
+        if constexpr (WHOLE == WHOLE_SQUARES)
+            fold(row_at, Always<Square>());
+        else if constexpr (WHOLE == WHOLE_SHIFTED)
+            fold(row_at, SquareOfRestAt<T>{static_cast<const T *>(other), per_row != 0});
+        else if constexpr (WHOLE == WHOLE_PRODUCTS)
+            with_other(Product{}, Always<Itself>());
+        else if constexpr (WHOLE == WHOLE_DISTANCES)
+            with_other(Difference{}, Always<Square>());
+        else
+            fold(row_at, Always<NanToZero>());
     }
     template <class Row> static void add_loops(ChainFold &fold, ChainForm form) {
         fold.whole[WHOLE_SQUARES][form] = whole<Row, WHOLE_SQUARES>;

@@ -1,6 +1,6 @@
 // The reductions that keep an index: of equal values the smallest one.
-#include "loops/folds.h"
 #include "loops/loops.h"
+#include "loops/short_rows.h"
 
 namespace gint::GINT_SIMD_NAMESPACE {
 namespace {
@@ -102,17 +102,71 @@ template <class F> size_t find(size_t n, const typename F::T *s, typename F::T b
     return i;
 }
 
+inline int64_t index_at(const Indices &at, size_t j) {
+    return at.first + int64_t(j / at.width) * at.per_line + int64_t(j % at.width) * at.per_element;
+}
+
+// The first of N numbers that none goes before; `best` is known. From the last one on, so that
+// nothing jumps.
+template <size_t N, class T> [[gnu::always_inline]] inline size_t find_few(const T *s, T best) {
+    size_t found = N - 1;
+#pragma GCC unroll 8
+    for (size_t k = 2; k <= N; k++) {
+        const T x = s[N - k];
+        found = ((x == best) | (x != x)) ? N - k : found;
+    }
+    return found;
+}
+
+// Rows of N elements.
+template <class F, size_t N>
+void find_short_rows(size_t rows, typename F::T *d, int64_t *di, const typename F::T *s,
+                     ptrdiff_t stride, const Indices &at) {
+    using T = typename F::T;
+    using E = typename F::Extreme;
+    size_t i = 0;
+    if constexpr (HAS_COLUMNS<E>) {
+        using Bits = typename Types<T>::Bits;
+        using Lane = typename Integer<sizeof(T)>::Type;
+        constexpr size_t WIDTH = REGISTER / sizeof(T);
+        typedef int64_t Found __attribute__((vector_size(WIDTH * sizeof(int64_t))));
+        const bool go_on = stride == ptrdiff_t(N) && at.width >= N;
+        for (; go_on && i + WIDTH <= rows; i += WIDTH, s += WIDTH * N) {
+            const Columns<T, N> columns(PackedRow<T>{s});
+            const V<T> best = columns.template fold<E>(Itself{});
+            put<T>(d + i, 0, best);
+            Bits found = Lane(N - 1) - Bits{};
+#pragma GCC unroll 8
+            for (size_t k = 2; k <= N; k++) {
+                const V<T> x = columns.x[N - k];
+                found = ((x == best) | (x != x)) ? Lane(N - k) - Bits{} : found;
+            }
+            const Found index = __builtin_convertvector(found, Found) * at.per_element + at.first;
+            memcpy(di + i, &index, sizeof index);
+        }
+    }
+    for (; i < rows; i++, s += stride) {
+        d[i] = s[0];
+#pragma GCC unroll 8
+        for (size_t j = 1; j < N; j++) d[i] = E::apply(d[i], s[j]);
+        di[i] = index_at(at, find_few<N>(s, d[i]));
+    }
+}
+
 template <class F>
 void find_rows(size_t rows, size_t cols, void *d, int64_t *di, const void *source, ptrdiff_t stride,
                const Indices &at) {
     using T = typename F::T;
     auto *r = static_cast<T *>(d);
     auto *s = static_cast<const T *>(source);
+    const auto is_few = [&]<size_t... N>(std::index_sequence<N...>) {
+        return ((cols == N + 2 && (find_short_rows<F, N + 2>(rows, r, di, s, stride, at), true)) ||
+                ...);
+    };
+    if (is_few(std::make_index_sequence<FEW_ELEMENTS - 2>())) return;
     for (size_t i = 0; i < rows; i++, s += stride) {
         fold_mapped<typename F::Extreme>(cols, r + i, PackedRow<T>{s}, Itself{});
-        const size_t j = find<F>(cols, s, r[i]);
-        di[i] =
-            at.first + int64_t(j / at.width) * at.per_line + int64_t(j % at.width) * at.per_element;
+        di[i] = index_at(at, find<F>(cols, s, r[i]));
     }
 }
 

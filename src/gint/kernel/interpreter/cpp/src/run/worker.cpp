@@ -110,13 +110,11 @@ void Worker::run_rows(int64_t rows) {
 
 // For whole tiles: smaller ones use the first lines.
 void Worker::run_once() {
-    const SectionSchedule &section = s.sections[0];
-    if (section.once.empty()) return;
     prefetch_count = 0;
     count[UNIFORM] = 1;
     count[ROWS] = size_t(s.layout.rows), count[COLS] = size_t(s.layout.cols);
     count[FULL] = count[ROWS] * count[COLS];
-    run_steps(section, section.once);
+    for (const SectionSchedule &section : s.sections) run_steps(section, section.once);
 }
 
 void Worker::enter_block(int64_t block) {

@@ -37,7 +37,7 @@ bool Chains::take(const Instruction &in, uint32_t at) {
     } else {
         add_keep(operand_count(in) > 1 && in.a == in.b ? 2 : 1);
     }
-    chain.links.push_back(make_link(in, acc));
+    chain.links.push_back(make_link(in, acc, at));
     last_at = at;
     const uint16_t reads[] = {in.a, in.b};
     for (int o = 0; o < operand_count(in); o++)
@@ -194,7 +194,7 @@ uint16_t Chains::operand(uint16_t r, ChainForm &form) {
     return form != CHAIN_PACKED ? registers.place(r) : registers.operand(r, inputs.tile);
 }
 
-Chain::Link Chains::make_link(const Instruction &in, int acc) {
+Chain::Link Chains::make_link(const Instruction &in, int acc, uint32_t at) {
     Chain::Link link{};
     const bool binary = operand_count(in) == 2 && in.a != in.b;
     link.acc_first = acc == 0;
@@ -207,7 +207,8 @@ Chain::Link Chains::make_link(const Instruction &in, int acc) {
             link.form = CHAIN_SCALAR;
             link.operand = registers.place(other);
             variant = acc == 0 ? SCALAR_B : SCALAR_A;
-        } else if (shape == ROWS && folds_long_rows()) {
+        } else if (shape == ROWS && folds_rows() &&
+                   (!has_short_rows() || is_shifted(in, acc, at))) {
             link.form = CHAIN_SCALAR;
             link.operand = registers.operand(other, ROWS);
             link.per_row = chain.by_rows = true;
@@ -317,11 +318,26 @@ bool Chains::fold(const Instruction &reduction, const Accumulator &acc, uint16_t
     return true;
 }
 
-// Are a tile's rows folded, each long enough to be gone through on its own?
-bool Chains::folds_long_rows() const {
+// Are a tile's rows folded?
+bool Chains::folds_rows() const {
     const Layout &l = inputs.layout;
-    return inputs.tile == FULL && l.reduced[l.axis_b] && !l.reduced[l.axis_a] &&
-           l.cols >= LONG_LINE;
+    return inputs.tile == FULL && l.reduced[l.axis_b] && !l.reduced[l.axis_a];
+}
+
+// Is a difference that begins a chain squared and added up at once? One loop does all of that.
+bool Chains::is_shifted(const Instruction &in, int acc, uint32_t at) const {
+    if (in.op != GI_OP_SUB || acc != 0 || !chain.links.empty()) return false;
+    if (at + 2 >= lives.section().count) return false;
+    const Instruction &square = lives.instruction(at + 1), &sum = lives.instruction(at + 2);
+    const auto is_all_that_reads = [&](const Instruction &by, const Instruction &made) {
+        const uint32_t reads = by.op == GI_OP_MUL ? 2 : 1;
+        return by.a == made.d && by.type == in.type && lives.uses(made.d) == reads &&
+               !inputs.value(made.d).outlives;
+    };
+    return square.op == GI_OP_MUL && square.a == square.b && is_all_that_reads(square, in) &&
+           is_reduction(sum.op) && is_all_that_reads(sum, square) && !lives.role(at).writes_kept &&
+           !lives.role(at + 1).writes_kept &&
+           inputs.loops.chain[in.type].fold[sum.op].whole[WHOLE_SHIFTED][chain.start_form];
 }
 
 // Beginning a chain for every one of them costs more than storing the tile once does.

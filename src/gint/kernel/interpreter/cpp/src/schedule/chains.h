@@ -63,7 +63,7 @@ class Chains {
     void begin(uint8_t type, uint16_t start);
     size_t arguments() const { return chain.links.size() + 3 * chain.choices.size(); }
     uint16_t operand(uint16_t r, ChainForm &form);
-    Chain::Link make_link(const Instruction &in, int acc);
+    Chain::Link make_link(const Instruction &in, int acc, uint32_t at);
     bool can_keep() const;
     void add_keep(uint32_t reads);
     void leave();
@@ -76,7 +76,8 @@ class Chains {
     ChainRun choose_run() const;
     void join_pairs();
     bool starts_better(uint16_t first, uint16_t second) const;
-    bool folds_long_rows() const;
+    bool folds_rows() const;
+    bool is_shifted(const Instruction &in, int acc, uint32_t at) const;
     bool has_short_rows() const;
     WholeFold whole_of(const ChainFold &fold) const;
 };

@@ -39,22 +39,31 @@ Grids::Grids(const Layout &l) {
 Inputs::Inputs(const Program &p, const Binding &b, const std::vector<uint16_t> &g,
                const LoopTable &l)
     : program(p), binding(b), groups(g), loops(l), layout(make_layout(p, b)), grids(layout),
-      facts(analyse(p, b, layout, g)), tile(shape_of(layout, ~AxisSet(0))) {}
+      facts(analyse(p, b, layout, g)), tile(shape_of(layout, ~AxisSet(0))),
+      has_alike(finds_alike()) {}
 
 int64_t Inputs::elements(uint8_t shape) const {
     return (shape & ROWS ? layout.rows : 1) * (shape & COLS ? layout.cols : 1);
 }
 
-bool Inputs::is_alike(uint16_t r) const {
+// Where a row is one tile of several, whole lines. What reductions give is not known before the
+// first tile: so none may vary along lines alone.
+bool Inputs::finds_alike() const {
+    if (program.has_scan || tile != FULL || grids.reduced.total != 1 ||
+        layout.cols != layout.extent[layout.axis_b])
+        return false;
     for (const Slot &slot : program.slots) // a gather's parts are not all known to be once
         if (!slot.indexed.empty()) return false;
-    const bool alone = program.sections.size() == 1 && !program.has_reduction &&
-                       !program.has_scan &&
-                       std::none_of(layout.reduced, layout.reduced + layout.rank,
-                                    [](bool reduced) { return reduced; }); // tiles in one row
-    return alone && tile == FULL && layout.cols == layout.extent[layout.axis_b] &&
-           !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b));
+    return std::none_of(program.code.begin(), program.code.end(), [this](const Instruction &in) {
+        return is_reduction(in.op) && varies_along_lines_alone(in.d);
+    });
 }
+
+bool Inputs::varies_along_lines_alone(uint16_t r) const {
+    return !(facts.values[r].varies & ~(AxisSet(1) << layout.axis_b));
+}
+
+bool Inputs::is_alike(uint16_t r) const { return has_alike && varies_along_lines_alone(r); }
 
 bool Inputs::is_part_of_much(uint16_t slot) const {
     double all = 0;

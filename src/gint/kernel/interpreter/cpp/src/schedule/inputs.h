@@ -52,6 +52,10 @@ struct Inputs {
     ApplyFn loop(const Instruction &in, unsigned scalars) const;
 
   private:
+    bool has_alike; // may values be the same in all tiles?
+
+    bool finds_alike() const;
+    bool varies_along_lines_alone(uint16_t r) const;
     bool is_part_of_much(uint16_t slot) const;
     bool is_one_loop() const;
     bool goes_twice() const;
