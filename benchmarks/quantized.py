@@ -31,6 +31,7 @@ def run(settings: Settings) -> Report:
     """Measure every format on the backend in effect, the common ones at both sizes, and report."""
     threads = threads_in_effect()
     seconds = 0.7 if settings.quick else 3.0
+    ring = measure.LEAST_RING if settings.quick else measure.cold_ring_bytes()
     readers = _readers(threads)
     cases = [
         (quant_type, shape)
@@ -41,10 +42,15 @@ def run(settings: Settings) -> Report:
     with progress("quantized", 2 * len(cases)) as step:
         for quant_type, shape in cases:
             step(f"{quant_type}, {shape[0]}x{shape[1]}, 1 row")
-            one.append(measure.one_row(quant_type, shape, seconds, threads, readers))
+            one.append(measure.one_row(quant_type, shape, seconds, threads, readers, ring))
             step(f"{quant_type}, {shape[0]}x{shape[1]}, {measure.ROWS} rows")
             many.append(measure.many_rows(quant_type, shape, seconds=seconds))
-    return report_of(one, many, tensor_ops.get_backend())
+    cache = measure.last_cache_bytes()
+    warm = (
+        f"The weights of one row go round in {ring >> 20} MiB, and the last cache is said to hold "
+        f"{cache >> 20}: some may have come from there."
+    )
+    return report_of(one, many, tensor_ops.get_backend(), *([warm] if ring < 8 * cache else []))
 
 
 def _readers(threads: int) -> dict[str, Callable[[Any], Any]]:
@@ -59,7 +65,7 @@ def _readers(threads: int) -> dict[str, Callable[[Any], Any]]:
     return readers
 
 
-def report_of(one: Sequence[OneRow], many: Sequence[ManyRows], backend: str) -> Report:
+def report_of(one: Sequence[OneRow], many: Sequence[ManyRows], backend: str, *notes: str) -> Report:
     """Make the two tables, and verdicts where the backend is the one that the goals are for."""
     common = [case for case in one if case.quant_type in measure.COMMON]
     worst = min((case.of_read() for case in common), default=math.nan)
@@ -75,7 +81,7 @@ def report_of(one: Sequence[OneRow], many: Sequence[ManyRows], backend: str) -> 
             "one_row": [_data(c) for c in one],
             "many_rows": [_data(c) for c in many],
         },
-        (NOTE, *verdicts),
+        (NOTE, *notes, *verdicts),
     )
 
 

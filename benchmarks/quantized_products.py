@@ -27,6 +27,7 @@ QUANT_TYPES = tuple(f.name for f in FORMATS)
 #: Those that are measured at both shapes; the others at the first.
 COMMON = ("q4_0", "q8_0", "q4_k", "q6_k")
 ROWS = 32
+LEAST_RING = 256 << 20  # bytes
 MOST_ROUNDS = 1_000_000  # time is what ends a measurement
 
 #: Reads all of a contiguous array.
@@ -84,10 +85,12 @@ def one_row(
     seconds: float = 2.0,
     threads: int | None = None,
     readers: Mapping[str, Reader] | None = None,
+    ring_bytes: int = LEAST_RING,
 ) -> OneRow:
-    """Measure on the active backend; `readers` are further ways to read, `threads` is for ours."""
+    """Measure on the active backend, with a ring of matrices that take `ring_bytes`; `readers` are
+    further ways to read, `threads` is for ours."""
     size = shape[0] * format_of(quant_type).row_bytes(shape[1])
-    count = max(4, -(-ring_bytes() // size))
+    count = max(4, -(-ring_bytes // size))
     ring = [_random_bytes(quant_type, shape, seed) for seed in range(count)]
     prepared = [ops.prepare(data, shape, quant_type) for data in ring]
     x = np.random.default_rng(0).standard_normal((1, shape[1])).astype(np.float32)
@@ -149,15 +152,25 @@ def _around(ring: list, first: int) -> Iterator[Any]:
     return cycle(ring[first:] + ring[:first])
 
 
-def ring_bytes() -> int:
+def cold_ring_bytes() -> int:
     """Far more than the last cache holds, as every matrix has several readers: eight times what the
-    system says, and 256 MiB at least."""
+    system says. But an eighth of the memory at most, as a virtual machine may be told of a cache
+    that it shares with many."""
+    cache = last_cache_bytes()
+    if not cache:
+        return LEAST_RING
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(LEAST_RING, min(8 * cache, memory // 8))
+
+
+def last_cache_bytes() -> int:
+    """The largest cache that the system tells of; 0 where it tells of none."""
     sizes = []
     for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = path.read_text(encoding="ascii").strip()
         unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
         sizes.append(int(text.rstrip("KMG")) * unit)
-    return max(256 << 20, 8 * max(sizes, default=0))
+    return max(sizes, default=0)
 
 
 def _random_bytes(quant_type: str, shape: tuple[int, int], seed: int) -> np.ndarray:

@@ -9,11 +9,11 @@ from gint.quantized import format_of
 
 
 @pytest.mark.parametrize("quant_type", measure.COMMON)
-def test_measurements(backend, quant_type, monkeypatch):
-    monkeypatch.setattr(measure, "ring_bytes", lambda: 1 << 16)
+def test_measurements(backend, quant_type):
     read = []
     with tensor_ops.use_backend(backend):
-        one = measure.one_row(quant_type, (48, 256), 0, threads=2, readers={"mine": read.append})
+        readers = {"mine": read.append}
+        one = measure.one_row(quant_type, (48, 256), 0, 2, readers, ring_bytes=1 << 16)
         many = measure.many_rows(quant_type, (48, 256), rows=3, seconds=0)
     assert one.weight_bytes == 48 * format_of(quant_type).row_bytes(256)
     assert {"prepared", "bytes", "float", "read NumPy", "read mine"} <= set(one.seconds)
@@ -32,5 +32,11 @@ def test_figures():
     assert measure.ManyRows("q4_0", (1, 1), 32, samples).over_numpy() == 3
 
 
-def test_the_ring_is_larger_than_the_caches():
-    assert measure.ring_bytes() >= 128 << 20
+@pytest.mark.parametrize(
+    ("cache_mib", "ring_mib"), [(0, 256), (32, 256), (96, 768), (480, 3 << 10), (1 << 10, 3 << 10)]
+)
+def test_the_ring_is_larger_than_the_caches_and_leaves_memory(cache_mib, ring_mib, monkeypatch):
+    monkeypatch.setattr(measure, "last_cache_bytes", lambda: cache_mib << 20)
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 24 << 18}  # 24 GiB
+    monkeypatch.setattr(measure.os, "sysconf", pages.__getitem__)
+    assert measure.cold_ring_bytes() == ring_mib << 20
