@@ -22,9 +22,9 @@ def address_space() -> int:
 def main(folder, budget, slack, weights, cache_dir):
     import gguf  # noqa: F401
 
-    x = np.ones((64, 64), np.float32)
+    x = np.ones((512, 512), np.float32)
     tensor_ops.matmul_f32(x, x)
-    x @ x  # a BLAS takes memory of its own when it is called first
+    x @ x  # a BLAS takes memory of its own at its first product that is not small
     limit = address_space() + int(budget) + int(slack)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     model = AutoModel.from_pretrained(

@@ -15,9 +15,14 @@ from torch._guards import Source
 
 
 def settle_floats_of_modules(gm: fx.GraphModule) -> None:
-    """Change a graph of Dynamo's, while Dynamo can still be given guards."""
+    """Change a graph of Dynamo's, while Dynamo can still be given guards.
+
+    What `aot_compile` makes is as it is: there the guards are done when a backend is asked.
+    """
     settled = False
     for node in gm.graph.find_nodes(op="placeholder"):
+        if (argument := node.meta.get("grapharg")) is None:
+            continue
         value = getattr(node.meta.get("example_value"), "item_memo", None)
         if isinstance(value, torch.SymFloat) and (source := _of_module(value)) is not None:
             _guard(source)
@@ -26,7 +31,7 @@ def settle_floats_of_modules(gm: fx.GraphModule) -> None:
                 gm.graph.erase_node(user)
                 settled = True
             if not node.users:  # then nobody reads what is passed, and it need not be a tensor
-                node.meta["grapharg"].pass_arg_as_tensor = False
+                argument.pass_arg_as_tensor = False
     if settled:
         gm.recompile()
 
