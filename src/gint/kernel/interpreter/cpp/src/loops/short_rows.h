@@ -81,7 +81,7 @@ template <class F, class RowAt, class MapAt>
 [[gnu::noinline]] void fold_few_elements(size_t rows, size_t n, typename F::T *d, RowAt row_at,
                                          MapAt map_at, bool go_on) {
     [&]<size_t... N>(std::index_sequence<N...>) {
-        ((n == N + 2 && (fold_short_rows<F, N + 2>(rows, d, row_at, map_at, go_on), true)) || ...);
+        ((n == N + 2 ? fold_short_rows<F, N + 2>(rows, d, row_at, map_at, go_on) : void()), ...);
     }(std::make_index_sequence<FEW_ELEMENTS - 2>());
 }
 
