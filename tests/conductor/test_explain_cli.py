@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -42,6 +45,13 @@ def test_explain_lists_programs_externs_and_what_is_left_to_eager(capsys, file) 
     assert "covers _softmax" in said
     assert "rsqrt.f32" in said
     assert max(map(len, said.splitlines())) <= 100
+
+
+def test_a_file_called_as_a_module_that_is_there_takes_its_place_from_nobody(tmp_path) -> None:
+    path = tmp_path / "json.py"
+    path.write_text(SOURCE)
+    assert main([f"{path}:norm", "--args", "f32[8,64],f32[64]", "--backend", "python"]) == 0
+    assert sys.modules["json"] is json
 
 
 def test_the_schedule_and_the_device_form_are_shown_when_asked_for(capsys, file) -> None:

@@ -96,7 +96,10 @@ def load_function(where: str) -> Callable[..., Any]:
         raise UsageError(f"Expected FILE.py:FUNCTION, not {where!r}.")
     if not Path(path).is_file():
         raise UsageError(f"There is no file {path!r}.")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    as_name = Path(path).stem
+    while as_name in sys.modules:  # json.py of the user's own
+        as_name += "_"
+    spec = importlib.util.spec_from_file_location(as_name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path!r} is not a Python file; its name ends in .py.")
     module = importlib.util.module_from_spec(spec)
