@@ -75,6 +75,20 @@ def test_a_short_row_is_the_beginning_of_a_long_one(name, t):
             )
 
 
+@pytest.mark.parametrize("t", ["f32", "f64"])
+@pytest.mark.parametrize("shape", [(8, 700), (33, 31), (100, 129), (40, 5000)], ids=str)
+def test_rows_side_by_side_are_columns(t, shape):
+    """Of a function that costs much: element after element, as down columns."""
+    x = inputs("logcumsumexp", TYPES[t], shape)["x"]
+    x[1, 3], x[2, 0], x[3, :2], x[4] = np.nan, np.inf, -np.inf, -np.inf
+    (rows,), _ = launch(load(program("logcumsumexp", t, True), "cpp"), {"x": x}, shape)
+    turned = np.ascontiguousarray(x.T)
+    (columns,), _ = launch(
+        load(program("logcumsumexp", t, False), "cpp"), {"x": turned}, turned.shape
+    )
+    np.testing.assert_array_equal(rows, columns.T)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("is_row", [True, False])
 def test_float32_is_rounded_once(shape, is_row):

@@ -17,6 +17,7 @@ constexpr int64_t ONE_LOOP_BYTES = 32 * 1024;  // of a slot, in a tile with noth
 constexpr int64_t ONE_FOLD_BYTES = 256 * 1024; // of a long row that is only folded
 constexpr int64_t TRANSPOSE_SIDE = 64;         // long enough lines on both sides for TLB and memory
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
+constexpr int64_t SCANNED_ROWS = 32;     // side by side, by a function that costs much
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -150,9 +151,12 @@ class LayoutMaker {
             layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, side));
             return;
         }
-        layout.cols = even_piece(layout.extent[b], elements);
+        const bool side_by_side = layout.reduced[b] && work.scans_at_a_cost();
+        layout.cols =
+            even_piece(layout.extent[b], side_by_side ? elements / SCANNED_ROWS : elements);
         const bool copies = work.copies_lines();
-        if (layout.extent[b] < LONG_LINE || copies || (work.gathers_lines() && !p.has_reduction))
+        if (layout.extent[b] < LONG_LINE || side_by_side || copies ||
+            (work.gathers_lines() && !p.has_reduction))
             choose_rows(copies ? ONE_LOOP_BYTES / work.narrowest_stored() : elements);
         else if (work.lines_go_on())
             choose_rows(elements);

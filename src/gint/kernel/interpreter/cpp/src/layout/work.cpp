@@ -114,6 +114,12 @@ bool Work::lines_go_on() const {
     return is_repeated;
 }
 
+bool Work::scans_at_a_cost() const {
+    return std::any_of(p.code.begin(), p.code.end(), [](const Instruction &in) {
+        return is_scan(in.op) && op_cost(in) > MOST_COST;
+    });
+}
+
 int64_t Work::widest() const {
     size_t size = 1;
     for (const Slot &slot : p.slots) size = std::max(size, type_size(slot.type));

@@ -42,6 +42,9 @@ class Work {
     // each element has a position of its own, many lines of them would not stay in the cache.
     bool gathers_lines() const;
 
+    // Does it scan by a function that costs much? Such rows are gone through side by side.
+    bool scans_at_a_cost() const;
+
     // How often the tile is gone through.
     int passes() const;
 

@@ -6,10 +6,11 @@
 //           half takes the last element of the lower one; then onto what was carried so far. Where
 //           there are no vectors of it, integers one after the other, and of floats, which are
 //           functions that cost much, eight pieces of eight elements side by side, then onto one
-//           another;
+//           another; several rows of these as columns;
 //   columns one line after the other.
 //
 // Scans of float32 that round are carried in float64, and rounded where they are stored.
+#include "loops/lines.h"
 #include "loops/loops.h"
 #include "loops/numeric.h"
 #include "loops/wide.h"
@@ -268,19 +269,6 @@ inline typename F::C scan_row(size_t n, typename F::T *d, const typename F::T *s
 }
 
 template <class F>
-void scan_rows(size_t rows, size_t cols, void *d, const void *source, void *carry, bool fresh) {
-    auto *to = static_cast<typename F::T *>(d);
-    auto *s = static_cast<const typename F::T *>(source);
-    auto *c = static_cast<typename F::C *>(carry);
-    if constexpr (Vectorised<F>) {
-        constexpr auto LENGTHS = std::make_index_sequence<FEW - 2>(); // a block is no less
-        if (scan_if_short<F>(rows, cols, to, s, c, fresh, LENGTHS)) return;
-    }
-    for (size_t i = 0; i < rows; i++, to += cols, s += cols)
-        c[i] = scan_row<F>(cols, to, s, fresh ? F::neutral() : c[i]);
-}
-
-template <class F>
 void scan_cols(size_t rows, size_t cols, void *d, const void *source, void *carry, bool fresh) {
     using T = typename F::T;
     using C = typename F::C;
@@ -301,6 +289,40 @@ void scan_cols(size_t rows, size_t cols, void *d, const void *source, void *carr
 #pragma GCC ivdep
         for (size_t j = 0; j < cols; j++) to[j] = static_cast<T>(c[j] = F::apply(c[j], C(s[j])));
     }
+}
+
+// Rows of a function that costs much, side by side: as columns.
+constexpr size_t LINES = 32, ELEMENTS = 32;
+template <class F>
+void scan_as_columns(size_t rows, size_t cols, typename F::T *d, const typename F::T *s,
+                     typename F::C *carry, bool fresh) {
+    using T = typename F::T;
+    alignas(64) T block[LINES * ELEMENTS];
+    const auto stride = ptrdiff_t(cols);
+    for (size_t i = 0; i < rows; i += LINES) {
+        const size_t lines = std::min(LINES, rows - i);
+        for (size_t j = 0; j < cols; j += ELEMENTS) {
+            const size_t n = std::min(ELEMENTS, cols - j), at = i * cols + j;
+            transpose<T>(n, lines, block, ptrdiff_t(lines), s + at, stride);
+            scan_cols<F>(n, lines, block, block, carry + i, fresh && j == 0);
+            transpose<T>(lines, n, d + at, stride, block, ptrdiff_t(lines));
+        }
+    }
+}
+
+template <class F>
+void scan_rows(size_t rows, size_t cols, void *d, const void *source, void *carry, bool fresh) {
+    auto *to = static_cast<typename F::T *>(d);
+    auto *s = static_cast<const typename F::T *>(source);
+    auto *c = static_cast<typename F::C *>(carry);
+    if constexpr (Vectorised<F>) {
+        constexpr auto LENGTHS = std::make_index_sequence<FEW - 2>(); // a block is no less
+        if (scan_if_short<F>(rows, cols, to, s, c, fresh, LENGTHS)) return;
+    } else if constexpr (std::is_floating_point_v<typename F::C>) {
+        if (rows >= FEW_LINES) return scan_as_columns<F>(rows, cols, to, s, c, fresh);
+    }
+    for (size_t i = 0; i < rows; i++, to += cols, s += cols)
+        c[i] = scan_row<F>(cols, to, s, fresh ? F::neutral() : c[i]);
 }
 
 } // namespace
