@@ -52,6 +52,26 @@ SIZES = {"u8": "u1", "i16": "i2", "f32": "f4", "f64": "f8"}
 
 
 @pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")
+def test_few_lines_are_put_together_and_taken_apart():
+    run_on_each(
+        "from tests.kernel.interpreter.cpp.test_moves import SIZES, turn_fenced\n"
+        "for t in SIZES:\n"
+        "    for few in (2, 3, 4, 5):\n"
+        "        for n in (1, 15, 33, 2049):\n"
+        "            turn_fenced(t, (few, n))\n"
+        "            turn_fenced(t, (n, few))\n"
+    )
+
+
+def turn_fenced(t, shape):
+    """The transpose of what ends where a page begins that nobody may read."""
+    whole = np.arange(np.prod(shape)).reshape(shape).astype(SIZES[t])
+    x = fences.fenced(whole, at_end=True)
+    (y,), _ = launch(load(copies(t, 2, (1, 0)), "cpp"), {"x": x}, shape)
+    np.testing.assert_array_equal(y, whole.T)
+
+
+@pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")
 def test_elements_and_short_lines_apart():
     run_on_each(
         "from tests.kernel.interpreter.cpp.test_moves import SIZES, gather_fenced\n"

@@ -147,7 +147,9 @@ class LayoutMaker {
             layout.axis_a = transposed;
             int64_t side = TRANSPOSE_SIDE;
             while (side > 16 && side * side * p.bytes_per_element > 2 * L1_BYTES) side /= 2;
-            layout.rows = even_piece(layout.extent[transposed], side);
+            const bool few = layout.extent[b] < side; // then there are more rows
+            layout.rows = even_piece(layout.extent[transposed],
+                                     few ? std::max(side, elements / layout.extent[b]) : side);
             layout.cols = even_piece(layout.extent[b], std::max(elements / layout.rows, side));
             return;
         }
@@ -177,7 +179,7 @@ class LayoutMaker {
                 layout.strides[n][layout.axis_b] == 0)
                 continue;
             for (int a = 0; a < layout.rank; a++)
-                if (a != layout.axis_b && layout.strides[n][a] == 1 && layout.extent[a] >= 4)
+                if (a != layout.axis_b && layout.strides[n][a] == 1 && layout.extent[a] > 1)
                     return a;
         }
         return -1;

@@ -37,6 +37,24 @@ template <class T, size_t SIDE = MOST_SIDE<T>> struct Square {
                                                                     : 0)...);
     }
 
+    // Of two or three rows, the first of which is x, the elements by turns, from number FIRST on.
+    template <size_t COUNT, size_t FIRST, size_t... I>
+    static inline void by_turns(Row &x, const Row *row, std::index_sequence<I...>) {
+        x = __builtin_shufflevector(
+            x, row[1],
+            int((FIRST + I) % COUNT == 1 ? SIDE + (FIRST + I) / COUNT : (FIRST + I) / COUNT)...);
+        if constexpr (COUNT == 3)
+            x = __builtin_shufflevector(
+                x, row[2], int((FIRST + I) % COUNT == 2 ? SIDE + (FIRST + I) / COUNT : I)...);
+    }
+    template <size_t COUNT, size_t... K, size_t... I>
+    static inline void put_together(T *d, const Row *row, std::index_sequence<K...>,
+                                    std::index_sequence<I...> lanes) {
+        Row mixed[COUNT] = {(void(K), row[0])...};
+        (by_turns<COUNT, K * SIDE>(mixed[K], row, lanes), ...);
+        memcpy(d, mixed, sizeof mixed);
+    }
+
     template <size_t... I> static inline void reverse(Row &x, std::index_sequence<I...>) {
         x = __builtin_shufflevector(x, x, int(SIDE - 1 - I)...);
     }
@@ -57,30 +75,6 @@ template <class T, size_t SIDE = MOST_SIDE<T>> struct Square {
         for (size_t i = 0; i < SIDE; i++) memcpy(d + ptrdiff_t(i) * d_stride, &row[i], sizeof(Row));
     }
 };
-
-// d[x, y] <- s[y, x] for x < rows, y < cols: in squares, and what is left in smaller ones.
-template <class T, size_t SIDE = MOST_SIDE<T>>
-void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
-    if constexpr (SIDE < LEAST_SIDE) {
-        for (size_t x = 0; x < rows; x++)
-            for (size_t y = 0; y < cols; y++)
-                d[ptrdiff_t(x) * d_stride + ptrdiff_t(y)] =
-                    s[ptrdiff_t(y) * s_stride + ptrdiff_t(x)];
-    } else {
-        const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
-        for (size_t y = 0; y < whole_cols; y += SIDE)
-            for (size_t x = 0; x < whole_rows; x += SIDE)
-                Square<T, SIDE>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
-                                           s + ptrdiff_t(y) * s_stride + x, s_stride);
-        if (whole_rows < rows && whole_cols)
-            transpose<T, SIDE / 2>(rows - whole_rows, whole_cols,
-                                   d + ptrdiff_t(whole_rows) * d_stride, d_stride, s + whole_rows,
-                                   s_stride);
-        if (whole_cols < cols)
-            transpose<T, SIDE / 2>(rows, cols - whole_cols, d + whole_cols, d_stride,
-                                   s + ptrdiff_t(whole_cols) * s_stride, s_stride);
-    }
-}
 
 template <size_t BYTES> inline void copy_block(char *d, const char *s) {
     typedef char Block __attribute__((vector_size(BYTES)));
@@ -156,6 +150,57 @@ template <class T> inline void gather_line(T *d, const T *s, size_t n, ptrdiff_t
         return reverse_line(d, s, n);
     default:
         for (size_t j = 0; j < n; j++) d[j] = s[ptrdiff_t(j) * stride];
+    }
+}
+
+// d[COUNT * x + y] <- s[y * stride + x] for y < COUNT
+template <size_t COUNT, class T> void together(size_t n, T *d, const T *s, ptrdiff_t stride) {
+    constexpr size_t SIDE = MOST_SIDE<T>;
+    using Row = typename Square<T>::Row;
+    size_t x = 0;
+    for (; x + SIDE <= n; x += SIDE, d += COUNT * SIDE) {
+        Row row[COUNT];
+        for (size_t y = 0; y < COUNT; y++)
+            memcpy(&row[y], s + ptrdiff_t(y) * stride + x, sizeof(Row));
+        Square<T>::template put_together<COUNT>(d, row, std::make_index_sequence<COUNT>(),
+                                                std::make_index_sequence<SIDE>());
+    }
+    for (; x < n; x++)
+        for (size_t y = 0; y < COUNT; y++) *d++ = s[ptrdiff_t(y) * stride + ptrdiff_t(x)];
+}
+
+// d[x, y] <- s[y, x] where one side is too short for a square. Pixels of a few colours are such
+// rows, or lines; those that follow one another are put together, or taken apart, in registers.
+template <class T>
+void transpose_few(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s,
+                   ptrdiff_t s_stride) {
+    if (d_stride == ptrdiff_t(cols) && cols == 2) return together<2>(rows, d, s, s_stride);
+    if (d_stride == ptrdiff_t(cols) && cols == 3) return together<3>(rows, d, s, s_stride);
+    for (size_t x = 0; x < rows; x++, d += d_stride, s++)
+        if (rows < LEAST_SIDE)
+            gather_line(d, s, cols, s_stride);
+        else
+            for (size_t y = 0; y < cols; y++) d[y] = s[ptrdiff_t(y) * s_stride];
+}
+
+// d[x, y] <- s[y, x] for x < rows, y < cols: in squares, and what is left in smaller ones.
+template <class T, size_t SIDE = MOST_SIDE<T>>
+void transpose(size_t rows, size_t cols, T *d, ptrdiff_t d_stride, const T *s, ptrdiff_t s_stride) {
+    if constexpr (SIDE < LEAST_SIDE) {
+        transpose_few(rows, cols, d, d_stride, s, s_stride);
+    } else {
+        const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
+        for (size_t y = 0; y < whole_cols; y += SIDE)
+            for (size_t x = 0; x < whole_rows; x += SIDE)
+                Square<T, SIDE>::transpose(d + ptrdiff_t(x) * d_stride + y, d_stride,
+                                           s + ptrdiff_t(y) * s_stride + x, s_stride);
+        if (whole_rows < rows && whole_cols)
+            transpose<T, SIDE / 2>(rows - whole_rows, whole_cols,
+                                   d + ptrdiff_t(whole_rows) * d_stride, d_stride, s + whole_rows,
+                                   s_stride);
+        if (whole_cols < cols)
+            transpose<T, SIDE / 2>(rows, cols - whole_cols, d + whole_cols, d_stride,
+                                   s + ptrdiff_t(whole_cols) * s_stride, s_stride);
     }
 }
 
