@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from gint.dataclass import frozen
 from gint.isa.dtypes import DTYPES
 from gint.isa.limits import MAX_SLOTS
 from gint.program import SlotLayout, VerifiedProgram
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gint.quantized import QuantizedProducts
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """Whether a backend is usable here, as data; whoever shows it puts the words together.
 
@@ -59,7 +59,7 @@ class Listing(NamedTuple):
 ALL_TYPES = frozenset(t.name for t in DTYPES)
 
 
-@dataclass(frozen=True)
+@frozen
 class Capabilities:
     """The bounds a program must keep to run on a backend."""
 
