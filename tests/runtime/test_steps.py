@@ -102,7 +102,7 @@ def test_what_is_no_size(value, path, reason):
 def test_a_condition_holds_or_is_said_with_the_sizes():
     check = Check(Operation("gt", (N, 2)), "Three rows at least.")
     run(check, [], {"n": 3})
-    with pytest.raises(ValueError, match=r"Three rows at least\. Here n = 2, m = 7\."):
+    with pytest.raises(ValueError, match=r"Three rows at least\. Here n = 2\.$"):
         run(check, [], {"n": 2, "m": 7})
     with pytest.raises(ValueError, match=r"Never\."):
         run(Check(False, "Never."), [])

@@ -261,10 +261,11 @@ class Steps:
 
     def _check(self, step: Check) -> Prepared:
         made, pick = self.sized(step.condition, bool)
+        names = symbols_in(step.condition)
 
         def check(v: list[Any], s: dict[str, Any]) -> None:
             if not (made if pick is None else made(s)):
-                known = ", ".join(f"{k} = {x}" for k, x in s.items())
+                known = ", ".join(f"{k} = {x}" for k, x in s.items() if k in names)
                 raise ValueError(f"{step.message} Here {known}.")
 
         return check
