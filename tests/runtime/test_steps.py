@@ -133,6 +133,14 @@ def test_a_view_stays_within_its_value(offset, strides, fits):
     assert run(view, [f32(0, 1, 2, 3)])[1].tolist() == [offset, offset + strides[0]]
 
 
+def test_a_view_of_nothing_may_begin_behind_the_end():
+    """As keys of no tokens do, behind the queries of none."""
+    found = run(View(1, 0, (0, 2), (6, 1), 2), [f32()])[1]
+    assert found.shape == (0, 2)
+    with pytest.raises(PlanError, match=r"from element -1 on"):
+        run(View(1, 0, (0,), (1,), -1), [f32()])
+
+
 def test_a_view_of_a_size_that_grows():
     prepared = steps(ROW).prepare(View(1, 0, (2,), (1,), Operation("add", (N, -2))))
     v = [f32(5, 6, 7), None]
