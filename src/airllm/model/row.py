@@ -35,6 +35,7 @@ class RecordedRow:
         self, launches: Sequence[WatchedLaunch], cache: Cache, logits: np.ndarray,
         sampler: Sampler | None = None,
     ) -> None:  # fmt: skip
+        self.launches = launches
         self._cache, self._count, self._chooses = cache, cache.attended(), sampler is not None
         # Addresses of the first position, and how far the next one's are: a token finds little of
         # what Python knows in the processor's caches, so little is asked for.

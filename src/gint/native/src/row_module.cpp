@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "arrays.h"
@@ -209,6 +210,15 @@ RowStep make_sample(nb::handle logits, nb::handle seen, nb::handle rule, nb::han
             }};
 }
 
+// Nanoseconds since any moment, for whoever measures what other steps take.
+RowStep make_clock(nb::handle out) {
+    return {{plain(out, true, 1, NPY_INT64)}, [](const uint64_t *p) {
+                const auto now = std::chrono::steady_clock::now().time_since_epoch();
+                *reinterpret_cast<int64_t *>(p[0]) =
+                    std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+            }};
+}
+
 void call_step(const RowStep &self, nb::args given) {
     if (nb::len(given) != self.operands.size()) refuse();
     std::vector<uint64_t> pointers;
@@ -233,6 +243,7 @@ void add_row_steps(nb::module_ &m) {
     m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
     m.def("row_add", &make_add, "x"_a, "more"_a);
     m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);
+    m.def("row_clock", &make_clock, "out"_a);
     m.def("row_embed", &make_embed, "weights"_a, "scale"_a, "token"_a, "out"_a);
     m.def("row_sample", &make_sample, "logits"_a, "seen"_a, "rule"_a, "token"_a);
     m.def("row_keep", &make_keep, "qkv"_a, "cos"_a, "sin"_a, "interleaved"_a, "key"_a, "value"_a);
