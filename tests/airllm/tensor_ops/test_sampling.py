@@ -129,6 +129,7 @@ def test_native_code_draws_what_numpy_does(count, spread):
 
 
 @pytest.mark.cpp
+@pytest.mark.checkout
 def test_every_instruction_set():
     run_on_each(
         "from tests.airllm.tensor_ops.test_sampling import *\n"
