@@ -80,7 +80,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "airllm": ("gint.backend", "gint.host"),
     "airllm.tensor_ops": ("gint.quantized", "gint.host", "gint.operators", "airllm"),
     "airllm.checkpoint": ("gint.quantized",),
-    "airllm.generation": (),
+    "airllm.generation": ("gint.host", "airllm.tensor_ops"),
     "airllm.model": (
         "gint.program", "gint.quantized", "gint.host", "airllm.tensor_ops", "airllm.checkpoint",
         "airllm.generation",
