@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from gint.measuring.progress import progress
 
 HEADERS = (
     "size", "threads", "weights", "contender", "tokens/s", f"prompt of {PROMPT}, tokens/s",
-    "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "resident, MiB",
-    "process, MiB", "graphs", "first turn, s",
+    "weights read at, GB/s", "memory, GB/s", "beyond memory, us", "attention, us",
+    "between, us", "resident, MiB", "process, MiB", "graphs", "first turn, s",
 )  # fmt: skip
 #: The weights of contenders that take floats.
 NO_FILE = "-"
@@ -53,7 +53,8 @@ class Row:
     `nbytes` of matrices are read for a token, at `bandwidth` bytes a second if nothing else were
     to be done; `resident`: bytes more than before the model was opened, of those of the whole
     `process`; `graphs`: by Dynamo; `first`: seconds of the first prompt and its tokens, with all
-    that is compiled for them.
+    that is compiled for them; `attention`, `between`: seconds of a token in attention, and in all
+    that is neither attention nor product, where that can be seen.
     """
 
     size: str
@@ -68,6 +69,8 @@ class Row:
     process: int
     graphs: int
     first: float
+    attention: float | None = None
+    between: float | None = None
 
     @property
     def beyond_us(self) -> float:
@@ -86,6 +89,7 @@ class Row:
             f"{self.nbytes / self.token_s / 1e9:.1f}",
             f"{self.bandwidth / 1e9:.1f}",
             f"{self.beyond_us:.0f}",
+            *("-" if s is None else f"{s * 1e6:.0f}" for s in (self.attention, self.between)),
             f"{self.resident / 2**20:.0f}",
             f"{self.process / 2**20:.0f}",
             str(self.graphs),
@@ -149,6 +153,7 @@ def measure(
     memory = np.ones(256 << 20, np.uint8)
     reading: list[float] = []
     answers: dict[str, list[dict[str, Any]]] = {}
+    parts: dict[str, list[Sequence[float]]] = {contender: [] for contender in contenders}
     failed = []
     with ExitStack() as stack:
         asked = {}
@@ -164,16 +169,20 @@ def measure(
             for contender, child in asked.items():
                 time.sleep(_PAUSE_S)
                 answers[contender].append(child.ask("turn"))
+                if (found := child.ask("parts")) is not None:
+                    parts[contender].append(found)
             time.sleep(_PAUSE_S)
             begun = time.perf_counter()
             read_all(memory, threads)
             reading.append(time.perf_counter() - begun)
     bandwidth = memory.nbytes / min(reading)
     rows = []
-    for contender, (facts, *found) in answers.items():
-        token = median([s for turn in found for s in turn["tokens"]])
-        prompt = median([turn["prompt"] for turn in found])
-        rows.append(Row(size, threads, weights, contender, token, prompt, bandwidth, **facts))
+    for contender, (facts, *turned) in answers.items():
+        token = median([s for turn in turned for s in turn["tokens"]])
+        prompt = median([turn["prompt"] for turn in turned])
+        row = Row(size, threads, weights, contender, token, prompt, bandwidth, **facts)
+        each = [median(list(seconds)) for seconds in zip(*parts[contender], strict=True)]
+        rows.append(replace(row, **dict(zip(("attention", "between"), each, strict=False))))
     return rows, failed
 
 
@@ -201,5 +210,8 @@ def _verdicts_of(door: str, rows: Sequence[Row]) -> Iterator[str]:
         yield goal.verdict(max(over, default=math.nan))
     beyond = [r.beyond_us for r in ours if r.threads == 1]
     yield goals.DECODE_BEYOND.verdict(max(beyond, default=math.nan))
+    between = [r.between for r in ours if r.between is not None]
+    if between:
+        yield goals.DECODE_BETWEEN.verdict(max(between) * 1e6)
     resident = [r.resident / r.nbytes for r in ours]
     yield goals.DECODE_RESIDENT.verdict(max(resident, default=math.nan))

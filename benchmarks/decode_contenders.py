@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gint.measuring.process import answer
+
+if TYPE_CHECKING:
+    from benchmarks.decode_steps import Parts
 
 PROMPT, TOKENS = 128, 24
 FORMATS = ("q4_0", "q8_0", "q4_k", "q6_k")
@@ -51,11 +54,13 @@ def build(size: str) -> Any:
 
 class Steps(NamedTuple):
     """A model in use: tokens to the likeliest next one, as if all that came before were known;
-    a way to forget those; and the bytes of the matrices that every token is multiplied with."""
+    a way to forget those; the bytes of the matrices that every token is multiplied with; and, where
+    that can be seen, what tokens after a prompt take in attention and between products."""
 
     step: Callable[[np.ndarray], int]
     forget: Callable[[], None]
     nbytes: int
+    parts: Callable[[np.ndarray], Parts] | None = None
 
 
 def open_steps(contender: str, size: str, path: Path, threads: int) -> Steps:
@@ -114,15 +119,19 @@ def _torch(contender: str, size: str, path: Path, threads: int) -> Steps:
 
 def _airllm(path: Path) -> Steps:
     from airllm import AutoModel
+    from airllm.generation import Sampling
+    from benchmarks.decode_steps import measure_parts
 
     model = AutoModel.from_pretrained(path)
-    cache = model.new_cache(_POSITIONS)
-    logits = np.empty((1, _VOCABULARY), np.float32)
+    cache, sampler = model.new_cache(_POSITIONS), model.new_sampler(Sampling())
 
     def step(tokens: np.ndarray) -> int:
-        return int(model(tokens, cache, out=logits).argmax())
+        return model.choose(tokens, cache, sampler)
 
-    return Steps(step, lambda: cache.truncate(0), model.weight_bytes)
+    def parts(prompt: np.ndarray) -> Parts:
+        return measure_parts(model, prompt, TOKENS)
+
+    return Steps(step, lambda: cache.truncate(0), model.weight_bytes, parts)
 
 
 def _llama_cpp(path: Path, threads: int) -> Steps:
@@ -155,19 +164,19 @@ class Contender:
 
     def __init__(self, contender: str, size: str, path: Path, threads: int) -> None:
         _import(contender)
-        before, self.graphs = _resident(), _graphs()
-        self.steps = open_steps(contender, size, path, threads)
         self.prompt = np.random.default_rng(0).integers(3, _VOCABULARY, PROMPT)
+        before, self.graphs = _resident() - _resident_code(), _graphs()
+        self.steps = open_steps(contender, size, path, threads)
         begun = time.perf_counter()
         self.turn()  # compiles
         self.first = time.perf_counter() - begun
         self.turn()  # grows what grows
         self.process = _resident()
-        self.resident = self.process - before
+        self.resident = self.process - _resident_code() - before
 
     def turn(self) -> dict[str, Any]:
         """Seconds of a prompt, and of each token after it."""
-        step, forget, _ = self.steps
+        step, forget, *_ = self.steps
         forget()
         clock = time.perf_counter
         begun = clock()
@@ -178,6 +187,10 @@ class Contender:
             token = step(np.array([token]))
             tokens.append(clock() - begun)
         return {"prompt": prompt, "tokens": tokens}
+
+    def parts(self) -> tuple[float, float] | None:
+        """Seconds of a token in attention, and in what is neither that nor a product."""
+        return None if self.steps.parts is None else self.steps.parts(self.prompt)
 
     def facts(self) -> dict[str, Any]:
         """Bytes of the matrices; those resident since the model is there, and all that are; graphs
@@ -227,6 +240,17 @@ def _graphs() -> int:
 def _resident() -> int:
     found = re.search(r"^VmRSS:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
     return int(found[1]) << 10 if found else 0
+
+
+def _resident_code() -> int:
+    """Of what is resident, that of shared libraries: pages of code come in as it runs."""
+    found, is_code = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_code = ".so" in line.rpartition("/")[2]
+        elif is_code and (rss := re.match(r"Rss:\s*(\d+) kB", line)):
+            found += int(rss[1]) << 10
+    return found
 
 
 def write(result: str, _: str, size: str, weights: str, path: str) -> None:

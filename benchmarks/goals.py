@@ -90,4 +90,7 @@ DECODE_FIRST = tuple(
     for how in ("Dynamo", "AOTAutograd")
 )
 DECODE_BEYOND = Goal("a token beyond its matrices' memory time, worst", 50, least=False, unit="us")
+DECODE_BETWEEN = Goal(
+    "a token beyond its products and its attention, worst", 50, least=False, unit="us"
+)
 DECODE_RESIDENT = Goal("resident beside the modules, over the file, worst", 1.1, least=False)

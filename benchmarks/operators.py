@@ -52,8 +52,8 @@ def run(settings: Settings) -> Report:
 
     An interrupt (Ctrl-C) ends the measuring: what there is by then is reported.
     """
-    places = _places(settings)
     kept = Kept(Path(settings.rows) if settings.rows else None)
+    places = _places(settings)
     backends = settings.usable(BACKENDS[:2] if settings.quick else BACKENDS)
     if settings.warm:
         if "inductor" not in settings.usable():

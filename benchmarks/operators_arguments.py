@@ -238,7 +238,7 @@ def tensors_of(
     text: str, shape: tuple[int, int], dtype: torch.dtype, source: Callable[..., torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """The tensors that a text names, by name."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed reads the stack for every device
     made = {}
     for name in _names(text):
         first = name in ("x", "small", "batch") or name.startswith("image")

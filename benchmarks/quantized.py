@@ -28,16 +28,12 @@ NOTE = "prepared: as prepare makes it; bytes: GGUF's; float x: prepared, x not r
 
 
 def run(settings: Settings) -> Report:
-    """Measure every format on the backend in effect, the common ones at both sizes, and report."""
+    """Measure on the backend in effect, and report."""
     threads = threads_in_effect()
     seconds = 0.7 if settings.quick else 3.0
     ring = measure.LEAST_RING if settings.quick else measure.cold_ring_bytes()
     readers = _readers(threads)
-    cases = [
-        (quant_type, shape)
-        for quant_type in measure.QUANT_TYPES
-        for shape in measure.SHAPES[: 2 if quant_type in measure.COMMON else 1]
-    ]
+    cases = cases_of(settings)
     one, many = [], []
     with progress("quantized", 2 * len(cases)) as step:
         for quant_type, shape in cases:
@@ -51,6 +47,17 @@ def run(settings: Settings) -> Report:
         f"{cache >> 20}: some may have come from there."
     )
     return report_of(one, many, tensor_ops.get_backend(), *([warm] if ring < 8 * cache else []))
+
+
+def cases_of(settings: Settings) -> list[tuple[str, tuple[int, int]]]:
+    """Formats and shapes: every format at the first shape, the common ones at the others too;
+    quickly the common ones at the first."""
+    first, *others = measure.SHAPES
+    common = [(quant_type, first) for quant_type in measure.COMMON]
+    if settings.quick:
+        return common
+    every = [(quant_type, first) for quant_type in measure.QUANT_TYPES]
+    return every + [(quant_type, shape) for shape in others for quant_type in measure.COMMON]
 
 
 def _readers(threads: int) -> dict[str, Callable[[Any], Any]]:

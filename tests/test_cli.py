@@ -48,11 +48,12 @@ def test_import_is_light():
 
 @pytest.mark.checkout
 @pytest.mark.torch
-def test_why_a_benchmark_did_not_run_is_said():
+def test_why_a_benchmark_did_not_run_is_said(tmp_path):
     pytest.importorskip("rich")
-    result = run_gint("bench", "operators", "--quick", "--only", "nonsense")
+    (tmp_path / "notes.txt").write_text("not rows\n")
+    result = run_gint("bench", "operators", "--quick", "--rows", str(tmp_path / "notes.txt"))
     assert result.returncode == 1
-    assert "there is no such row" in result.stderr
+    assert "not a row of the operators" in result.stderr
 
 
 @pytest.mark.checkout

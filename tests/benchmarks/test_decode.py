@@ -25,7 +25,7 @@ def test_verdicts_compare_with_the_same_file():
         row("gint", "q4_0", 95.0),
         row("llama.cpp", "q4_0", 100.0, 500.0),
         row("eager bf16", NO_FILE, 19.0),
-        row("airllm", "q8_0", 99.0, resident=12_000_000),
+        row("airllm", "q8_0", 99.0, resident=12_000_000, attention=2e-4, between=6e-5),
         row("dynamo", "q4_0", 80.0, first=0.8),
         row("aot_eager", "q4_0", 20.0, first=2.0),
     ]
@@ -42,13 +42,15 @@ def test_verdicts_compare_with_the_same_file():
         n.startswith("airllm: resident") and "1.2 (goal: at most 1.1, NOT" in n for n in said
     )
     assert any("beyond its matrices" in n and ": 101 us" in n for n in said)
+    assert sum("beyond its products and its attention, worst: 60 us" in n for n in said) == 1
     assert said[-1] == "what failed"
 
 
 def test_a_row_has_a_cell_for_every_header():
     assert row("gint", "q4_0", 50.0).beyond_us == 10_000
     (cells,) = report_of([row("gint", "q4_0", 50.0)], []).tables[0].rows
-    assert dict(zip(HEADERS, cells, strict=True))["tokens/s"] == "50.0"
+    found = dict(zip(HEADERS, cells, strict=True))
+    assert (found["tokens/s"], found["between, us"]) == ("50.0", "-")
 
 
 def test_nothing_measured():

@@ -5,9 +5,17 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import quantized
-from benchmarks.quantized_products import ManyRows, OneRow
+from benchmarks.quantized_products import COMMON, SHAPES, ManyRows, OneRow
+from benchmarks.settings import Settings
+from gint.quantized import FORMATS
 
 pytestmark = [pytest.mark.checkout, pytest.mark.torch]
+
+
+def test_quickly_the_common_formats_are_measured_at_one_size():
+    assert quantized.cases_of(Settings(quick=True)) == [(name, SHAPES[0]) for name in COMMON]
+    every = quantized.cases_of(Settings())
+    assert len(set(every)) == len(every) == len(FORMATS) + len(COMMON)
 
 
 def test_report():

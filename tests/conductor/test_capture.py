@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -26,8 +28,9 @@ def test_what_is_no_function():
         capture(3, X)
 
 
-def test_values_that_decide():
+def test_values_that_decide(capsys):
     def function(x):
+        print("what the user says", file=sys.stderr)
         if x.sum() > 0:
             return x
         return -x
@@ -36,6 +39,7 @@ def test_values_that_decide():
         capture(function, X)
     assert 'test_capture.py", line' in str(found.value)
     assert "if x.sum() > 0" in str(found.value)
+    assert capsys.readouterr().err == "what the user says\n"  # and not torch's graph
 
 
 class Counts(torch.nn.Module):

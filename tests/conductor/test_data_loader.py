@@ -31,8 +31,10 @@ def _raw(n: int) -> torch.Tensor:
     return torch.randn(300, 2000, generator=torch.Generator().manual_seed(n))
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-@pytest.mark.parametrize("used_before", [False, True])
+#: A child that is begun anew has nothing of what was compiled before.
+@pytest.mark.parametrize(
+    ("start", "used_before"), [("fork", False), ("fork", True), ("spawn", True)]
+)
 def test_workers_compute_what_the_parent_would(start, used_before):
     if used_before:
         torch._dynamo.reset()

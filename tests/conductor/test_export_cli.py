@@ -38,6 +38,7 @@ def source(tmp_path):
     return path
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_function_is_saved_and_explained(source, tmp_path, capsys):
     out = tmp_path / "a.gint"
     sizes = ["--args", "f32[3,4],f32[3,4]", "--free", "0:0=n,1:0=n"]

@@ -1,9 +1,10 @@
 """The eight small models of the benchmarks: each is saved once, with free sizes, and equals eager
-with torch and on NumPy arrays."""
+with torch and on NumPy arrays. The files are those of tests/operators/test_models.py."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import gint
-from gint.conductor import export
-from tests.conductor.small_models import MODELS, build, example, reads_images
+from tests.conductor.small_models import MODELS, build, example
+from tests.once import once
+from tests.operators import saved_models
 
 pytestmark = pytest.mark.torch
 FREE = torch.export.Dim.DYNAMIC
@@ -27,17 +29,17 @@ def answer(model: Any, given: dict[str, Any]) -> dict[str, torch.Tensor] | None:
         return None
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once(tmp_path_factory, "models", saved_models.save)
+
+
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
-def test_a_model_equals_eager_with_torch_and_without(name, tmp_path):
+def test_a_model_equals_eager_with_torch_and_without(name, folder):
     options, model = MODELS[name][2], build(name)
-    given = example(model, 2, 9)
-    free = {k: {0: FREE} if reads_images(model) else {0: FREE, 1: FREE} for k in given}
-    free |= dict.fromkeys(options)
-    path = tmp_path / "model.gint"
-    export(model, (), {**given, **options}, dynamic_shapes=free, path=path)
-    loaded = gint.load(path)
-    for batch, length in ((2, 9), (1, 1), (3, 16), (0, 9), (2, 0)):
+    loaded = gint.load(folder / f"{name}.gint")
+    for batch, length in saved_models.SIZES:
         given = example(model, batch, length)
         wanted = answer(model, {**given, **options})
         if wanted is None:

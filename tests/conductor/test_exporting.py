@@ -59,6 +59,23 @@ def test_a_size_may_be_known_as_a_multiple_alone(path):
         loaded(torch.ones(1, 4))
 
 
+def test_a_size_that_is_computed_to_be_one_is_broadcast(path):
+    """A table of biases, cut to the last of its rows and columns, as ALiBi does."""
+    table = torch.randn(2, 1, 16)
+
+    def biased(x):
+        n = x.shape[-1]
+        return x + table[:, max(0, 1 - n) :, max(0, 16 - n) :]
+
+    free = ({2: (n := torch.export.Dim("n", max=15)), 3: n},)
+    export(biased, (torch.randn(3, 2, 5, 5),), dynamic_shapes=free, path=path)
+    loaded = gint.load(path)
+    for n in (5, 1, 12):
+        torch.testing.assert_close(loaded(x := torch.randn(3, 2, n, n)), biased(x))
+    with pytest.raises(ValueError, match=r"n is at most 15\. Here n = 17\.$"):
+        loaded(torch.randn(3, 2, 17, 17))
+
+
 def test_what_an_operator_writes_into_what_it_makes_is_no_hindrance(path):
     model = nn.Sequential(nn.Linear(32, 32), nn.RMSNorm(32, elementwise_affine=False))
     loaded = saved(model, (torch.randn(5, 32),), path, dynamic_shapes=({0: N},))

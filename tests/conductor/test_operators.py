@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.testing._internal.common_methods_invocations import op_db
+from tests.database import DATABASE, samples_of
 
 from .comparing import DTYPES, Call, Traced, check
 
@@ -60,17 +60,9 @@ NAMES = (*LISTED.split(), *(f"nn.functional.{n}" for n in LISTED_NN.split()))
 SAMPLES = 3
 
 
-def _name(op) -> str:
-    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
-
-
-DATABASE = {_name(op): op for op in op_db}
-
-
 def samples(op, dtype: torch.dtype, count: int):
     """Calls of an operator, seeded, spread over what the database offers."""
-    torch.manual_seed(0)
-    found = list(itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=False), 40))
+    found = list(itertools.islice(samples_of(op, dtype), 40))
     found = [s for s in found if not (_wraps_a_fill_value(s, dtype) or _stays_whole(op, s))]
     step = max(1, len(found) // count)
     for s in found[::step][:count]:

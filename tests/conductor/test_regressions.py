@@ -283,3 +283,15 @@ def test_threads_share_a_graph_that_is_left_to_eager(monkeypatch) -> None:
     with ThreadPoolExecutor(4) as threads:
         for found in threads.map(lambda _: compiled(x), range(200)):
             assert torch.equal(found, expected)
+
+
+def test_a_scalar_where_the_fake_kernel_says_a_row() -> None:
+    """As with aot_eager, the result has the shape that was traced, torch.Size([1])."""
+    x, target = torch.randn(10), torch.randint(0, 10, (10,))
+
+    def function(x):
+        return torch.nn.functional.multilabel_margin_loss(x, target, reduction="none").sin()
+
+    torch._dynamo.reset()
+    found = torch.compile(function, backend="gint")(x)
+    torch.testing.assert_close(found, function(x)[None])

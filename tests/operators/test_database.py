@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.testing._internal.common_methods_invocations import op_db
+from tests.database import DATABASE, samples_of
 
 from .beside import Beside
 
@@ -48,16 +48,8 @@ NAMES = (*LISTED.split(), *(f"nn.functional.{n}" for n in LISTED_NN.split()))
 SAMPLES = 3
 
 
-def _name(op) -> str:
-    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
-
-
-DATABASE = {_name(op): op for op in op_db}
-
-
 def _samples(op, dtype: torch.dtype):
-    torch.manual_seed(0)
-    found = list(itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=False), 40))
+    found = list(itertools.islice(samples_of(op, dtype), 40))
     return found[:: max(1, len(found) // SAMPLES)][:SAMPLES]
 
 

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from tests.once import once
 from tests.operators import saved_models
 
 pytestmark = [pytest.mark.torch, pytest.mark.checkout]
@@ -30,9 +31,7 @@ print(check(Path(sys.argv[1]), sys.argv[2]))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("models")
-    saved_models.save(made)
-    return made
+    return once(tmp_path_factory, "models", saved_models.save)
 
 
 @pytest.mark.parametrize(

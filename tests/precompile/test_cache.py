@@ -1,6 +1,7 @@
 """torch's precompile cache: what one process compiled, the next one runs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,16 +50,21 @@ def run(artifacts: Path, cache: Path) -> int:
     return int(done.stdout)
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
-    artifacts = tmp_path / "artifacts"
-    assert run(artifacts, tmp_path / "first") == 5
-    assert run(artifacts, tmp_path / "second") == 0
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    """What a first process leaves: its artifacts, and its cache folder."""
+    folder = tmp_path_factory.mktemp("first")
+    assert run(folder / "artifacts", folder / "cache") == 5
+    return folder
 
 
-def test_what_cannot_be_used_is_compiled_again(tmp_path):
+def test_a_second_process_compiles_nothing(first, tmp_path):
+    assert run(first / "artifacts", tmp_path / "cache") == 0
+
+
+def test_what_cannot_be_used_is_compiled_again(first, tmp_path):
     """By a newer gint, altered, cut short: an entry each."""
-    cache = tmp_path / "cache"
-    assert run(tmp_path / "artifacts", cache) == 5
+    cache = shutil.copytree(first / "cache", tmp_path / "cache")
     entries = sorted(cache.glob("dynamo/*/entry"))
     assert len(entries) == 4
     for n, entry in enumerate(entries):

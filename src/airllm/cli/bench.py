@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from airllm.generation import Sampling
 from airllm.model import Model
 from airllm.tensor_ops import get_backend
 from gint.native.loader import NativeMissingError, load_native
@@ -62,12 +63,13 @@ def measure(model: Model, prompt: int, tokens: int) -> tuple[float, float]:
     ids = np.random.default_rng(0).integers(0, model.architecture.vocabulary, prompt)
     cache = model.new_cache(prompt + tokens + 1)
     begin = time.perf_counter()
-    logits = model(ids, cache)
+    sampler = model.new_sampler(Sampling())
+    token = model.choose(ids, cache, sampler)
     after_prompt = time.perf_counter()
-    model([int(logits.argmax())], cache, out=logits)  # the first one records the steps
+    token = model.choose([token], cache, sampler)  # the first one records the steps
     first = time.perf_counter()
     for _ in range(tokens):
-        model([int(logits.argmax())], cache, out=logits)
+        token = model.choose([token], cache, sampler)
     return after_prompt - begin, (time.perf_counter() - first) / tokens
 
 

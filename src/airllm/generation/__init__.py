@@ -1,10 +1,10 @@
 """From logits to text: choosing tokens, the loop, stop words.
 
-    sampling.py   one token from logits
+    sampling.py   how tokens are chosen
     loop.py       tokens one after the other
     text.py       tokens to pieces of text, up to a stop word
 
-Knows a model that gives logits. Does not know how it does, nor checkpoints.
+Knows a model that chooses tokens. Does not know how it does, nor checkpoints.
 """
 
 from .loop import generate, stream

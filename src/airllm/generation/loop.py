@@ -1,14 +1,12 @@
 """Tokens one after the other.
 
-Knows a model that gives logits, and a cache. Does not know text.
+Knows a model that chooses one, and a cache. Does not know text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
-
-import numpy as np
 
 from .sampling import Sampler, Sampling
 
@@ -19,7 +17,9 @@ class Generator(Protocol):
     @property
     def end_tokens(self) -> Collection[int]: ...
     def new_cache(self, capacity: int) -> Any: ...
-    def __call__(self, tokens: Any, cache: Any, *, out: np.ndarray | None = None) -> np.ndarray: ...
+    def new_sampler(self, sampling: Sampling) -> Sampler: ...
+    def choose(self, tokens: Any, cache: Any, sampler: Sampler) -> int:
+        """The token after the tokens, which follow on what the cache holds."""
 
 
 def stream(
@@ -56,11 +56,10 @@ def _stream(
         return
     if cache is None:
         cache = model.new_cache(len(tokens) + count - 1)
-    sample = Sampler(rule, np.asarray(tokens).tolist())
-    logits = model(tokens, cache)
+    sampler = model.new_sampler(rule)
+    token = model.choose(tokens, cache, sampler)
     for left in reversed(range(count)):
-        token = sample(logits[0])
         yield token
         if not left or token in ends:
             return
-        logits = model([token], cache, out=logits)
+        token = model.choose(sampler.token, cache, sampler)

@@ -1,16 +1,17 @@
-"""One token from logits: greedy, or drawn after temperature, top-k and top-p.
+"""How the tokens of a text are chosen, and what is kept for it from one to the next.
 
-The order of the steps and their meaning are those of the package `transformers`. Sources: Keskar et
-al. 2019, "CTRL" (the penalty); Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration"
-(top-p). Knows numbers. Does not know models.
+Knows numbers. Does not know models, nor how one token is chosen (airllm.tensor_ops.sampling).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from airllm.tensor_ops.sampling import Rule
+from gint.host.memory import address
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature must be at least 0, not {self.temperature}.")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be at least 0 and finite, not {self.temperature}.")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k must be at least 1 or None, not {self.top_k}.")
         if not 0 < self.top_p <= 1:
@@ -42,65 +43,29 @@ class Sampling:
 
 
 class Sampler:
-    """Chooses the tokens of one text; `seen` are those that occurred before."""
+    """The operands of `sample` for the tokens of one text.
 
-    def __init__(self, sampling: Sampling, seen: Iterable[int]) -> None:
-        self.sampling = sampling
-        self._seen = np.unique(np.fromiter(seen, np.intp))
-        self._random = np.random.default_rng(sampling.seed)
+    logits  (1, vocabulary) float32, which the token is chosen by
+    seen    (vocabulary,) bool, the tokens that occurred
+    rule    (5,) float64, a Rule
+    token   (1,) int64, the last one that was chosen
 
-    def __call__(self, logits: np.ndarray) -> int:
-        """The next token, by float32 logits (vocabulary,), which may be overwritten."""
-        if self.sampling.repetition_penalty != 1:
-            self._penalise(logits)
-        token = self._draw(logits) if self.sampling.temperature else int(logits.argmax())
-        if self.sampling.repetition_penalty != 1 and token not in self._seen:
-            self._seen = np.append(self._seen, token)
-        return token
+    `addresses` are of their first elements, in this order.
+    """
 
-    def _penalise(self, logits: np.ndarray) -> None:
-        penalty = np.float32(self.sampling.repetition_penalty)
-        found = logits[self._seen]
-        logits[self._seen] = np.where(found > 0, found / penalty, found * penalty)
+    def __init__(self, sampling: Sampling, vocabulary: int) -> None:
+        s = sampling
+        # NumPy's generators come with a cryptographic library, which takes up memory.
+        self._random = np.random.default_rng(s.seed) if s.temperature else None
+        rule = Rule(s.temperature, s.top_k or 0, s.top_p, s.repetition_penalty, drawn=0)
+        self.rule = np.array(rule, np.float64)
+        self.logits = np.empty((1, vocabulary), np.float32)
+        self.seen = np.zeros(vocabulary, bool)
+        self.token = np.zeros(1, np.int64)
+        operands = self.logits, self.seen, self.rule, self.token
+        self.addresses = [*map(address, operands)]
 
-    def _draw(self, logits: np.ndarray) -> int:
-        tokens, chances = candidates(logits, self.sampling)
-        ends = np.cumsum(chances, out=chances)
-        at = np.searchsorted(ends, self._random.random() * ends[-1], side="right")
-        return int(tokens[min(at, len(tokens) - 1)])
-
-
-def candidates(logits: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
-    """The tokens that may be drawn, and their chances, which add up to 1."""
-    highest = logits.max()
-
-    def weights(of: np.ndarray) -> np.ndarray:
-        found = np.subtract(of, highest, dtype=np.float64)
-        found /= sampling.temperature
-        return np.exp(found, out=found)
-
-    if sampling.top_k is not None and sampling.top_k < len(logits):
-        every = most_likely(logits, sampling.top_k)
-        of_every = weights(logits[every])
-    else:
-        every, of_every = np.arange(len(logits)), weights(logits)
-    total = of_every.sum()
-    if sampling.top_p == 1:
-        of_every /= total
-        return every, of_every
-    # Few are left as a rule, and sorting all of a vocabulary takes longer than a small model does.
-    count, kept = 0, 1
-    while count < min(kept, len(every)):
-        count = min(max(8 * count, 256), len(every))
-        left = most_likely(logits, count)
-        chances = weights(logits[left])
-        # The last one kept is that with which the sum reaches top_p.
-        kept = 1 + int(np.searchsorted(np.cumsum(chances), sampling.top_p * total, side="left"))
-    return left[:kept], chances[:kept] / chances[:kept].sum()
-
-
-def most_likely(logits: np.ndarray, count: int) -> np.ndarray:
-    """So many tokens with the highest logits, from the highest on; of equal ones the first."""
-    least = np.partition(logits, -count)[-count]
-    left = np.flatnonzero(~(logits < least))  # a NaN is not less
-    return left[np.argsort(-logits[left], kind="stable")[:count]]
+    def draw(self) -> None:
+        """Draw the number that decides on the next token, if one does."""
+        if self._random is not None:
+            self.rule[-1] = self._random.random()

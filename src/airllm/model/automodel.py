@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from airllm.checkpoint import Architecture, Checkpoint, open_checkpoint
-from airllm.generation import generate, stream
+from airllm.generation import Sampling, generate, stream
+from airllm.generation.sampling import Sampler
 from gint.host import memory
 
 from .cache import CACHE_DTYPES, Cache
@@ -71,11 +72,7 @@ class Model:
         """
         ids = self._check(tokens)
         cache = self.new_cache(len(ids)) if cache is None else cache
-        if cache.length + len(ids) > cache.capacity:
-            raise ValueError(
-                f"{len(ids)} tokens do not fit: the cache holds {cache.length} of "
-                f"{cache.capacity} positions."
-            )
+        _check_room(ids, cache)
         shape = (len(ids) if every else 1, self.architecture.vocabulary)
         if out is None:
             out = memory.empty(shape, np.dtype("f4"))
@@ -84,6 +81,26 @@ class Model:
         self._decoder(ids, cache, out)
         cache.length += len(ids)
         return out
+
+    def new_sampler(self, sampling: Sampling) -> Sampler:
+        """For the tokens of one text."""
+        return Sampler(sampling, self.architecture.vocabulary)
+
+    def choose(self, tokens: Any, cache: Cache, sampler: Sampler) -> int:
+        """The token that comes next, after tokens as a call takes them; `sampler` has it too.
+
+        After a single token it is one native call, where the backend is native.
+        """
+        # Between two native calls little is asked for: what Python knows is in no cache by then.
+        ids = tokens
+        if tokens is not sampler.token:
+            ids = self._check(tokens)
+            sampler.seen[ids] = True
+        _check_room(ids, cache)
+        sampler.draw()
+        self._decoder(ids, cache, sampler.logits, sampler)
+        cache.length += len(ids)
+        return int(sampler.token[0])
 
     def stream(self, tokens: Any, max_new_tokens: int = 128, **options: Any) -> Iterator[int]:
         """See airllm.generation.stream."""
@@ -104,6 +121,14 @@ class Model:
             wrong = ids[(ids < 0) | (ids >= size)][0]
             raise ValueError(f"Token {wrong} does not exist; the vocabulary has 0 to {size - 1}.")
         return ids
+
+
+def _check_room(ids: np.ndarray, cache: Cache) -> None:
+    if cache.length + len(ids) > cache.capacity:
+        raise ValueError(
+            f"{len(ids)} tokens do not fit: the cache holds {cache.length} of "
+            f"{cache.capacity} positions."
+        )
 
 
 class AutoModel:

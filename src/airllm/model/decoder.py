@@ -1,7 +1,7 @@
-"""The steps from tokens to logits.
+"""The steps from tokens to logits, and to a token.
 
 Knows an architecture, weights, a cache, and which operation comes after which. Does not know files,
-backends, sampling.
+backends, nor how a token is chosen.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from airllm.checkpoint import Architecture, Checkpoint
+from airllm.generation.sampling import Sampler
 from airllm.tensor_ops import multi_head_attention, steps
+from airllm.tensor_ops.sampling import sample
 from gint.host import memory
 from gint.host.recall import watched
 
@@ -52,40 +54,50 @@ class Decoder:
         self._embed = Embedding(checkpoint, weights)
         self._vectors = [vectors(checkpoint, n) for n in range(a.layers)]
         self._last_norm = last_norm(checkpoint)
-        self._row = Buffers(self.architecture, 1)
+        self._row, self._token = Buffers(self.architecture, 1), np.empty(1, np.int64)
         self._recorded: RecordedRow | None = None
 
-    def __call__(self, tokens: np.ndarray, cache: Cache, logits: np.ndarray) -> None:
-        """logits <- what is expected after the last of the tokens, as many as it has rows.
+    def __call__(
+        self, tokens: np.ndarray, cache: Cache, logits: np.ndarray, sampler: Sampler | None = None
+    ) -> None:
+        """logits <- what is expected after the last of the tokens, as many as it has rows; where
+        there is a sampler, whose logits they are then, it has a token chosen by them.
 
         Fills the cache's rows from its length on; the length stays.
         """
         if len(tokens) > 1:
-            self._run_rows(tokens, cache, logits)
+            self._run_rows(tokens, cache, logits, sampler)
             return
-        b = self._row
-        self._embed(tokens, b.x)
-        recordable = self.weights.is_recordable and steps.is_native()
-        if not (recordable and cache.length):
-            self._run(b, cache, logits)
-        elif self._recorded is not None and self._recorded.fits(cache):
-            self._recorded(logits)
-        else:
-            with watched() as launches:
-                self._run(b, cache, logits)
-            self._recorded = RecordedRow(launches, cache, logits)
+        self._token[0] = tokens[0]
+        if not (self.weights.is_recordable and steps.is_native() and cache.length):
+            self._embed(self._token, self._row.x)
+            self._run(self._row, cache, logits, sampler)
+            return
+        is_recorded = self._recorded is not None and self._recorded.fits(cache, sampler)
+        if not self._embed.is_recordable:
+            self._embed(self._token, self._row.x)
+        if self._recorded is not None and is_recorded:
+            self._recorded(logits, sampler)
+            return
+        with watched() as launches:
+            if self._embed.is_recordable:
+                self._embed(self._token, self._row.x)
+            self._run(self._row, cache, logits, sampler)
+        self._recorded = RecordedRow(launches, cache, logits, sampler)
 
-    def _run_rows(self, tokens: np.ndarray, cache: Cache, logits: np.ndarray) -> None:
+    def _run_rows(
+        self, tokens: np.ndarray, cache: Cache, logits: np.ndarray, sampler: Sampler | None
+    ) -> None:
         b = Buffers(self.architecture, len(tokens))
         self._embed(tokens, b.x)
-        self._run(b, cache, logits)
+        self._run(b, cache, logits, sampler)
         is_large = b.nbytes >= _TRIMMED_BYTES
         del b
         if is_large:
             memory.trim()
 
-    def _run(self, b: Buffers, cache: Cache, logits: np.ndarray) -> None:
-        """From embeddings in `b.x` to logits, step by step."""
+    def _run(self, b: Buffers, cache: Cache, logits: np.ndarray, sampler: Sampler | None) -> None:
+        """From embeddings in `b.x` to logits, and a token, step by step."""
         a, more = self.architecture, None
         for layer, v in enumerate(self._vectors):
             self._norm(b, more, v.attention_norm)
@@ -100,6 +112,8 @@ class Decoder:
             more = b.more
         self._norm(b, more, self._last_norm)
         self._multiply("output", b.normed[-len(logits) :], logits, None)
+        if sampler is not None:
+            sample(logits[0], sampler.seen, sampler.rule, sampler.token)
 
     def _norm(self, b: Buffers, more: np.ndarray | None, weight: np.ndarray) -> None:
         """The residual, to which a layer's result is added first, normed."""

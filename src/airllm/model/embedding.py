@@ -10,7 +10,7 @@ import numpy as np
 
 from airllm.checkpoint import Checkpoint
 from airllm.tensor_ops.arrays import Operand
-from airllm.tensor_ops.steps import float_rows
+from airllm.tensor_ops.steps import embed, float_rows, is_native
 from gint.quantized import PreparedWeights, QuantizedWeights
 
 from .parts import as_part
@@ -26,8 +26,16 @@ class Embedding:
         self._scale = np.float32(a.embedding_scale)
         self._in_memory = _tied(checkpoint, weights)
 
+    @property
+    def is_recordable(self) -> bool:
+        """Whether a single token's is a native launch, which reads the token where it lies."""
+        return self._in_memory is not None and is_native()
+
     def __call__(self, tokens: np.ndarray, out: np.ndarray) -> None:
-        """out (rows, hidden) <- the embeddings of tokens."""
+        """out (rows, hidden) <- the embeddings of tokens, int64 without gaps."""
+        if self._in_memory is not None and len(tokens) == 1 and is_native():
+            embed(self._in_memory, float(self._scale), tokens, out)
+            return
         if self._in_memory is not None:
             out[...] = self._in_memory.rows(tokens)
         else:

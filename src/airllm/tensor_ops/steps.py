@@ -34,6 +34,12 @@ from .rope import record_rotation
 Part = Operand | QuantizedWeights | PreparedWeights
 
 
+def embed(weights: PreparedWeights, scale: float, token: np.ndarray, out: np.ndarray) -> None:
+    """out (1, n) <- the row that token (1,) int64 names of weights in native memory, times scale:
+    where `is_native`."""
+    _launch(active().row_steps.embed(weights, scale, token, out), token, out)  # type: ignore[union-attr]
+
+
 def norm(x: np.ndarray, weight: np.ndarray, eps: float, out: np.ndarray) -> None:
     """out <- x / sqrt(mean(x**2) + eps) * weight over the last dimension; out may be x."""
     if (own := _own(x)) is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from gint.dataclass import frozen
 from gint.isa.dtypes import DTYPES
 from gint.isa.limits import MAX_SLOTS
 from gint.program import SlotLayout, VerifiedProgram
@@ -13,10 +13,10 @@ from gint.program import SlotLayout, VerifiedProgram
 if TYPE_CHECKING:
     import numpy as np
 
-    from gint.quantized import QuantizedProducts
+    from gint.quantized import PreparedWeights, QuantizedProducts
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """Whether a backend is usable here, as data; whoever shows it puts the words together.
 
@@ -59,7 +59,7 @@ class Listing(NamedTuple):
 ALL_TYPES = frozenset(t.name for t in DTYPES)
 
 
-@dataclass(frozen=True)
+@frozen
 class Capabilities:
     """The bounds a program must keep to run on a backend."""
 
@@ -139,9 +139,10 @@ class Memory(Protocol):
 
 
 class RowSteps(Protocol):
-    """What one row of a decoder's layer needs between its products. Each method makes a function of
-    operands laid out like those it is given. All are float32 without gaps, but for key and value,
-    which may also be float16, both of them.
+    """What one row of a decoder's layer needs between its products, and a token before and after
+    them. Each method makes a function of operands laid out like those it is given. All are float32
+    without gaps where nothing else is said, but for key and value, which may also be float16, both
+    of them.
     """
 
     def norm(
@@ -170,6 +171,19 @@ class RowSteps(Protocol):
         cos, sin  (1, half) of the pairs, which are the first 2 * half values of a head: neighbours
                   where `interleaved`, else `half` values apart
         """
+
+    def embed(
+        self, weights: PreparedWeights, scale: float, token: np.ndarray, out: np.ndarray
+    ) -> Callable[..., None]:
+        """(token, out): out <- the row of `weights`, which the backend prepared, that token (1,)
+        int64 names, times scale."""
+
+    def sample(
+        self, logits: np.ndarray, seen: np.ndarray, rule: np.ndarray, token: np.ndarray
+    ) -> Callable[..., None]:
+        """(logits, seen, rule, token): token (1,) int64 <- the next one by logits (vocabulary),
+        which may be overwritten; seen (vocabulary,) bool, whether it occurred, is then True there.
+        rule (5,) float64 is airllm.tensor_ops.sampling's."""
 
     def attention(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Callable[..., None]:
         """(q, k, v, keep, scores, out), one row's attention over a cache.

@@ -11,8 +11,9 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -77,10 +78,26 @@ def _exported(
     module: torch.nn.Module, args: tuple, kwargs: dict[str, Any], shapes: Any, strict: bool = False
 ) -> ExportedProgram:
     try:
-        with torch.no_grad():
+        with _unprinted_graph(), torch.no_grad():
             return torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=strict)
     except Exception as error:  # whatever the user's own code and torch's tracing raise
         raise ExportError(f"{_why(error)}{_line_of(error)}") from error
+
+
+@contextmanager
+def _unprinted_graph() -> Iterator[None]:
+    """Print what is said on stderr, but for the graph that torch has traced until it fails, which
+    may be thousands of lines."""
+    said, graph = StringIO(), None
+    try:
+        with redirect_stderr(said):
+            yield
+    except Exception as error:
+        graph = getattr(error, "partial_fx_graph", None)
+        raise
+    finally:
+        text = said.getvalue()
+        print(text if graph is None else text.replace(f"{graph}\n", ""), end="", file=sys.stderr)
 
 
 def _written_constant(exported: ExportedProgram) -> fx.Node | None:

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 def compiles_ahead() -> bool:
     """Whether this is `aot_compile`, whose result is to be saved."""
-    return bool(getattr(torch._functorch.config, "force_autograd_cache", False))
+    from torch._functorch import config  # which torch itself imports with Dynamo alone
+
+    return bool(getattr(config, "force_autograd_cache", False))
 
 
 def is_caching() -> bool:

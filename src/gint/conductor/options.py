@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from gint.backend import registry
+from gint.dataclass import frozen
 
 if TYPE_CHECKING:
     from .weights.choice import Choice
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """backend: which interpreter runs CPU tensors (default: cpp); check: re-raise an exception
     inside a lowering instead of leaving the node to eager; max_tensors: most tensors a program may

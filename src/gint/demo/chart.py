@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from gint.dataclass import frozen
 from gint.demo.cumulative import Line, crossings, duration
 
 WIDTH, HEIGHT = 860, 400
@@ -20,7 +20,7 @@ LABEL_GAP = 17
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-@dataclass(frozen=True)
+@frozen
 class Series:
     """One line of the picture: its CSS class, its model, and the measured cumulative seconds."""
 
@@ -29,7 +29,7 @@ class Series:
     measured_s: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Scale:
     """A logarithmic axis from `low` to `high`, mapped onto pixels."""
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+from gint.dataclass import frozen
 
 HORIZON_CALLS = 10_000_000
 LEVEL = 0.05  # closer than this is noise
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """One backend's cost: seconds of the first call, seconds of each call after it."""
 
@@ -28,7 +29,7 @@ class Line:
         return self.first_s + (calls - 1) * self.steady_s
 
 
-@dataclass(frozen=True)
+@frozen
 class Crossing:
     """From `calls` calls on, `later` has cost no more than `earlier`, which cost less before."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
 
+from gint.dataclass import frozen
 from gint.demo.chart import Series, draw
 from gint.demo.table import HEADERS, cells_of, crossings_in_words, lines_of, sentences_of, use_of
 from gint.measuring.backends import title_of
@@ -52,7 +52,7 @@ FOOTNOTE = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Chapter:
     """One workload of the page: its names and what was measured, a measurement a backend."""
 

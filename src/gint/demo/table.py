@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from gint.dataclass import frozen
 from gint.demo.cumulative import Line, in_words
 from gint.measuring.backends import title_of
 from gint.measuring.first_call import Measurement
@@ -15,7 +15,7 @@ NAMED = 3  # nodes listed by name for each reason
 HEADERS = ("backend", "first call, s", "steady state, ms", "largest difference from eager")
 
 
-@dataclass(frozen=True)
+@frozen
 class Use:
     """What gint made of one workload, summed over its graphs."""
 

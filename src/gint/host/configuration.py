@@ -13,12 +13,12 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gint.backend import registry
+from gint.dataclass import frozen
 from gint.program.whole import write_whole
 
 #: Names a file with the configuration for one run.
@@ -39,7 +39,7 @@ class ConfigurationError(ValueError):
     what is allowed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Configuration:
     """What the user wants. The defaults are those of a missing file.
 

@@ -17,9 +17,9 @@ into sections. Knows programs. Does not know backends, tensors or torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gint.dataclass import frozen
 from gint.isa import OPCODES, DType, Form, Opcode, dtype, opcode
 from gint.isa.instruction import immediate
 from gint.isa.opcodes import exists_for
@@ -41,7 +41,7 @@ Scalar = int | float | bool
 _ON_VALUES = (Form.POINTWISE, Form.REDUCE, Form.SCAN)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Value:
     """A recorded value. Python numbers beside it become constants of its type."""
 

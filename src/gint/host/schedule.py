@@ -12,15 +12,16 @@ after all loads of the same tile, so that a slot may be written in place.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from gint.dataclass import frozen
 from gint.isa import DType, Form, Instruction, Opcode, opcode
 from gint.isa.instruction import NONE
 from gint.program import Section, SectionKind
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Node:
     """A recorded value: an opcode applied to nodes. `order` is the order of recording."""
 

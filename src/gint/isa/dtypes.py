@@ -6,8 +6,9 @@ A *storage* type is what lies in memory; a register holds its *compute* type. On
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from gint.dataclass import frozen
 
 
 class Kind(Enum):
@@ -16,7 +17,7 @@ class Kind(Enum):
     BOOL = "bool"
 
 
-@dataclass(frozen=True)
+@frozen
 class DType:
     """One data type.
 

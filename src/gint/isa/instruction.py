@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from gint.dataclass import frozen
 
 from .dtypes import DTYPES, DType, Kind
 from .opcodes import OPCODES, Opcode
@@ -24,7 +25,7 @@ NONE = 0xFFFF
 MAX_REGISTERS = NONE
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Instruction:
     """An opcode with operands. Fields an opcode does not use are left at their defaults.
 

@@ -18,9 +18,11 @@ frontend's builders, the text form, the verifier's rules and docs/isa.md are mad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any
+
+from gint.dataclass import frozen
 
 from .dtypes import BOOL, COMPUTE, FLOAT, INT, NUMBER, DType, Kind, dtype
 from .limits import MAX_INDICES
@@ -41,7 +43,7 @@ class Form(Enum):
     SCAN = "scan"  # r[d] <- fold(before[d], r[a])
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Opcode:
     """One row of the table. `operands` names each register read: "T" is the instruction's type.
 

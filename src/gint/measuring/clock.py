@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gint.dataclass import frozen
+
 Call = Callable[[], Any]
 #: Returns the seconds of so many calls, one right after the other.
 Timer = Callable[[Call, int], float]
@@ -25,7 +27,7 @@ Timer = Callable[[Call, int], float]
 Samples = dict[str, list[float]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Effort:
     """How long to look: a sample is a batch of at least `batch_s`, one for each of the `rounds`.
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from gint.dataclass import frozen
 from gint.measuring.backends import NAMES, compile_for
 from gint.measuring.clock import median, time_calls
 from gint.measuring.models import BY_NAME
 from gint.measuring.process import ProcessError, peak_bytes, run_child
 
 
-@dataclass(frozen=True)
+@frozen
 class Measurement:
     """One workload on one backend in one fresh process; `failure` says why there are no numbers.
 

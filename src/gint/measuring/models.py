@@ -7,8 +7,10 @@ transformers are imported inside the builders, so that the names can be listed w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from gint.dataclass import frozen
 
 VOCABULARY = 8192
 TOKENS = 128
@@ -23,7 +25,7 @@ ENCODER: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Built:
     """Something to call: `function(*args, **kwargs)`, on one device, in eval mode."""
 
@@ -37,7 +39,7 @@ class Built:
         return result if hasattr(result, "shape") else result[0]
 
 
-@dataclass(frozen=True)
+@frozen
 class Workload:
     """A builder, `build(device)`, with names for options, tables and headings."""
 

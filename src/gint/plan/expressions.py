@@ -10,21 +10,22 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
+
+from gint.dataclass import frozen
 
 Number = int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Symbol:
     """A number that is known when a plan runs."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Operation:
     """`name` is one of OPERATIONS."""
 

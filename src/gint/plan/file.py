@@ -28,11 +28,11 @@ import os
 import struct
 import zlib
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from gint.dataclass import frozen
 from gint.program import VerifiedProgram, verify
 from gint.program.file import from_bytes, to_bytes
 from gint.program.whole import writing_whole
@@ -61,7 +61,7 @@ class Saved(NamedTuple):
     options: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@frozen
 class Opened:
     """A plan that was read from a file, and verified. `starts` says where each constant's bytes
     begin in `buffer`; the weights are mapped, privately: what is written into them stays here.

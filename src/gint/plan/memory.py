@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
+
+from gint.dataclass import frozen
 
 from .contents import symbols_in
 from .demands import NOTHING, Demand, Typed, demand_of, is_asked
@@ -31,7 +32,7 @@ Symbols = Mapping[str, Number]
 _REMEMBERED = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class _Made:
     """What a call makes of values of known types, which stand where it uses them."""
 

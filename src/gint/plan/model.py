@@ -21,22 +21,22 @@ formats. Strides and offsets count elements, sizes bytes where they are called b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from gint.dataclass import frozen
 from gint.program import VerifiedProgram
 
 from .expressions import Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Use:
     """A value as an argument or a result."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Named:
     """An argument that torch has a name for. `kind`: dtype, device, layout or memory_format."""
 
@@ -44,7 +44,7 @@ class Named:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(slots=True, eq=False)
 class Foreign:
     """What only this process knows: an object torch has no name for, an operator of somebody's
     own. A plan with one is run, and cannot be saved."""
@@ -58,7 +58,7 @@ class Foreign:
 Argument = Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class TensorType:
     """A tensor's element type, and the layout it was compiled for."""
 
@@ -67,7 +67,7 @@ class TensorType:
     strides: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Input:
     """An argument of the plan: a tensor, a number (`type` "int", "float" or "bool"), or None
     (`type` None). `written`: its memory is state, which the plan writes into."""
@@ -77,7 +77,7 @@ class Input:
     written: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Constant:
     """A tensor that the plan holds. `type` is None for what is no tensor; `written` as above."""
 
@@ -86,7 +86,7 @@ class Constant:
     written: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Define:
     """`symbol` is found in a value along `path`: numbers are items, words what is asked of a
     tensor ("size", "stride", "storage_offset"), "int" of a bool, or what is added or what it is
@@ -97,20 +97,20 @@ class Define:
     path: tuple[int | str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Check:
     condition: Expression
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Allocate:
     value: int
     type: TensorType
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class SlotUse:
     """What a slot shows: `nbytes` of a value's memory from its first element on, which may be
     reached; in elements, the offset from there and a stride per axis of the slot."""
@@ -121,7 +121,7 @@ class SlotUse:
     strides: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Launch:
     """Run program number `program`. `on_copies`: some memory is neither ours nor ATen's, and what a
     launch refuses because of how it lies is run on copies."""
@@ -134,7 +134,7 @@ class Launch:
     on_copies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Call:
     """`into`: the value has been allocated, and the operator writes into it."""
 
@@ -145,14 +145,14 @@ class Call:
     into: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Item:
     value: int
     of: int
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class View:
     value: int
     of: int
@@ -161,7 +161,7 @@ class View:
     offset: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Expect:
     """`is_foreign`: sizes and type are somebody's word too, and are compared."""
 
@@ -170,7 +170,7 @@ class Expect:
     is_foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Release:
     values: tuple[int, ...]
 
@@ -178,7 +178,7 @@ class Release:
 Step = Define | Check | Allocate | Launch | Call | Item | View | Expect | Release
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     inputs: tuple[Input, ...]
     constants: tuple[Constant, ...]

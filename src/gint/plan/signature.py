@@ -7,16 +7,17 @@ plan, and the constants (None, numbers, strings) that an argument had when the p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from gint.dataclass import frozen
 
 from .model import Use
 
 Tree = Any
 
 
-@dataclass(frozen=True)
+@frozen
 class Signature:
     """`args` are the positional arguments, with the `names` of their parameters ("" for one that
     has none); `kwargs` those given by name; `result` what the function returns."""

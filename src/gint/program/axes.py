@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from gint.dataclass import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class StridedAxis:
     """One axis of a launch: its length, a step per slot, and the program's axes it stands for.
 

@@ -6,13 +6,14 @@ Strides and offsets count elements, sizes count bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from gint.dataclass import frozen
 
 #: A slot without its address: the storage's bytes, the first element's position in it, strides.
 SlotLayout = tuple[int, int, tuple[int, ...]]
 
 
-@dataclass(frozen=True)
+@frozen
 class SlotBinding:
     """Where one slot lies.
 
@@ -26,7 +27,7 @@ class SlotBinding:
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Binding:
     """Extents for every axis, values for every parameter, memory for every slot, in their order."""
 

@@ -20,10 +20,10 @@ boundary is a place where every worker could stop: a backend may put a launch bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from gint.dataclass import frozen
 from gint.isa import DType, Form, Instruction, SectionKind
 
 
@@ -47,13 +47,13 @@ class Access(Enum):
         return self is not Access.IN
 
 
-@dataclass(frozen=True)
+@frozen
 class Axis:
     name: str
     kind: AxisKind = AxisKind.PARALLEL
 
 
-@dataclass(frozen=True)
+@frozen
 class Slot:
     """A tensor slot. `axes` are indices into `Program.axes`, one per dimension of the tensor."""
 
@@ -63,19 +63,19 @@ class Slot:
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Param:
     name: str
     dtype: DType
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     kind: SectionKind
     instructions: tuple[Instruction, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     name: str
     axes: tuple[Axis, ...]

@@ -6,9 +6,10 @@ The one rule in Python; program/regions.cpp is its twin in C++.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+
+from gint.dataclass import frozen
 
 from .model import Program, Slot
 
@@ -31,7 +32,7 @@ def span(extents: Sequence[int], steps: Sequence[int], size: int = 1) -> tuple[i
     return back, back + ahead
 
 
-@dataclass(frozen=True)
+@frozen
 class Region:
     """The elements at start + sum(position * step), all in bytes."""
 

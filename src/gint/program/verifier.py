@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 
+from gint.dataclass import frozen
 from gint.isa import OPCODES, DType, Form, Instruction, SectionKind
 from gint.isa.instruction import NONE, encode_immediate
 from gint.isa.limits import MAX_AXES, MAX_INDICES, MAX_POINTS
@@ -31,7 +31,7 @@ class VerificationError(ValueError):
     """A program or a binding that must not run."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class VerifiedProgram:
     """A program that passed `verify`, with the facts found on the way.
 

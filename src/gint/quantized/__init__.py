@@ -13,10 +13,11 @@ dequantised matrix to memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+from gint.dataclass import frozen
 
 from .formats import FORMATS, QuantizedFormat, dequantize, format_of, quantize
 
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class QuantizedWeights:
     """A matrix of shape (out, in) as GGUF's bytes: contiguous uint8 of out * row_bytes(in)."""
 

@@ -21,16 +21,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+
+from gint.dataclass import frozen
 
 from . import blocks, superblocks
 
 _CHUNK_VALUES = 1 << 17  # converted at a time, 512 KiB as float32: what that takes stays in cache
 
 
-@dataclass(frozen=True)
+@frozen
 class QuantizedFormat:
     """A block format: `block` values are `block_bytes`, scales included."""
 

@@ -19,10 +19,11 @@ does the reverse. Knows bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from gint.dataclass import frozen
 
 from .blocks import floats, halves
 from .scales import Affine, affine, inverse, symmetric
@@ -34,7 +35,7 @@ _LEAST_HALF = 2.0**-24  # the least float16 above 0
 _EIGHT_BITS = np.arange(8, dtype=np.uint8)
 
 
-@dataclass(frozen=True)
+@frozen
 class SymmetricScales:
     """x ~ d * scale * q: q from `lowest` to -lowest - 1, integer scales likewise."""
 
@@ -76,7 +77,7 @@ class SymmetricScales:
         return off + _LEAST_HALF * self.lowest * self.lowest_scale
 
 
-@dataclass(frozen=True)
+@frozen
 class AffineScales:
     """x ~ d * scale * q - dmin * minimum: q from 0 to `levels`, scales and minima to `most`."""
 

@@ -167,14 +167,14 @@ class Steps:
 
         def bind(found: Any) -> Callable[[Any], Any]:
             layout, offset, reached = found
-            least = min(offset, *layout[1])
-            if least < 0 or offset + span(*layout) > span(*reached):
+            least, reach = min(offset, *layout[1]), span(*layout)
+            if least < 0 or (reach and offset + reach > span(*reached)):
                 raise PlanError(
                     f"a tensor seen as {list(layout[0])} from element {offset} on would have to "
-                    f"have {offset + span(*layout)} elements, and has {span(*reached)} (value {n} "
+                    f"have {offset + reach} elements, and has {span(*reached)} (value {n} "
                     f"of value {of})."
                 )
-            return self.values.viewer(layout, offset)
+            return self.values.viewer(layout, offset if reach else 0)  # nothing lies anywhere
 
         layouts = ((step.size, step.strides), step.offset, (base.size, base.strides))
         made, pick = self.sized(layouts, bind)
@@ -261,10 +261,11 @@ class Steps:
 
     def _check(self, step: Check) -> Prepared:
         made, pick = self.sized(step.condition, bool)
+        names = symbols_in(step.condition)
 
         def check(v: list[Any], s: dict[str, Any]) -> None:
             if not (made if pick is None else made(s)):
-                known = ", ".join(f"{k} = {x}" for k, x in s.items())
+                known = ", ".join(f"{k} = {x}" for k, x in s.items() if k in names)
                 raise ValueError(f"{step.message} Here {known}.")
 
         return check

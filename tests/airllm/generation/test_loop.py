@@ -107,11 +107,11 @@ def test_a_prompt_is_one_pass(mine):
 
     class Watched:
         end_tokens = ()
-        new_cache = mine.new_cache
+        new_cache, new_sampler = mine.new_cache, mine.new_sampler
 
-        def __call__(self, ids, cache, **options):
+        def choose(self, ids, cache, sampler):
             seen.append(len(ids))
-            return mine(ids, cache, **options)
+            return mine.choose(ids, cache, sampler)
 
     generate(Watched(), np.arange(3, 20), 3)
     assert seen == [17, 1, 1]

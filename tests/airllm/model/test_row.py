@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from airllm import AutoModel, tensor_ops
+from airllm.generation import Sampling
 from airllm.model.cache import BUCKET
+from airllm.model.decoder import Decoder
+from airllm.model.embedding import Embedding
 from airllm.model.row import RecordedRow
+from airllm.tensor_ops.sampling import sample
 from gint.host.recall import watched
 from tests.airllm.checkpoints import model_of, tokens, write
 
@@ -58,3 +62,35 @@ def test_launches_that_are_not_native_are_refused(tmp_path):
         cache.length -= 1
         with pytest.raises(TypeError, match="native"):
             RecordedRow(launches, cache, logits)
+
+
+@pytest.mark.parametrize("sampling", [
+    Sampling(), Sampling(repetition_penalty=1.3),
+    Sampling(temperature=1.5, top_k=9, top_p=0.9, repetition_penalty=1.1, seed=3),
+])  # fmt: skip
+def test_a_token_is_one_native_call_from_the_last_one_on(sampling, tmp_path, monkeypatch):
+    """From blocks that the output layer has too; the same as by logits and NumPy."""
+    pytest.importorskip("gguf")
+    from benchmarks.gguf_file import write_gguf
+
+    model = model_of("llama", tie_word_embeddings=True, hidden_size=256, intermediate_size=256)
+    with tensor_ops.use_backend("cpp"):
+        mine = AutoModel.from_pretrained(write_gguf(model, tmp_path / "m.gguf", "q8_0"))
+        cache, other = mine.new_cache(100), mine.new_cache(100)
+        sampler, beside = mine.new_sampler(sampling), mine.new_sampler(sampling)
+        last = tokens(5)
+        beside.seen[last] = True
+        for n in range(70):
+            expected = mine(last, other)[0]
+            with tensor_ops.use_backend("python"):
+                beside.draw()
+                sample(expected, beside.seen, beside.rule, beside.token)
+            with monkeypatch.context() as patch:
+                recorded = mine._decoder._recorded
+                if recorded is not None and recorded.fits(cache, sampler):
+                    patch.delattr(Decoder, "_run")
+                    patch.delattr(Embedding, "__call__")
+                assert mine.choose(last, cache, sampler) == beside.token[0], n
+            last = sampler.token.copy()
+        np.testing.assert_array_equal(sampler.seen, beside.seen)
+        assert cache.length == other.length

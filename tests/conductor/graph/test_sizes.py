@@ -56,6 +56,12 @@ def test_an_expression_that_is_a_number_is_an_int(symbolic):
     assert type(key(4)) is int
 
 
+def test_an_expression_that_has_one_value_within_the_ranges_is_that(symbolic):
+    rows = symbolic.rows
+    assert key(1 - torch.sym_max(0, 1 - rows)) == 1
+    assert key(1 - torch.sym_max(0, 9 - rows)) != 1
+
+
 def test_hints_are_those_of_the_traced_input(symbolic):
     assert hint(9) == 9
     assert hint(symbolic.rows * symbolic.columns + 1) == 36

@@ -3,6 +3,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import gint.conductor
+from gint.conductor.records import GraphRecord
 
 pytestmark = pytest.mark.torch
 INF, NAN = float("inf"), float("nan")
@@ -10,7 +11,7 @@ EXPONENTS = [0.0, -0.0, 1.0, 2.5, NAN, INF, -INF, -150.0, 127.5, 128.0]
 OPTIONS = {"check": True}
 
 
-def compare(function, *args) -> gint.conductor.records.GraphRecord:
+def compare(function, *args) -> GraphRecord:
     torch._dynamo.reset()
     found = torch.compile(function, backend="gint", options=OPTIONS)(*args)
     torch.testing.assert_close(found, function(*args), equal_nan=True)

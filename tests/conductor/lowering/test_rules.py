@@ -14,7 +14,8 @@ from gint.conductor.partition.cost import weight_of
 from gint.host.frontend import Builder
 from gint.isa import OPCODES, Form, Opcode, opcode
 from tests.conductor.comparing import Traced
-from tests.conductor.test_operators import DATABASE, NAMES, samples
+from tests.conductor.test_operators import NAMES, samples
+from tests.database import DATABASE
 
 pytestmark = pytest.mark.torch
 aten = torch.ops.aten

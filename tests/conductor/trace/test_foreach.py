@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gint.conductor.trace import foreach
 from gint.conductor.trace.foreach import WRITTEN
+from tests.database import samples_of
 
 from ..comparing import Call, assert_like_eager, check
 
@@ -114,7 +115,7 @@ def test_torchs_samples_have_the_same_bits():
     types = (torch.float32, torch.bfloat16, torch.int64, torch.complex64)
     for info in OPERATORS:
         for dtype in types:
-            for sample in islice(info.sample_inputs("cpu", dtype), 12):
+            for sample in islice(samples_of(info, dtype), 12):
                 call = (sample.input, *sample.args)
                 try:
                     info.method_variant(*call, **sample.kwargs)

@@ -39,8 +39,9 @@ def test_the_bytes_of_a_tensor():
 
 def test_other_strides():
     x = torch.arange(6.0).reshape(2, 3)
-    assert restride(x, (1, 2)).stride() == (1, 2)
-    assert torch.equal(restride(x, (1, 2)), x)
+    assert restride(x, (2, 3), (1, 2)).stride() == (1, 2)
+    assert torch.equal(restride(x, (2, 3), (1, 2)), x)
+    assert restride(torch.tensor(2.0), (1,), (1,)).tolist() == [2.0]
     assert settled(x, (2, 3), (3, 1), torch.float32) is x
     assert settled(x, (2, 3), (1, 2), torch.float32).stride() == (1, 2)
     for size, dtype in (((3, 2), torch.float32), ((2, 3), torch.float64)):

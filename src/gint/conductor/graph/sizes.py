@@ -22,7 +22,20 @@ def key(size: int | torch.SymInt) -> Key:
     if isinstance(size, int):
         return size
     expr = size.node.expr
-    return int(expr) if expr.is_Integer else expr
+    if expr.is_Symbol:
+        return expr
+    return int(expr) if expr.is_Integer else _only_value(expr, size.node.shape_env)
+
+
+def _only_value(expr: Any, env: Any) -> Key:
+    """What an expression is within the ranges of its symbols, where they leave one value: torch
+    takes 1 - max(0, 1 - n) for the 1 that it is, and broadcasts it, and nothing simplifies it."""
+    from torch.utils._sympy.functions import Max, Min  # not before somebody has such sizes
+
+    if not expr.has(Max, Min):
+        return expr
+    span = env.bound_sympy(expr)
+    return int(span.lower) if span.is_singleton() and span.lower.is_Integer else expr
 
 
 def keys(sizes: Iterable[int | torch.SymInt]) -> tuple[Key, ...]:

@@ -6,8 +6,8 @@ Knows sizes, index maps and the builder's axes. Does not know FX nodes or what i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gint.dataclass import frozen
 from gint.host.frontend import Builder
 
 from ..graph.indexing import (
@@ -21,7 +21,7 @@ from ..graph.indexing import (
 from ..graph.sizes import Key
 
 
-@dataclass(frozen=True)
+@frozen
 class Dim:
     """A logical dimension of the program: one axis, or several where views split it. The index of
     a value that runs along it is `index`."""

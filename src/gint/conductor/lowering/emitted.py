@@ -6,12 +6,12 @@ Knows recorded programs and FX nodes. Does not know how values are found or lowe
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from torch import fx
 
+from gint.dataclass import frozen
 from gint.host.frontend import Builder
 from gint.program import Program, VerifiedProgram, verify
 
@@ -39,7 +39,7 @@ class Emitted(NamedTuple):
     outputs: tuple[fx.Node, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Recording:
     """A recorded program, with where its extents and parameters come from. `slots` and `outputs`
     are those of the layer it was made for; those of equal ones differ in nodes alone."""

@@ -12,13 +12,13 @@ import itertools
 import math
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import torch
 from torch import fx
 
+from gint.dataclass import frozen
 from gint.host.frontend import Scalar, Value
 from gint.isa import DType, dtype
 from gint.isa.dtypes import Kind
@@ -39,7 +39,7 @@ _FLOAT_INTEGERS = 1 << 23
 _MOST_TAPS = 32
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """A window along one dimension of a source of `size` elements: those at `start + dilation *
     tap`, `stride` further for every one of `count` results."""

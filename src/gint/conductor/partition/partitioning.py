@@ -241,9 +241,16 @@ class _Partitioning:
             if not outputs:
                 self.order.units.remove(unit)
             elif len(outputs) < len(unit.nodes):
-                emitted = self._emit(unit.nodes, outputs)
-                if self.order.may_run(unit, emitted):
-                    unit.emitted = emitted
+                self._emit_again(unit, outputs)
+
+    def _emit_again(self, unit: Unit, outputs: list[fx.Node]) -> None:
+        """Fewer outputs, unless what was read where it was stored takes too many registers now."""
+        try:
+            emitted = self._emit(unit.nodes, outputs)
+        except UnfitError:
+            return
+        if self.order.may_run(unit, emitted):
+            unit.emitted = emitted
 
     def _verify(self) -> None:
         """What is kept is verified; a program that is refused is a mistake of a lowering."""

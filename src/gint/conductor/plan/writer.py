@@ -303,8 +303,9 @@ class PlanWriter:
         if step.is_foreign:
             self.lines.append(self._settled(step))
             return
-        name, stride = self.name(step.value), _tuple(step.type.strides)
-        again = f"{name} = restride({name}, {stride})"
+        name, size = self.name(step.value), _tuple(step.type.size)
+        stride = _tuple(step.type.strides)
+        again = f"{name} = restride({name}, {size}, {stride})"
         self.lines.append(f"if {name}.stride() != {stride}: {again}")
 
     def _settled(self, step: Expect) -> str:

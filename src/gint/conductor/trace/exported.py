@@ -8,6 +8,7 @@ same.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -90,7 +91,9 @@ def _called_with_lists(exported: ExportedProgram) -> Iterator[None]:
     before = signature.in_spec, signature.out_spec
     signature.in_spec, signature.out_spec = map(_of_lists, before)
     try:
-        yield
+        with warnings.catch_warnings():  # torch copies specs, and warns of the class that it copies
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            yield
     finally:
         signature.in_spec, signature.out_spec = before
 
@@ -166,14 +169,17 @@ def _write_back(traced: fx.GraphModule, specs: list[Any], nodes: dict[str, fx.No
 
 def _bounds(program: ExportedProgram, env: Any) -> list[Bound]:
     """The ranges that the user gave to sizes, and what tracing relied on."""
+    # Of two sizes that turned out to be equal one is left.
+    only = env.replace if env is not None else lambda e: e
     found = []
     for symbol, span in program.range_constraints.items():
+        size = only(symbol)
         # 0 and 1 are left out by torch's tracing, and not by what was traced.
         if span.lower.is_Integer and span.lower > 2:
-            found.append(Bound(symbol >= span.lower, f"{symbol} is at least {span.lower}."))
+            found.append(Bound(size >= span.lower, f"{size} is at least {span.lower}."))
         if span.upper.is_Integer:
-            found.append(Bound(symbol <= span.upper, f"{symbol} is at most {span.upper}."))
+            found.append(Bound(size <= span.upper, f"{size} is at most {span.upper}."))
     for guard in env.guards if env is not None else ():
-        found.append(Bound(guard.expr, f"It was exported for sizes where {guard.expr}."))
-    # Of two sizes that turned out to be equal one is left.
-    return [bound._replace(condition=env.replace(bound.condition)) for bound in found]
+        condition = only(guard.expr)
+        found.append(Bound(condition, f"It was exported for sizes where {condition}."))
+    return found

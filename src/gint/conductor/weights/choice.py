@@ -6,16 +6,16 @@ Knows names of weights and of formats. Does not know tensors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gint.dataclass import frozen
 from gint.quantized import FORMATS, QuantizedFormat, format_of
 
 KEEP = "keep"
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """Patterns of names, and the format of what matches or None for what is kept as it is. The
     first pattern that matches decides; what none matches is kept."""

@@ -5,11 +5,14 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "arrays.h"
 #include "cpu/simd_unit.h"
+#include "quantized_module.h"
 #include "row/row_table.h"
+#include "row/sampling.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -21,7 +24,8 @@ namespace {
 // Where the elements of an operand are.
 struct Layout {
     std::vector<int64_t> lengths, strides; // strides in bytes
-    bool is_written, is_half;
+    bool is_written;
+    int type; // NumPy's number of it
 
     bool operator==(const Layout &) const = default;
     size_t count() const {
@@ -31,19 +35,19 @@ struct Layout {
     }
 };
 
-Array row_array(nb::handle object, bool is_written, bool is_half) {
+Array row_array(nb::handle object, bool is_written, int type) {
     if (!is_array(object.ptr())) throw nb::type_error("A row's steps are of NumPy arrays.");
     const Array found(object.ptr());
-    if (found.type() != (is_half ? NPY_HALF : NPY_FLOAT) || !found.is_behaved() ||
-        (is_written && !found.is_writable()))
+    if (found.type() != type || !found.is_behaved() || (is_written && !found.is_writable()))
         throw nb::value_error("A row's steps are of aligned float32 arrays, results writable; keys "
-                              "and values that are kept may both be float16.");
+                              "and values that are kept may both be float16, tokens are int64, "
+                              "what occurred is bool, and rules are float64.");
     return found;
 }
 
-Layout layout_of(nb::handle object, bool is_written, bool is_half = false) {
-    const Array a = row_array(object, is_written, is_half);
-    Layout made{{}, {}, is_written, is_half};
+Layout layout_of(nb::handle object, bool is_written, int type = NPY_FLOAT) {
+    const Array a = row_array(object, is_written, type);
+    Layout made{{}, {}, is_written, type};
     for (int d = 0; d < a.rank(); d++) {
         made.lengths.push_back(a.length(d));
         made.strides.push_back(a.stride(d));
@@ -56,8 +60,9 @@ Layout layout_of(nb::handle object, bool is_written, bool is_half = false) {
 }
 
 // An operand without gaps; of `count` elements, where that is known.
-Layout plain(nb::handle object, bool is_written, std::optional<size_t> count = {}) {
-    Layout made = layout_of(object, is_written);
+Layout plain(nb::handle object, bool is_written, std::optional<size_t> count = {},
+             int type = NPY_FLOAT) {
+    Layout made = layout_of(object, is_written, type);
     if (!Array(object.ptr()).is_contiguous() || (count && made.count() != *count)) refuse();
     return made;
 }
@@ -66,6 +71,7 @@ Layout plain(nb::handle object, bool is_written, std::optional<size_t> count = {
 struct RowStep {
     std::vector<Layout> operands;
     std::function<void(const uint64_t *)> run;
+    nb::object kept = {}; // what `run` reads beside them
 };
 
 float *at(uint64_t address) { return reinterpret_cast<float *>(address); }
@@ -156,9 +162,10 @@ size_t elements(int64_t stride, int64_t size) {
 RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleaved, nb::handle key,
                   nb::handle value) {
     const bool is_half = is_array(key.ptr()) && Array(key.ptr()).type() == NPY_HALF;
+    const int type = is_half ? NPY_HALF : NPY_FLOAT;
     const int64_t item = is_half ? 2 : FLOAT_BYTES;
     const Layout all = plain(qkv, true), angles = plain(cos, false),
-                 keys = layout_of(key, true, is_half), values = layout_of(value, true, is_half);
+                 keys = layout_of(key, true, type), values = layout_of(value, true, type);
     if (keys.lengths.size() != 2 || values.lengths != keys.lengths) refuse();
     const size_t kept = size_t(keys.lengths[0]), size = size_t(keys.lengths[1]);
     if (size == 0 || all.count() % size || all.count() / size < 2 * kept || kept == 0 ||
@@ -177,12 +184,47 @@ RowStep make_keep(nb::handle qkv, nb::handle cos, nb::handle sin, bool interleav
             [heads](const uint64_t *p) { rotate_and_keep(heads, p); }};
 }
 
+RowStep make_embed(nb::object weights, float scale, nb::handle token, nb::handle out) {
+    const PackedWeights *rows = packed_weights(weights);
+    if (!rows) throw nb::type_error("A row is read from packed weights.");
+    const size_t n = rows->matrix.inputs;
+    return {{plain(token, false, 1, NPY_INT64), plain(out, true, n)},
+            [rows, scale, n](const uint64_t *p) {
+                rows->decode(reinterpret_cast<const int64_t *>(p[0]), 1, at(p[1]));
+                if (scale != 1)
+                    for (size_t i = 0; i < n; i++) at(p[1])[i] *= scale;
+            },
+            std::move(weights)};
+}
+
+RowStep make_sample(nb::handle logits, nb::handle seen, nb::handle rule, nb::handle token) {
+    const Layout all = plain(logits, true);
+    const size_t n = all.count();
+    if (n == 0) refuse();
+    return {{all, plain(seen, true, n, NPY_BOOL), plain(rule, false, 5, NPY_DOUBLE),
+             plain(token, true, 1, NPY_INT64)},
+            [n](const uint64_t *p) {
+                const auto &rule = *reinterpret_cast<const SamplingRule *>(p[2]);
+                *reinterpret_cast<int64_t *>(p[3]) =
+                    int64_t(sample_token(rule, n, at(p[0]), reinterpret_cast<bool *>(p[1])));
+            }};
+}
+
+// Nanoseconds since any moment, for whoever measures what other steps take.
+RowStep make_clock(nb::handle out) {
+    return {{plain(out, true, 1, NPY_INT64)}, [](const uint64_t *p) {
+                const auto now = std::chrono::steady_clock::now().time_since_epoch();
+                *reinterpret_cast<int64_t *>(p[0]) =
+                    std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+            }};
+}
+
 void call_step(const RowStep &self, nb::args given) {
     if (nb::len(given) != self.operands.size()) refuse();
     std::vector<uint64_t> pointers;
     for (size_t n = 0; n < self.operands.size(); n++) {
         const Layout &known = self.operands[n];
-        if (layout_of(given[n], known.is_written, known.is_half) != known) refuse();
+        if (layout_of(given[n], known.is_written, known.type) != known) refuse();
         pointers.push_back(Array(given[n].ptr()).address());
     }
     self.run(pointers.data());
@@ -201,6 +243,9 @@ void add_row_steps(nb::module_ &m) {
     m.def("row_norm", &make_norm, "x"_a, "more"_a.none(), "weight"_a, "eps"_a, "out"_a);
     m.def("row_add", &make_add, "x"_a, "more"_a);
     m.def("row_gate", &make_gate, "gates"_a, "ups"_a, "activation"_a, "out"_a);
+    m.def("row_clock", &make_clock, "out"_a);
+    m.def("row_embed", &make_embed, "weights"_a, "scale"_a, "token"_a, "out"_a);
+    m.def("row_sample", &make_sample, "logits"_a, "seen"_a, "rule"_a, "token"_a);
     m.def("row_keep", &make_keep, "qkv"_a, "cos"_a, "sin"_a, "interleaved"_a, "key"_a, "value"_a);
 }
 

@@ -27,9 +27,11 @@ def memory_of(t: torch.Tensor) -> memoryview:
     return memoryview(flat.view(torch.uint8).numpy())
 
 
-def restride(t: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
-    """The same values in the strides the graph was traced with."""
-    return torch.empty_strided(t.shape, stride, dtype=t.dtype, device=t.device).copy_(t)
+def restride(t: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
+    """The same values in the layout the graph was traced with. Its size is the tensor's own, but
+    for the few operators that make a scalar where their fake kernels say one row."""
+    made = torch.empty_strided(size, stride, dtype=t.dtype, device=t.device)
+    return made.copy_(t.reshape(size))
 
 
 def settled(
@@ -42,7 +44,7 @@ def settled(
             f"with {size} and {dtype}: a custom operator's fake kernel, or the hooks on saved "
             "tensors, say otherwise than what they do."
         )
-    return resolved(t) if t.stride() == stride else restride(t, stride)
+    return resolved(t) if t.stride() == stride else restride(t, size, stride)
 
 
 def launch_on_copies(
@@ -63,7 +65,7 @@ def launch_on_copies(
 
 def _copied(t: torch.Tensor) -> torch.Tensor:
     if t._is_zerotensor():
-        return restride(t, t.stride())
+        return restride(t, t.shape, t.stride())
     storage = t.untyped_storage()
     end = (t.storage_offset() + span(t.shape, t.stride())) * t.itemsize
     if end > storage.nbytes():  # set_ would make it larger, with anything in it

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
+from gint.dataclass import frozen
 from gint.plan import Allocate, Call, Foreign, Launch, Plan, Release, Step, TensorType, View
 from gint.plan.contents import symbols_in, uses, values_of
 from gint.plan.operators import COPIES
@@ -23,7 +23,7 @@ from .frames import ALIGNMENT, MOST_BYTES
 from .memory import POOLED_BYTES, span
 
 
-@dataclass(frozen=True)
+@frozen
 class Spot:
     """Where a value lies in a frame, in bytes, and what it is."""
 
@@ -31,7 +31,7 @@ class Spot:
     type: TensorType
 
 
-@dataclass(frozen=True)
+@frozen
 class Placement:
     """The values in a frame of `nbytes`, and the views of them, in the order they are made."""
 

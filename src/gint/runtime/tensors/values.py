@@ -81,7 +81,7 @@ class Tensors:
         return lambda x: reinterpret(x, size, strides, offset)
 
     def relaid(self, x: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
-        return restride(resolved(x), strides)
+        return restride(resolved(x), x.shape, strides)
 
     def is_plain(self, x: torch.Tensor) -> bool:
         return not (x.is_neg() or x.is_conj() or x._is_zerotensor())

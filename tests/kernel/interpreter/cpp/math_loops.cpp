@@ -89,13 +89,6 @@ BINARY(atan2_f64, double)
 BINARY(pow_f64, double)
 BINARY(hypot_f64, double)
 
-#define WIDE(NAME)                                                                                 \
-    extern "C" void loop_##NAME##_wide(long n, const long double *a, long double *d) {             \
-        for (long i = 0; i < n; i++) d[i] = NAME##l(a[i]);                                         \
-    }
-WIDE(erf)
-WIDE(erfc)
-
 BINARY(maximum_f64, double)
 BINARY(minimum_f64, double)
 BINARY(fmax_f64, double)

@@ -26,6 +26,7 @@ from gint.isa.generate import header
 ROOT = Path(__file__).resolve().parents[4]
 SOURCE = Path(__file__).with_suffix(".cpp")
 INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
+LIBRARY, REPORT = "math_loops.so", "vectorised.txt"
 FLAGS = ["-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 TARGETS = {  # instruction set: what /proc/cpuinfo must list, compiler flags
     "v2": (["sse4_2", "popcnt"], ["-march=x86-64-v2"]),
@@ -56,11 +57,20 @@ def compiler() -> str | None:
     return next((name for name in names if name and shutil.which(name)), None)
 
 
-def build(target: str, folder: Path, *options: str) -> ctypes.CDLL:
-    library = folder / f"math_loops_{target}.so"
+@functools.cache
+def is_gcc() -> bool:
+    said = subprocess.run([str(compiler()), "-v"], capture_output=True, text=True, check=True)
+    return "gcc version" in said.stderr
+
+
+def build(target: str, folder: Path) -> ctypes.CDLL:
+    """LIBRARY in `folder`, and beside it gcc's REPORT of the loops that it has vectorised."""
+    library = folder / LIBRARY
     (folder / "isa.inc").write_text(header())
     include = [f"-I{d}" for d in (INTERPRETERS / "portable", INTERPRETERS / "cpp/src", folder)]
-    command = [compiler(), *FLAGS, *TARGETS[target][1], *include, "-shared", "-fPIC", *options]
+    command = [compiler(), *FLAGS, *TARGETS[target][1], *include, "-shared", "-fPIC"]
+    if is_gcc():
+        command.append(f"-fopt-info-vec-optimized={folder / REPORT}")
     subprocess.run([*command, str(SOURCE), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
@@ -149,13 +159,17 @@ FLOAT32 = [
 
 def wide(name: str) -> Callable[[np.ndarray], np.ndarray]:
     """A loop over a function of the C library, long double."""
-    return lambda x: call(native(), f"{name}_wide", x)
+    return lambda x: call(wide_loops(), f"{name}_wide", x)
 
 
 @functools.cache
-def native() -> ctypes.CDLL:
-    target = next(t for t in TARGETS if why_not(t) is None)
-    return build(target, Path(tempfile.mkdtemp(prefix="math_loops_")))
+def wide_loops() -> ctypes.CDLL:
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "wide_loops.so"
+        source = SOURCE.with_name("wide_loops.cpp")
+        command = [str(compiler()), *FLAGS, "-shared", "-fPIC", str(source), "-o", str(library)]
+        subprocess.run(command, check=True)
+        return ctypes.CDLL(str(library))
 
 
 # As above, over all float64. sin, cos and tan beyond 2^20 are the C library's.
@@ -341,7 +355,10 @@ TABLE = """
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        targets = {t: build(t, Path(folder)) for t in TARGETS if why_not(t) is None}
+        targets = {}
+        for target in (t for t in TARGETS if why_not(t) is None):
+            (Path(folder) / target).mkdir()
+            targets[target] = build(target, Path(folder) / target)
         text = HEAD
         for title, functions in (("float32", FLOAT32), ("float64", FLOAT64)):
             rules = " | ".join("---:" for _ in targets)

@@ -188,6 +188,24 @@ def test_what_is_true_is_counted_where_it_lies():
                 np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("t", ["i8", "u8", "i16", "i32", "i64"])
+def test_integers(t):
+    """Extremes and sums that wrap, of rows that do not fill a register, and of all there are."""
+    b = Builder("integers")
+    i, j = b.parallel("i"), b.reduced("j")
+    x = b.input("x", t, i, j)
+    for n, value in enumerate([b.amax(x), b.amin(x), b.sum(b.cast(x, "i32"))]):
+        b.output(f"y{n}", "i32" if n == 2 else t, (i,), value)
+    built, dtype = load(b.build(), "cpp"), np.dtype(t[0] + str(int(t[1:]) // 8))
+    for shape in [*SHAPES, *SHORT_ROWS, (5, 1023)]:
+        limits = np.iinfo(dtype)
+        x = np.random.default_rng(3).integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        wanted = [x.max(-1), x.min(-1), x.astype(np.int32).sum(-1, dtype=np.int32)]
+        for threads in (1, 2):
+            for got, want in zip(launch(built, {"x": x}, shape, threads)[0], wanted, strict=True):
+                np.testing.assert_array_equal(got, want)
+
+
 @pytest.mark.skipif(not fences.AVAILABLE, reason="needs mprotect")
 @pytest.mark.parametrize("t", [*TYPES, "f64"])
 def test_nothing_behind_a_row_is_read(t):

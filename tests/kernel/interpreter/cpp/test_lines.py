@@ -1,22 +1,23 @@
-"""Values that vary along short lines alone: computed once per thread, whatever tiles follow."""
+"""Values that vary along short lines alone: computed once per thread, whatever tiles follow, or
+once before the tiles of a block."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from gint.host.executor import load
-from gint.host.frontend import Builder, bytecode
+from gint.host.frontend import Builder, Value, bytecode
 
 pytestmark = pytest.mark.cpp
 RANDOM = np.random.default_rng(0)
 
 
-@bytecode
-def normalised(b: Builder) -> None:
-    """As a normalisation by channel, with everything that a line may hold."""
-    n, i, c, k = b.parallel("n"), b.parallel("i"), b.parallel("c"), b.indexed("k")
-    x = b.input("x", "f32", n, i, c)
+def normalise(b: Builder, n: int, i: int, before: Callable[[Value], Value]) -> None:
+    c, k = b.parallel("c"), b.indexed("k")
+    x = before(b.input("x", "f32", n, i, c))
     scale = b.rsqrt(b.input("variance", "f32", c) + 1e-5)
     half = b.input("half", "bf16", c)
     shift = b.input("shift", "f64", c)
@@ -30,10 +31,23 @@ def normalised(b: Builder) -> None:
     b.output("z", "f32", (n, i, c), b.maximum(x * half, shifted * 2.0))
 
 
+@bytecode
+def normalised(b: Builder) -> None:
+    """As a normalisation by channel, with everything that a line may hold."""
+    normalise(b, b.parallel("n"), b.parallel("i"), lambda x: x)
+
+
+@bytecode
+def normalised_by_itself(b: Builder) -> None:
+    """By what is folded first, exactly."""
+    normalise(b, b.reduced("n"), b.reduced("i"), lambda x: x - b.amax(x))
+
+
 @pytest.mark.parametrize("threads", ["1", "3"])
 @pytest.mark.parametrize("shape", [(1, 1, 5), (2, 7, 3), (3, 100, 17), (2, 300, 64), (5, 40, 255)])
 @pytest.mark.parametrize("step", [1, 2])
-def test_lines_are_the_same_in_all_tiles(shape, step, threads, monkeypatch):
+@pytest.mark.parametrize("program", [normalised, normalised_by_itself], ids=["alone", "folded"])
+def test_lines_are_the_same_in_all_tiles(program, shape, step, threads, monkeypatch):
     monkeypatch.setenv("GINT_THREADS", threads)
     channels = shape[-1]
 
@@ -46,7 +60,7 @@ def test_lines_are_the_same_in_all_tiles(shape, step, threads, monkeypatch):
         "table": RANDOM.standard_normal(9, np.float32), "at": line(np.int64),
         "mask": line(np.bool_), "line": RANDOM.standard_normal(9, np.float32),
     }  # fmt: skip
-    found, expected = (load(normalised, name)(**given) for name in ("cpp", "python"))
+    found, expected = (load(program, name)(**given) for name in ("cpp", "python"))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -9,6 +9,7 @@ import pytest
 
 from gint.host.selection import select
 from gint.native.loader import load_native
+from gint.quantized import QuantizedWeights, format_of, quantize
 from tests.kernel.interpreter.cpp.instruction_sets import run_on_each
 
 pytestmark = pytest.mark.cpp
@@ -23,6 +24,10 @@ FORMULAS = {
 
 def floats(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def quantized(rows, name):
+    return QuantizedWeights(quantize(rows, format_of(name)), rows.shape, format_of(name))
 
 
 def run(launch, *operands):
@@ -119,6 +124,36 @@ def test_halves_are_kept_rounded_to_the_nearest(kv_heads, d):
     assert not values.any()
     with pytest.raises(ValueError, match="may both be float16"):
         steps().keep(qkv, none, none, False, cache[:, :, 3], values[:, 2].astype("f4"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.7])
+def test_embed(scale):
+    rows = floats(37, 64)
+    weights = select("cpp").quantized.prepare(quantized(rows, "q8_0"))
+    token, out = np.zeros(1, np.int64), np.empty((1, 64), np.float32)
+    launch = steps().embed(weights, scale, token, out)
+    for n in (0, 36, 5, -1):
+        token[0] = n
+        launch(token, out)
+        np.testing.assert_array_equal(out, weights.rows(token) * np.float32(scale))
+    token[0] = 37
+    with pytest.raises(IndexError, match="There is no row 37 of 37"):
+        launch(token, out)
+    with pytest.raises(TypeError, match="packed weights"):
+        steps().embed(rows, scale, token, out)
+    with pytest.raises(ValueError, match="other shapes or gaps"):
+        steps().embed(weights, scale, token, out[:, 1:])
+    with pytest.raises(ValueError, match="tokens are int64"):
+        steps().embed(weights, scale, token.astype("i4"), out)
+
+
+def test_what_a_token_is_chosen_by_has_types_of_its_own():
+    """What is chosen is tested beside NumPy's way, in tests/airllm/tensor_ops/test_sampling.py."""
+    given = floats(9), np.zeros(9, bool), np.zeros(5), np.zeros(1, np.int64)
+    steps().sample(*given)(*given)
+    for n, wrong in enumerate((floats(8), np.zeros(9, "u1"), np.zeros(4), np.zeros(1))):
+        with pytest.raises(ValueError, match=r"A row's steps are|other shapes or gaps"):
+            steps().sample(*given[:n], wrong, *given[n + 1 :])
 
 
 def test_what_does_not_fit_is_refused():

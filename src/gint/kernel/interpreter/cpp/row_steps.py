@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gint.native.loader import load_native
+from gint.quantized import PreparedWeights
 
 _native: Any = load_native()
 
@@ -39,6 +40,16 @@ class CppRowSteps:
         key: np.ndarray, value: np.ndarray,
     ) -> Callable[..., None]:  # fmt: skip
         return _native.row_keep(qkv, cos, sin, interleaved, key, value)
+
+    def embed(
+        self, weights: PreparedWeights, scale: float, token: np.ndarray, out: np.ndarray
+    ) -> Callable[..., None]:
+        return _native.row_embed(weights, scale, token, out)
+
+    def sample(
+        self, logits: np.ndarray, seen: np.ndarray, rule: np.ndarray, token: np.ndarray
+    ) -> Callable[..., None]:
+        return _native.row_sample(logits, seen, rule, token)
 
     def attention(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Callable[..., None]:
         return _native.RowAttention(q, k, v, 0)

@@ -22,12 +22,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gint.backend.probing import cache_directory, is_our_own, make_folder
+from gint.dataclass import frozen
 from gint.kernel.interpreter.device.quantized import ProductsBuild
 from gint.program.whole import write_whole
 
@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 COMMAND = f"python -m {__package__}.build"
 
 
-@dataclass(frozen=True)
+@frozen
 class CudaBuild(Build):
     """And the groups that shall share a multiprocessor; whether loads ask for the next tile too.
     What is in flight to memory, threads times elements and what was asked for ahead, hides its
@@ -88,7 +88,7 @@ class BuildError(RuntimeError):
     """No compiler, or what it said."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Resources:
     """What one kernel needs on one architecture, by ptxas. Bytes, but for the registers."""
 

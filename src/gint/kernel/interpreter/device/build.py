@@ -6,10 +6,10 @@ Knows the macros of portable/dialect.h and where the sources lie. Does not know 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from gint.dataclass import frozen
 from gint.isa.device import MAX_REGISTERS
 from gint.isa.generate import device_header
 
@@ -19,7 +19,7 @@ GENERATED = "isa_device.inc"
 _INCLUDE = re.compile(r'^#include "(.+?)"\n', re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """One compilation of portable/interpreter.h; sizes are powers of two, registers at least 3.
 

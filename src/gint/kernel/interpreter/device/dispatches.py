@@ -21,10 +21,9 @@ one after the other. Knows records and scratch memory. Does not know pointers or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from gint.dataclass import frozen
 from gint.isa.device import RECORD
 from gint.isa.limits import MAX_INDICES
 from gint.program import SectionKind
@@ -55,7 +54,7 @@ _COUNTED_BLOCK = 256
 _INDEX32 = 2**31
 
 
-@dataclass(frozen=True)
+@frozen
 class Dispatch:
     """Kernel `gint_run` or `gint_combine`, its record's position (64-bit words), its groups."""
 
@@ -64,7 +63,7 @@ class Dispatch:
     groups: int
 
 
-@dataclass(frozen=True)
+@frozen
 class TouchedSlot:
     """A slot some point of the binding reads or writes; its region counts from the storage."""
 
@@ -75,7 +74,7 @@ class TouchedSlot:
     writes: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class DispatchList:
     """`records` are for the device; `dispatches` run in order on one scratch memory.
 

@@ -12,10 +12,9 @@ Knows programs and codes. Does not know extents, strides or devices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from gint.dataclass import frozen
 from gint.isa import Form, Instruction
 from gint.isa.device import CODES
 from gint.isa.device import name as code_name
@@ -26,7 +25,7 @@ from .allocation import Allocator, Stream
 _WIDE = frozenset(("i64", "f64"))
 
 
-@dataclass(frozen=True)
+@frozen
 class Accumulator:
     """One of a reduce section: the code that folds it, where it is, and its words (2: an index)."""
 
@@ -37,14 +36,14 @@ class Accumulator:
     partial: int
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceSection:
     kind: SectionKind
     start: int  # row of the stream
     accumulators: tuple[Accumulator, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceProgram:
     """A program encoded for one width of words and number of registers.
 

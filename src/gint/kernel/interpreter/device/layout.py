@@ -18,9 +18,9 @@ a launch gives the same bits each time. Knows strides and extents. Does not know
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
+from gint.dataclass import frozen
 from gint.program.axes import StridedAxis, merge_axes
 
 from .build import Build
@@ -29,7 +29,7 @@ from .build import Build
 WARP = 32
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """`outer` and `inner` axes, the fastest first; `lane` is the program axis lanes run along.
     There is at least one inner axis, if only of length 1.

@@ -7,13 +7,13 @@ functions; how memory moves and kernels are built is theirs to know.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
 
+from gint.dataclass import frozen
 from gint.kernel.interpreter.device.build import inline
 from gint.kernel.interpreter.numpy.quantized import NumpyProducts
 from gint.quantized import (
@@ -33,7 +33,7 @@ _TILES = (1, 8)
 _MOST_VALUES = 1 << 31
 
 
-@dataclass(frozen=True)
+@frozen
 class ProductsBuild:
     """One compilation of portable/products.h, all kernels; `block` is a multiple of 32."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from gint.backend.machine import ASKED_BYTES, need_memory
 from gint.backend.protocol import Backend, Capabilities, Probe
+from gint.dataclass import frozen
 from gint.program import Binding, SlotLayout, VerifiedProgram, verify_binding
 from gint.program.facts import has_effects
 
@@ -63,7 +63,7 @@ class NumpyKernel:
         return f"runs section by section, each on whole arrays: {kinds}\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class NumpyLaunch:
     """What a kernel was prepared for."""
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gint.dataclass import frozen
 from gint.kernel.interpreter.device.dispatches import TouchedSlot
 
 from .device import OpenDevice
 from .errors import in_words
 
 
-@dataclass(frozen=True)
+@frozen
 class HostRange:
     """Host memory that becomes one buffer, and which slots lie in it."""
 

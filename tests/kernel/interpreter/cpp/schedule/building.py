@@ -18,6 +18,7 @@ from tests.kernel.interpreter.cpp.math_loops import INTERPRETERS, compiler
 HERE = Path(__file__).parent
 SOURCES = INTERPRETERS / "cpp/src"
 ROOMS = ("program", "layout", "schedule")
+PROGRAM = "cases"
 
 
 def names_in(file: str) -> list[str]:
@@ -25,8 +26,8 @@ def names_in(file: str) -> list[str]:
     return re.findall(r"^CASE\((\w+)\)", (HERE / file).read_text(), re.MULTILINE)
 
 
-def build(folder: Path) -> Path:
-    """The program that runs a case. Unoptimised, and the sources as one unit: quick to compile."""
+def build(folder: Path) -> None:
+    """Into `folder`, the program that runs a case. Unoptimised, the sources as one unit: quick."""
     (folder / "isa.inc").write_text(header())
     sources = [file for room in ROOMS for file in sorted(SOURCES.glob(f"{room}/*.cpp"))]
     everything = folder / "scheduler.cpp"
@@ -41,9 +42,7 @@ def build(folder: Path) -> Path:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compile, [everything, *sorted(HERE.glob("*.cpp"))]))
-    program = folder / "cases"
-    subprocess.run([str(compiler()), *flags, *objects, "-o", str(program)], check=True)
-    return program
+    subprocess.run([str(compiler()), *flags, *objects, "-o", str(folder / PROGRAM)], check=True)
 
 
 def run(program: Path, name: str) -> None:

@@ -61,6 +61,24 @@ CASE(what_is_alike_is_repeated_before_the_first_tile_unless_folds_are_too) {
     check(weighed(true)->sections[1].once.empty());
 }
 
+CASE(a_line_is_repeated_before_the_tiles_of_a_block_unless_they_compute_it) {
+    Sketch s;
+    const uint8_t i = s.axis(4000, true), j = s.axis(20);
+    const uint16_t x = s.slot(GI_f32, {i, j}), w = s.slot(GI_f32, {j}), y = s.slot(GI_f32, {i, j});
+    s.section(SectionKind::REDUCE);
+    const uint16_t sum = s.emit(GI_OP_SUM, GI_f32, {s.load(x)});
+    s.section(SectionKind::MAP);
+    const uint16_t weight = s.load(w), twice = s.emit(GI_OP_ADD, GI_f32, {weight, weight});
+    const uint16_t rest = s.emit(GI_OP_SUB, GI_f32, {s.load(x), sum});
+    const uint16_t weighed = s.emit(GI_OP_MUL, GI_f32, {rest, weight});
+    s.store(y, s.emit(GI_OP_ADD, GI_f32, {weighed, twice}));
+    const auto made = s.schedule();
+    const SectionSchedule &map = made->sections[1];
+    check(kinds(map.per_block) == std::vector{Step::REPEAT_COLS, Step::REPEAT_COLS});
+    check(kinds(map.steps) == std::vector{Step::APPLY, Step::REPEAT_COLS, Step::CHAIN});
+    check(made->reduced.total > 1 && map.once.empty());
+}
+
 CASE(halves_become_floats_where_an_operand_must_be_packed) {
     Sketch s;
     const uint8_t n = s.axis(5000);

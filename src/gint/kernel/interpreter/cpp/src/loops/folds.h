@@ -214,6 +214,8 @@ template <class F> struct Lanes {
                                  typename F::T>;
     typedef T V __attribute__((vector_size(REGISTER)));
 
+    static constexpr size_t WIDTH = REGISTER / sizeof(T);
+
     static V combine(V a, V b) {
         if constexpr (F::OPCODE == GI_OP_SUM)
             return a + b;
@@ -222,50 +224,69 @@ template <class F> struct Lanes {
         else
             return a < b ? a : b;
     }
+    template <size_t BY, size_t... I> static V rotated(V x, std::index_sequence<I...>) {
+        return __builtin_shufflevector(x, x, int((I + BY) % WIDTH)...);
+    }
+    template <size_t BY = WIDTH / 2> static T fold(V x) {
+        if constexpr (BY == 0)
+            return x[0];
+        else
+            return fold<BY / 2>(combine(x, rotated<BY>(x, std::make_index_sequence<WIDTH>())));
+    }
 };
 
-// By hand, since gcc keeps an array of lanes in memory.
+// By hand, since gcc keeps an array of lanes in memory; at least a register.
 template <class F> inline typename F::T fold_integers(size_t n, const typename F::T *s) {
     using T = typename F::T;
     using V = typename Lanes<F>::V;
     constexpr int REGISTERS = FOLD_BYTES / REGISTER;
-    constexpr size_t LANES = FOLD_BYTES / sizeof(T);
+    constexpr size_t LANES = FOLD_BYTES / sizeof(T), WIDTH = Lanes<F>::WIDTH;
     const auto load = [s](size_t i, int r) {
         V x;
         memcpy(&x, reinterpret_cast<const char *>(s + i) + r * REGISTER, REGISTER);
         return x;
     };
-    V sum[REGISTERS];
+    V sum[REGISTERS] = {load(0, 0)};
+    size_t i = WIDTH;
+    if (n >= LANES) {
 #pragma GCC unroll 16
-    for (int r = 0; r < REGISTERS; r++) sum[r] = load(0, r);
-    size_t i = LANES;
-    for (; i + LANES <= n; i += LANES) {
-        ask_ahead<FOLD_BYTES>(s + i);
+        for (int r = 1; r < REGISTERS; r++) sum[r] = load(0, r);
+        for (i = LANES; i + LANES <= n; i += LANES) {
+            ask_ahead<FOLD_BYTES>(s + i);
 #pragma GCC unroll 16
-        for (int r = 0; r < REGISTERS; r++) sum[r] = Lanes<F>::combine(sum[r], load(i, r));
+            for (int r = 0; r < REGISTERS; r++) sum[r] = Lanes<F>::combine(sum[r], load(i, r));
+        }
+#pragma GCC unroll 16
+        for (int r = 1; r < REGISTERS; r++) sum[0] = Lanes<F>::combine(sum[0], sum[r]);
     }
-    T lane[LANES];
-    memcpy(lane, sum, sizeof sum);
-    for (size_t l = 0; i + l < n; l++) lane[l] = F::apply(lane[l], s[i + l]);
-    return fold_tree<F, LANES>(lane);
+    for (; i + WIDTH <= n; i += WIDTH) sum[0] = Lanes<F>::combine(sum[0], load(i, 0));
+    if (F::OPCODE != GI_OP_SUM && i < n) { // some once more
+        sum[0] = Lanes<F>::combine(sum[0], load(n - WIDTH, 0));
+        i = n;
+    }
+    T value = T(Lanes<F>::fold(sum[0]));
+    for (; i < n; i++) value = F::apply(value, s[i]);
+    return value;
 }
 
 template <class F, class Row, class Map>
 inline void fold_mapped(size_t n, typename F::T *d, Row s, Map map) {
     using T = typename F::T;
     constexpr size_t LONG = FOLD_BYTES / sizeof(T), SHORT = LONG / 4;
-    if (n >= LONG) {
-        if constexpr (OfIntegers<F>)
+    if constexpr (OfIntegers<F>) {
+        if (n >= Lanes<F>::WIDTH) {
             *d = fold_integers<F>(n, s.s);
-        else
-            *d = fold_row<F, LONG>(n, s, map);
-    } else if (n >= SHORT) {
-        *d = fold_row<F, SHORT>(n, s, map);
+            return;
+        }
     } else {
-        T value = map(s[0]);
-        for (size_t j = 1; j < n; j++) value = F::apply(value, map(s[j]));
-        *d = value;
+        if (n >= SHORT) {
+            *d = n >= LONG ? fold_row<F, LONG>(n, s, map) : fold_row<F, SHORT>(n, s, map);
+            return;
+        }
     }
+    T value = map(s[0]);
+    for (size_t j = 1; j < n; j++) value = F::apply(value, map(s[j]));
+    *d = value;
 }
 
 } // namespace

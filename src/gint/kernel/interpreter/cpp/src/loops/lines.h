@@ -125,8 +125,9 @@ template <size_t STRIDE, class T> void every(T *d, const T *s, size_t n) {
     using Row = typename Square<T>::Row;
     size_t j = 0;
     for (; j + SIDE < n; j += SIDE) { // of the last one no neighbour is read
-        Row row[STRIDE];
-        memcpy(row, s + STRIDE * j, sizeof row);
+        Row row[STRIDE];              // each by a copy of its own, or gcc keeps them in memory
+#pragma GCC unroll 4
+        for (size_t r = 0; r < STRIDE; r++) memcpy(&row[r], s + STRIDE * j + r * SIDE, sizeof(Row));
         Square<T>::template apart<STRIDE, 1>(row[0], row[1], LANES);
         if constexpr (STRIDE > 2) Square<T>::template apart<STRIDE, 2>(row[0], row[2], LANES);
         if constexpr (STRIDE > 3) Square<T>::template apart<STRIDE, 3>(row[0], row[3], LANES);

@@ -97,10 +97,32 @@ void gate(RowActivation activation, size_t n, const float *gates, const float *u
     BY[size_t(activation)](n, gates, ups, out);
 }
 
+float highest(size_t n, const float *x) {
+    float most = x[0];
+    size_t at = 0;
+    if (n >= BLOCK) {
+        Wide all = load(x);
+        for (at = BLOCK; at + BLOCK <= n; at += BLOCK) all = gi_maximum_f32(all, load(x + at));
+        const auto one = maximum(maximum(all.v[0], all.v[1]), maximum(all.v[2], all.v[3]));
+        float lanes[BLOCK / WIDE];
+        put<float>(lanes, 0, one);
+        for (float lane : lanes) most = gi_maximum_f32(most, lane);
+    }
+    for (; at < n; at++) most = gi_maximum_f32(most, x[at]);
+    return most;
+}
+
+void chances(size_t n, float highest, float scale, const float *x, float *out) {
+    size_t at = 0;
+    for (; at + BLOCK <= n; at += BLOCK)
+        put(out + at, gi_exp_f32((load(x + at) - Wide(highest)) * Wide(scale)));
+    for (; at < n; at++) out[at] = gi_exp_f32((x[at] - highest) * scale);
+}
+
 } // namespace
 
 const RowTable *row_table() {
-    static constexpr RowTable TABLE{norm, add, rotate, to_halves, gate};
+    static constexpr RowTable TABLE{norm, add, rotate, to_halves, gate, highest, chances};
     return &TABLE;
 }
 

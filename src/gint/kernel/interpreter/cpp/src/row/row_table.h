@@ -23,6 +23,10 @@ struct RowTable {
     // out <- activation(gates) * ups
     void (*gate)(RowActivation activation, size_t n, const float *gates, const float *ups,
                  float *out);
+    // The highest of the values, one or more; NaN where one is.
+    float (*highest)(size_t n, const float *x);
+    // out <- exp((x - highest) * scale)
+    void (*chances)(size_t n, float highest, float scale, const float *x, float *out);
 };
 
 } // namespace gint

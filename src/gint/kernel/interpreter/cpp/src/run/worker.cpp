@@ -117,6 +117,15 @@ void Worker::run_once() {
     for (const SectionSchedule &section : s.sections) run_steps(section, section.once);
 }
 
+// For tiles of as many rows as there are at most.
+void Worker::run_per_block(const SectionSchedule &section) {
+    prefetch_count = 0;
+    count[ROWS] = size_t(s.layout.rows);
+    count[FULL] = count[ROWS] * count[COLS];
+    run_steps(section, section.per_block);
+    measure_tile(false);
+}
+
 void Worker::enter_block(int64_t block) {
     set_position(s.parallel, block);
     point_at_block();
@@ -137,6 +146,7 @@ void Worker::run_tiles(const SectionSchedule &section, int64_t first, int64_t la
     for (int64_t tile = first; tile < last; tile++) {
         measure_tile(false);
         point_at_tile(section);
+        if (tile == first && !section.per_block.empty()) run_per_block(section);
         begin_prefetches(section);
         run_steps(section, section.steps);
         kept_elements += int64_t(count[FULL]);

@@ -64,6 +64,7 @@ class Worker {
     void point_at_tile(const SectionSchedule &section);
     void run_steps(const SectionSchedule &section, const std::vector<Step> &steps);
     void run_once();
+    void run_per_block(const SectionSchedule &section);
     void look_up(const Lookup &lookup, const Step &step);
     void join(Positions &known, const Positions &more, size_t rows, size_t cols, int64_t *sums);
     WindowTile window_tile(const WindowRead &window, const char *from, int64_t row_stride,

@@ -260,16 +260,16 @@ void Chains::emit_of_signs(uint16_t d) {
     const uint16_t opcode = flips ? GI_OP_BITWISE_XOR : GI_OP_BITWISE_AND;
     const Operation what{opcode, GI_i16};
     const uint16_t bits = places.constant(flips ? 0x8000 : 0x7fff, GI_i16);
-    const bool before = steps.set_once(false);
+    const When before = steps.set_when(When::EACH_TILE);
     steps.apply(what, inputs.loops.apply[what.op][GI_i16][SCALAR_B], inputs.tile, d, chain.start,
                 bits, bits);
-    steps.set_once(before);
+    steps.set_when(before);
 }
 
 void Chains::finish(uint16_t d, bool streamed, ChainForm form) {
-    const bool before = steps.set_once(false);
+    const When before = steps.set_when(When::EACH_TILE);
     emit(d, streamed, form);
-    steps.set_once(before);
+    steps.set_when(before);
 }
 
 void Chains::emit(uint16_t d, bool streamed, ChainForm form) {

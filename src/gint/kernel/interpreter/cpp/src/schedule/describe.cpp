@@ -156,6 +156,8 @@ class Text {
             for (const Accumulator &acc : section.accumulators) rows.push_back({fold_of(acc)});
             for (const Step &step : section.once) rows.push_back(row_of(step, &section));
             if (!section.once.empty()) rows.push_back({"  so far once per thread"});
+            for (const Step &step : section.per_block) rows.push_back(row_of(step, &section));
+            if (!section.per_block.empty()) rows.push_back({"  so far once per block"});
             for (const Step &step : section.steps) rows.push_back(row_of(step, &section));
             for (const Prefetch &ahead : section.prefetches)
                 rows.push_back({"  asks ahead for " + place(ahead.place) + ", " +

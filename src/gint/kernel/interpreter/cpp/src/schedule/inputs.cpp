@@ -65,6 +65,12 @@ bool Inputs::varies_along_lines_alone(uint16_t r) const {
 
 bool Inputs::is_alike(uint16_t r) const { return has_alike && varies_along_lines_alone(r); }
 
+bool Inputs::is_line_of_block(uint16_t r) const {
+    AxisSet reduced = 0;
+    for (int a = 0; a < layout.rank; a++) reduced |= AxisSet(layout.reduced[a]) << a;
+    return grids.reduced.total > 1 && value(r).shape == COLS && !(value(r).varies & reduced);
+}
+
 bool Inputs::is_part_of_much(uint16_t slot) const {
     double all = 0;
     for (size_t n = 0; n < program.slots.size(); n++)

@@ -38,6 +38,8 @@ struct Inputs {
     bool is_alike(uint16_t r) const;
     // Is it one that has to be computed, once per thread?
     bool is_once(uint16_t r) const { return !value(r).constant && is_alike(r); }
+    // Is a value a line, the same in the several tiles of a block?
+    bool is_line_of_block(uint16_t r) const;
     size_t register_size(uint16_t r) const { return type_size(program.register_types[r]); }
     size_t slot_size(uint16_t slot) const { return type_size(program.slots[slot].type); }
     int64_t elements(uint8_t shape) const;

@@ -15,6 +15,7 @@ void Registers::end_section() {
         for (uint16_t r : {in.d, in.a, in.b, in.c}) {
             if (r == NO_REGISTER) continue;
             std::fill(std::begin(state[r].expanded), std::end(state[r].expanded), NO_PLACE);
+            std::fill(std::begin(state[r].lasts), std::end(state[r].lasts), false);
             state[r].in_place = false;
             state[r].form = CHAIN_PACKED;
         }
@@ -26,13 +27,28 @@ uint16_t Registers::operand(uint16_t r, uint8_t shape) {
     if (s.form != CHAIN_PACKED) widen(r);
     if (inputs.value(r).shape == shape) return s.place;
     if (s.expanded[shape] != NO_PLACE) return s.expanded[shape];
-    const bool once = inputs.is_alike(r); // constants too: what is computed once may read them
+    const When when = when_expanded(r, shape);
     const size_t size = inputs.register_size(r);
-    const uint16_t place = once ? places.fixed(shape, size) : places.temporary(shape, size);
-    const bool before = steps.set_once(once);
+    s.lasts[shape] = when != When::EACH_TILE;
+    const uint16_t place =
+        s.lasts[shape] ? places.fixed(shape, size) : places.temporary(shape, size);
+    const When before = steps.set_when(when);
     expand(r, shape, place);
-    steps.set_once(before);
+    steps.set_when(before);
     return s.expanded[shape] = place;
+}
+
+// A line that is there before a block's tiles is repeated before them: smaller tiles read the first
+// of its copies. What is alike in all tiles may be a constant, which others computed once read.
+When Registers::when_expanded(uint16_t r, uint8_t shape) const {
+    if (inputs.is_alike(r)) return When::ONCE;
+    const Section &section = lives.section();
+    const auto number = &section - inputs.program.sections.data();
+    const bool is_loaded = state[r].in_place && places[state[r].place].kind == Place::SLOT;
+    const bool is_there = is_loaded || inputs.facts.home[r] != number;
+    const bool has_tiles = section.kind != SectionKind::SCALAR;
+    return has_tiles && is_there && shape == FULL && inputs.is_line_of_block(r) ? When::EACH_BLOCK
+                                                                                : When::EACH_TILE;
 }
 
 void Registers::expand(uint16_t r, uint8_t shape, uint16_t place) {
@@ -51,11 +67,12 @@ void Registers::expand_from(uint16_t from, uint8_t own, uint8_t shape, size_t si
 void Registers::widen(uint16_t r) {
     State &s = state[r];
     const uint8_t type = s.form == CHAIN_F16 ? GI_f16 : GI_bf16, shape = inputs.value(r).shape;
-    const bool once = inputs.is_once(r), before = steps.set_once(once);
+    const bool once = inputs.is_once(r);
+    const When before = steps.set_when(once ? When::ONCE : When::EACH_TILE);
     const uint16_t place =
         once ? places.fixed(shape, sizeof(float)) : places.temporary(shape, sizeof(float));
     steps.apply({GI_OP_LOAD, type}, inputs.loops.widen[type], shape, place, s.place);
-    steps.set_once(before);
+    steps.set_when(before);
     s.place = place;
     s.owned = !once;
     s.in_place = false;
@@ -142,9 +159,9 @@ void Registers::release(uint16_t r) {
         s.owned = false;
     }
     if (s.lent != NO_PLACE) places.give_back(std::exchange(s.lent, NO_PLACE));
-    for (uint16_t &place : s.expanded) {
-        if (place != NO_PLACE && !inputs.is_alike(r)) places.give_back(place);
-        place = NO_PLACE;
+    for (uint8_t shape = 0; shape < 4; shape++) {
+        const uint16_t place = std::exchange(s.expanded[shape], NO_PLACE);
+        if (place != NO_PLACE && !s.lasts[shape]) places.give_back(place);
     }
 }
 

@@ -48,9 +48,10 @@ class Registers {
     struct State {
         uint16_t place = NO_PLACE;                                       // in its own shape
         uint16_t expanded[4] = {NO_PLACE, NO_PLACE, NO_PLACE, NO_PLACE}; // in larger ones
-        bool owned = false;                                              // a temporary of its own
-        uint16_t lent = NO_PLACE;                                        // a temporary for `place`
-        bool in_place = false;                                           // lies in a slot
+        bool lasts[4] = {};       // and are these what several tiles read?
+        bool owned = false;       // a temporary of its own
+        uint16_t lent = NO_PLACE; // a temporary for `place`
+        bool in_place = false;    // lies in a slot
         ChainForm form = CHAIN_PACKED;
         int64_t row_stride = 0;
     };
@@ -62,6 +63,7 @@ class Registers {
     std::vector<State> state;
     std::vector<bool> store_done; // per position in the section
 
+    When when_expanded(uint16_t r, uint8_t shape) const;
     void widen(uint16_t r);
     int direct_store(const Instruction &in, uint32_t at) const;
     void lend_operands(const Instruction &in, uint32_t at);

@@ -105,7 +105,8 @@ class Scheduler {
         chains.close();
         SectionSchedule made;
         made.kind = section.kind;
-        made.once = steps.take_once();
+        made.once = steps.take(When::ONCE);
+        made.per_block = steps.take(When::EACH_BLOCK);
         made.steps = steps.take();
         made.accumulators = accumulators.take();
         made.scans = scans.take();
@@ -141,7 +142,7 @@ class Scheduler {
     }
 
     void emit_once(const Instruction &in, uint32_t at) {
-        steps.set_once(true);
+        steps.set_when(When::ONCE);
         const auto sign = inputs.facts.signs.find(lives.section().first + at);
         if (in.op == GI_OP_LOAD)
             moves.load(in, at);
@@ -153,7 +154,7 @@ class Scheduler {
             emit_index(in, at);
         else
             emit_apply(in, at);
-        steps.set_once(false);
+        steps.set_when(When::EACH_TILE);
     }
 
     void emit_index(const Instruction &in, uint32_t at) {

@@ -195,6 +195,7 @@ struct Accumulator {
 struct SectionSchedule {
     SectionKind kind;
     std::vector<Step> once; // what is the same in all tiles: each worker does it before the first
+    std::vector<Step> per_block; // what is the same in all tiles of a block: before its first one
     std::vector<Step> steps;
     std::vector<uint16_t> slots; // places of slots that steps touch
     std::vector<uint16_t> kept;  // places that move on by a tile

@@ -1,6 +1,7 @@
 // The steps of the section being made, in order.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "schedule/schedule.h"
@@ -13,6 +14,9 @@ struct Operation {
     uint8_t type;
 };
 inline Operation operation(const Instruction &in) { return {in.op, in.type}; }
+
+// When a step runs: in each tile, before the first tile of a block, or of all that a worker does.
+enum class When : uint8_t { EACH_TILE, EACH_BLOCK, ONCE };
 
 inline Step apply_step(Operation what, ApplyFn fn, uint8_t shape, uint16_t d, uint16_t a,
                        uint16_t b, uint16_t c) {
@@ -49,16 +53,17 @@ class Steps {
         apply(what, fn, shape, d, a, a, a);
     }
 
-    std::vector<Step> take() { return std::exchange(steps, {}); }
-    std::vector<Step> take_once() { return std::exchange(once, {}); }
-    // Do steps from here on run once, or in each tile? What was so before.
-    bool set_once(bool value) { return std::exchange(is_once, value); }
+    std::vector<Step> take(When when = When::EACH_TILE) {
+        return std::exchange(lists[size_t(when)], {});
+    }
+    // When do steps from here on run? What was so before.
+    When set_when(When value) { return std::exchange(when, value); }
 
   private:
-    std::vector<Step> steps, once;
-    bool is_once = false;
+    std::array<std::vector<Step>, 3> lists;
+    When when = When::EACH_TILE;
 
-    std::vector<Step> &list() { return is_once ? once : steps; }
+    std::vector<Step> &list() { return lists[size_t(when)]; }
 };
 
 } // namespace gint
