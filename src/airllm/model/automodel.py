@@ -89,12 +89,17 @@ class Model:
     def choose(self, tokens: Any, cache: Cache, sampler: Sampler) -> int:
         """The token that comes next, after tokens as a call takes them; `sampler` has it too.
 
-        After a single token it is one native call, where the backend is native.
+        After a single token it is one native call, where the backend is native. Raises ValueError
+        for tokens that do not exist, a sampler of another vocabulary, a cache without room.
         """
         # Between two native calls little is asked for: what Python knows is in no cache by then.
-        ids = tokens
+        ids = self._check(tokens)
+        if len(sampler.seen) != self._vocabulary:
+            raise ValueError(
+                f"The sampler is for {len(sampler.seen)} tokens, and the model has "
+                f"{self._vocabulary}: `new_sampler` of the same model makes one."
+            )
         if tokens is not sampler.token:
-            ids = self._check(tokens)
             sampler.seen[ids] = True
         _check_room(ids, cache)
         sampler.draw()

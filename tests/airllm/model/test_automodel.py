@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from airllm import AutoModel, tensor_ops
+from airllm.generation import Sampling
+from airllm.generation.sampling import Sampler
 from gint.quantized import dequantize, format_of, quantize
 from tests.airllm.checkpoints import CASES, logits_of, model_of, tokens, torch, transformers, write
 
@@ -129,6 +131,12 @@ def test_what_does_not_fit_is_refused(mine):
     mine(tokens(60), cache)
     with pytest.raises(ValueError, match="5 tokens do not fit: the cache holds 60 of 64"):
         mine(tokens(5), cache)
+    sampler = mine.new_sampler(Sampling())
+    with pytest.raises(ValueError, match="for 7 tokens, and the model has 211"):
+        mine.choose([3], cache, Sampler(Sampling(), 7))
+    sampler.token[0] = 211
+    with pytest.raises(ValueError, match="Token 211 does not exist"):
+        mine.choose(sampler.token, cache, sampler)
     assert cache.length == 60
 
 
