@@ -16,6 +16,7 @@ class Conversation:
 
     def __init__(self, model: Model, capacity: int) -> None:
         self._model, self._cache = model, model.new_cache(capacity)
+        self._capacity = capacity  # the cache may have room for some more
         self._held: list[int] = []
 
     def answer(
@@ -23,12 +24,12 @@ class Conversation:
         **sampling: Any,
     ) -> Iterator[int]:  # fmt: skip
         """The tokens that follow on the whole conversation `tokens`. Raises ValueError where the
-        cache has no room for them and an answer."""
-        room = self._cache.capacity - len(tokens) + 1
+        conversation has no room for them and an answer."""
+        room = self._capacity - len(tokens) + 1
         if room < 1:
             raise ValueError(
                 f"The conversation has {len(tokens)} tokens; there is room for "
-                f"{self._cache.capacity}. Pass a larger --context, or begin anew."
+                f"{self._capacity}. Pass a larger --context, or begin anew."
             )
         known = min(self._common(tokens), self._cache.length, len(tokens) - 1)
         self._cache.truncate(known)

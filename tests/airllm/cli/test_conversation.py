@@ -44,10 +44,12 @@ def test_a_conversation_computes_only_what_is_new(folder):
     assert seen[-1] == len(changed) - 4
 
 
-def test_a_conversation_longer_than_its_cache_is_refused(folder):
-    talk = Conversation(AutoModel.from_pretrained(folder), 64)
-    ids = [*tokens(65)]
-    with pytest.raises(ValueError, match=r"has 65 tokens; there is room for 64.*--context"):
+@pytest.mark.parametrize("capacity", [64, 40])  # as the cache has room, and less
+def test_a_conversation_longer_than_was_said_is_refused(capacity, folder):
+    talk = Conversation(AutoModel.from_pretrained(folder), capacity)
+    ids = [*tokens(capacity + 1)]
+    refusal = rf"has {capacity + 1} tokens; there is room for {capacity}.*--context"
+    with pytest.raises(ValueError, match=refusal):
         list(talk.answer(ids, 5, ()))
-    assert len(list(talk.answer(ids[:64], 5, ()))) == 1
-    assert len(list(talk.answer(ids[:62], 5, ()))) == 3
+    assert len(list(talk.answer(ids[:-1], 5, ()))) == 1
+    assert len(list(talk.answer(ids[:-3], 5, ()))) == 3
