@@ -102,7 +102,7 @@ def test_a_gguf_file_with_a_tokenizer_beside_it(tmp_path, capsys):
         (["{folder}", "--weights", "q9"], "quant_type is 'q9'"),
         (["{folder}", "--temperature", "-1"], "temperature must be at least 0"),
         (["{folder}", "--memory", "100"], "memory_budget is 100 bytes; at least"),
-        (["{folder}", "--context", "8"], "there is room for 64"),
+        (["{folder}", "--context", "8"], "there is room for 8."),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments, sentence, folder, capsys):
