@@ -217,9 +217,7 @@ def _head(saved: Saved, weights: dict | None, nbytes: int) -> list[bytes]:
 # Reading
 
 
-def open_saved(
-    path: Path, operators: Iterable[str] = (), ahead: Ahead | None = None
-) -> Opened:
+def open_saved(path: Path, operators: Iterable[str] = (), ahead: Ahead | None = None) -> Opened:
     """The saved function in the file at `path`. `operators` are further ones it may call. `ahead`
     is given the file that holds the weights before the plan is read, so that they may be brought
     in meanwhile.
