@@ -74,9 +74,11 @@ class RunSteps {
         run_made().kept.push_back(nb::make_tuple(work, operands));
     }
 
-    void behind(nb::object value, nb::object of, uint64_t offset) {
+    void behind(nb::object value, nb::object of, uint64_t offset, int64_t by_count) {
+        if (by_count && !run_made().sizes)
+            throw nb::index_error("A step uses a size that the run does not have.");
         auto step = std::make_unique<BehindStep>();
-        step->of = number(of), step->offset = offset,
+        step->of = number(of), step->offset = offset, step->step = by_count;
         step->value = made_number(value, Kind::memory);
         add(std::move(step));
     }
@@ -376,7 +378,7 @@ void add_run_steps(nb::module_ &m) {
              "made"_a, "raise_for"_a, "sizes"_a = 0, "takes_addresses"_a = false)
         .def("launch", &RunSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
         .def("watched", &RunSteps::watched, "work"_a, "operands"_a, "values"_a)
-        .def("behind", &RunSteps::behind, "value"_a, "of"_a, "offset"_a)
+        .def("behind", &RunSteps::behind, "value"_a, "of"_a, "offset"_a, "step"_a = 0)
         .def("view", &RunSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
         .def("expect", &RunSteps::expect, "value"_a, "size"_a, "strides"_a)
         .def("release", &RunSteps::release, "values"_a)
