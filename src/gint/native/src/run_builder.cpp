@@ -9,6 +9,7 @@
 #include "native_run.h"
 #include "quantized_module.h"
 #include "row_module.h"
+#include "run_arguments.h"
 #include "torch_steps.h"
 
 namespace nb = nanobind;
@@ -180,8 +181,6 @@ class RunSteps {
         add(std::move(step));
     }
 
-    // `pieces` are (number of a source, offset in out, offset in the source, axes), in elements; an
-    // axis is (extent, stride in out, stride in the source, positions or None).
     void copy(nb::object out, nb::list sources, size_t element_bytes, uint64_t fill,
               nb::list pieces) {
         if (element_bytes != 1 && element_bytes != 2 && element_bytes != 4 && element_bytes != 8)
@@ -360,33 +359,6 @@ class RunSteps {
     std::vector<CallSize> sizes_of(nb::tuple list) {
         std::vector<CallSize> found;
         for (nb::handle entry : list) found.push_back(size_of(entry));
-        return found;
-    }
-
-    static CopiedPiece piece_of(nb::tuple given) {
-        CopiedPiece piece{nb::cast<size_t>(given[0]),
-                          nb::cast<int64_t>(given[1]),
-                          nb::cast<int64_t>(given[2]),
-                          {}};
-        for (nb::handle entry : nb::cast<nb::tuple>(given[3])) {
-            const auto axis = nb::cast<nb::tuple>(entry);
-            CopyAxis made{nb::cast<int64_t>(axis[0]),
-                          nb::cast<int64_t>(axis[1]),
-                          nb::cast<int64_t>(axis[2]),
-                          {}};
-            if (!axis[3].is_none())
-                for (nb::handle at : axis[3])
-                    made.positions.push_back(at.is_none() ? OUTSIDE : nb::cast<int64_t>(at));
-            if (!axis[3].is_none() && int64_t(made.positions.size()) != made.extent)
-                throw nb::value_error("An axis has as many positions as elements.");
-            piece.axes.push_back(std::move(made));
-        }
-        return piece;
-    }
-
-    static std::vector<int64_t> integers(nb::handle list) {
-        std::vector<int64_t> found;
-        for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
         return found;
     }
 };
