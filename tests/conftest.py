@@ -26,6 +26,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 _REQUIRED = os.environ.get("GINT_REQUIRE", "").replace(" ", "").split(",")
 # A device's first kernel build may take longer than a user is kept waiting for a probe.
 os.environ.setdefault("GINT_PROBE_SECONDS", "60")
+# Processes that share the cores: threads that wait leave them to others instead of asking on.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 #: The backends of tensors that do not live in the host's memory.
 _GPUS = [name for name, e in registry.BACKENDS.items() if e.serves not in (None, "cpu")]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 
 import pytest
@@ -40,6 +42,30 @@ def test_values_that_decide(capsys):
     assert 'test_capture.py", line' in str(found.value)
     assert "if x.sum() > 0" in str(found.value)
     assert capsys.readouterr().err == "what the user says\n"  # and not torch's graph
+
+
+def test_what_torch_logs_of_a_failure_is_said_once():
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    shown = io.StringIO()
+
+    def function(x):
+        logger.warning("of torch's")
+        logging.getLogger("mine").warning("the user's")
+        return x @ x
+
+    handler = logging.StreamHandler(shown)
+    for name in ("torch._subclasses.fake_tensor", "mine"):
+        logging.getLogger(name).addHandler(handler)
+    try:
+        with pytest.raises(ExportError, match="same reduction dim"):
+            capture(function, torch.ones(3, 5))
+        assert shown.getvalue() == "the user's\n"
+        capture(function, torch.ones(3, 3))
+    finally:
+        for name in ("torch._subclasses.fake_tensor", "mine"):
+            logging.getLogger(name).removeHandler(handler)
+    assert shown.getvalue() == "the user's\nthe user's\nof torch's\n"
+    assert not handler.filters
 
 
 class Counts(torch.nn.Module):

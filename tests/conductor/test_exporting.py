@@ -194,6 +194,15 @@ def test_what_cannot_be_saved_is_said_with_the_line(path, monkeypatch, model, re
     assert not path.exists()
 
 
+def test_a_mixture_of_experts_is_told_what_to_do(path):
+    with torch.library._scoped_library("test_experts", "DEF") as library:
+        library.define("grouped_mm(Tensor x) -> Tensor")
+        library.impl("grouped_mm", torch.clone, "CompositeExplicitAutograd")
+        library.impl("grouped_mm", torch.empty_like, "Meta")
+        with pytest.raises(ValueError, match=r'set_experts_implementation\("batched_mm"\)'):
+            export(torch.ops.test_experts.grouped_mm, (torch.ones(3),), path=path)
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "reason"),
     [

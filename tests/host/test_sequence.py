@@ -14,7 +14,7 @@ from gint.host.frontend import Builder
 from gint.host.memory import address
 from gint.host.recall import WatchedLaunch
 from gint.host.selection import products_for, select
-from gint.host.sequence import RecordedSequence
+from gint.host.sequence import recorded_sequence
 from gint.program import VerificationError
 from gint.quantized import QuantizedWeights, format_of, quantize
 
@@ -41,7 +41,7 @@ def floats(*shape):
 
 def test_steps_run_in_their_order():
     a, b, c = floats(5), floats(5), floats(5)
-    run = RecordedSequence([launch(add_one, a, b), launch(add_one, b, c)], 0, {})
+    run = recorded_sequence([launch(add_one, a, b), launch(add_one, b, c)], 0, {})
     run()
     np.testing.assert_array_equal(c, a + 1 + 1)
     a[:] = 7
@@ -50,17 +50,21 @@ def test_steps_run_in_their_order():
 
 
 def test_operands_that_move():
-    """One is given as it is, one behind another argument, one stays."""
+    """Two are given, one stays, one lies further on by a count."""
     a, b, c = floats(5), floats(5), floats(5)
-    table, out = floats(4, 5), floats(3, 5)
-    steps = [launch(add_one, a, b), launch(add_one, b, c)]
-    moving = {address(a): (0, 0), address(c): (1, 20)}
-    run = RecordedSequence(steps, 2, moving)
+    table, out, counted = floats(4, 5), floats(5), floats(3, 5)
+    first = counted[1]
+    steps = [launch(add_one, a, b), launch(add_one, b, c), launch(add_one, b, first)]
+    moving, by_count = {address(a): 0, address(c): 1}, {address(first): first.nbytes}
+    run = recorded_sequence(steps, 2, moving, by_count)
     before = c.copy()
-    for row in range(4):
-        run(address(table[row]), address(out))
-        np.testing.assert_array_equal(out[1], table[row] + 1 + 1)
+    for row, count in enumerate((0, -1, 1, 0)):
+        run(address(table[row]), address(out), count)
+        np.testing.assert_array_equal(out, table[row] + 1 + 1)
+        np.testing.assert_array_equal(counted[1 + count], out)
     np.testing.assert_array_equal(c, before)
+    with pytest.raises(TypeError, match="takes 2 addresses or arrays and 1 sizes, not 2"):
+        run(address(table[0]), address(out))
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -71,7 +75,7 @@ def test_products_are_steps(rows):
     packed = products.prepare(weights)
     x, y, moved, wanted = floats(rows, 64), *(np.empty((rows, 19), np.float32) for _ in range(3))
     step = WatchedLaunch(products.bind(packed, True), (x, packed, y), True)
-    sequence = RecordedSequence([step], 1, {address(y): (0, 0)})
+    sequence = recorded_sequence([step], 1, {address(y): 0})
     del packed, step  # the sequence keeps what it needs
     sequence(address(moved))
     products.multiply(x, weights, wanted)
@@ -88,7 +92,7 @@ def test_an_error_stops_it():
     def copy(b, x):
         b.output("y", "i32", (x,), b.input("a", "i32", x) + 5)
 
-    run = RecordedSequence([launch(divide, a, b, c), launch(copy, a, b)], 0, {})
+    run = recorded_sequence([launch(divide, a, b, c), launch(copy, a, b)], 0, {})
     b[1] = 0
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         run()
@@ -100,7 +104,7 @@ def test_an_error_stops_it():
 
 def test_an_address_that_must_not_be_is_refused():
     a, b = floats(5), floats(5)
-    run = RecordedSequence([launch(add_one, a, b)], 1, {address(b): (0, 0)})
+    run = recorded_sequence([launch(add_one, a, b)], 1, {address(b): 0})
     with pytest.raises(VerificationError):
         run(address(a) + 4)  # written while it is read
     with pytest.raises(VerificationError):
@@ -110,11 +114,11 @@ def test_an_address_that_must_not_be_is_refused():
 def test_what_is_not_native_is_refused():
     a, b = floats(5), floats(5)
     with pytest.raises(TypeError, match="Only native launches are steps"):
-        RecordedSequence([WatchedLaunch(lambda *_: 0, (a, b), False)], 0, {})
+        recorded_sequence([WatchedLaunch(lambda *_: 0, (a, b), False)], 0, {})
     with pytest.raises(ValueError, match="an argument that there is not"):
-        RecordedSequence([launch(add_one, a, b)], 1, {address(a): (1, 0)})
+        recorded_sequence([launch(add_one, a, b)], 1, {address(a): 1})
     with pytest.raises(TypeError, match="takes 1 addresses or arrays and 0 sizes, not 2"):
-        RecordedSequence([launch(add_one, a, b)], 1, {})(0, 0)
+        recorded_sequence([launch(add_one, a, b)], 1, {})(0, 0)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such timer")
@@ -132,7 +136,7 @@ def test_signals_are_heard_between_steps():
     begin = time.process_time()
     raise_for(step.launch(a, b))
     count = int(2 / (time.process_time() - begin)) + 20
-    run = RecordedSequence([step] * count + [launch(add_one, floats(5), last)], 0, {})
+    run = recorded_sequence([step] * count + [launch(add_one, floats(5), last)], 0, {})
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)

@@ -18,7 +18,7 @@ from gint.backend import registry
 from gint.backend.errors import raise_for
 from gint.host.memory import address
 from gint.host.recall import WatchedLaunch
-from gint.host.sequence import RecordedSequence
+from gint.host.sequence import recorded_sequence
 from gint.program import Binding, SlotBinding, VerifiedProgram, assemble, verify
 from gint.quantized import QuantizedWeights, format_of, quantize
 from tests.programs import SOFTMAX
@@ -201,13 +201,13 @@ def sequences() -> None:
     binding, x, y = softmax(kernel.verified, (3, 70), False)
     bound = kernel.prepare(binding.extents, (), binding.layouts)
     launches = [WatchedLaunch(bound, (x, y), False)] * 2
-    moving = {address(y): (0, 0)}
-    ready, out = RecordedSequence(launches, 1, moving), np.empty_like(y)
+    moving = {address(y): 0}
+    ready, out = recorded_sequence(launches, 1, moving), np.empty_like(y)
 
     def check(_):
         np.testing.assert_allclose(out.sum(1), 1, rtol=1e-3)
 
-    fail_each("sequence", lambda: RecordedSequence(launches, 1, moving), lambda made: None)
+    fail_each("sequence", lambda: recorded_sequence(launches, 1, moving), lambda made: None)
     fail_each("sequence called", lambda: ready(address(out)), check)
 
 

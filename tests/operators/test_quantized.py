@@ -78,5 +78,5 @@ def test_what_does_not_fit_is_said():
     for wrong in (blocks[:, 1:], blocks[0], blocks.astype(np.int16)):
         with pytest.raises(ValueError, match=r"q8_0 is uint8 \(out, a multiple of 34\)"):
             quantized_linear(np.ones((2, 64), np.float32), None, wrong, "q8_0", True)
-    with pytest.raises(ValueError, match="quant_type is 'q9'"):
+    with pytest.raises(ValueError, match="'q9' is no format of blocks"):
         quantized_embedding(np.array([0]), blocks, "q9", np.dtype(np.float32))

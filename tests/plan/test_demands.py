@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from gint.plan.demands import NOTHING, SCRATCH, Demand, demand_of, is_asked
 from gint.plan.operators import EXTERNS, VIEWS
+from tests.once import once
 
 from .test_results import typed
 
@@ -31,20 +33,26 @@ PARTS = 2
 @pytest.fixture(scope="module")
 def peaks(tmp_path_factory):
     """By packet, of processes beside each other."""
-    folder, names = tmp_path_factory.mktemp("peaks"), sorted(CALLS)
-    files = [folder / f"{n}.json" for n in range(PARTS)]
-    command = [sys.executable, "-m", "tests.plan.peaks"]
+    folder = once(tmp_path_factory, "peaks", measure)
+    found = defaultdict(list)
+    for peak in [peak for file in files_in(folder) for peak in json.loads(file.read_text())]:
+        found[peak[0].split(".")[1]].append(peak)
+    return found
+
+
+def measure(folder: Path) -> None:
+    names, command = sorted(CALLS), [sys.executable, "-m", "tests.plan.peaks"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     running = [
         subprocess.Popen([*command, str(file), *names[n::PARTS]], env=environment)
-        for n, file in enumerate(files)
+        for n, file in enumerate(files_in(folder))
     ]
     statuses = [process.wait() for process in running]
     assert not any(statuses)
-    found = defaultdict(list)
-    for peak in [peak for file in files for peak in json.loads(file.read_text())]:
-        found[peak[0].split(".")[1]].append(peak)
-    return found
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [folder / f"{n}.json" for n in range(PARTS)]
 
 
 @pytest.mark.skipif(

@@ -46,7 +46,9 @@ class GGUFFile:
             self.fields = {n: f.contents() for n, f in reader.fields.items() if len(f.data) == 1}
             self.tensors = {t.name: t for t in reader.found}
         except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{path} is no sound GGUF file: {error}.") from error
+            raise CheckpointError(
+                f"{path} is no sound GGUF file, or was cut short: {error}."
+            ) from error
         check_end(list(self.tensors.values()))
 
 

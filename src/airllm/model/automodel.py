@@ -92,20 +92,22 @@ class Model:
         After a single token it is one native call, where the backend is native. Raises ValueError
         for tokens that do not exist, a sampler of another vocabulary, a cache without room.
         """
-        # Between two native calls little is asked for: what Python knows is in no cache by then.
-        ids = self._check(tokens)
         if len(sampler.seen) != self._vocabulary:
             raise ValueError(
                 f"The sampler is for {len(sampler.seen)} tokens, and the model has "
                 f"{self._vocabulary}: `new_sampler` of the same model makes one."
             )
-        if tokens is not sampler.token:
+        # Between two native calls little is asked for: what Python knows is in no cache by then.
+        if tokens is sampler.token and 0 <= tokens.item() < self._vocabulary:
+            ids = tokens
+        else:
+            ids = self._check(tokens)
             sampler.seen[ids] = True
         _check_room(ids, cache)
         sampler.draw()
         self._decoder(ids, cache, sampler.logits, sampler)
         cache.length += len(ids)
-        return int(sampler.token[0])
+        return sampler.token.item()
 
     def stream(self, tokens: Any, max_new_tokens: int = 128, **options: Any) -> Iterator[int]:
         """See airllm.generation.stream."""

@@ -56,6 +56,7 @@ class Decoder:
         self._last_norm = last_norm(checkpoint)
         self._row, self._token = Buffers(self.architecture, 1), np.empty(1, np.int64)
         self._recorded: RecordedRow | None = None
+        self._is_embedded = False  # by the recorded steps
 
     def __call__(
         self, tokens: np.ndarray, cache: Cache, logits: np.ndarray, sampler: Sampler | None = None
@@ -68,20 +69,30 @@ class Decoder:
         if len(tokens) > 1:
             self._run_rows(tokens, cache, logits, sampler)
             return
-        self._token[0] = tokens[0]
-        if not (self.weights.is_recordable and steps.is_native() and cache.length):
-            self._embed(self._token, self._row.x)
+        # The row of the embedding that a sampler's token names is read by the steps themselves.
+        token = self._token if sampler is None else sampler.token
+        if tokens is not token:
+            token[0] = tokens[0]
+        row = self._recorded
+        if row is not None and row.fits(cache, sampler):
+            if not self._is_embedded:
+                self._embed(token, self._row.x)
+            row(logits, sampler)
+        elif self.weights.is_recordable and steps.is_native() and cache.length:
+            self._record(token, cache, logits, sampler)
+        else:
+            self._embed(token, self._row.x)
             self._run(self._row, cache, logits, sampler)
-            return
-        is_recorded = self._recorded is not None and self._recorded.fits(cache, sampler)
-        if not self._embed.is_recordable:
-            self._embed(self._token, self._row.x)
-        if self._recorded is not None and is_recorded:
-            self._recorded(logits, sampler)
-            return
+
+    def _record(
+        self, token: np.ndarray, cache: Cache, logits: np.ndarray, sampler: Sampler | None
+    ) -> None:
+        self._is_embedded = self._embed.is_recordable
+        if not self._is_embedded:
+            self._embed(token, self._row.x)
         with watched() as launches:
-            if self._embed.is_recordable:
-                self._embed(self._token, self._row.x)
+            if self._is_embedded:
+                self._embed(token, self._row.x)
             self._run(self._row, cache, logits, sampler)
         self._recorded = RecordedRow(launches, cache, logits, sampler)
 

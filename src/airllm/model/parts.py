@@ -29,6 +29,11 @@ Formats = str | Mapping[str, str]
 def format_for(formats: Formats, matrix: Matrix) -> QuantizedFormat | None:
     """The format that a matrix is quantised to; None where it is kept. Raises ValueError."""
     pairs = {"*": formats} if isinstance(formats, str) else formats
+    if not isinstance(pairs, Mapping):
+        raise ValueError(
+            "weights is the name of a format, such as 'q8_0', or a dict of patterns to such names, "
+            f"not {formats!r}; '{KEEP}' keeps matrices as they are."
+        )
     name = next((f for p, f in pairs.items() if fnmatchcase(matrix.key, p)), KEEP)
     if name == KEEP:
         return None

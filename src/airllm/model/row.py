@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from airllm.generation.sampling import Sampler
+from airllm.tensor_ops.backend import active
 from gint.host.memory import address
 from gint.host.recall import WatchedLaunch
-from gint.host.sequence import RecordedSequence
+from gint.host.sequence import recorded_sequence
 
-from .cache import Cache
+from .cache import BUCKET, Cache
 
 
 class RecordedRow:
@@ -36,42 +37,42 @@ class RecordedRow:
         sampler: Sampler | None = None,
     ) -> None:  # fmt: skip
         self.launches = launches
-        self._cache, self._count, self._chooses = cache, cache.attended(), sampler is not None
-        # Addresses of the first position, and how far the next one's are: a token finds little of
-        # what Python knows in the processor's caches, so little is asked for.
-        self._first = at = cache.length
-        (key,) = cache.key_places(0, 1)
-        rows = (
-            cache.cos[at:],
-            cache.sin[at:],
-            cache.keep(at, 1),
-            key.place,
-            cache.values[0, 0, at:],
-        )
-        steps = [array.strides[-1 if array is key.place else 0] for array in rows]
-        steps[2] = -steps[2]
-        self._places = tuple(zip(map(address, rows), steps, strict=True))
-        given = [*self._addresses(), *_results(logits, sampler)]
-        moving = {first: (n, 0) for n, first in enumerate(given)}
-        for argument, cached in ((3, cache.keys), (4, cache.values)):
-            first, layer_bytes = self._addresses()[argument], cached[0].nbytes
-            for layer in range(len(cached)):
-                moving[first + layer * layer_bytes] = (argument, layer * layer_bytes)
-        self._sequence = RecordedSequence(launches, len(given), moving)
+        # A token finds little of what Python knows in the processor's caches, so little is asked
+        # for from one to the next.
+        self._cache, self._chooses, self._backend = cache, sampler is not None, active()
+        end = cache.attended()
+        self._watched, self._positions = cache.length, range(max(end - BUCKET, 1), end)
+        given = _results(logits, sampler)
+        moving = {at: n for n, at in enumerate(given)}
+        self._run = recorded_sequence(launches, len(given), moving, _by_position(cache))
 
     def fits(self, cache: Cache, sampler: Sampler | None = None) -> bool:
         """Whether the next position of a cache has these steps."""
-        is_same = cache is self._cache and cache.attended() == self._count
-        return is_same and self._chooses == (sampler is not None)
+        return (
+            cache is self._cache
+            and cache.length in self._positions
+            and self._chooses == (sampler is not None)
+            and active() is self._backend
+        )
 
     def __call__(self, logits: np.ndarray, sampler: Sampler | None = None) -> None:
         """The steps of the cache's next position. Raises KeyboardInterrupt, between two of them."""
-        self._sequence(*self._addresses(), *_results(logits, sampler))
+        self._run(*_results(logits, sampler), self._cache.length - self._watched)
 
-    def _addresses(self) -> list[int]:
-        """Of the rotation's cosines and sines, the mask, the first head's key and value."""
-        at = self._cache.length - self._first
-        return [first + at * step for first, step in self._places]
+
+def _by_position(cache: Cache) -> dict[int, int]:
+    """Where what follows the position begins -> how far the next one's is: the rotation's cosines
+    and sines, the mask, and each layer's keys and values."""
+    at = cache.length
+    (key,) = cache.key_places(0, 1)
+    value = cache.values[0, 0, at:]
+    found = {address(table[at:]): table.strides[0] for table in (cache.cos, cache.sin)}
+    found[address(cache.keep(at, 1))] = -1
+    for first, step, layers in (
+        (key.place, key.place.strides[-1], cache.keys), (value, value.strides[0], cache.values)
+    ):  # fmt: skip
+        found |= {address(first) + n * layer.nbytes: step for n, layer in enumerate(layers)}
+    return found
 
 
 def _results(logits: np.ndarray, sampler: Sampler | None) -> list[int]:

@@ -6,6 +6,7 @@ Knows torch.export and where a user's own lines are found. Does not know plans.
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ from contextlib import contextmanager, redirect_stderr
 from functools import wraps
 from io import StringIO
 from pathlib import Path
+from threading import get_ident
 from types import FunctionType
 from typing import Any
 
@@ -78,7 +80,7 @@ def _exported(
     module: torch.nn.Module, args: tuple, kwargs: dict[str, Any], shapes: Any, strict: bool = False
 ) -> ExportedProgram:
     try:
-        with _unprinted_graph(), torch.no_grad():
+        with _unprinted_graph(), _unlogged_failure(), torch.no_grad():
             return torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=strict)
     except Exception as error:  # whatever the user's own code and torch's tracing raise
         raise ExportError(f"{_why(error)}{_line_of(error)}") from error
@@ -98,6 +100,44 @@ def _unprinted_graph() -> Iterator[None]:
     finally:
         text = said.getvalue()
         print(text if graph is None else text.replace(f"{graph}\n", ""), end="", file=sys.stderr)
+
+
+@contextmanager
+def _unlogged_failure() -> Iterator[None]:
+    """Hold what torch logs as warnings and errors, in this thread, until tracing has succeeded: of
+    a failure it says with a traceback what ExportError says in a sentence."""
+    held: list[tuple[logging.Handler, logging.LogRecord]] = []
+    loggers = [logging.root, *map(logging.getLogger, _torchs_loggers())]
+    handlers = list(dict.fromkeys(h for logger in loggers for h in logger.handlers))
+    thread = get_ident()
+
+    def holding(handler: logging.Handler) -> Callable[[logging.LogRecord], bool]:
+        def passes(record: logging.LogRecord) -> bool:
+            is_its = record.thread == thread and record.name.partition(".")[0] == "torch"
+            if not is_its or record.levelno < logging.WARNING:
+                return True
+            held.append((handler, record))
+            return False
+
+        return passes
+
+    filters = [(handler, holding(handler)) for handler in handlers]
+    for handler, keep in filters:
+        handler.addFilter(keep)
+    try:
+        yield
+    except Exception:
+        held.clear()
+        raise
+    finally:
+        for handler, keep in filters:
+            handler.removeFilter(keep)
+        for handler, record in held:
+            handler.handle(record)
+
+
+def _torchs_loggers() -> list[str]:
+    return [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
 
 
 def _written_constant(exported: ExportedProgram) -> fx.Node | None:

@@ -41,6 +41,12 @@ from .tree import TreeError, signature_of
 
 #: Constants up to so many bytes in all are part of the file; larger ones lie beside it.
 _MOST_INSIDE = 16 << 20
+#: A mixture of experts calls an operator that has this in its name, and counts tokens before it.
+_EXPERTS = "grouped_mm"
+_EXPERTS_WAY_OUT = (
+    'model.set_experts_implementation("batched_mm") has transformers\' mixtures of experts do '
+    "without."
+)
 
 
 def export(
@@ -216,4 +222,6 @@ def _refuse(graph: Graph, target: Any, why: str) -> None:
     because = ""
     if node is not None and node in graph.refusals:
         because = f" It is left whole: {graph.refusals[node].reason}."
+    if any(_EXPERTS in str(n.target) for n in graph.fx.nodes):
+        because += f" {_EXPERTS_WAY_OUT}"
     raise ExportError(f"{why}.{because}{where_written(node)}")

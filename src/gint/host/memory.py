@@ -265,19 +265,21 @@ def reserve(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def map_ahead(file: mmap.mmap) -> Thread | None:
-    """Have the first pages of a mapped file in this process's page tables, by a thread, while the
-    process does something else: each would otherwise stop whoever reads it first. None for a small
-    file, and where the system has no such call."""
+    """Have the first pages of a mapped file at hand, by a thread, while the process does something
+    else: each would otherwise stop whoever reads it first, once in the process's page tables and
+    once more where a virtual machine has not seen it lately. None for a small file, and where the
+    system has no such call."""
     call = _libc("madvise")
     if call is None or not sys.platform.startswith("linux") or len(file) < HUGE_BYTES:
         return None
-    shown = np.frombuffer(file, np.uint8)  # which keeps it mapped
+    shown = np.frombuffer(file, np.uint8)[:_AHEAD_BYTES]  # which keeps it mapped
 
-    def populate() -> None:
-        length = min(shown.nbytes, _AHEAD_BYTES)
-        call(ctypes.c_void_p(shown.ctypes.data), ctypes.c_size_t(length), _POPULATE_READ)
+    def bring_in() -> None:
+        where = ctypes.c_void_p(shown.ctypes.data), ctypes.c_size_t(shown.size)
+        if call(*where, _POPULATE_READ) == 0:  # else: no such call, or a file cut short
+            shown[:: mmap.PAGESIZE].max()
 
-    thread = Thread(target=populate, name="gint-map-ahead", daemon=True)
+    thread = Thread(target=bring_in, name="gint-map-ahead", daemon=True)
     thread.start()
     return thread
 

@@ -20,67 +20,50 @@ from gint.native.loader import load_native
 from .memory import address
 from .recall import WatchedLaunch
 
-#: Where an operand begins: at an address, or so many bytes behind an argument.
-Place = int | tuple[int, int]
 
+def recorded_sequence(
+    launches: Sequence[WatchedLaunch],
+    arguments: int,
+    moving: Mapping[int, int],
+    counted: Mapping[int, int] | None = None,
+) -> Callable[..., None]:
+    """The launches that were watched, as a function of what changes; their operands are kept.
 
-class RecordedSequence:
-    """The launches that were watched, as a function of the addresses that change.
-
-    launches   in their order; their operands are kept
     arguments  how many addresses a call gives
-    moving     where an operand began when it was watched -> (argument, offset in bytes): in a call
-               it begins so far behind that argument. Others are where they were.
+    moving     where an operand began when it was watched -> the argument at which it begins in a
+               call
+    counted    the same -> how many bytes further it begins for each one that a call counts; where
+               there are such operands, the last argument of a call is that count, 0 as watched
 
-    Raises TypeError for a launch that is not native. For one thread at a time.
+    Others are where they were. The function raises what a launch runs into, and what a signal's
+    handler raises: KeyboardInterrupt, say; the launches before have been carried out then. It is
+    for one thread at a time.
+
+    Raises TypeError for a launch that is not native.
     """
-
-    def __init__(
-        self,
-        launches: Sequence[WatchedLaunch],
-        arguments: int,
-        moving: Mapping[int, tuple[int, int]],
-    ) -> None:
-        if any(not 0 <= argument < arguments for argument, _ in moving.values()):
-            raise ValueError("An operand's place names an argument that there is not.")
-        fixed, behind = _places(launches, moving)
-        places: list[Place] = [*[(n, 0) for n in range(arguments)], *fixed, *behind]
-        number: dict[Place | None, int] = {place: n for n, place in enumerate(places)}
-        steps = load_native().RunSteps(
-            arguments, [*fixed.values()], len(behind), raise_for, takes_addresses=True
-        )
-        for place in behind:
-            steps.behind(number[place], *place)
-        for w in launches:
-            values = [number.get(_place(operand, moving)) for operand in w.operands]
-            steps.watched(w.launch, [*w.operands], values)
-        self._run: Callable[..., None] = steps.finish([])
-
-    def __call__(self, *addresses: int) -> None:
-        """Run all launches. Raises what one of them ran into, and what a signal's handler raises:
-        KeyboardInterrupt, say; the launches before have been carried out then."""
-        self._run(*addresses)
-
-
-def _place(operand: Any, moving: Mapping[int, tuple[int, int]]) -> Place | None:
-    """None for what is no array: packed weights have memory of their own."""
-    if not isinstance(operand, np.ndarray):
-        return None
-    at = address(operand)
-    return moving.get(at, at)
-
-
-def _places(
-    launches: Sequence[WatchedLaunch], moving: Mapping[int, tuple[int, int]]
-) -> tuple[dict[int, np.ndarray], list[tuple[int, int]]]:
-    """An array at each address that stays, and the places behind arguments, not at them."""
-    fixed: dict[int, np.ndarray] = {}
-    behind: dict[tuple[int, int], None] = {}
+    counted = counted or {}
+    if any(not 0 <= argument < arguments for argument in moving.values()):
+        raise ValueError("An operand's place names an argument that there is not.")
+    fixed = _fixed(launches, moving)
+    counts = [at for at in counted if at in fixed]
+    number = {**moving, **{at: arguments + n for n, at in enumerate(fixed)}}
+    steps = load_native().RunSteps(
+        arguments, [*fixed.values()], len(counts), raise_for, bool(counted), takes_addresses=True
+    )
+    for value, at in enumerate(counts, arguments + len(fixed)):
+        steps.behind(value, number[at], 0, counted[at])
+        number[at] = value
     for w in launches:
-        for operand in w.operands:
-            place = _place(operand, moving)
-            if isinstance(place, int):
-                fixed[place] = operand
-            elif place is not None and place[1]:
-                behind[place] = None
-    return fixed, [*behind]
+        steps.watched(w.launch, [*w.operands], [number.get(_place(o)) for o in w.operands])
+    return steps.finish([])
+
+
+def _place(operand: Any) -> int:
+    """0, where nothing lies, for what is no array: packed weights have memory of their own."""
+    return address(operand) if isinstance(operand, np.ndarray) else 0
+
+
+def _fixed(launches: Sequence[WatchedLaunch], moving: Mapping[int, int]) -> dict[int, np.ndarray]:
+    """An array at each address that no call gives."""
+    places = {_place(operand): operand for w in launches for operand in w.operands}
+    return {at: operand for at, operand in places.items() if at and at not in moving}

@@ -27,7 +27,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -49,6 +49,8 @@ MAGIC = b"GPLN"
 VERSION = 1
 _HEAD = struct.Struct("<4sIQQQI28s")
 _ALIGNED = 64
+#: Told of a file whose bytes are wanted soon.
+Ahead = Callable[[mmap.mmap], object]
 
 
 class Saved(NamedTuple):
@@ -215,14 +217,16 @@ def _head(saved: Saved, weights: dict | None, nbytes: int) -> list[bytes]:
 # Reading
 
 
-def open_saved(path: Path, operators: Iterable[str] = ()) -> Opened:
-    """The saved function in the file at `path`. `operators` are further ones it may call.
+def open_saved(path: Path, operators: Iterable[str] = (), ahead: Ahead | None = None) -> Opened:
+    """The saved function in the file at `path`. `operators` are further ones it may call. `ahead`
+    is given the file that holds the weights before the plan is read, so that they may be brought
+    in meanwhile.
 
     Raises FileNotFoundError, or ValueError saying what is wrong with the file, or with the one
     that holds its weights.
     """
     try:
-        return _opened(mapped(path), path, frozenset(operators))
+        return _opened(mapped(path), path, frozenset(operators), ahead)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
     except IsADirectoryError:
@@ -252,24 +256,28 @@ def _sentence(error: Exception) -> str:
     return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
 
 
-def _opened(buffer: Any, path: Path | None, operators: Container[str]) -> Opened:
-    length, programs_bytes, weights_bytes = _read_head(buffer)
+def _opened(
+    file: Any, path: Path | None, operators: Container[str], ahead: Ahead | None = None
+) -> Opened:
+    length, programs_bytes, weights_bytes = _read_head(file)
     start, end = _HEAD.size, _HEAD.size + length
-    header = _header(bytes(buffer[start:end]))
-    programs = _programs(buffer, end, end + programs_bytes, header["programs"])
-    plan = codec.plan_of(header["plan"], programs)
-    verify_plan(plan, operators)
-    signature, options = _signature(header["signature"], plan), _options(header["options"])
-    checksums = _checksums(header["checksums"], plan)
+    header = _header(bytes(file[start:end]))
     at = end + programs_bytes
     at += -at % _ALIGNED if weights_bytes else 0
-    beside = None
+    buffer, beside = file, None
     if header["weights"] is not None:
         if path is None:
             raise ValueError("its weights cannot lie beside it: it is no file.")
         beside = path.parent / _name_beside(header["weights"])
         buffer = _mapped_beside(beside, header["weights"]["nbytes"])
         at, weights_bytes = 0, len(buffer)
+    if ahead is not None and isinstance(buffer, mmap.mmap):
+        ahead(buffer)
+    programs = _programs(file, end, end + programs_bytes, header["programs"])
+    plan = codec.plan_of(header["plan"], programs)
+    verify_plan(plan, operators)
+    signature, options = _signature(header["signature"], plan), _options(header["options"])
+    checksums = _checksums(header["checksums"], plan)
     starts: tuple[int, ...] = ()
     if plan.constants:
         weights = Weights(buffer, at, at + weights_bytes)

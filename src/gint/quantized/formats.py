@@ -82,8 +82,8 @@ def format_of(quant_type: str) -> QuantizedFormat:
     """The format of that name, in any case: GGUF's, or "q40", "q80". Raises ValueError."""
     found = _BY_NAME.get(quant_type.lower()) if isinstance(quant_type, str) else None
     if found is None:
-        known = ", ".join(repr(f.name) for f in FORMATS)
-        raise ValueError(f"quant_type is {quant_type!r}; there are {known}.")
+        known = ", ".join(f.name for f in FORMATS)
+        raise ValueError(f"{quant_type!r} is no format of blocks. There are: {known}.")
     return found
 
 

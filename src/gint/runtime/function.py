@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,7 @@ def load(
     """
     if not isinstance(backend, (str, type(None))):
         raise TypeError(f"backend is the name of one, not {backend!r}.")
-    opened = open_saved(as_path(path), names_of_operators(operators))
-    if isinstance(opened.buffer, mmap):
-        map_ahead(opened.buffer)
+    opened = open_saved(as_path(path), names_of_operators(operators), map_ahead)
     if check:
         opened.check_constants()
     return SavedFunction(opened, backend)

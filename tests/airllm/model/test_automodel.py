@@ -183,5 +183,5 @@ def test_formats_by_pattern(tmp_path):
     np.testing.assert_allclose(
         mine(tokens(3)), AutoModel.from_pretrained(tmp_path)(tokens(3)), atol=0.5
     )
-    with pytest.raises(ValueError, match="quant_type is 'q9'"):
+    with pytest.raises(ValueError, match="'q9' is no format of blocks"):
         AutoModel.from_pretrained(tmp_path, weights="q9")

@@ -45,6 +45,8 @@ def test_formats_that_do_not_suit_a_matrix(tensor, tmp_path):
         format_for("q4_0", Matrix("0.qkv", (tensor, blocks)))
     with pytest.raises(ValueError, match="q5"):
         format_for("q5", Matrix("0.qkv", (tensor,)))
+    with pytest.raises(ValueError, match="patterns to such names, not None; 'keep' keeps"):
+        format_for(None, Matrix("0.qkv", (tensor,)))
 
 
 @given(

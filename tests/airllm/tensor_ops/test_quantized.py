@@ -221,7 +221,7 @@ WRONG = [
     (
         ValueError,
         lambda x: ops.matmul_quantized(x, DATA, (4, 64), "q4_2"),
-        r"quant_type is 'q4_2'; there are 'q4_0', 'q4_1'",
+        r"'q4_2' is no format of blocks. There are: q4_0, q4_1",
     ),
     (
         ValueError,

@@ -33,8 +33,6 @@ Range range_of(const Array &a) {
     return {a.address() + uint64_t(low), a.address() + uint64_t(high)};
 }
 
-} // namespace
-
 // The key of a call, and the operands among its arguments: arrays, and objects with a key.
 class Reader {
   public:
@@ -138,8 +136,6 @@ class Reader {
     }
 };
 
-namespace {
-
 // The call's operands from 0, its new results downwards from -1.
 class Arrays {
   public:
@@ -183,17 +179,16 @@ Recall::Recall(nb::object variable, nb::object otherwise, nb::object raise, nb::
     : backend(std::move(variable)), default_backend(std::move(otherwise)),
       raise_for(std::move(raise)), long_way(std::move(way)) {}
 
-bool Recall::read(Reader &call, PyObject *args, PyObject *kwargs) const {
-    PyObject *chosen;
-    if (PyContextVar_Get(backend.ptr(), nullptr, &chosen)) throw nb::python_error();
-    const nb::object held = nb::steal(chosen); // null where there is no value and no default
-    const bool is_chosen = held.is_valid() && !held.is_none();
-    return call.read(is_chosen ? chosen : default_backend.ptr(), args, kwargs);
+nb::object Recall::chosen_backend() const {
+    PyObject *value;
+    if (PyContextVar_Get(backend.ptr(), nullptr, &value)) throw nb::python_error();
+    nb::object chosen = nb::steal(value); // null where there is no value and no default
+    return chosen.is_valid() && !chosen.is_none() ? std::move(chosen) : default_backend;
 }
 
 nb::object Recall::key(nb::tuple args, nb::dict kwargs) const {
     Reader call;
-    if (!read(call, args.ptr(), kwargs.ptr())) return nb::none();
+    if (!call.read(chosen_backend().ptr(), args.ptr(), kwargs.ptr())) return nb::none();
     return nb::bytes(call.key.data(), call.key.size());
 }
 
@@ -211,7 +206,7 @@ void Recall::remember(nb::bytes key, RecalledCall call) {
 
 nb::object Recall::recall(PyObject *args, PyObject *kwargs) {
     Reader call;
-    if (!read(call, args, kwargs)) return {};
+    if (!call.read(chosen_backend().ptr(), args, kwargs)) return {};
     const auto found = known.find(call.key);
     if (found == known.end()) return {};
     const std::shared_ptr<const RecalledCall> way = found->second; // others may forget it meanwhile

@@ -46,7 +46,7 @@ class Recall {
     nanobind::object backend, default_backend, raise_for, long_way;
     std::unordered_map<std::string, std::shared_ptr<const RecalledCall>> known;
 
-    bool read(class Reader &call, PyObject *args, PyObject *kwargs) const;
+    nanobind::object chosen_backend() const; // what runs the operations now
     // The result of a known call; none for others.
     nanobind::object recall(PyObject *args, PyObject *kwargs);
 };

@@ -9,6 +9,7 @@
 #include "native_run.h"
 #include "quantized_module.h"
 #include "row_module.h"
+#include "run_arguments.h"
 #include "torch_steps.h"
 
 namespace nb = nanobind;
@@ -73,9 +74,11 @@ class RunSteps {
         run_made().kept.push_back(nb::make_tuple(work, operands));
     }
 
-    void behind(nb::object value, nb::object of, uint64_t offset) {
+    void behind(nb::object value, nb::object of, uint64_t offset, int64_t by_count) {
+        if (by_count && !run_made().sizes)
+            throw nb::index_error("A step uses a size that the run does not have.");
         auto step = std::make_unique<BehindStep>();
-        step->of = number(of), step->offset = offset,
+        step->of = number(of), step->offset = offset, step->step = by_count;
         step->value = made_number(value, Kind::memory);
         add(std::move(step));
     }
@@ -178,8 +181,6 @@ class RunSteps {
         add(std::move(step));
     }
 
-    // `pieces` are (number of a source, offset in out, offset in the source, axes), in elements; an
-    // axis is (extent, stride in out, stride in the source, positions or None).
     void copy(nb::object out, nb::list sources, size_t element_bytes, uint64_t fill,
               nb::list pieces) {
         if (element_bytes != 1 && element_bytes != 2 && element_bytes != 4 && element_bytes != 8)
@@ -360,33 +361,6 @@ class RunSteps {
         for (nb::handle entry : list) found.push_back(size_of(entry));
         return found;
     }
-
-    static CopiedPiece piece_of(nb::tuple given) {
-        CopiedPiece piece{nb::cast<size_t>(given[0]),
-                          nb::cast<int64_t>(given[1]),
-                          nb::cast<int64_t>(given[2]),
-                          {}};
-        for (nb::handle entry : nb::cast<nb::tuple>(given[3])) {
-            const auto axis = nb::cast<nb::tuple>(entry);
-            CopyAxis made{nb::cast<int64_t>(axis[0]),
-                          nb::cast<int64_t>(axis[1]),
-                          nb::cast<int64_t>(axis[2]),
-                          {}};
-            if (!axis[3].is_none())
-                for (nb::handle at : axis[3])
-                    made.positions.push_back(at.is_none() ? OUTSIDE : nb::cast<int64_t>(at));
-            if (!axis[3].is_none() && int64_t(made.positions.size()) != made.extent)
-                throw nb::value_error("An axis has as many positions as elements.");
-            piece.axes.push_back(std::move(made));
-        }
-        return piece;
-    }
-
-    static std::vector<int64_t> integers(nb::handle list) {
-        std::vector<int64_t> found;
-        for (nb::handle entry : list) found.push_back(nb::cast<int64_t>(entry));
-        return found;
-    }
 };
 
 } // namespace
@@ -404,7 +378,7 @@ void add_run_steps(nb::module_ &m) {
              "made"_a, "raise_for"_a, "sizes"_a = 0, "takes_addresses"_a = false)
         .def("launch", &RunSteps::launch, "bound"_a, "slots"_a, "again"_a.none())
         .def("watched", &RunSteps::watched, "work"_a, "operands"_a, "values"_a)
-        .def("behind", &RunSteps::behind, "value"_a, "of"_a, "offset"_a)
+        .def("behind", &RunSteps::behind, "value"_a, "of"_a, "offset"_a, "step"_a = 0)
         .def("view", &RunSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
         .def("expect", &RunSteps::expect, "value"_a, "size"_a, "strides"_a)
         .def("release", &RunSteps::release, "values"_a)

@@ -43,8 +43,8 @@ Outcome CopyStep::run(RunValue *values, const int64_t *, int32_t *) const {
     return Outcome::done;
 }
 
-Outcome BehindStep::run(RunValue *values, const int64_t *, int32_t *) const {
-    values[value].address = values[of].address + offset;
+Outcome BehindStep::run(RunValue *values, const int64_t *sizes, int32_t *) const {
+    values[value].address = values[of].address + offset + (step ? uint64_t(step * sizes[0]) : 0);
     return Outcome::done;
 }
 

@@ -73,10 +73,12 @@ struct CopyStep final : RunStep {
     static constexpr size_t SHORT_BYTES = 1 << 15;
 };
 
-// A value is memory so many bytes behind another's. It has no tensor.
+// A value is memory so many bytes behind another's, and `step` further for each that the call's
+// first size counts. It has no tensor.
 struct BehindStep final : RunStep {
     Number value, of;
     uint64_t offset;
+    int64_t step;
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
     bool is_short() const override { return true; }
 };

@@ -89,6 +89,15 @@ def test_rows_side_by_side_are_columns(t, shape):
     np.testing.assert_array_equal(rows, columns.T)
 
 
+@pytest.mark.parametrize("t", TYPES)
+@pytest.mark.parametrize("name", NAMES[:3])
+def test_rows_of_one_operation_are_scanned_where_they_lie(name, t):
+    """A row after the other, each whole: pieces of several would be brought together first."""
+    given = inputs(name, TYPES[t], (300, 1000))
+    text = load(program(name, t, True), "cpp").describe(**given)
+    assert text.splitlines()[-1] == f"  SCAN  1x1000  {name}.{t}  s[y]  <- s[x]"
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("is_row", [True, False])
 def test_float32_is_rounded_once(shape, is_row):

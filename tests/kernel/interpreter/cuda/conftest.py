@@ -1,4 +1,4 @@
-"""The rehearsal driver, built once per session."""
+"""The rehearsal driver, built once for all workers of pytest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.once import once
 
 ROOT = Path(__file__).parents[4]
 
@@ -29,9 +31,11 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         pytest.skip("cuda-bindings are not installed")
     if not shutil.which("g++"):
         pytest.skip("the rehearsal driver needs g++")
-    from tests.kernel.interpreter.cuda.rehearsal.driver import build_driver
+    from tests.kernel.interpreter.cuda.rehearsal.driver import build_driver, environment_of
 
-    return Rehearsal(build_driver(tmp_path_factory.mktemp("rehearsal"))).run
+    folder = once(tmp_path_factory, "rehearsal", build_driver)
+    # What a probe says is kept in the cache, and depends on the settings: each worker has its own.
+    return Rehearsal(environment_of(folder, tmp_path_factory.mktemp("cache"))).run
 
 
 class Rehearsal:

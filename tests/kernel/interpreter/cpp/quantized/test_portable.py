@@ -11,6 +11,7 @@ import pytest
 
 from gint.quantized import FORMATS
 from tests.kernel.interpreter.cpp.math_loops import FLAGS, ROOT, compiler
+from tests.once import once
 from tests.quantized.matrices import (
     bound_8_bits,
     bound_f32,
@@ -23,13 +24,17 @@ from tests.quantized.matrices import (
 pytestmark = pytest.mark.checkout
 SOURCES = ROOT / "src/gint/kernel/interpreter/cpp/src"
 INTERPRETERS = ROOT / "src/gint/kernel/interpreter"
+LIBRARY = "portable_loops.so"
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     if compiler() is None:
         pytest.skip("no C++ compiler (looked for $CXX, g++, clang++, c++)")
-    path = tmp_path_factory.mktemp("portable") / "portable_loops.so"
+    return ctypes.CDLL(str(once(tmp_path_factory, "portable", build) / LIBRARY))
+
+
+def build(folder: Path) -> None:
     include = [SOURCES, INTERPRETERS / "portable"]
     units = [
         Path(__file__).with_name("portable_loops.cpp"),
@@ -47,8 +52,7 @@ def library(tmp_path_factory):
         "-pthread",
     ]
     command = [compiler(), *FLAGS, *options, *[f"-I{folder}" for folder in include]]
-    subprocess.run([*command, *map(str, units), "-o", str(path)], check=True)
-    return ctypes.CDLL(str(path))
+    subprocess.run([*command, *map(str, units), "-o", str(folder / LIBRARY)], check=True)
 
 
 @pytest.mark.parametrize("code", range(len(FORMATS)), ids=[f.name for f in FORMATS])

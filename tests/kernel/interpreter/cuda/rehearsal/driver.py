@@ -17,9 +17,8 @@ FLAGS = ("-std=c++20", "-O1", "-g", "-w", "-fPIC", "-ffp-contract=off", "-fvisib
          f"-I{HERE}")  # fmt: skip
 
 
-def build_driver(folder: Path) -> dict[str, str]:
-    """`libcuda.so.1` in `folder`, and the environment that makes a process use it. Raises
-    CalledProcessError with what the compiler said."""
+def build_driver(folder: Path) -> None:
+    """`libcuda.so.1` in `folder`. Raises CalledProcessError with what the compiler said."""
     objects = []
     for made in build.BINARIES:
         source = folder / f"{made.stem}.cpp"
@@ -30,9 +29,12 @@ def build_driver(folder: Path) -> dict[str, str]:
         _run("g++", *FLAGS, "-c", str(source), "-o", str(objects[-1]))
     _run("g++", *FLAGS, "-shared", str(HERE / "driver.cpp"), *map(str, objects), "-ldl",
          "-o", str(folder / "libcuda.so.1"))  # fmt: skip
-    environment = {"LD_LIBRARY_PATH": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
-    _pretend_built(folder / "cache")
-    return environment
+
+
+def environment_of(folder: Path, cache: Path) -> dict[str, str]:
+    """What makes a process use the driver in `folder`, with a cache folder of its own."""
+    _pretend_built(cache)
+    return {"LD_LIBRARY_PATH": str(folder), "XDG_CACHE_HOME": str(cache)}
 
 
 def _pretend_built(cache: Path) -> None:
@@ -48,4 +50,6 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    print(*(f"{k}={v}" for k, v in build_driver(Path(sys.argv[1])).items()))
+    made = Path(sys.argv[1])
+    build_driver(made)
+    print(*(f"{k}={v}" for k, v in environment_of(made, made / "cache").items()))

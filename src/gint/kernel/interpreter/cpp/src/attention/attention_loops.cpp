@@ -19,7 +19,6 @@ const AttentionTable *attention_table();
 
 namespace {
 
-constexpr size_t LANES = REGISTER / sizeof(float);
 constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 
 // How many lines may have been asked for that are not yet read: a quarter of a second cache.

@@ -16,7 +16,6 @@ const DenseTable *dense_table();
 
 namespace {
 
-constexpr size_t LANES = REGISTER / sizeof(float);
 // Accumulators, a line of columns and one element are to fit the registers: 32 of AVX-512 and ARM,
 // 16 of the others.
 #if defined(__AVX512F__) || defined(__aarch64__)

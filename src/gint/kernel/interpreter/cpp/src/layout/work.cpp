@@ -8,7 +8,8 @@ namespace gint {
 
 namespace {
 
-constexpr unsigned MOST_COST = 4; // op_cost of what is folded on the way
+constexpr unsigned MOST_COST = 4;      // op_cost of what is folded on the way
+constexpr unsigned FUNCTION_COST = 25; // of what is a function, not an operation or two
 
 } // namespace
 
@@ -116,7 +117,7 @@ bool Work::lines_go_on() const {
 
 bool Work::scans_at_a_cost() const {
     return std::any_of(p.code.begin(), p.code.end(), [](const Instruction &in) {
-        return is_scan(in.op) && op_cost(in) > MOST_COST;
+        return is_scan(in.op) && op_cost(in) >= FUNCTION_COST;
     });
 }
 

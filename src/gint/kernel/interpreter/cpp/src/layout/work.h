@@ -42,7 +42,8 @@ class Work {
     // each element has a position of its own, many lines of them would not stay in the cache.
     bool gathers_lines() const;
 
-    // Does it scan by a function that costs much? Such rows are gone through side by side.
+    // Does it scan by a function that costs much? Such rows are gone through side by side. (Rows of
+    // sums and extremes are not: many short pieces of lines keep memory waiting.)
     bool scans_at_a_cost() const;
 
     // How often the tile is gone through.

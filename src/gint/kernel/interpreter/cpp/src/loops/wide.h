@@ -17,6 +17,7 @@ namespace {
 
 typedef uint32_t Unsigned __attribute__((vector_size(REGISTER)));
 using Floats = V<float>;
+constexpr size_t LANES = REGISTER / sizeof(float); // of Floats
 using FloatBits = Types<float>::Bits;
 
 #define GI_LANES [[maybe_unused, gnu::always_inline]] inline Floats

@@ -145,7 +145,7 @@ uint64_t read_bytes(size_t bytes, const uint8_t *p) {
 }
 
 template <class Format>
-constexpr QuantizedF32Loops LOOPS{
+constexpr QuantizedF32Loops F32_LOOPS{
     {product_f32<Format, 1>, product_f32<Format, 2>, product_f32<Format, 4>,
      product_f32<Format, 8>},
     pack<Format::FORMAT>,
@@ -157,9 +157,10 @@ constexpr QuantizedF32Loops LOOPS{
 
 const QuantizedF32Table *quantized_f32_table() {
     static constexpr QuantizedF32Table TABLE{
-        {LOOPS<FormatQ4_0>, LOOPS<FormatQ4_1>, LOOPS<FormatQ5_0>, LOOPS<FormatQ5_1>,
-         LOOPS<FormatQ8_0>, LOOPS<FormatIQ4_NL>, LOOPS<FormatQ2_K>, LOOPS<FormatQ3_K>,
-         LOOPS<FormatQ4_K>, LOOPS<FormatQ5_K>, LOOPS<FormatQ6_K>},
+        {F32_LOOPS<FormatQ4_0>, F32_LOOPS<FormatQ4_1>, F32_LOOPS<FormatQ5_0>, F32_LOOPS<FormatQ5_1>,
+         F32_LOOPS<FormatQ8_0>, F32_LOOPS<FormatIQ4_NL>, F32_LOOPS<FormatQ2_K>,
+         F32_LOOPS<FormatQ3_K>, F32_LOOPS<FormatQ4_K>, F32_LOOPS<FormatQ5_K>,
+         F32_LOOPS<FormatQ6_K>},
         quantize,
         read_bytes,
     };
