@@ -108,6 +108,8 @@ def test_several_tokens_at_once_follow_on_a_full_window(family):
 def test_what_it_does_not_take_is_told():
     with pytest.raises(TypeError, match="decoder of transformers', not Linear"):
         prepare_generate(torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="'q9' is no format of weights"):
+        prepare_generate(tiny(num_hidden_layers=1), weights="q9")
     chunked = tiny(num_hidden_layers=1)
     chunked.config.layer_types = ["chunked_attention"]
     with pytest.raises(ValueError, match=r"other than attention \(chunked_attention\)"):

@@ -20,6 +20,8 @@ from torch.fx.experimental import _config as symbolic
 
 from gint.runtime.tensors.layouts import reinterpret
 
+from .options import Options
+
 ATTENTION = "gint"
 #: Sequences, new tokens, known ones, and those in windows, of the call that the graph is made of.
 _EXAMPLE = (2, 3, 6, 4)
@@ -45,8 +47,8 @@ def prepare_generate(
     returns logits and the cache.
 
     Raises TypeError for what is no causal language model of transformers', ValueError for one with
-    layers other than full attention and sliding windows; when called, ValueError for other caches
-    and arguments, RuntimeError in training mode.
+    layers other than full attention and sliding windows, and for wrong options; when called,
+    ValueError for other caches and arguments, RuntimeError in training mode.
     """
     from transformers import PreTrainedModel
 
@@ -55,9 +57,10 @@ def prepare_generate(
             f"prepare_generate takes a decoder of transformers', not {type(model).__name__}."
         )
     windows = _windows(model.config)
-    _register_attention()
     options = {"weights": weights, "backend": backend, "quantize_activations": quantize_activations}
     given = {name: value for name, value in options.items() if value is not None}
+    Options.of(given)  # tells what is wrong with them before the first call
+    _register_attention()
     model.config._attn_implementation = ATTENTION
     model.forward = _Forward(model, windows, given).__call__
     return model
