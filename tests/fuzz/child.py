@@ -14,11 +14,13 @@ import faulthandler
 import gc
 import itertools
 import json
+import logging
 import mmap
 import resource
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -83,6 +85,9 @@ def main(arguments: list[str]) -> None:
     limit_memory()
     name, *numbers = arguments
     tried = kind(name)
+    # torch warns of what it is told to do here, and logs what it recompiles.
+    warnings.simplefilter("ignore")
+    logging.getLogger("torch").setLevel(logging.CRITICAL)
     gc.collect()
     gc.freeze()  # what is imported is not looked at again by each collection
     if numbers:

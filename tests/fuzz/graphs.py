@@ -6,8 +6,6 @@ gradients, autocast: `tests.conductor.generated_calls`. A finding prints as a te
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
@@ -18,10 +16,6 @@ import torch
 from tests.conductor.generated import Generated, Step
 from tests.conductor.generated_calls import Campaign, random_campaign
 from tests.conductor.generated_inputs import Input, Inputs
-
-#: torch warns of what it is told to do here, and logs what it recompiles.
-warnings.simplefilter("ignore")
-logging.getLogger("torch").setLevel(logging.CRITICAL)
 
 
 class Graphs:

@@ -6,8 +6,6 @@ Attention, norms, embeddings, convolutions, scatters, scans, windows, buffers th
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from random import Random
@@ -16,10 +14,6 @@ import torch
 
 from tests.conductor.generated_modules import random_module
 from tests.conductor.module_cases import ModuleCase
-
-#: torch warns of what it is told to do here, and logs what it recompiles.
-warnings.simplefilter("ignore")
-logging.getLogger("torch").setLevel(logging.CRITICAL)
 
 
 class Modules:
