@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from gint.conductor.weights.choice import Choice
 from gint.conductor.weights.rewrite import quantized_weights
+from gint.quantized import WeightFormats
 
 #: transformers' name of a family -> GGUF's.
 ARCHITECTURES = {
@@ -26,7 +26,7 @@ def write_gguf(model: Any, path: Path, weights: Any) -> Path:
     transformers' names, everything else in float32."""
     import gguf
 
-    config, choice = model.config, Choice.of(weights)
+    config, formats = model.config, WeightFormats.of(weights)
     architecture = ARCHITECTURES[config.model_type]
     writer = gguf.GGUFWriter(path, architecture)
     _describe(writer, config, architecture)
@@ -34,7 +34,7 @@ def write_gguf(model: Any, path: Path, weights: Any) -> Path:
     for name, parameter in model.named_parameters():
         kind = name.rpartition(".")[2]
         values = _as_llama_cpp(name, parameter.detach().float(), config)
-        chosen = choice.format_for(name) if values.dim() == 2 else None
+        chosen = formats.format_for(name) if values.dim() == 2 else None
         to = f"{names[name.rpartition('.')[0]]}.{kind}"
         if chosen is None:
             writer.add_tensor(to, values.numpy())

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gint.conductor.options import Options
-from gint.conductor.weights.choice import Choice
+from gint.quantized import WeightFormats
 
 pytestmark = pytest.mark.torch
 FACTOR = 3.0
@@ -23,7 +23,7 @@ def test_nothing_given_is_the_defaults():
 def test_what_is_given_is_kept():
     given = {"backend": "python", "check": True, "max_tensors": 2, "cuda_graphs": True}
     given |= {"weights": {"*": "q8_0"}, "quantize_activations": False, "freeze": True}
-    kept = given | {"weights": Choice.of("q8_0")}
+    kept = given | {"weights": WeightFormats.of("q8_0")}
     assert {f.name: getattr(Options.of(given), f.name) for f in fields(Options)} == kept
     with pytest.raises(FrozenInstanceError):
         Options.of(given).check = False

@@ -5,7 +5,7 @@ Knows checkpoints, where weights are kept, and the decoder. Does not know sampli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +15,12 @@ from airllm.checkpoint import Architecture, Checkpoint, open_checkpoint
 from airllm.generation import Sampling, generate, stream
 from airllm.generation.sampling import Sampler
 from gint.host import memory
+from gint.quantized import KEEP, WeightFormats
 
 from .cache import CACHE_DTYPES, Cache
 from .decoder import Decoder
 from .matrices import matrices
-from .parts import KEEP, Formats, format_for
+from .parts import format_for
 from .quantized_file import default_directory, quantized_matrices
 from .resident import Resident
 from .streamed import Streamed
@@ -143,7 +144,8 @@ class AutoModel:
 
     @staticmethod
     def from_pretrained(
-        path: str | Path, *, weights: Formats = KEEP, memory_budget: int | None = None,
+        path: str | Path, *, weights: str | Mapping[str, str] = KEEP,
+        memory_budget: int | None = None,
         cache_dir: str | Path | Literal[False] | None = None, dtype: str = "config",
         kv_cache: str = CACHE_DTYPES[0], progress: Progress | None = None,
     ) -> Model:  # fmt: skip
@@ -153,7 +155,8 @@ class AutoModel:
                        GGUF file
         weights        "keep": matrices stay as they are stored; or a block format ("q4_0", "q8_0"
                        ...) that they are quantised to; or {pattern: format}, by keys such as
-                       "3.qkv", "*.down", "output"
+                       "3.qkv", "*.down", "output"; the first that matches decides, and a
+                       RuntimeWarning tells of those that match nothing
         memory_budget  bytes that matrices may take; None: any. Those that do not fit are read
                        while the model computes, ahead of it. Besides them there are the vectors,
                        the cache of keys and values, and what lies between two steps
@@ -172,16 +175,18 @@ class AutoModel:
         """
         if kv_cache not in CACHE_DTYPES:
             raise ValueError(f"kv_cache is {' or '.join(CACHE_DTYPES)}, not {kv_cache!r}.")
+        formats = WeightFormats.of(weights)
         checkpoint = open_checkpoint(path, dtype=dtype)
-        kept = _weights(checkpoint, weights, memory_budget, cache_dir, progress or _silent)
+        kept = _weights(checkpoint, formats, memory_budget, cache_dir, progress or _silent)
         return Model(checkpoint, Decoder(checkpoint, kept), kv_cache)
 
 
 def _weights(
-    checkpoint: Checkpoint, formats: Formats, budget: int | None,
+    checkpoint: Checkpoint, formats: WeightFormats, budget: int | None,
     cache_dir: str | Path | Literal[False] | None, progress: Progress,
 ) -> Weights:  # fmt: skip
     wanted = list(matrices(checkpoint))
+    formats.warn_of_unmatched(m.key for m in wanted)
     named = {m.key: f for m in wanted if (f := format_for(formats, m)) is not None}
     if named and cache_dir is not False:
         where = default_directory() if cache_dir is None else Path(cache_dir)

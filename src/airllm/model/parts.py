@@ -5,9 +5,7 @@ Knows formats and operands. Does not know which matrices there are, nor who keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
@@ -15,29 +13,24 @@ from airllm.checkpoint import CheckpointError, StoredTensor
 from airllm.checkpoint.tensors import FLOATS
 from airllm.tensor_ops.arrays import Operand
 from airllm.tensor_ops.steps import Part
-from gint.quantized import QuantizedFormat, QuantizedWeights, format_of, quantize
+from gint.quantized import (
+    KEEP,
+    QuantizedFormat,
+    QuantizedWeights,
+    WeightFormats,
+    format_of,
+    quantize,
+)
 
 from .matrices import Matrix
 
-#: The format of matrices that stay as they are stored.
-KEEP = "keep"
-#: What a user may say: one format for all matrices, or patterns of their keys and formats; the
-#: first that matches holds, and what none matches is kept.
-Formats = str | Mapping[str, str]
 
-
-def format_for(formats: Formats, matrix: Matrix) -> QuantizedFormat | None:
-    """The format that a matrix is quantised to; None where it is kept. Raises ValueError."""
-    pairs = {"*": formats} if isinstance(formats, str) else formats
-    if not isinstance(pairs, Mapping):
-        raise ValueError(
-            "weights is the name of a format, such as 'q8_0', or a dict of patterns to such names, "
-            f"not {formats!r}; '{KEEP}' keeps matrices as they are."
-        )
-    name = next((f for p, f in pairs.items() if fnmatchcase(matrix.key, p)), KEEP)
-    if name == KEEP:
+def format_for(formats: WeightFormats, matrix: Matrix) -> QuantizedFormat | None:
+    """The format that a matrix is quantised to, by its key; None where it is kept. Raises
+    ValueError for one that does not suit it."""
+    found = formats.format_for(matrix.key)
+    if found is None:
         return None
-    found = format_of(name)
     for tensor in matrix.tensors:
         if tensor.kind not in FLOATS:
             raise ValueError(
@@ -47,7 +40,7 @@ def format_for(formats: Formats, matrix: Matrix) -> QuantizedFormat | None:
     if matrix.inputs % found.block:
         raise ValueError(
             f"{matrix.tensors[0].file}: tensor {matrix.tensors[0].name!r} has rows of "
-            f"{matrix.inputs} values; {name} takes multiples of {found.block}."
+            f"{matrix.inputs} values; {found.name} takes multiples of {found.block}."
         )
     return found
 

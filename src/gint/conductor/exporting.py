@@ -120,7 +120,8 @@ def _traced(
 ) -> Traced:
     if quantize is None and "gint.conductor.weights.operators" not in sys.modules:
         return trace_exported(exported)  # there can be no quantised matrix
-    from .weights.choice import Choice
+    from gint.quantized import WeightFormats
+
     from .weights.model import cpu_products
     from .weights.saving import hold_blocks, quantize_program
 
@@ -128,7 +129,7 @@ def _traced(
 
     def change(program: ExportedProgram) -> None:
         if quantize is not None:
-            how = Choice.of(quantize), cpu_products(None), quantize_activations
+            how = WeightFormats.of(quantize), cpu_products(None), quantize_activations
             matrices.extend(quantize_program(program, *how))
 
     traced = trace_exported(exported, change)

@@ -10,7 +10,7 @@ from gint.backend import registry
 from gint.dataclass import frozen
 
 if TYPE_CHECKING:
-    from .weights.choice import Choice
+    from gint.quantized import WeightFormats
 
 
 @frozen
@@ -26,7 +26,7 @@ class Options:
     check: bool = False
     max_tensors: int | None = None
     cuda_graphs: bool = False
-    weights: Choice | None = None
+    weights: WeightFormats | None = None
     quantize_activations: bool = True
     freeze: bool = False
 
@@ -41,9 +41,9 @@ class Options:
                     f"backend='gint' has no option {name!r}. Allowed: {', '.join(known)}."
                 )
         if given.get("weights") is not None:
-            from .weights.choice import Choice  # with the block formats, which few ask for
+            from gint.quantized import WeightFormats  # which few ask for
 
-            given["weights"] = Choice.of(given["weights"])
+            given["weights"] = WeightFormats.of(given["weights"])
         made = cls(**given)
         if made.backend is not None:
             registry.backend(made.backend)

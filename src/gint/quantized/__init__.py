@@ -8,6 +8,7 @@ dequantised matrix to memory.
     blocks.py       those with blocks of 32 values
     superblocks.py  those with super-blocks of 256
     scales.py       the search for a block's scale
+    choice.py       which weight takes which format
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ import numpy as np
 
 from gint.dataclass import frozen
 
+from .choice import KEEP, WeightFormats
 from .formats import FORMATS, QuantizedFormat, dequantize, format_of, quantize
 
 __all__ = [
     "FORMATS",
+    "KEEP",
     "PreparedWeights",
     "QuantizedFormat",
     "QuantizedProducts",
     "QuantizedWeights",
+    "WeightFormats",
     "dequantize",
     "format_of",
     "quantize",

@@ -99,7 +99,7 @@ def test_a_gguf_file_with_a_tokenizer_beside_it(tmp_path, capsys):
     ("arguments", "sentence"),
     [
         (["absent"], "absent: there is no such file or folder"),
-        (["{folder}", "--weights", "q9"], "'q9' is no format of blocks"),
+        (["{folder}", "--weights", "q9"], "'q9' is no format of weights"),
         (["{folder}", "--temperature", "-1"], "temperature must be at least 0"),
         (["{folder}", "--memory", "100"], "memory_budget is 100 bytes; at least"),
         (["{folder}", "--context", "8"], "there is room for 8."),

@@ -183,5 +183,7 @@ def test_formats_by_pattern(tmp_path):
     np.testing.assert_allclose(
         mine(tokens(3)), AutoModel.from_pretrained(tmp_path)(tokens(3)), atol=0.5
     )
-    with pytest.raises(ValueError, match="'q9' is no format of blocks"):
+    with pytest.raises(ValueError, match="'q9' is no format of weights"):
         AutoModel.from_pretrained(tmp_path, weights="q9")
+    with pytest.warns(RuntimeWarning, match=r"like 'lm_head'; there are '0\.qkv' to 'output'"):
+        AutoModel.from_pretrained(tmp_path, weights={"lm_head": "q8_0"})

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from airllm.checkpoint import CheckpointError
 from airllm.model.matrices import Matrix
-from airllm.model.parts import KEEP, Piece, as_part, format_for, pieces
+from airllm.model.parts import Piece, as_part, format_for, pieces
 from airllm.tensor_ops.arrays import Operand
-from gint.quantized import QuantizedWeights, format_of, quantize
+from gint.quantized import KEEP, QuantizedWeights, WeightFormats, format_of, quantize
 from tests.airllm.model.files import tensor_of
 
 VALUES = np.random.default_rng(0).standard_normal((7, 64), np.float32)
@@ -27,26 +27,19 @@ def tensor(tmp_path):
     return tensor_of(VALUES, tmp_path / "w.bin")
 
 
-def test_the_first_pattern_that_matches_holds(tensor):
+def test_the_format_is_chosen_by_the_key(tensor):
     matrix = Matrix("3.qkv", (tensor,))
-    formats = {"output": "q4_0", "*.qkv": "q8_0", "3.*": "q4_1"}
-    assert format_for(formats, matrix) is format_of("q8_0")
-    assert format_for({"3.*": KEEP, "*": "q4_0"}, matrix) is None
-    assert format_for({"4.*": "q4_0"}, matrix) is None
-    assert format_for("q4_0", matrix) is format_of("q4_0")
-    assert format_for(KEEP, matrix) is None
+    chosen = WeightFormats.of({"output": "q4_0", "*.qkv": "q8_0", "3.*": "q4_1"})
+    assert format_for(chosen, matrix) is format_of("q8_0")
+    assert format_for(WeightFormats.of(KEEP), matrix) is None
 
 
 def test_formats_that_do_not_suit_a_matrix(tensor, tmp_path):
     with pytest.raises(ValueError, match=r"w\.bin: tensor 'w' has rows of 64 values; q4_k takes"):
-        format_for("q4_k", Matrix("output", (tensor,)))
+        format_for(WeightFormats.of("q4_k"), Matrix("output", (tensor,)))
     blocks = tensor_of(VALUES, tmp_path / "blocks.bin", "q8_0")
     with pytest.raises(ValueError, match="'blocks' holds blocks, q8_0, already"):
-        format_for("q4_0", Matrix("0.qkv", (tensor, blocks)))
-    with pytest.raises(ValueError, match="q5"):
-        format_for("q5", Matrix("0.qkv", (tensor,)))
-    with pytest.raises(ValueError, match="patterns to such names, not None; 'keep' keeps"):
-        format_for(None, Matrix("0.qkv", (tensor,)))
+        format_for(WeightFormats.of("q4_0"), Matrix("0.qkv", (tensor, blocks)))
 
 
 @given(

@@ -73,6 +73,8 @@ def test_what_is_no_model_or_no_format():
         quantize(torch.nn.Linear(32, 32), "q3")
     with pytest.raises(ValueError, match="no backend 'tpu'"):
         quantize(torch.nn.Linear(32, 32), backend="tpu")
+    with pytest.warns(RuntimeWarning, match="like 'wieght'; there are 'weight' to 'bias'"):
+        quantize(torch.nn.Linear(32, 32), {"wieght": "q8_0"})
 
 
 def test_operands_that_do_not_fit():

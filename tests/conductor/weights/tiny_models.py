@@ -8,9 +8,8 @@ import numpy as np
 import torch
 import transformers
 
-from gint.conductor.weights.choice import Choice
 from gint.conductor.weights.rewrite import quantized_weights
-from gint.quantized import dequantize
+from gint.quantized import WeightFormats, dequantize
 
 #: Rows of 256 values, which every format can hold; and 64 values in a head.
 SIZES = {
@@ -41,9 +40,9 @@ def tiny(family: str = "Llama", **settings) -> torch.nn.Module:
 
 def dequantized(model: torch.nn.Module, weights) -> torch.nn.Module:
     """A copy whose matrices have the values that their blocks stand for."""
-    choice, made = Choice.of(weights), copy.deepcopy(model)
+    formats, made = WeightFormats.of(weights), copy.deepcopy(model)
     for name, parameter in made.named_parameters():
-        chosen = choice.format_for(name)
+        chosen = formats.format_for(name)
         if parameter.dim() == 2 and chosen is not None:
             blocks = quantized_weights(parameter, chosen)
             values = np.empty(blocks.shape, np.float32)

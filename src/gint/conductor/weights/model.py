@@ -9,9 +9,8 @@ from typing import Any, Protocol
 from torch import nn
 
 from gint.host.selection import choose_for_torch, products_for
-from gint.quantized import QuantizedProducts
+from gint.quantized import QuantizedProducts, WeightFormats
 
-from .choice import Choice
 from .matrix import QuantizedMatrix
 from .modules import is_quantizable, put_in_place
 from .rewrite import matrix_of_tensor
@@ -43,20 +42,22 @@ def quantize(
     backend   whose products, as the option of torch.compile
 
     Modules that are exactly torch's Linear and Embedding are taken, and weights whose rows are
-    whole blocks; a RuntimeWarning tells of others that were chosen. Raises ValueError for a choice
+    whole blocks; a RuntimeWarning tells of others that were chosen, and of patterns that no
+    parameter matches. Raises ValueError for a choice
     that is none, TypeError for what is no module, RuntimeError where CPU tensors have no backend.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"quantize takes a torch.nn.Module, not {type(model).__name__}.")
-    choice, products = Choice.of(weights), cpu_products(backend)
+    formats, products = WeightFormats.of(weights), cpu_products(backend)
     names = {id(p): name for name, p in model.named_parameters()}
+    formats.warn_of_unmatched(names.values())
     total = {id(m.weight): m.weight.numel() for _, m in _modules(model)}
     made: dict[int, QuantizedMatrix | None] = {}
     with bar(progress, sum(total.values())) as step:
         for name, module in _modules(model):
             weight = module.weight
             if id(weight) not in made:
-                made[id(weight)] = matrix_of_tensor(names[id(weight)], weight, choice, products)
+                made[id(weight)] = matrix_of_tensor(names[id(weight)], weight, formats, products)
                 step(name, weight.numel())
             found = made[id(weight)]
             if found is not None and release:

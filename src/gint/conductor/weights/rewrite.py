@@ -24,11 +24,11 @@ from gint.quantized import (
     QuantizedFormat,
     QuantizedProducts,
     QuantizedWeights,
+    WeightFormats,
     quantize,
 )
 
 from ..trace.constants import Constant, Unchanged, constants_of, refuse_training
-from .choice import Choice
 from .matrix import QuantizedMatrix
 from .operators import EMBEDDING, LINEAR, matrix_of
 
@@ -57,7 +57,7 @@ class Quantized(NamedTuple):
 
 def quantize_constants(
     gm: fx.GraphModule,
-    choice: Choice,
+    formats: WeightFormats,
     products: QuantizedProducts,
     quantize_activations: bool = True,
 ) -> Quantized:
@@ -68,7 +68,7 @@ def quantize_constants(
     """
     constants = constants_of(gm.graph)
     refuse_training(gm.graph, "weights")
-    made = quantize_nodes(gm.graph, constants, choice, products, quantize_activations)
+    made = quantize_nodes(gm.graph, constants, formats, products, quantize_activations)
     for node in gm.graph.nodes:
         if (found := matrix_of(node)) is not None:
             found.for_rows() if node.target is EMBEDDING else found.for_products()
@@ -82,7 +82,7 @@ def quantize_constants(
 def quantize_nodes(
     graph: fx.Graph,
     constants: Mapping[fx.Node, Constant],
-    choice: Choice,
+    formats: WeightFormats,
     products: QuantizedProducts,
     quantize_activations: bool,
 ) -> dict[tuple[fx.Node, bool], QuantizedMatrix]:
@@ -96,15 +96,15 @@ def quantize_nodes(
         which = (use.weight, use.columns)
         if which not in made:
             _, name, tensor, _ = constants[use.weight]
-            made[which] = matrix_of_tensor(name, tensor, choice, products, use.columns)
+            made[which] = matrix_of_tensor(name, tensor, formats, products, use.columns)
         if (found := made[which]) is not None:
             _replace(node, use, found, quantize_activations)
-    _warn_of_floats(constants, choice, {weight for weight, _ in made})
+    _warn_of_floats(constants, formats, {weight for weight, _ in made})
     return {which: m for which, m in made.items() if m is not None}
 
 
 def _warn_of_floats(
-    constants: Mapping[fx.Node, Constant], choice: Choice, seen: set[fx.Node]
+    constants: Mapping[fx.Node, Constant], formats: WeightFormats, seen: set[fx.Node]
 ) -> None:
     """Name matrices that were to be quantised, and are read by something else than a product."""
     kept = {
@@ -113,7 +113,7 @@ def _warn_of_floats(
         if node.users
         and constants[node].is_parameter
         and _is_matrix(_value(node))
-        and choice.format_for(constants[node].name) is not None
+        and formats.format_for(constants[node].name) is not None
     }
     if kept:
         warnings.warn(
@@ -255,13 +255,13 @@ _MADE: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def matrix_of_tensor(
     name: str,
     tensor: torch.Tensor,
-    choice: Choice,
+    formats: WeightFormats,
     products: QuantizedProducts,
     columns: bool = False,
 ) -> QuantizedMatrix | None:
     """The matrix of a tensor's rows, or of its columns, in the format chosen for its name; None for
     one that is kept. Warns where blocks do not fit."""
-    chosen = choice.format_for(name)
+    chosen = formats.format_for(name)
     if chosen is None:
         return None
     inputs = tensor.shape[0 if columns else 1]

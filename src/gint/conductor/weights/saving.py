@@ -13,11 +13,10 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from gint.quantized import QuantizedProducts
+from gint.quantized import QuantizedProducts, WeightFormats
 
 from ..trace.constants import Constant
 from ..trace.exported import register_constant
-from .choice import Choice
 from .matrix import QuantizedMatrix
 from .operators import EMBEDDING_OF_BLOCKS, LINEAR, LINEAR_OF_BLOCKS, matrix_of
 from .rewrite import quantize_nodes
@@ -25,7 +24,7 @@ from .rewrite import quantize_nodes
 
 def quantize_program(
     program: ExportedProgram,
-    choice: Choice,
+    formats: WeightFormats,
     products: QuantizedProducts,
     quantize_activations: bool,
 ) -> list[QuantizedMatrix]:
@@ -37,7 +36,8 @@ def quantize_program(
         if spec.kind is InputKind.PARAMETER:
             tensor = program.state_dict[spec.target]
             constants[placeholders[n]] = Constant(n, spec.target, tensor, True)
-    made = quantize_nodes(program.graph, constants, choice, products, quantize_activations)
+    formats.warn_of_unmatched(constant.name for constant in constants.values())
+    made = quantize_nodes(program.graph, constants, formats, products, quantize_activations)
     program.graph_module.recompile()
     return list(made.values())
 
