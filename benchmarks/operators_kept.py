@@ -51,21 +51,26 @@ class Kept:
         return self._rows.get((name, shape, threads))
 
     def has(
-        self, name: str, shape: tuple[int, int], threads: int, backends: Collection[str]
+        self, name: str, shape: tuple[int, int], threads: int, contenders: Collection[str]
     ) -> bool:
-        """Whether the row was measured, each of the backends in it; or failed."""
+        """Whether the row was measured, each of the contenders in it; or failed."""
         row = self.row(name, shape, threads)
         if row is None:
             return False
         measured = {contender for run in row.runs for contender in run}
-        return bool(row.error) or NUMPY in measured or measured >= set(backends)
+        return bool(row.error) or NUMPY in measured or measured >= set(contenders)
 
     def wants(
-        self, name: str, shape: tuple[int, int], threads: int, backends: Collection[str], turn: int
+        self,
+        name: str,
+        shape: tuple[int, int],
+        threads: int,
+        contenders: Collection[str],
+        turn: int,
     ) -> bool:
         """Whether the row is to be measured in this turn: at first each, later those below."""
         row = self.row(name, shape, threads)
-        if row is None or not self.has(name, shape, threads, backends):
+        if row is None or not self.has(name, shape, threads, contenders):
             return True
         return not row.error and len(row.runs) <= turn and row.is_slow
 

@@ -15,6 +15,8 @@ from benchmarks.settings import SUBJECT
 from gint.measuring.clock import Samples, geomean, median
 
 NUMPY = "NumPy"
+#: Dynamo with eager's operators.
+DYNAMO = "dynamo"
 #: Rows of a table; the JSON has all of them.
 SHOWN = 40
 _FLOOR = goals.OPERATORS_WORST.bound
@@ -97,11 +99,15 @@ def _rank(row: Row) -> float:
 
 def _table(place: tuple[int, tuple[int, int]], rows: Sequence[Row]) -> Table:
     threads, (height, width) = place
-    headers = ["", "eager", "Inductor", NUMPY, SUBJECT, "eager / gint", "Ind. / gint", "made"]
+    headers = [
+        "", "eager", "Dynamo, eager", "Inductor", NUMPY, SUBJECT, "eager / gint", "Dynamo / gint",
+        "Ind. / gint", "made",
+    ]  # fmt: skip
     cells = []
     for row in sorted(rows, key=_rank)[:SHOWN]:
-        times = (micros(row.median_s(c)) for c in ("eager", "inductor", NUMPY, SUBJECT))
-        ratios = (ratio(row.over_gint(c)) for c in ("eager", "inductor"))
+        contenders = ("eager", DYNAMO, "inductor", NUMPY, SUBJECT)
+        times = (micros(row.median_s(c)) for c in contenders)
+        ratios = (ratio(row.over_gint(c)) for c in ("eager", DYNAMO, "inductor"))
         cells.append([row.name, *times, *ratios, "FAILED" if row.error else row.made])
     title = f"{height}x{width}, threads: {threads}, microseconds (median), worst first"
     if len(rows) > SHOWN:
@@ -111,16 +117,19 @@ def _table(place: tuple[int, tuple[int, int]], rows: Sequence[Row]) -> Table:
 
 def _means_table(groups: dict[tuple[int, tuple[int, int]], list[Row]]) -> Table:
     headers = [
-        "", "rows", "eager / gint", "Ind. / gint", f"below {_FLOOR} of the better",
-        "small calls", f"below {_FLOOR} of Ind.",
+        "", "rows", "eager / gint", "Dynamo / gint", "Ind. / gint",
+        f"below {_FLOOR} of the better", f"below {_FLOOR} of Dynamo", "small calls",
+        f"below {_FLOOR} of Ind.",
     ]  # fmt: skip
     cells = []
     for (threads, (height, width)), rows in groups.items():
-        means = (ratio(mean_over(rows, c)) for c in ("eager", "inductor"))
+        means = (ratio(mean_over(rows, c)) for c in ("eager", DYNAMO, "inductor"))
         small, large = ([r for r in rows if r.is_small is wanted] for wanted in (True, False))
         below, below_small = (str(sum(r.is_slow for r in part)) for part in (large, small))
+        below_dynamo = str(sum(r.over_gint(DYNAMO) < _FLOOR for r in rows))
         title = f"{height}x{width}, threads: {threads}"
-        cells.append([title, str(len(rows)), *means, below, str(len(small)), below_small])
+        counts = (below, below_dynamo, str(len(small)), below_small)
+        cells.append([title, str(len(rows)), *means, *counts])
     return Table("geometric means", headers, cells)
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.operators import QUICK, compare
+from benchmarks.operators import QUICK, compare, compiled
 from benchmarks.operators_arguments import SOURCES, Call, said
 from benchmarks.operators_list import TORCH, Case, cases
+from benchmarks.operators_report import DYNAMO
 from benchmarks.report import Report, Table, divide, micros, ratio
 from benchmarks.settings import SUBJECT, Settings
 from gint.measuring.clock import geomean, medians, take_turns
@@ -154,14 +155,11 @@ def measure(draw: Draw) -> dict[str, Any]:
     function = draw.call.function()
     calls: dict[str, Callable[[], Any]] = {"eager": partial(function, *tensors)}
     try:
-        for name in ("dynamo", SUBJECT):
-            compiled = torch.compile(
-                draw.call.function(), backend="eager" if name == "dynamo" else name, dynamic=False
-            )
-            calls[name] = partial(compiled, *tensors)
+        for name in (DYNAMO, SUBJECT):
+            calls[name] = partial(compiled(draw.call.function(), name, dynamic=False), *tensors)
         compare(draw.case, {name: calls[name] for name in ("eager", SUBJECT)})
         row["medians_s"] = medians(take_turns(calls, QUICK))
-        row["ratio"] = divide(row["medians_s"]["dynamo"], row["medians_s"][SUBJECT])
+        row["ratio"] = divide(row["medians_s"][DYNAMO], row["medians_s"][SUBJECT])
     except Exception as error:  # the other draws are not thrown away for this one
         row["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
     finally:
@@ -173,7 +171,7 @@ def report_of(rows: Sequence[dict[str, Any]], seed: int) -> Report:
     """The slowest draws first, how many are below the floor, and what failed."""
     measured = sorted((r for r in rows if not r["error"]), key=lambda r: r["ratio"])
     cells = [
-        [r["call"], *(micros(r["medians_s"][c]) for c in ("eager", "dynamo", SUBJECT)),
+        [r["call"], *(micros(r["medians_s"][c]) for c in ("eager", DYNAMO, SUBJECT)),
          ratio(r["ratio"])]
         for r in measured[:SHOWN]
     ]  # fmt: skip
