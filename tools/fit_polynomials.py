@@ -135,7 +135,6 @@ def solve(fit: Fit) -> tuple[list, object]:
 LN2 = mp.log(2)
 HALF_LN2 = LN2 / 2 * mpf("1.01")
 OCTAVE = (mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1)
-QUARTER = mp.pi / 4 * mpf("1.001")
 ERFC_SHIFT = mpf(2)
 
 
@@ -143,6 +142,11 @@ def erfc_scaled(t):
     """(1 + 2x) exp(x^2) erfc(x), of t = (x - 2) / (x + 2) (Shepherd and Laframboise, 1981)."""
     x = ERFC_SHIFT * (1 + t) / (1 - t)
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+def erf_slope(z):
+    """erf(x) / x, of z = x^2."""
+    return mp.erf(mp.sqrt(z)) / mp.sqrt(z)
 
 
 FITS = {
@@ -238,21 +242,22 @@ FITS = {
         2,
         64,
     ),
+    # sin(r) = r - r^3 q(r^2) up to pi/2
     "SIN_F64": Fit(
-        lambda r: (mp.sin(r) - r) / r**3,
+        lambda r: (r - mp.sin(r)) / r**3,
         lambda r: r**3 / mp.sin(r),
         mpf("0.001"),
-        QUARTER,
-        7,
+        mp.pi / 2 * mpf("1.0001"),
+        8,
         2,
         64,
     ),
-    "COS_F64": Fit(
-        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4,
-        lambda r: r**4,
+    "TAN_F64": Fit(
+        lambda r: (mp.tan(r) - r) / r**3,
+        lambda r: r**3 / mp.tan(r),
         mpf("0.001"),
-        QUARTER,
-        7,
+        mp.pi / 4 * mpf("1.001"),
+        14,
         2,
         64,
     ),
@@ -274,8 +279,25 @@ FITS = {
         2,
         64,
     ),
+    # erf(x) = x + x q(x^2 - 0.5625) up to 1.0625
     "ERF_F64": Fit(
-        lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), mpf("0.001"), mpf(1), 14, 2, 64
+        lambda u: erf_slope(u + 0.5625) - 1,
+        lambda u: 1 / erf_slope(u + 0.5625),
+        mpf("-0.56249"),
+        mpf("0.5665"),
+        14,
+        1,
+        64,
+    ),
+    # erfc(x) = q(x - 3.0625)^2, x from 1.0625 to 5.95, where 1 - q^2 is wanted
+    "ERF_FAR_F64": Fit(
+        lambda u: mp.sqrt(mp.erfc(3.0625 + u)),
+        lambda u: 2 * mp.sqrt(mp.erfc(3.0625 + u)),
+        mpf(-2),
+        mpf("2.8875"),
+        28,
+        1,
+        64,
     ),
     # x from 0.44 to 27.3; the first coefficient is followed by what rounding it loses
     "ERFC_F64": Fit(

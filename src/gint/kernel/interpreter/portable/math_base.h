@@ -158,6 +158,9 @@ GI_FN double gi_copysign_f64(double x, double s) {
     return gi_f64_bits((gi_bits_f64(x) & 0x7fffffffffffffffu) |
                        (gi_bits_f64(s) & 0x8000000000000000u));
 }
+GI_FN double gi_orsign_f64(double x, double s) {
+    return gi_f64_bits(gi_bits_f64(x) | (gi_bits_f64(s) & 0x8000000000000000u));
+}
 GI_FN gi_i64 gi_signs_differ_f64(double x, double y) {
     return (gi_i64)((gi_bits_f64(x) ^ gi_bits_f64(y)) >> 63);
 }
@@ -172,11 +175,19 @@ GI_FN double gi_lost_f64(double a, double b, double p) {
     return ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low;
 #endif
 }
+/* c - a * b, exact where a * b is nearly c */
+GI_FN double gi_rest_f64(double c, double a, double b) {
+#if GI_FUSES || defined(__OPENCL_VERSION__)
+    return GI_FMA(-a, b, c);
+#else
+    double p = a * b;
+    return (c - p) - gi_lost_f64(a, b, p);
+#endif
+}
 /* (a + a_low) / (b + b_low) as the sum of what is returned and *low */
 GI_FN double gi_quotient_f64(double a, double a_low, double b, double b_low, double *low) {
-    double inverse = 1.0 / b, q = a * inverse, p = q * b;
-    double rest = (a - p) - gi_lost_f64(q, b, p);
-    *low = (rest + (a_low - q * b_low)) * inverse;
+    double inverse = 1.0 / b, q = a * inverse;
+    *low = (gi_rest_f64(a, q, b) + GI_FMA(-q, b_low, a_low)) * inverse;
     return q;
 }
 #endif
@@ -298,6 +309,16 @@ GI_FN double gi_poly10_f64(double x, double c0, double c1, double c2, double c3,
     double high = GI_FMA(GI_FMA(c7, x, c6), z, GI_FMA(c5, x, c4));
     high = GI_FMA(GI_FMA(c9, x, c8), w, high);
     return GI_FMA(high, w, GI_FMA(GI_FMA(c3, x, c2), z, GI_FMA(c1, x, c0)));
+}
+GI_FN double gi_poly28_f64(double x, double c0, double c1, double c2, double c3, double c4,
+                           double c5, double c6, double c7, double c8, double c9, double c10,
+                           double c11, double c12, double c13, double c14, double c15, double c16,
+                           double c17, double c18, double c19, double c20, double c21, double c22,
+                           double c23, double c24, double c25, double c26, double c27) {
+    double w = x * x * (x * x), v = w * w;
+    double high = gi_poly12_f64(x, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, c27);
+    high = GI_FMA(high, v, gi_poly8_f64(x, c8, c9, c10, c11, c12, c13, c14, c15));
+    return GI_FMA(high, v, gi_poly8_f64(x, c0, c1, c2, c3, c4, c5, c6, c7));
 }
 #endif
 

@@ -14,73 +14,79 @@ GI_FN gi_i64 gi_trig_is_far_f64(double x) {
     return (a >= 0x1p20) & (a < GI_INF_F64);
 }
 
-/* a + b, and what its rounding lost (Knuth) */
-GI_FN double gi_two_sum(double a, double b, double *lost) {
-    double sum = a + b, part = sum - a;
-    *lost = (a - (sum - part)) + (b - part);
-    return sum;
+/* x - n pi/2 as r - *over, for whole numbers n of at most 20 bits that leave |r| < 1.58; x - n pi/2
+ * as it is must be exact for a pi/2 of 33 bits. Pieces of 33, 53 and 53 bits (Cody and Waite,
+ * 1980); what the second product and difference lose is carried along (the first difference is a
+ * multiple of the product's last place, so Dekker's sum has it). Signs are such that of -0 only -0
+ * is left.
+ */
+GI_FN double gi_trig_reduce_f64(double x, double n, double *over) {
+    double high = GI_FMA(n, -0x1.921fb54400000p+0, x), middle = n * 0x1.0b4611a626331p-34;
+    double near = high - middle, lost = gi_lost_f64(n, 0x1.0b4611a626331p-34, middle);
+    double low = GI_FMA(n, 0x1.1701b839a2520p-88, lost) - ((high - near) - middle);
+    double r = near - low;
+    *over = (r - near) + low;
+    return r;
 }
 
-/* The quadrant in the two low bits; x - quadrant * pi/2 as *r + *lost, |r| < 0.79. pi/2 in three
- * pieces of 33 bits, whose products are exact, and the rest (Cody and Waite, 1980). */
-GI_FN gi_u64 gi_trig_reduce_f64(double x, double *r, double *lost) {
-    double shifted = GI_FMA(x, 0x1.45f306dc9c883p-1, 0x1.8p52), n = shifted - 0x1.8p52;
-    double low, lower,
-        a = gi_two_sum(x - n * 0x1.921fb54400000p+0, -(n * 0x1.0b4611a600000p-34), &low);
-    a = gi_two_sum(a, -(n * 0x1.3198a2e000000p-69), &lower);
-    low = (low + lower) - n * 0x1.b839a252049c1p-104;
-    *r = a + low;
-    *lost = (a - *r) + low;
-    return gi_bits_f64(shifted);
+/* sin(r - over) = r - r^3/6 + r^5 q(r^2) (SIN_F64), with what rounding r^2 and r^3 lost */
+#define GI_SIXTH_F64 0x1.5555555555555p-3
+GI_FN double gi_sin_of_rest_f64(double r, double over) {
+    double z = r * r, cube = z * r;
+    double lost = GI_FMA(gi_lost_f64(r, r, z), r, gi_lost_f64(z, r, cube));
+    double cos = GI_FMA(z, GI_FMA(z, 0x1.5555555555555p-5, -0.5), 1.0);
+    double q = gi_poly7_f64(z, -0x1.11111111110c1p-7, 0x1.a01a01a0148a6p-13, -0x1.71de3a528724ap-19,
+                            0x1.ae6454cb09ffep-26, -0x1.6123cb14ec028p-33, 0x1.ae431833f0c39p-41,
+                            -0x1.88290d5b65e15p-49);
+    double rest = GI_FMA(cube * z, q, GI_FMA(lost, GI_SIXTH_F64, cos * over));
+    return GI_FMA(cube, -GI_SIXTH_F64, r) - rest;
 }
 
-/* sin(r + lost) = r + tail, cos(r + lost) = 1 + tail (SIN_F64, COS_F64); the latter rounded once,
- * *lost2 is what that lost */
-GI_FN double gi_sin_tail_f64(double r, double lost) {
+/* tan(r - over) = r + r^3 q(r^2) (TAN_F64) as the sum of what is returned and *low, |r| < 0.79 */
+GI_FN double gi_tan_of_rest_f64(double r, double over, double *low) {
     double z = r * r;
-    double q = gi_poly7_f64(z, -0x1.5555555555555p-3, 0x1.111111111110bp-7, -0x1.a01a01a018a35p-13,
-                            0x1.71de3a532bf90p-19, -0x1.ae64528771568p-26, 0x1.6120885dd57c8p-33,
-                            -0x1.aaa04f09031aep-41);
-    return GI_FMA(z * r, q, GI_FMA(-0.5 * z, lost, lost));
-}
-GI_FN double gi_cos_tail_f64(double r, double lost, double *rest) {
-    double z = r * r, part = 0.5 * z, w = 1.0 - part;
-    double q = gi_poly7_f64(z, 0x1.5555555555555p-5, -0x1.6c16c16c16c10p-10, 0x1.a01a01a018dbfp-16,
-                            -0x1.27e4fb75fa997p-22, 0x1.1eed8ca066853p-29, -0x1.9393348270f49p-37,
-                            0x1.aac3f764e04fdp-45);
-    *rest = ((1.0 - w) - part) + GI_FMA(z * z, q, -(r * lost));
-    return w;
-}
-GI_FN double gi_sin_quadrant_f64(double r, double lost, gi_u64 quadrant) {
-    double rest, s = r + gi_sin_tail_f64(r, lost), c = gi_cos_tail_f64(r, lost, &rest) + rest;
-    return gi_f64_bits(gi_bits_f64((quadrant & 1u) ? c : s) ^ ((quadrant & 2u) << 62));
+    double q = gi_poly14_f64(z, 0x1.55555555554eep-2, 0x1.1111111118675p-3, 0x1.ba1ba1b440b30p-5,
+                             0x1.664f49b05defap-6, 0x1.226e117bcd54ep-7, 0x1.d6d952ffe0debp-9,
+                             0x1.7d59e1680eb80p-10, 0x1.3806fd13c035fp-11, 0x1.d1de149d29148p-13,
+                             0x1.1f575d126a233p-13, -0x1.c64c2266803c9p-16, 0x1.79ddd2277646bp-14,
+                             -0x1.7b59b21bf9587p-15, 0x1.5f6d090b95423p-16);
+    double slope = GI_FMA(z, GI_FMA(z, 0x1.5555555555555p-1, 1.0), 1.0);
+    double tail = GI_FMA(z * r, q, -(slope * over)), t = r + tail;
+    *low = (r - t) + tail;
+    return t;
 }
 
 GI_FN gi_i64 gi_sin_f64_is_far(double x) { return gi_trig_is_far_f64(x); }
 GI_FN gi_i64 gi_cos_f64_is_far(double x) { return gi_trig_is_far_f64(x); }
 GI_FN gi_i64 gi_tan_f64_is_far(double x) { return gi_trig_is_far_f64(x); }
+
+/* Less the nearest even multiple of pi/2, for the sine, and the nearest odd one, for the cosine,
+ * what is left is a sine; the second bit of the multiple tells its sign. Adding 1.5 * 2^53 rounds
+ * to even numbers. */
+#define GI_TO_EVEN_F64 0x1.8p53
+GI_FN double gi_flipped_f64(double y, double shifted) {
+    return gi_f64_bits(gi_bits_f64(y) ^ (gi_bits_f64(shifted) << 63));
+}
 GI_FN double gi_sin_f64_fast(double x) {
-    double r, lost;
-    gi_u64 q = gi_trig_reduce_f64(x, &r, &lost);
-    double y = gi_sin_quadrant_f64(r, lost, q);
-    return x == 0.0 ? x : y;
+    double shifted = GI_FMA(x, 0x1.45f306dc9c883p-1, GI_TO_EVEN_F64), over;
+    double r = gi_trig_reduce_f64(x, shifted - GI_TO_EVEN_F64, &over);
+    return gi_flipped_f64(gi_orsign_f64(gi_sin_of_rest_f64(r, over), r), shifted);
 }
+/* The first difference is not exact where |x| < pi/4: less what it lost. */
 GI_FN double gi_cos_f64_fast(double x) {
-    double r, lost;
-    gi_u64 q = gi_trig_reduce_f64(x, &r, &lost);
-    return gi_sin_quadrant_f64(r, lost, q + 1u);
+    double shifted = GI_FMA(x, 0x1.45f306dc9c883p-1, -1.0) + GI_TO_EVEN_F64, over;
+    double n = (shifted - GI_TO_EVEN_F64) + 1.0, first = n * 0x1.921fb54400000p+0;
+    double r = gi_trig_reduce_f64(x, n, &over);
+    over -= x - ((x - first) + first);
+    return gi_flipped_f64(-gi_sin_of_rest_f64(r, over), shifted);
 }
-/* sin / cos or -cos / sin, both in two pieces; what they lost corrects the quotient */
+/* The tangent of what is left, or -1 over it, where the multiple of pi/2 is odd. */
 GI_FN double gi_tan_f64_fast(double x) {
-    double r, lost, c_low;
-    gi_u64 odd = gi_trig_reduce_f64(x, &r, &lost) & 1u;
-    double s_tail = gi_sin_tail_f64(r, lost), c_high = gi_cos_tail_f64(r, lost, &c_low);
-    double s = r + s_tail, s_rest = (r - s) + s_tail;
-    double c = c_high + c_low, c_rest = (c_high - c) + c_low;
-    double above = odd ? -c : s, above_rest = odd ? -c_rest : s_rest;
-    double below = odd ? s : c, below_rest = odd ? s_rest : c_rest;
-    double q = above / below, y = q + (above_rest - q * below_rest) / below;
-    return x == 0.0 ? x : y;
+    double shifted = GI_FMA(x, 0x1.45f306dc9c883p-1, 0x1.8p52), over, low;
+    double r = gi_trig_reduce_f64(x, shifted - 0x1.8p52, &over);
+    double t = gi_tan_of_rest_f64(r, over, &low), inverse = -1.0 / t;
+    double turned = GI_FMA(inverse, GI_FMA(inverse, low, gi_rest_f64(1.0, -inverse, t)), inverse);
+    return (gi_bits_f64(shifted) & 1u) ? turned : gi_orsign_f64(t, r);
 }
 GI_FN double gi_sin_f64(double x) { return sin(x); }
 GI_FN double gi_cos_f64(double x) { return cos(x); }
@@ -96,32 +102,39 @@ GI_FN double gi_asin_q_f64(double z) {
                              0x1.c6fdd6dd9b8f9p-7, 0x1.8ec275326351ep-7, 0x1.abd3d6a450e62p-8,
                              0x1.3ff1a848325fep-6, -0x1.09ce847cb92a3p-6, 0x1.056bdb2cbdaa3p-5);
 }
-/* z = (1 - a) / 2: *low is what its root, in 26 bits, lacks */
+/* The root of z, up to 1/4; *low is what rounding it lost, by an inverse of the root from the bits
+ * of z: a twentieth off, which is enough. */
 GI_FN double gi_asin_root_f64(double z, double *low) {
-    double root = sqrt(z), high = gi_f64_bits(gi_bits_f64(root) & 0xfffffffff8000000u);
-    double rest = (z - high * high) / (root + high);
-    *low = root == 0.0 ? 0.0 : rest;
-    return high;
+    double root = sqrt(z), half_inverse = gi_f64_bits(0x5fd6eb50c7b537a9u - (gi_bits_f64(z) >> 1));
+    *low = gi_rest_f64(z, root, root) * half_inverse;
+    return root;
+}
+/* pi/2 - x, 0 <= x <= 1, and what the difference and pi/2 itself lost */
+GI_FN double gi_pio2_minus_f64(double x, double *low) {
+    double y = GI_PIO2_HI_F64 - x;
+    *low = ((GI_PIO2_HI_F64 - y) - x) + GI_PIO2_LO_F64;
+    return y;
 }
 
 /* asin(a) = pi/2 - 2 asin(sqrt((1 - a) / 2)) from 1/2 up */
 GI_FN double gi_asin_f64(double x) {
-    double a = gi_abs_f64(x), low;
+    double a = gi_abs_f64(x), low, y_low;
     int big = a >= 0.5;
-    double z = big ? 0.5 * (1.0 - a) : a * a, q = gi_asin_q_f64(z);
-    double t = gi_asin_root_f64(z, &low), w = GI_FMA(q, t + low, low);
-    double y = (GI_PIO2_HI_F64 - 2.0 * t) - (2.0 * w - GI_PIO2_LO_F64);
+    double z = big ? GI_FMA(a, -0.5, 0.5) : a * a, q = gi_asin_q_f64(z);
+    double t = gi_asin_root_f64(z, &low), w = GI_FMA(q, t, low);
+    double y = gi_pio2_minus_f64(2.0 * t, &y_low) - GI_FMA(2.0, w, -y_low);
     return gi_copysign_f64(big ? y : GI_FMA(q, a, a), x);
 }
 
 GI_FN double gi_acos_f64(double x) {
-    double a = gi_abs_f64(x), low;
+    double a = gi_abs_f64(x), low, y_low;
     int big = a >= 0.5;
-    double z = big ? 0.5 * (1.0 - a) : a * a, q = gi_asin_q_f64(z);
-    double t = gi_asin_root_f64(z, &low), w = GI_FMA(q, t + low, low);
-    double wide = x < 0.0 ? (GI_PIO2_HI_F64 - t) - (w - GI_PIO2_LO_F64) : t + w;
-    double y = GI_PIO2_HI_F64 - (x - (GI_PIO2_LO_F64 - x * q));
-    return big ? 2.0 * wide : y;
+    double z = big ? GI_FMA(a, -0.5, 0.5) : a * a, q = gi_asin_q_f64(z);
+    double t = gi_asin_root_f64(z, &low), w = GI_FMA(q, t, low);
+    double y = gi_pio2_minus_f64(t, &y_low);
+    double wide = x < 0.0 ? y - (w - y_low) : t + w;
+    double near = GI_PIO2_HI_F64 - (x - (GI_PIO2_LO_F64 - x * q));
+    return big ? 2.0 * wide : near;
 }
 
 /* (ATAN_F64, up to 1/2) */
