@@ -8,9 +8,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 gguf = pytest.importorskip("gguf")
 
+from transformers import modeling_gguf_pytorch_utils as conventions
+
 from airllm import AutoModel
-from benchmarks.gguf_file import write_gguf
+from benchmarks.gguf_file import ARCHITECTURES, write_gguf
 from gint.conductor import from_gguf, statistics
+from gint.conductor.weights.gguf import _Names
 from gint.quantized import FORMATS
 from tests.conductor.weights.tiny_models import dequantized, ids, relative, tiny
 
@@ -33,6 +36,19 @@ def test_families(family, tmp_path):
     wanted = dequantized(source, "q8_0")(tokens).logits
     torch.testing.assert_close(model(tokens).logits, wanted, rtol=1e-4, atol=1e-4)
     assert all(p.dim() == 1 or p.shape[0] == 96 for p in model.parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_are_found_without_asking_each_module(family):
+    source = tiny(family, **FAMILIES[family])
+    kind = ARCHITECTURES[source.config.model_type]
+    processor = conventions.TENSOR_PROCESSORS.get(kind, conventions.TensorProcessor)({})
+    found, wanted = (
+        conventions.get_gguf_hf_weights_map(asked, processor, kind)
+        for asked in (_Names(source), source)
+    )
+    assert found.items() <= wanted.items()
+    assert {name for name, _ in source.named_parameters()} <= set(found.values())
 
 
 def test_compiled(tmp_path):

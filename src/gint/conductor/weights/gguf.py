@@ -67,7 +67,7 @@ def from_gguf(
             raise ValueError(f"{path} is no GGUF file: it does not begin with 'GGUF'.")
     reader, model, processor, family = _empty_model(path, dtype, settings)
     loading = _Loading(path, model, cpu_products(backend), quantize_activations, reader.data)
-    names = get_gguf_hf_weights_map(model, processor, family)
+    names = get_gguf_hf_weights_map(_Names(model), processor, family)
     with bar(progress, sum(t.n_bytes for t in reader.tensors)) as step:
         for tensor in reader.tensors:
             if tensor.name in names:
@@ -107,6 +107,21 @@ def _empty_model(path: Path, dtype: torch.dtype, settings: dict[str, Any]) -> tu
         if held:
             model._init_weights(module)
     return reader, model, made(config=parsed["config"]), family
+
+
+class _Names:
+    """A module as transformers asks for its parameters' names, and its children without theirs.
+
+    transformers asks every module below for what its names would be, and has gguf make the table of
+    all layers' names for each: 10 s of 32 layers. The families here have their names from the top.
+    """
+
+    def __init__(self, module: nn.Module, is_top: bool = True) -> None:
+        self.config, self.state_dict = getattr(module, "config", None), module.state_dict
+        self._below = module.named_children() if is_top else ()
+
+    def named_children(self) -> list[tuple[str, _Names]]:
+        return [(name, _Names(child, is_top=False)) for name, child in self._below]
 
 
 def _metadata(reader: Reader, folder: Path) -> str:
