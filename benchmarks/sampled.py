@@ -69,6 +69,8 @@ def run(settings: Settings) -> Report:
 def draws(chance: random.Random, settings: Settings) -> Iterator[Draw]:
     """Calls that eager takes, without end; the same for the same seed."""
     found = [case for case in cases() if fits_any_shape(case) and settings.wants(case.name)]
+    if settings.together > 1:
+        found = [case for case in found if not _is_gradient(case)]
     if not found:
         raise SystemExit("gint bench sampled: no such row fits any shape. --only takes names.")
     types = settings.types or TYPES
@@ -81,7 +83,11 @@ def draws(chance: random.Random, settings: Settings) -> Iterator[Draw]:
         )
         named = [n for n in compile(text, "<call>", "eval").co_names if n in ANY_SHAPE]
         shape = _shape(chance)
-        made = {name: _tensor(chance, dtype, shape, name) for name in dict.fromkeys(named)}
+        alike = any(_is_gradient(case) for case in chosen)
+        made = {
+            name: _tensor(chance, dtype, shape, name, is_whole=name == "x" or alike)
+            for name in dict.fromkeys(named)
+        }
         call = Call(text, {name: tensor for name, (tensor, _) in made.items()})
         try:
             call.run()
@@ -90,6 +96,11 @@ def draws(chance: random.Random, settings: Settings) -> Iterator[Draw]:
         layouts = ", ".join(f"{name} {layout}" for name, (_, layout) in made.items())
         shown = text.replace("aten.", "").replace(".default", "")
         yield Draw(chosen, call, f"{shown} of {dtype} {shape}: {layouts}")
+
+
+def _is_gradient(case: Case) -> bool:
+    """Whether it takes for granted, and reads, what another operator made of as large tensors."""
+    return "backward" in case.name
 
 
 def _together(chance: random.Random, texts: Sequence[str]) -> str:
@@ -132,11 +143,12 @@ def _shape(chance: random.Random) -> list[int]:
 
 
 def _tensor(
-    chance: random.Random, type: str, shape: Sequence[int], name: str
+    chance: random.Random, type: str, shape: Sequence[int], name: str, is_whole: bool
 ) -> tuple[torch.Tensor, str]:
-    """A tensor of a shape, or one that is broadcast to it, and what its layout is called."""
+    """A tensor of a shape, or one that is broadcast to it if it need not be `is_whole`, and what
+    its layout is called."""
     size, layout = list(shape), "contiguous"
-    if name != "x" and chance.random() < 0.2:
+    if not is_whole and chance.random() < 0.2:
         size = [n if chance.random() < 0.5 else 1 for n in shape]
         layout = f"broadcast from {size}"
     order = list(range(len(size)))

@@ -38,6 +38,15 @@ def test_ranks_layouts_and_types_differ() -> None:
     assert any("broadcast" in d.text for d in found)
 
 
+def test_a_gradient_is_of_tensors_as_large_as_what_it_belongs_to() -> None:
+    """Eager reads beyond the others."""
+    for d in drawn(2, 30, only=("backward",)):
+        tensors = [t for name, t in d.call.tensors.items() if name != "mask"]
+        assert len({t.shape for t in tensors}) == 1
+    found = drawn(2, 40, together=2)
+    assert not any("backward" in c.name for d in found for c in d.cases)
+
+
 def test_operators_of_any_shape_are_those_without_sizes() -> None:
     fitting = {c.name for c in cases() if sampled.fits_any_shape(c)}
     assert len(fitting) > 100
