@@ -110,7 +110,8 @@ def test_a_tensor_is_missing(tmp_path, monkeypatch):
         from_gguf(path)
 
 
-def test_a_vocabulary_in_the_file(tmp_path):
+@pytest.mark.parametrize("pad", [11, 96])
+def test_a_vocabulary_in_the_file(pad, tmp_path):
     """It says how many tokens there are, and where texts end, and is held by nobody."""
     path, texts = tmp_path / "model.gguf", [f"token {i}" for i in range(96)]
     write_gguf(tiny("Llama", num_hidden_layers=1), path, "q8_0")
@@ -123,6 +124,7 @@ def test_a_vocabulary_in_the_file(tmp_path):
     writer.add_bos_token_id(5)
     writer.add_eos_token_id(7)
     writer.add_eot_token_id(9)
+    writer.add_pad_token_id(pad)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
@@ -130,8 +132,10 @@ def test_a_vocabulary_in_the_file(tmp_path):
     writer.write_tensors_to_file()
     writer.close()
     model, tokens = from_gguf(whole), ids(1, 9)
-    assert model.config.vocab_size == 96
-    assert (model.config.bos_token_id, model.config.eos_token_id) == (5, [7, 9])
+    config = model.config
+    assert config.vocab_size == 96
+    assert (config.bos_token_id, config.eos_token_id) == (5, [7, 9])
+    assert config.pad_token_id == (pad if pad < 96 else None)  # Llama's
     assert model.generation_config.eos_token_id == [7, 9]
     assert from_gguf(whole, eos_token_id=8).generation_config.eos_token_id == 8
     assert torch.equal(model(tokens).logits, from_gguf(path)(tokens).logits)

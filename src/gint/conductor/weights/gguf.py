@@ -9,6 +9,7 @@ Knows modules and files. Does not know graphs.
 
 from __future__ import annotations
 
+import math
 import mmap
 from os import PathLike, fspath
 from pathlib import Path
@@ -90,7 +91,7 @@ def _empty_model(path: Path, dtype: torch.dtype, settings: dict[str, Any]) -> tu
         raise ValueError(f"{path} is no whole GGUF file: {error}. Fetch it again.") from error
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         parsed = conventions.load_gguf_checkpoint(_metadata(reader, Path(folder)))
-    config = AutoConfig.for_model(**parsed["config"] | _ends(reader) | settings)
+    config = AutoConfig.for_model(**parsed["config"] | _ends(reader, parsed["config"]) | settings)
     family = reader.fields["general.architecture"].contents()
     made = conventions.TENSOR_PROCESSORS.get(family, conventions.TensorProcessor)
     if made.__name__ not in _BY_ROWS:
@@ -147,17 +148,24 @@ def _metadata(reader: Reader, folder: Path) -> str:
     return str(path)
 
 
-def _ends(reader: Reader) -> dict[str, Any]:
-    """The tokens that begin and end a text, where the file says them: transformers leaves those to
-    its tokenizer, and a model would generate beyond the end."""
+def _ends(reader: Reader, config: dict[str, Any]) -> dict[str, Any]:
+    """The tokens that begin, end and pad a text, where the file says them: transformers leaves
+    those to its tokenizer, and a model would generate beyond the end. Some files name one that the
+    model has no row for."""
+    known = config.get("vocab_size", math.inf)
     found = {
-        end: reader.fields[name].contents()
-        for end in ("bos", "eos", "eot")
+        end: token
+        for end in ("bos", "eos", "eot", "padding")
         if (name := f"tokenizer.ggml.{end}_token_id") in reader.fields
+        and (token := reader.fields[name].contents()) < known
     }
     ends = list(dict.fromkeys(found[end] for end in ("eos", "eot") if end in found))
-    said = {"bos_token_id": found["bos"]} if "bos" in found else {}
-    return said | ({"eos_token_id": ends if len(ends) > 1 else ends[0]} if ends else {})
+    said = {
+        "bos_token_id": found.get("bos"),
+        "eos_token_id": ends if len(ends) > 1 else next(iter(ends), None),
+        "pad_token_id": found.get("padding"),
+    }
+    return {name: token for name, token in said.items() if token is not None}
 
 
 class _Loading:
