@@ -45,6 +45,18 @@ def test_operators_of_any_shape_are_those_without_sizes() -> None:
     assert not any(name.startswith(("convolution", "mm.", "linspace")) for name in fitting)
 
 
+def test_operators_together_read_what_the_one_before_made() -> None:
+    found = drawn(1, 12, together=3)
+    assert all(len(d.cases) == 3 and d.call.text.count("x := ") >= 2 for d in found)
+    assert any("x.transpose(0, -1)" in d.text for d in found)
+    exp, sqrt = "torch.exp(x)", "torch.sqrt(x)"
+    text = sampled._together(random.Random(1), [exp, sqrt])
+    x = torch.rand(3, 5)
+    wanted = x.exp().sqrt()
+    got = sampled.Call(text, {"x": x}).run()
+    assert any(torch.equal(got, w) for w in (wanted, x.exp().transpose(0, -1).sqrt()))
+
+
 @pytest.mark.cpp
 def test_a_run_reports_every_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampled, "MAGNITUDES", (2.0, 3.0))
