@@ -70,8 +70,9 @@ def main(
     asked = options.benchmark or names
     if (options.warm or options.rows or options.runs > 1) and "operators" not in asked:
         parser.error("--warm, --rows and --runs are of the benchmark `operators`: name it")
-    if (options.seed or options.draws != Settings.draws) and "sampled" not in asked:
-        parser.error("--draws and --seed are of the benchmark `sampled`: name it")
+    drawing = options.seed or options.draws != Settings.draws or options.together > 1
+    if drawing and "sampled" not in asked:
+        parser.error("--draws, --seed and --together are of the benchmark `sampled`: name it")
     named = dict.fromkeys(n for n in asked if n != "all")
     every = [n for n in BENCHMARKS if n not in BY_NAME or n in named]
     names = every if "all" in asked else list(named)
@@ -89,7 +90,7 @@ def main(
     settings = Settings(
         backends, options.threads, options.quick, *filters, *kept,
         warm=options.warm, rows=options.rows and str(options.rows), runs=options.runs,
-        draws=options.draws, seed=options.seed,
+        draws=options.draws, seed=options.seed, together=options.together,
     )  # fmt: skip
     if any("torch" in _needed(name) for name in names):
         for backend, reason in settings.skipped().items():
@@ -170,6 +171,9 @@ def _parser(names: Sequence[str], threads: int, program: str) -> argparse.Argume
         "--draws", type=_count, default=Settings.draws, help=f"sampled: so many ({Settings.draws})"
     )
     parser.add_argument("--seed", type=int, default=0, help="sampled: which draws (0)")
+    parser.add_argument(
+        "--together", type=_count, default=1, help="sampled: operators in a row, of each draw (1)"
+    )
     few.add_argument("--only", type=_words, default=(), help="rows whose names hold one of these")
     few.add_argument("--types", type=_types, default=(), help="types, f32,bf16 for instance")
     few.add_argument("--shapes", type=_shapes, default=(), help="shapes, 48x40,300x1000")

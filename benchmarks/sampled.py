@@ -2,9 +2,12 @@
 
 `operators` measures every operator at three shapes, contiguous. What users have is of other ranks,
 permuted, padded, broadcast; this looks there. The rows are the same table's, those whose arguments
-fit any shape; a seed makes the same draws again. A call through Dynamo costs 10 us, and up to 80
+fit any shape, one or several together, each on what the one before made, here and there turned; a
+seed makes the same draws again. A call through Dynamo costs 10 us, and up to 80
 where the tensors have driven its guards out of the caches, whatever the backend. So gint is
-compared with the backend "eager", which is Dynamo and eager's operators.
+compared with the backend "eager", which is Dynamo and eager's operators. Whether operators alone
+are right is compared on the way; of several together, where one may jump at what another rounds,
+tests/conductor/generated.py takes care.
 """
 
 from __future__ import annotations
@@ -37,13 +40,17 @@ TYPES = ("f32",) * 5 + ("bf16", "f16", "f64", "i64", "i32")
 #: What a text may name to fit any shape: tensors as large as x.
 ANY_SHAPE = frozenset(("x", "y", "z", "w", "u", "v", "mask", "fraction"))
 SHOWN, FLOOR = 40, 0.8
+#: What eager raises at tensors that an operator is not for, and at what is no tensor.
+NOT_TAKEN = (
+    RuntimeError, TypeError, ValueError, IndexError, NotImplementedError, AttributeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A row of the table on drawn tensors. `text` names shapes and layouts."""
+    """Rows of the table on drawn tensors. `text` names shapes and layouts."""
 
-    case: Case
+    cases: tuple[Case, ...]
     call: Call
     text: str
 
@@ -62,23 +69,48 @@ def run(settings: Settings) -> Report:
 def draws(chance: random.Random, settings: Settings) -> Iterator[Draw]:
     """Calls that eager takes, without end; the same for the same seed."""
     found = [case for case in cases() if fits_any_shape(case) and settings.wants(case.name)]
+    if settings.together > 1:
+        found = [case for case in found if not _is_gradient(case)]
     if not found:
         raise SystemExit("gint bench sampled: no such row fits any shape. --only takes names.")
     types = settings.types or TYPES
     while True:
-        case = replace(chance.choice(found), type=chance.choice(types))
+        dtype = chance.choice(types)
+        chosen = tuple(replace(chance.choice(found), type=dtype) for _ in range(settings.together))
         torch.manual_seed(chance.getrandbits(32))
-        text = f"{case.target or ''}{case.arguments or said(case.target)}"
+        text = _together(
+            chance, [f"{c.target or ''}{c.arguments or said(c.target)}" for c in chosen]
+        )
         named = [n for n in compile(text, "<call>", "eval").co_names if n in ANY_SHAPE]
         shape = _shape(chance)
-        made = {name: _tensor(chance, case, shape, name) for name in dict.fromkeys(named)}
+        alike = any(_is_gradient(case) for case in chosen)
+        made = {
+            name: _tensor(chance, dtype, shape, name, is_whole=name == "x" or alike)
+            for name in dict.fromkeys(named)
+        }
         call = Call(text, {name: tensor for name, (tensor, _) in made.items()})
         try:
             call.run()
-        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
+        except NOT_TAKEN:
             continue
         layouts = ", ".join(f"{name} {layout}" for name, (_, layout) in made.items())
-        yield Draw(case, call, f"{text} of {case.type} {shape}: {layouts}")
+        shown = text.replace("aten.", "").replace(".default", "")
+        yield Draw(chosen, call, f"{shown} of {dtype} {shape}: {layouts}")
+
+
+def _is_gradient(case: Case) -> bool:
+    """Whether it takes for granted, and reads, what another operator made of as large tensors."""
+    return "backward" in case.name
+
+
+def _together(chance: random.Random, texts: Sequence[str]) -> str:
+    """One expression, in which each text has as x what the one before made."""
+    steps = []
+    for text in texts[:-1]:
+        steps.append(f"x := {text}")
+        if chance.random() < 0.25:
+            steps.append("x := x.transpose(0, -1)")
+    return f"({', '.join(steps)}, {texts[-1]})[-1]" if steps else texts[-1]
 
 
 def fits_any_shape(case: Case) -> bool:
@@ -111,11 +143,12 @@ def _shape(chance: random.Random) -> list[int]:
 
 
 def _tensor(
-    chance: random.Random, case: Case, shape: Sequence[int], name: str
+    chance: random.Random, type: str, shape: Sequence[int], name: str, is_whole: bool
 ) -> tuple[torch.Tensor, str]:
-    """A tensor of a shape, or one that is broadcast to it, and what its layout is called."""
+    """A tensor of a shape, or one that is broadcast to it if it need not be `is_whole`, and what
+    its layout is called."""
     size, layout = list(shape), "contiguous"
-    if name != "x" and chance.random() < 0.2:
+    if not is_whole and chance.random() < 0.2:
         size = [n if chance.random() < 0.5 else 1 for n in shape]
         layout = f"broadcast from {size}"
     order = list(range(len(size)))
@@ -131,14 +164,15 @@ def _tensor(
         d = chance.randrange(len(large))
         large[d] *= 2
         at[d] = slice(None, None, 2)
-    made = _values(case, large, name)[tuple(at)].permute([order.index(d) for d in range(len(size))])
+    made = _values(TORCH[type], large, name)[tuple(at)].permute(
+        [order.index(d) for d in range(len(size))]
+    )
     if kind != "contiguous":
         layout = f"{layout}, {kind}" if "broadcast" in layout else kind
     return made, f"{layout} {order}" if kind == "permuted" else layout
 
 
-def _values(case: Case, size: Sequence[int], name: str) -> torch.Tensor:
-    dtype = TORCH[case.type]
+def _values(dtype: torch.dtype, size: Sequence[int], name: str) -> torch.Tensor:
     if name == "mask" or dtype is torch.bool:
         return torch.rand(size) < 0.5
     if name == "fraction":
@@ -157,7 +191,8 @@ def measure(draw: Draw) -> dict[str, Any]:
     try:
         for name in (DYNAMO, SUBJECT):
             calls[name] = partial(compiled(draw.call.function(), name, dynamic=False), *tensors)
-        compare(draw.case, {name: calls[name] for name in ("eager", SUBJECT)})
+        if len(draw.cases) == 1:
+            compare(draw.cases[0], {name: calls[name] for name in ("eager", SUBJECT)})
         row["medians_s"] = medians(take_turns(calls, QUICK))
         row["ratio"] = divide(row["medians_s"][DYNAMO], row["medians_s"][SUBJECT])
     except Exception as error:  # the other draws are not thrown away for this one

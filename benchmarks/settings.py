@@ -20,7 +20,8 @@ class Settings:
     made ahead is kept; None for one that is removed. For `operators` alone are `only` (parts of
     names; `models`, `small_graphs`, `saved` and `decode` too), `types` and `shapes`, empty for all;
     `warm` to have Inductor compile only, `rows` for a file that keeps what was measured, `runs` of
-    rows that are slow. For `sampled` are `draws` and their `seed`, `only` and `types` too.
+    rows that are slow. For `sampled` are `draws` and their `seed`, how many operators are drawn
+    `together`, `only` and `types` too.
     """
 
     backends: tuple[str, ...] = NAMES
@@ -36,6 +37,7 @@ class Settings:
     runs: int = 1
     draws: int = 300
     seed: int = 0
+    together: int = 1
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name was asked for."""

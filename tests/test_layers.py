@@ -105,7 +105,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cuda": (f"{_INTERPRETER}.cuda",),
     "transformers": ("airllm.cli", "gint.conductor", "gint.measuring"),
     "tokenizers": ("airllm.cli",),
-    "gguf": ("airllm.checkpoint", "airllm.model", "gint.conductor"),
+    "gguf": ("gint.quantized", "airllm.checkpoint", "airllm.model", "gint.conductor"),
     "ml_dtypes": ("gint.runtime",),
     "numpy": (
         "gint.quantized", "gint.kernel", "gint.host", "gint.operators", "gint.runtime",

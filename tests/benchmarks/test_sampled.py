@@ -38,11 +38,32 @@ def test_ranks_layouts_and_types_differ() -> None:
     assert any("broadcast" in d.text for d in found)
 
 
+def test_a_gradient_is_of_tensors_as_large_as_what_it_belongs_to() -> None:
+    """Eager reads beyond the others."""
+    for d in drawn(2, 30, only=("backward",)):
+        tensors = [t for name, t in d.call.tensors.items() if name != "mask"]
+        assert len({t.shape for t in tensors}) == 1
+    found = drawn(2, 40, together=2)
+    assert not any("backward" in c.name for d in found for c in d.cases)
+
+
 def test_operators_of_any_shape_are_those_without_sizes() -> None:
     fitting = {c.name for c in cases() if sampled.fits_any_shape(c)}
     assert len(fitting) > 100
     assert any(name.startswith("add.") for name in fitting)
     assert not any(name.startswith(("convolution", "mm.", "linspace")) for name in fitting)
+
+
+def test_operators_together_read_what_the_one_before_made() -> None:
+    found = drawn(1, 12, together=3)
+    assert all(len(d.cases) == 3 and d.call.text.count("x := ") >= 2 for d in found)
+    assert any("x.transpose(0, -1)" in d.text for d in found)
+    exp, sqrt = "torch.exp(x)", "torch.sqrt(x)"
+    text = sampled._together(random.Random(1), [exp, sqrt])
+    x = torch.rand(3, 5)
+    wanted = x.exp().sqrt()
+    got = sampled.Call(text, {"x": x}).run()
+    assert any(torch.equal(got, w) for w in (wanted, x.exp().transpose(0, -1).sqrt()))
 
 
 @pytest.mark.cpp

@@ -17,6 +17,7 @@ import gint
 from gint.conductor import export
 from gint.conductor.capture import ExportError
 from gint.operators import OPERATORS
+from gint.plan import Launch
 
 pytestmark = pytest.mark.torch
 N = torch.export.Dim("n")
@@ -83,6 +84,22 @@ def test_what_an_operator_writes_into_what_it_makes_is_no_hindrance(path):
         x = torch.randn(n, 32)
         torch.testing.assert_close(loaded(x), model(x))
         torch.testing.assert_close(torch.from_numpy(loaded(x.numpy())), model(x))
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_heads_that_are_repeated_for_attention_alone_are_not_copied(path, rows):
+    class Attention(nn.Module):
+        def forward(self, q, k, v):
+            k, v = (t[:, :, None].expand(2, 2, 3, 7, 8).reshape(2, 6, 7, 8) for t in (k, v))
+            return nn.functional.scaled_dot_product_attention(q, k, v)
+
+    given = torch.randn(2, 6, rows, 8), torch.randn(2, 2, 7, 8), torch.randn(2, 2, 7, 8)
+    loaded = saved(Attention().eval(), given, path)
+    assert not any(isinstance(step, Launch) for step in loaded.plan.steps)
+    expected = Attention()(*given)
+    torch.testing.assert_close(loaded(*given), expected)
+    found = loaded(*[t.numpy() for t in given])
+    torch.testing.assert_close(torch.from_numpy(found), expected)
 
 
 def test_a_loaded_function_imports_no_tracer(path):

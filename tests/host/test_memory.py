@@ -124,6 +124,26 @@ def test_a_size_nobody_asks_for_any_more_is_given_back(pool):
     assert not sized.kept
 
 
+def test_as_much_as_the_limit_allows_is_used_again(pool):
+    shelf = shelf_of(pool, (512, 512), F32)
+    held = [shelf() for _ in range(20)]
+    assert pool.limit - (2 << 20) < pool.bytes <= pool.limit
+    kept = {address(a) for a in held}
+    del held
+    again = [shelf() for _ in range(15)]
+    assert {address(a) for a in again} <= kept
+    assert pool.statistics().made == 20
+
+
+def test_what_was_released_is_found_behind_what_is_held(pool):
+    shelf = shelf_of(pool, (64, 512), F32)
+    held = [shelf() for _ in range(40)]
+    released = {address(a) for a in held[:8]}
+    del held[:8]
+    again = [shelf() for _ in range(4)]  # each looks at 16 of the 40
+    assert released & {address(a) for a in again}
+
+
 def test_statistics_tell_what_is_kept_and_what_is_in_use(pool):
     shelf = shelf_of(pool, SHAPE, F32)
     held = shelf()

@@ -158,6 +158,24 @@ def test_what_is_made_and_wanted_comes_back_as_tensors():
     torch.testing.assert_close(view, wanted.reshape(4, 36))
 
 
+@pytest.mark.parametrize(
+    ("size", "like"),
+    [
+        ((1, 4, 6, 7), torch.empty(0)),
+        ((4, 6, 6), torch.empty(0)),
+        ((1, 4, 6, 6), torch.empty(0, dtype=torch.int32)),
+    ],
+)
+def test_what_is_made_is_compared_where_there_is_what_it_is_like(size, like):
+    s = steps(2, [], 1)
+    s.convolution(2, 0, 1, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    with pytest.raises(TypeError, match="like a tensor"):
+        s.expect(2, size, torch.empty(size).stride(), 3)
+    s.expect(2, size, torch.empty(size).stride(), like)
+    with pytest.raises(ValueError, match="An operator made other sizes or elements"):
+        s.finish([2])(torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3))
+
+
 def test_results_are_the_callers_alone():
     x = torch.randn(1, 3, 8, 8)
     s = steps(2, [], 2)

@@ -27,13 +27,13 @@ class GGUFFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            import gguf
+            from gint.quantized.gguf_reader import Reader
         except ModuleNotFoundError as error:
             raise ImportError(
                 f"Reading {path.name} needs the package gguf: pip install 'gint[llm]'."
             ) from error
 
-        class Reader(gguf.GGUFReader):
+        class WithoutTensors(Reader):
             """Looks at no tensor, so that one which the file breaks off in can be named."""
 
             def _build_tensors(self, start_offs: int, fields: list) -> None:
@@ -41,9 +41,9 @@ class GGUFFile:
 
         opened = OpenFile(path)
         try:
-            reader = Reader(path)
-            # Of the vocabulary there are thousands of texts, which nobody here asks for.
-            self.fields = {n: f.contents() for n, f in reader.fields.items() if len(f.data) == 1}
+            reader = WithoutTensors(path)
+            single = {n: f for n, f in reader.fields.items() if reader.length_of(n) is None}
+            self.fields = {name: field.contents() for name, field in single.items()}
             self.tensors = {t.name: t for t in reader.found}
         except (ValueError, IndexError, KeyError, OSError, UnicodeDecodeError) as error:
             raise CheckpointError(

@@ -25,6 +25,7 @@ from gint.runtime.tensors.devices import current_stream
 from .graph.circular import find_circular_pads
 from .graph.duplicates import merge_equal
 from .graph.externs import name_of
+from .graph.halves import join_halves
 from .graph.heads import share_heads
 from .graph.nodes import Graph, NodeKind, find_tensor, forget_tensors, value_of
 from .graph.writes import drop_rewrites, is_write
@@ -124,6 +125,7 @@ class GintCompiler:
     ) -> GintCompiledSubgraph:
         find_circular_pads(module.graph)
         share_heads(module.graph)
+        join_halves(module.graph)
         merge_equal(module.graph)
         drop_rewrites(module.graph)
         bring_numbers(module.graph, device)

@@ -29,6 +29,7 @@ from gint.runtime.tensors.layouts import memory_of
 
 from .capture import ExportError, captured, where_written
 from .compiler import drop_dead_code
+from .graph.heads import share_heads
 from .graph.nodes import Graph
 from .lowering.kinds import read_graph
 from .naming import names_of
@@ -142,6 +143,7 @@ def _saved(
 ) -> Saved:
     module = traced.module
     drop_dead_code(module.graph)
+    share_heads(module.graph)
     can = Capabilities()
     graph = read_graph(module.graph, "cpu", None, can.types)
     partitioner = GraphPartitioner(can.max_slots, False, can.max_registers, can.types)

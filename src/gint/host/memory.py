@@ -40,9 +40,11 @@ _PAGE, _BEGIN = 4096, 2048
 _POPULATE_READ = 22
 #: Of a file that is mapped ahead: all of a small model, which a first call reads.
 _AHEAD_BYTES = 256 << 20
-#: Pieces of one size that are kept at most.
-_MAX_KEPT = 16
-#: A size that nobody asked for while so many pieces were made is given back.
+#: Pieces that are looked at for one that is free. The next to ask goes on from there, so that many
+#: may be held for long, as a step of training holds what its backward pass needs.
+_MAX_TRIES = 16
+#: A size that nobody asked for while so many pieces were made is given back. And so many are made
+#: until a full pool is searched for free ones again.
 _MAX_IDLE = 32
 
 
@@ -56,14 +58,9 @@ class Entry(Protocol):
     def is_free(self) -> bool:
         """Whether nobody but the entry holds the memory."""
 
-    #: Of the results at hand.
-    layout: Any
-
-    def lay_out(self, layout: Any) -> None:
-        """Have results of this layout at hand. Nobody else holds the memory now."""
-
-    def hand_out(self) -> Any | None:
-        """A result on the memory; None where it was replaced and cannot be used again."""
+    def hand_out(self, layout: Any) -> Any | None:
+        """A result of this layout on the memory, which nobody else holds now; None where it was
+        replaced and cannot be used again."""
 
 
 class Statistics(NamedTuple):
@@ -82,6 +79,7 @@ class Pool:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes, self.made = limit, 0, 0
+        self.full_until = 0  # so many made
         self.sizes: dict[tuple[type[Entry], int], SizeClass] = {}
         #: Held while anything is added or dropped; handing out needs no lock.
         self.lock = Lock()
@@ -98,7 +96,7 @@ class Pool:
             self.made += 1
             for other in list(self.sizes.values()):
                 self._age(other)
-            if len(sized.kept) < _MAX_KEPT and self._make_room(entry.nbytes):
+            if self._make_room(entry.nbytes):
                 self.bytes += entry.nbytes
                 sized.kept.append(entry)
 
@@ -128,12 +126,16 @@ class Pool:
             self._empty(sized)
 
     def _make_room(self, nbytes: int) -> bool:
-        if self.bytes + nbytes > self.limit >= nbytes:
-            for sized in sorted(self.sizes.values(), key=lambda s: -s.idle):
-                self._empty(sized)
-                if self.bytes + nbytes <= self.limit:
-                    break
-        return self.bytes + nbytes <= self.limit
+        if self.bytes + nbytes <= self.limit:
+            return True
+        if nbytes > self.limit or self.made < self.full_until:
+            return False
+        for sized in sorted(self.sizes.values(), key=lambda s: -s.idle):
+            self._empty(sized)
+            if self.bytes + nbytes <= self.limit:
+                return True
+        self.full_until = self.made + _MAX_IDLE
+        return False
 
     def _empty(self, sized: SizeClass) -> None:
         for entry in sized.take_free():
@@ -159,7 +161,7 @@ class SizeClass:
         self.asked += 1
         kept = self.kept
         # The one used last is tried first: the caches still hold it, and mostly it is free.
-        for _ in range(len(kept)):
+        for _ in range(min(len(kept), _MAX_TRIES)):
             try:
                 entry = kept.pop()
             except IndexError:
@@ -167,17 +169,14 @@ class SizeClass:
             if not entry.is_free():
                 kept.appendleft(entry)
                 continue
-            if layout is not entry.layout:
-                entry.lay_out(layout)
-            found = entry.hand_out()
+            found = entry.hand_out(layout)
             if found is not None:
                 kept.append(entry)
                 return found
             self.pool.forget(entry)
         entry = self.kind(self.nbytes)
-        entry.lay_out(layout)
         # Handed out before it is kept: another thread may look at it at once.
-        found = entry.hand_out()
+        found = entry.hand_out(layout)
         self.pool.keep(self, entry)
         return found
 
@@ -199,7 +198,7 @@ class ArrayEntry:
     """Bytes for NumPy arrays; a layout is a shape and a dtype. Arrays and views of them, of any
     depth, refer to these bytes."""
 
-    __slots__ = ("data", "hand_out", "holders", "layout", "nbytes", "offset")
+    __slots__ = ("data", "holders", "nbytes", "offset")
 
     def __init__(self, nbytes: int) -> None:
         self.data = np.empty(nbytes + _PAGE, np.uint8)
@@ -208,15 +207,14 @@ class ArrayEntry:
         if nbytes >= HUGE_BYTES:
             ask_for_huge_pages(address, self.nbytes)
         self.offset = (_BEGIN - address) % _PAGE
-        self.layout: tuple | None = None
-        self.holders = getrefcount(self.data) + 1  # the array at hand
+        self.holders = getrefcount(self.data)
 
     def is_free(self) -> bool:
         return getrefcount(self.data) == self.holders
 
-    def lay_out(self, layout: tuple[tuple[int, ...], np.dtype]) -> None:
-        shape, dtype = self.layout = layout
-        self.hand_out = np.ndarray(shape, dtype, self.data, self.offset).view
+    def hand_out(self, layout: tuple[tuple[int, ...], np.dtype]) -> np.ndarray:
+        shape, dtype = layout
+        return np.ndarray(shape, dtype, self.data, self.offset)
 
 
 def _default_limit() -> int:

@@ -9,6 +9,7 @@ dequantised matrix to memory.
     superblocks.py  those with super-blocks of 256
     scales.py       the search for a block's scale
     choice.py       which weight takes which format
+    gguf_reader.py  the package gguf's reader, without the texts of a vocabulary
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -12,9 +12,11 @@ from numpy.lib.stride_tricks import as_strided
 from gint.backend.protocol import Backend, BoundLaunch
 from gint.host import memory, selection
 from gint.operators import OPERATORS
-from gint.plan import Named
+from gint.plan import Named, Plan, Step
 from gint.plan.dtypes import ELEMENT_TYPES, Layout, span
 from gint.plan.operators import COPIES, SCATTERS
+
+from .values import Prepared
 
 _BFLOAT16 = "bfloat16"
 
@@ -136,6 +138,15 @@ class Arrays:
         if found is None:
             raise LookupError(f"{name} needs torch: gint has no operator of its own for it.")
         return _writing(found) if into and name in (*SCATTERS, *COPIES) else found
+
+    def body(
+        self,
+        plan: Plan,
+        launches: Mapping[int, BoundLaunch],
+        unknown: Collection[int],
+        prepare: Callable[[Step], Prepared],
+    ) -> None:
+        return None
 
     def named(self, a: Named) -> Any:
         """The host operators' own words: a dtype of NumPy's, a memory format by torch's name."""

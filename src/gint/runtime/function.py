@@ -29,8 +29,8 @@ from gint.plan.verifier import PlanError
 from gint.program import VerificationError
 
 from .overlaps import overlap_check
-from .steps import Prepared, Steps
-from .values import Values
+from .steps import Steps
+from .values import Prepared, Values
 
 
 def load(
@@ -133,10 +133,10 @@ class Running:
             n for n, given in enumerate(self.plan.inputs) if isinstance(given.type, TensorType)
         ]
         self.apart = self._overlap_check()
-        self.steps = _guarded(self.plan.steps[count:], steps, memory)
-        self.result = steps.result(self.plan.result)
         made = [s.value for s in self.plan.steps if hasattr(s, "value")]
         self.count = max([len(self.plan.inputs) + len(self.plan.constants), *(n + 1 for n in made)])
+        self.steps = self._prepared(self.plan.steps[count:], steps, memory)
+        self.result = steps.result(self.plan.result)
         self.constants = _constants(opened, values)
         left = self.count - len(self.plan.inputs) - len(self.constants)
         self.rest = [*self.constants, *([None] * left)]
@@ -156,6 +156,17 @@ class Running:
             return None
         names = [x.name or f"input {n}" for n, x in zip(self.tensors, given, strict=True)]
         return overlap_check(names, written, self.values)
+
+    def _prepared(self, rest: Sequence[Step], steps: Steps, memory: Memory) -> list[Prepared]:
+        prepared = {id(step): steps.prepare(step) for step in rest}
+
+        def prepare(step: Step) -> Prepared:
+            return prepared.get(id(step)) or steps.prepare(step)
+
+        body = self.values.body(self.plan, steps.launches, memory.unknown, prepare)
+        if body is not None:
+            return [_memory_check(memory), body]
+        return _guarded([(step, prepared[id(step)]) for step in rest], memory)
 
     def __call__(self, inputs: Sequence[Any]) -> tuple:
         """The results for the inputs, in their order."""
@@ -264,17 +275,17 @@ def _layout_check(n: int, name: str, t: TensorType, written: bool, steps: Steps)
     return check
 
 
-def _guarded(plan_steps: Sequence[Step], steps: Steps, memory: Memory) -> list[Prepared]:
-    """The steps, before which the memory is asked for that they take: when sizes are known, and
-    again when a result has told more."""
-    enough, prepared, is_asked = _memory_check(memory), [], False
-    for step in plan_steps:
+def _guarded(steps: Sequence[tuple[Step, Prepared]], memory: Memory) -> list[Prepared]:
+    """The prepared steps, before which the memory is asked for that they take: when sizes are
+    known, and again when a result has told more."""
+    enough, guarded, is_asked = _memory_check(memory), [], False
+    for step, prepared in steps:
         if not is_asked and not isinstance(step, (Check, Define)):
-            prepared.append(enough)
+            guarded.append(enough)
             is_asked = True
-        prepared.append(steps.prepare(step))
+        guarded.append(prepared)
         is_asked = is_asked and not isinstance(step, Define)
-    return prepared
+    return guarded
 
 
 def _memory_check(memory: Memory) -> Prepared:

@@ -10,14 +10,14 @@ than the value it is said to lie in. A kernel checks the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from gint.backend.errors import raise_for
 from gint.backend.machine import need_memory
-from gint.backend.protocol import Kernel
+from gint.backend.protocol import BoundLaunch, Kernel
 from gint.host.launches import MOST_BOUND
 from gint.plan import (
     Allocate,
@@ -45,10 +45,7 @@ from gint.plan.verifier import PlanError
 from gint.program import VerificationError
 from gint.program.facts import may_fail
 
-from .values import Values
-
-#: A prepared step: the values by number, the sizes by name.
-Prepared = Callable[[list[Any], dict[str, Any]], None]
+from .values import Prepared, Values
 
 
 class Steps:
@@ -60,9 +57,11 @@ class Steps:
         plan: Plan,
         values: Values,
         kernels: Sequence[Kernel],
-        unknown: Container[int] = (),
+        unknown: Collection[int] = (),
     ) -> None:
         self.plan, self.values, self.kernels, self.unknown = plan, values, kernels, unknown
+        #: What was bound for sizes that are known, by the `id` of the step.
+        self.launches: dict[int, BoundLaunch] = {}
         types = [*[i.type for i in plan.inputs], *[c.type for c in plan.constants]]
         self.types = {n: t for n, t in enumerate(types) if isinstance(t, TensorType)}
 
@@ -115,7 +114,7 @@ class Steps:
         made, pick = self.sized((step.extents, step.params, slots, layouts), bind)
         if pick is not None:
             return lambda v, s: run(made(s), picked(v))
-        call = made[0]
+        call, self.launches[id(step)] = made
         if step.on_copies or may_fail(program):
             return lambda v, s: run(made, picked(v))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from gint.backend.protocol import Backend, BoundLaunch
-from gint.plan import Named
+from gint.plan import Named, Plan, Step
 from gint.plan.dtypes import Layout
+
+#: A prepared step: the values by number, the sizes by name.
+Prepared = Callable[[list[Any], dict[str, Any]], None]
 
 
 class Values(Protocol):
@@ -71,6 +74,17 @@ class Values(Protocol):
 
     def is_ours(self, operator: str) -> bool:
         """Whether an operator is one of gint's, which run on a backend, and not ATen's."""
+
+    def body(
+        self,
+        plan: Plan,
+        launches: Mapping[int, BoundLaunch],
+        unknown: Collection[int],
+        prepare: Callable[[Step], Prepared],
+    ) -> Prepared | None:
+        """The steps after a plan's head as one, where that is quicker than one by one. Of them
+        `launches` are bound, and the calls in `unknown` ask for memory when they are made, by `id`;
+        `prepare` gives a step."""
 
     def named(self, a: Named) -> Any:
         """What an operator is given for a name of torch's. Raises LookupError."""

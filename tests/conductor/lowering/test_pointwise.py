@@ -32,6 +32,13 @@ def test_powers_of_other_numbers_and_of_integers():
     compare(lambda x: 2**x, torch.arange(-2, 70))
 
 
+@pytest.mark.parametrize("exponent", [1, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
+def test_the_first_power_is_the_number_itself(dtype, exponent):
+    record = compare(lambda x: (x + x) ** exponent, torch.tensor([0.0, 2.5, -3, 1]).to(dtype))
+    assert "pow" not in record.listings[0]
+
+
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.int64])
 def test_shifts_as_python_writes_them(dtype):
     x = torch.arange(100).to(dtype)

@@ -23,6 +23,15 @@ class Counter(torch.nn.Module):
         return self.inner(x) + self.count
 
 
+class Called(torch.nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args):
+        return self.function(*args)
+
+
 def traced(model, *args, **how):
     return trace_exported(torch.export.export(model, args, strict=False, **how))
 
@@ -39,6 +48,15 @@ def test_parameters_and_buffers_are_attributes():
     held = {n.target for n in nodes if n.op == "get_attr"}
     assert held == {"inner.weight", "inner.bias", "count"}
     assert torch.equal(module.inner.weight, model.inner.weight)
+
+
+def test_what_a_plan_says_of_a_tensor_anyway_is_not_asserted():
+    def function(x):
+        return x.to(torch.float64).to(torch.float32) * 2
+
+    program = torch.export.export(Called(function), (torch.ones(2, 3),), strict=False)
+    assert "aten._assert_tensor_metadata.default" in targets(program.graph_module)
+    assert not any("assert" in name for name in targets(trace_exported(program).module))
 
 
 def test_what_is_written_is_copied_back_last():

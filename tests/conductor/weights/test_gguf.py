@@ -6,11 +6,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-pytest.importorskip("gguf")
+gguf = pytest.importorskip("gguf")
+
+from transformers import modeling_gguf_pytorch_utils as conventions
 
 from airllm import AutoModel
-from benchmarks.gguf_file import write_gguf
+from benchmarks.gguf_file import ARCHITECTURES, write_gguf
 from gint.conductor import from_gguf, statistics
+from gint.conductor.weights.gguf import _Names
 from gint.quantized import FORMATS
 from tests.conductor.weights.tiny_models import dequantized, ids, relative, tiny
 
@@ -33,6 +36,19 @@ def test_families(family, tmp_path):
     wanted = dequantized(source, "q8_0")(tokens).logits
     torch.testing.assert_close(model(tokens).logits, wanted, rtol=1e-4, atol=1e-4)
     assert all(p.dim() == 1 or p.shape[0] == 96 for p in model.parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_are_found_without_asking_each_module(family):
+    source = tiny(family, **FAMILIES[family])
+    kind = ARCHITECTURES[source.config.model_type]
+    processor = conventions.TENSOR_PROCESSORS.get(kind, conventions.TensorProcessor)({})
+    found, wanted = (
+        conventions.get_gguf_hf_weights_map(asked, processor, kind)
+        for asked in (_Names(source), source)
+    )
+    assert found.items() <= wanted.items()
+    assert {name for name, _ in source.named_parameters()} <= set(found.values())
 
 
 def test_compiled(tmp_path):
@@ -92,3 +108,34 @@ def test_a_tensor_is_missing(tmp_path, monkeypatch):
     path = write_gguf(source, tmp_path / "model.gguf", "q8_0")
     with pytest.raises(ValueError, match=r"has no tensor for model\.layers\.0\.mlp\.down_proj"):
         from_gguf(path)
+
+
+@pytest.mark.parametrize("pad", [11, 96])
+def test_a_vocabulary_in_the_file(pad, tmp_path):
+    """It says how many tokens there are, and where texts end, and is held by nobody."""
+    path, texts = tmp_path / "model.gguf", [f"token {i}" for i in range(96)]
+    write_gguf(tiny("Llama", num_hidden_layers=1), path, "q8_0")
+    reader, whole = gguf.GGUFReader(path), tmp_path / "whole.gguf"
+    writer = gguf.GGUFWriter(whole, "llama")
+    for name, field in reader.fields.items():
+        if name.startswith("llama.") and name != "llama.vocab_size":
+            writer.add_key_value(name, field.contents(), field.types[0])
+    writer.add_token_list(texts)
+    writer.add_bos_token_id(5)
+    writer.add_eos_token_id(7)
+    writer.add_eot_token_id(9)
+    writer.add_pad_token_id(pad)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    model, tokens = from_gguf(whole), ids(1, 9)
+    config = model.config
+    assert config.vocab_size == 96
+    assert (config.bos_token_id, config.eos_token_id) == (5, [7, 9])
+    assert config.pad_token_id == (pad if pad < 96 else None)  # Llama's
+    assert model.generation_config.eos_token_id == [7, 9]
+    assert from_gguf(whole, eos_token_id=8).generation_config.eos_token_id == 8
+    assert torch.equal(model(tokens).logits, from_gguf(path)(tokens).logits)

@@ -43,7 +43,7 @@ def carried_out(
     inputs = tuple(Input(f"x{n}", type_of(t)) for n, t in enumerate(tensors))
     plan = Plan(inputs, (), (), tuple(steps), tuple(Use(v) for v in result))
     placement, types = place(plan), types_of(plan)
-    items = split(plan, placement, (), (), plan.steps, owns_inputs=False)
+    items = split(plan, placement, (), (), plan.steps)
     values = dict(enumerate(tensors))
     for step in items:
         if isinstance(step, Allocate):

@@ -13,6 +13,7 @@ The rules, by subject:
     create.py      full, arange, casts, copies
     join.py        concatenations
     gather.py      indexing by tensor
+    losses.py      gradients of losses over classes
     pieces.py      gradients of slices
     windows.py     pooling, windows as columns
     scan.py        running sums, products, extremes
@@ -23,12 +24,13 @@ nodes belong together.
 """
 
 # Importing them registers their rules.
-from . import create, gather, join, pieces, pointwise, reduce, scan, windows, writing
+from . import create, gather, join, losses, pieces, pointwise, reduce, scan, windows, writing
 
 __all__ = [
     "create",
     "gather",
     "join",
+    "losses",
     "pieces",
     "pointwise",
     "reduce",

@@ -280,14 +280,14 @@ def _runs_on(source: fx.Node, dims: list[int]) -> bool:
     return all(isinstance(s, int) for s, _ in steps) and bool(steps) and min(steps)[1] in dims
 
 
-def _row_along(c: Context, source: fx.Node, dim: object) -> Reduction:
+def row_along(c: Context, source: fx.Node, dim: object) -> Reduction:
     rank = len(tensor_of(source).shape)
     return _row(c, source, _dims(dim, rank) if rank else [])
 
 
 @lowers(aten._softmax.default, uses=("amax", "exp", "sum"))
 def _softmax(c: Context) -> Value:
-    r = _row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
+    r = row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
     largest = r.fold("amax", r.value)
     return _share(c, r, largest)
 
@@ -304,14 +304,14 @@ def _share(c: Context, r: Reduction, largest: Value) -> Value:
 @lowers(aten._safe_softmax.default, uses=("amax", "exp", "sum"))
 def _safe_softmax(c: Context) -> Value:
     """Zeros, not NaN, for a row of nothing but -inf."""
-    r = _row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
+    r = row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
     largest = r.fold("amax", r.value)
     return c.builder.where(largest == -math.inf, c.operand(0.0), _share(c, r, largest))
 
 
 @lowers(aten._log_softmax.default, uses=("amax", "exp", "sum", "log"))
 def _log_softmax(c: Context) -> Value:
-    r = _row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
+    r = row_along(c, c.argument(0, "self"), c.argument(1, "dim"))
     largest = r.fold("amax", r.value)
     total = r.fold("sum", lambda at: c.builder.exp(r.value(at) - largest))
     return r.value(c.map) - largest - c.builder.log(total)
@@ -320,19 +320,12 @@ def _log_softmax(c: Context) -> Value:
 @lowers(aten._softmax_backward_data.default, uses=("sum",))
 def _softmax_backward(c: Context) -> Value:
     grad_node, out_node, dim = c.op_node.args[:3]
-    r = _row_along(c, grad_node, dim)
+    r = row_along(c, grad_node, dim)
 
     def weighed(at: Map) -> Value:
         return r.value(at) * c.builder.cast(c.value(out_node, at), c.dtype)
 
     return (r.value(c.map) - r.fold("sum", weighed)) * c.operand(out_node)
-
-
-@lowers(aten._log_softmax_backward_data.default, uses=("sum", "exp"))
-def _log_softmax_backward(c: Context) -> Value:
-    grad_node, out_node, dim = c.op_node.args[:3]
-    r, y = _row_along(c, grad_node, dim), c.operand(out_node)
-    return r.value(c.map) - c.builder.exp(y) * r.fold("sum", r.value)
 
 
 @lowers(aten.native_layer_norm.default, uses=("sum", "rsqrt"))

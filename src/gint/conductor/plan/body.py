@@ -18,19 +18,16 @@ Where there is nothing native, the steps are written one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
-
-from gint.plan import Call, Launch, Plan, Release, Step, TensorType
-from gint.plan.contents import values_of
+from gint.plan import Call, Launch, Plan, Release, Step
 from gint.plan.expressions import source
-from gint.runtime.tensors.copies import Copied, copied_in
-from gint.runtime.tensors.frames import Frames, tensor_in
-from gint.runtime.tensors.layouts import reinterpret
-from gint.runtime.tensors.native_runs import Bound, native_run
-from gint.runtime.tensors.placement import Placement, place
+from gint.runtime.tensors.copies import copied_in
+from gint.runtime.tensors.frame_contents import Contents, Known, shown_in
+from gint.runtime.tensors.frames import Frames
+from gint.runtime.tensors.native_runs import Bound
+from gint.runtime.tensors.placement import Placement, is_small_input, place
 from gint.runtime.tensors.runs import ATTENTION, JOIN, Run, joins_of, split, types_of
 from gint.runtime.tensors.torch_shim import native_with_torch
 
@@ -65,12 +62,12 @@ def write_body(writer: Writer, steps: Sequence[Step]) -> None:
     placement = writer.placement = place(writer.plan)
     # What a forward graph is given lives on with its caller: only what was saved for a backward
     # graph is that one's alone.
-    given = writer.plan, placement, bound, writer.flipped, steps, writer.is_backward, copied
-    items = split(*given)
+    inputs = enumerate(writer.plan.inputs if writer.is_backward else ())
+    large = {n for n, x in inputs if not is_small_input(x.type)}
+    items = split(writer.plan, placement, bound, writer.flipped, steps, large, copied)
     runs = [item for item in items if isinstance(item, Run)]
-    shown = _shown(items, placement)
-    known = types, joins_of(writer.plan, types), _packed(writer), copied
-    make = _Making(native.RunSteps, runs, bound, placement, shown, known)
+    known = Known(types, joins_of(writer.plan, types), _packed(writer), copied)
+    make = Contents(native.RunSteps, runs, bound, placement, shown_in(items, placement), known)
     if placement.nbytes:
         _write_on_frame(writer, items, make)
     else:
@@ -89,52 +86,13 @@ def _bound(writer: Writer, native: Any) -> dict[int, Bound]:
     return found
 
 
-def _shown(items: Sequence[Step | Run], placement: Placement) -> list[int]:
-    """What lies in the frame and is used outside of runs."""
-    steps = [item for item in items if not isinstance(item, Run)]
-    used = (v for step in steps for v in values_of(step) if placement.holds(v))
-    return list(dict.fromkeys(used))
-
-
 def _packed(writer: Writer) -> dict[int, Any]:
     """The constants that have no memory of their own: weights in a library's format."""
     constants = enumerate(writer.plan.constants, len(writer.plan.inputs))
     return {n: writer.space[writer.name(n)] for n, c in constants if c.type is None}
 
 
-class _Making:
-    """Makes what belongs to a frame: runs, then the tensors that are shown. `known` of values:
-    their types, dimensions in which they are joined, packed constants; and what calls copy."""
-
-    def __init__(
-        self,
-        steps: Callable[..., Any],
-        runs: Sequence[Run],
-        bound: dict[int, Bound],
-        placement: Placement,
-        shown: Sequence[int],
-        known: tuple[dict[int, TensorType], dict[int, int], dict[int, Any], dict[int, Copied]],
-    ) -> None:
-        self.steps, self.runs, self.bound = steps, runs, bound
-        self.placement, self.shown, self.known = placement, shown, known
-
-    def __call__(self, block: torch.Tensor) -> tuple[Any, ...]:
-        tensors: dict[int, torch.Tensor] = {}
-        for value, spot in self.placement.spots.items():
-            kind = spot.type
-            dtype = getattr(torch, kind.dtype)
-            tensors[value] = tensor_in(block, spot.offset, kind.size, kind.strides, dtype)
-        for value, view in self.placement.views.items():
-            layout: Any = (view.size, view.strides, view.offset)
-            tensors[value] = reinterpret(tensors[view.of], *layout)
-        runs = [self.run(run, tensors) for run in self.runs]
-        return (*runs, *[tensors[value] for value in self.shown])
-
-    def run(self, run: Run, fixed: dict[int, torch.Tensor]) -> Callable[..., Any]:
-        return native_run(self.steps, run, self.bound, fixed, *self.known)
-
-
-def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: _Making) -> None:
+def _write_on_frame(writer: Writer, items: Sequence[Step | Run], make: Contents) -> None:
     frames = writer.constant(Frames(make.placement.nbytes, make), "frames")
     names = {id(run): f"run_{n}" for n, run in enumerate(make.runs)}
     unpacked = ["_", *names.values(), *map(writer.name, make.shown)]

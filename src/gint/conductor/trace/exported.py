@@ -77,9 +77,22 @@ def trace_exported(
     specs = [spec for n, spec in enumerate(signature.input_specs) if n not in fixed]
     nodes = _hold_constants(traced, specs, functional)
     convolve_with_packed_weights(traced)
+    _drop_what_is_known(traced.graph)
     _write_back(traced, signature.output_specs, nodes)
     traced.graph.lint()
     return Traced(traced, tuple(_bounds(functional, mode.shape_env)))
+
+
+def _drop_what_is_known(graph: fx.Graph) -> None:
+    """Take out assertions on what a plan says of a tensor anyway: each would be a call, and have
+    the tensor stored for it."""
+    asserting = torch.ops.aten._assert_tensor_metadata.default
+    for node in graph.find_nodes(op="call_function", target=asserting):
+        tensor, *said = node.args
+        fake = tensor.meta["val"]
+        is_same = all(what in (None, getattr(fake, k)) for k, what in node.kwargs.items())
+        if is_same and all(what in (None, fake.dtype) for what in said):
+            graph.erase_node(node)
 
 
 @contextmanager

@@ -9,10 +9,12 @@ Knows modules and files. Does not know graphs.
 
 from __future__ import annotations
 
+import math
 import mmap
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +26,9 @@ from gint.quantized import FORMATS, QuantizedFormat, QuantizedProducts, Quantize
 from .matrix import QuantizedMatrix
 from .model import bar, cpu_products
 from .modules import is_quantizable, put_in_place
+
+if TYPE_CHECKING:
+    from gint.quantized.gguf_reader import Reader
 
 _FORMATS = {f.gguf_name: f for f in FORMATS}
 #: transformers' classes that leave matrices alone or move whole rows, which blocks can follow.
@@ -63,7 +68,7 @@ def from_gguf(
             raise ValueError(f"{path} is no GGUF file: it does not begin with 'GGUF'.")
     reader, model, processor, family = _empty_model(path, dtype, settings)
     loading = _Loading(path, model, cpu_products(backend), quantize_activations, reader.data)
-    names = get_gguf_hf_weights_map(model, processor, family)
+    names = get_gguf_hf_weights_map(_Names(model), processor, family)
     with bar(progress, sum(t.n_bytes for t in reader.tensors)) as step:
         for tensor in reader.tensors:
             if tensor.name in names:
@@ -75,16 +80,18 @@ def from_gguf(
 
 def _empty_model(path: Path, dtype: torch.dtype, settings: dict[str, Any]) -> tuple[Any, ...]:
     """The file, its model without memory for parameters, what changes its tensors, its family."""
-    from gguf import GGUFReader
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers import modeling_gguf_pytorch_utils as conventions
 
+    from gint.quantized.gguf_reader import Reader
+
     try:
-        reader = GGUFReader(str(path))
+        reader = Reader(str(path))
     except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no whole GGUF file: {error}. Fetch it again.") from error
-    parsed = conventions.load_gguf_checkpoint(str(path))
-    config = AutoConfig.for_model(**parsed["config"] | settings)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        parsed = conventions.load_gguf_checkpoint(_metadata(reader, Path(folder)))
+    config = AutoConfig.for_model(**parsed["config"] | _ends(reader, parsed["config"]) | settings)
     family = reader.fields["general.architecture"].contents()
     made = conventions.TENSOR_PROCESSORS.get(family, conventions.TensorProcessor)
     if made.__name__ not in _BY_ROWS:
@@ -101,6 +108,64 @@ def _empty_model(path: Path, dtype: torch.dtype, settings: dict[str, Any]) -> tu
         if held:
             model._init_weights(module)
     return reader, model, made(config=parsed["config"]), family
+
+
+class _Names:
+    """A module as transformers asks for its parameters' names, and its children without theirs.
+
+    transformers asks every module below for what its names would be, and has gguf make the table of
+    all layers' names for each: 10 s of 32 layers. The families here have their names from the top.
+    """
+
+    def __init__(self, module: nn.Module, is_top: bool = True) -> None:
+        self.config, self.state_dict = getattr(module, "config", None), module.state_dict
+        self._below = module.named_children() if is_top else ()
+
+    def named_children(self) -> list[tuple[str, _Names]]:
+        return [(name, _Names(child, is_top=False)) for name, child in self._below]
+
+
+def _metadata(reader: Reader, folder: Path) -> str:
+    """A file of what transformers reads a configuration from: it asks gguf for every text of the
+    vocabulary, and takes no more of them than their number."""
+    from gguf import GGUFWriter
+
+    path = folder / "metadata.gguf"
+    writer = GGUFWriter(path, reader.fields["general.architecture"].contents())
+    left_out = ("GGUF.", "tokenizer.", "general.architecture", "general.alignment")
+    for name, field in reader.fields.items():
+        if field.data and not name.startswith(left_out):
+            writer.add_key_value(name, field.contents(), field.types[0], field.types[-1])
+    tokens = reader.length_of("tokenizer.ggml.tokens")
+    if tokens is not None and f"{writer.arch}.vocab_size" not in reader.fields:
+        writer.add_vocab_size(tokens)
+    for tensor in reader.tensors:  # their names say what a model has
+        writer.add_tensor(tensor.name, np.zeros(1, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return str(path)
+
+
+def _ends(reader: Reader, config: dict[str, Any]) -> dict[str, Any]:
+    """The tokens that begin, end and pad a text, where the file says them: transformers leaves
+    those to its tokenizer, and a model would generate beyond the end. Some files name one that the
+    model has no row for."""
+    known = config.get("vocab_size", math.inf)
+    found = {
+        end: token
+        for end in ("bos", "eos", "eot", "padding")
+        if (name := f"tokenizer.ggml.{end}_token_id") in reader.fields
+        and (token := reader.fields[name].contents()) < known
+    }
+    ends = list(dict.fromkeys(found[end] for end in ("eos", "eot") if end in found))
+    said = {
+        "bos_token_id": found.get("bos"),
+        "eos_token_id": ends if len(ends) > 1 else next(iter(ends), None),
+        "pad_token_id": found.get("padding"),
+    }
+    return {name: token for name, token in said.items() if token is not None}
 
 
 class _Loading:

@@ -151,6 +151,10 @@ bool settle(const NativeRun &s, size_t n, Outcome outcome, int32_t flag, const R
                      what && *what ? what : "its operands do not fit together");
         return false;
     }
+    case Outcome::unexpected:
+        PyErr_SetString(PyExc_ValueError,
+                        "An operator made other sizes or elements than the plan says.");
+        return false;
     case Outcome::done:
         break;
     }

@@ -26,6 +26,14 @@ StepFunction make_function(nb::handle work, nb::handle operands, const Following
     throw nb::type_error("Only native launches are steps of a run.");
 }
 
+int32_t elements_of(nb::handle tensor) {
+    const TensorHandle handle = handle_of(tensor.ptr());
+    int32_t dtype = 0;
+    if (!handle || torch_shim()->dtype(handle, &dtype))
+        throw nb::type_error("What is expected is like a tensor.");
+    return dtype;
+}
+
 // Collects steps. Numbers of values are checked as steps are added, so that none is ever beyond,
 // and that what torch is given is a tensor.
 class RunSteps {
@@ -93,7 +101,9 @@ class RunSteps {
         add(std::move(step));
     }
 
-    void expect(nb::object value, nb::tuple size, nb::tuple strides) {
+    // `like` is of the elements that are expected, or None: then neither those nor sizes are
+    // compared.
+    void expect(nb::object value, nb::tuple size, nb::tuple strides, nb::object like) {
         auto step = std::make_unique<ExpectStep>();
         step->value = tensor(value);
         if (step->value < run_made().first_made())
@@ -101,6 +111,7 @@ class RunSteps {
         step->size = sizes_of(size), step->strides = sizes_of(strides);
         if (step->size.size() != step->strides.size())
             throw nb::value_error("What is expected has a stride for each of its dimensions.");
+        if (!like.is_none()) step->dtype = elements_of(like);
         add(std::move(step));
     }
 
@@ -380,7 +391,7 @@ void add_run_steps(nb::module_ &m) {
         .def("watched", &RunSteps::watched, "work"_a, "operands"_a, "values"_a)
         .def("behind", &RunSteps::behind, "value"_a, "of"_a, "offset"_a, "step"_a = 0)
         .def("view", &RunSteps::view, "value"_a, "of"_a, "size"_a, "strides"_a, "offset"_a)
-        .def("expect", &RunSteps::expect, "value"_a, "size"_a, "strides"_a)
+        .def("expect", &RunSteps::expect, "value"_a, "size"_a, "strides"_a, "like"_a = nb::none())
         .def("release", &RunSteps::release, "values"_a)
         .def("product", &RunSteps::product, "is_batched"_a, "out"_a, "c"_a.none(), "a"_a, "b"_a,
              "beta"_a, "alpha"_a, "rows"_a = 0, "row_bytes"_a = 0)

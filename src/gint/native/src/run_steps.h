@@ -23,11 +23,12 @@ struct RunValue {
 
 enum class Outcome {
     done,
-    paused,    // between two steps, for what Python has to see to
-    refused,   // a launch must not run on this memory
-    flagged,   // a launch set its error flag
-    failed,    // torch's operator did not
-    no_memory, // a launch found none for its own use
+    paused,     // between two steps, for what Python has to see to
+    refused,    // a launch must not run on this memory
+    flagged,    // a launch set its error flag
+    failed,     // torch's operator did not
+    unexpected, // an operator made something else than the plan says
+    no_memory,  // a launch found none for its own use
 };
 
 class RunStep {

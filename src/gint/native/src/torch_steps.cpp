@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "torch_tensor.h"
+
 namespace gint {
 
 Outcome keep(ShimError error, TensorHandle made, RunValue *value) {
@@ -51,17 +53,18 @@ Outcome ViewStep::run(RunValue *values, const int64_t *sizes, int32_t *) const {
 }
 
 Outcome ExpectStep::run(RunValue *values, const int64_t *sizes, int32_t *) const {
-    constexpr int32_t CPU = 0;
     const TorchShim &torch = *torch_shim();
     TensorHandle given = values[value].handle, made = nullptr;
-    const Dimensions steps(strides, sizes);
-    int64_t *found = nullptr;
-    if (torch.strides(given, &found)) return Outcome::failed;
-    if (std::equal(found, found + strides.size(), steps.get())) return Outcome::done;
-    int32_t dtype = 0;
-    if (torch.dtype(given, &dtype)) return Outcome::failed;
-    const ShimError error = torch.empty_strided(int64_t(size.size()), Dimensions(size, sizes).get(),
-                                                steps.get(), dtype, CPU, 0, &made);
+    const Dimensions lengths(size, sizes), steps(strides, sizes);
+    Tensor t;
+    if (!t.read(given)) return Outcome::failed;
+    if (dtype && (t.dtype != *dtype || t.rank != int64_t(size.size()) ||
+                  !std::equal(t.sizes, t.sizes + t.rank, lengths.get())))
+        return Outcome::unexpected;
+    if (t.rank == int64_t(strides.size()) && std::equal(t.strides, t.strides + t.rank, steps.get()))
+        return Outcome::done;
+    const ShimError error = torch.empty_strided(int64_t(size.size()), lengths.get(), steps.get(),
+                                                t.dtype, CPU, 0, &made);
     if (error || torch.copy(made, given, 0)) {
         if (made) torch.free_tensor(made);
         return Outcome::failed;
@@ -102,7 +105,6 @@ Outcome make_rows(const RowProductStep::Made &m, Number memory, RunValue *values
         values[m.value].address = values[memory].address + m.offset;
         return Outcome::done;
     }
-    constexpr int32_t FLOAT = 6, CPU = 0; // c10::ScalarType's number
     TensorHandle made = nullptr;
     const ShimError error = torch_shim()->empty_strided(int64_t(m.size.size()), m.size.data(),
                                                         m.strides.data(), FLOAT, CPU, 0, &made);

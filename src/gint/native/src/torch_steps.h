@@ -27,9 +27,11 @@ struct ViewStep final : RunStep {
     bool is_short() const override { return true; }
 };
 
-// A value that a step made gets the strides that others rely on.
+// A value that a step made gets the strides that others rely on. Where there is a `dtype`, its own
+// and its sizes are compared.
 struct ExpectStep final : RunStep {
     Number value;
+    std::optional<int32_t> dtype;
     std::vector<CallSize> size, strides; // of as many dimensions
     Outcome run(RunValue *values, const int64_t *sizes, int32_t *flag) const override;
 };

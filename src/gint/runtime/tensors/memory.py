@@ -11,12 +11,12 @@ import torch
 from gint.host.memory import HUGE_BYTES, POOL, POOLED_BYTES, ask_for_huge_pages
 from gint.plan.dtypes import span
 
+from .layouts import reinterpret
+
 #: The shape, the strides and the type of a tensor.
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 _use_count = torch._C._storage_Use_Count
-#: Layouts for which an entry has a tensor at hand.
-_MAX_LAYOUTS = 4
 
 
 class TensorEntry:
@@ -27,12 +27,11 @@ class TensorEntry:
     while somebody holds it: resized, or moved to where other processes read it.
     """
 
-    __slots__ = ("holders", "layout", "memory", "nbytes", "storage", "tensor", "tensors")
+    __slots__ = ("bases", "holders", "memory", "nbytes", "storage")
 
     def __init__(self, nbytes: int) -> None:
         self.storage = torch.UntypedStorage(nbytes, device="cpu")
-        self.layout: Layout | None = None
-        self.tensors: dict[Layout, torch.Tensor] = {}
+        self.bases: dict[torch.dtype, torch.Tensor] = {}
         self.holders, self.memory = self.count_holders(), self.find_memory()
         pointer, self.nbytes = self.memory
         if self.nbytes >= HUGE_BYTES:
@@ -45,25 +44,26 @@ class TensorEntry:
         return self.storage.data_ptr(), self.storage.nbytes()
 
     def is_free(self) -> bool:
-        return self.count_holders() == self.holders
+        uses, references = self.holders
+        return _use_count(self.storage._cdata) == uses and getrefcount(self.storage) == references
 
-    def hand_out(self) -> torch.Tensor | None:
-        return self.tensor.data if self.find_memory() == self.memory else None
-
-    def lay_out(self, layout: Layout) -> None:
+    def hand_out(self, layout: Layout) -> torch.Tensor | None:
         if self.find_memory() != self.memory:
-            return  # it is not handed out any more
-        if layout not in self.tensors:
-            if len(self.tensors) == _MAX_LAYOUTS:
-                self.tensors.clear()
-            size, stride, dtype = layout
-            # A tensor made in inference mode could never be saved for a backward pass.
-            with torch.inference_mode(False):
-                made = torch.empty(0, dtype=dtype, device="cpu")
-                self.tensors[layout] = made.set_(self.storage, 0, size, stride)
-            del made
-        self.tensor, self.layout = self.tensors[layout], layout
+            return None
+        size, stride, dtype = layout
+        base = self.bases.get(dtype)
+        if base is None:
+            base = self._new_base(dtype)
+        return reinterpret(base, size, stride, 0)
+
+    def _new_base(self, dtype: torch.dtype) -> torch.Tensor:
+        """All of the memory as one line, which results are other looks at."""
+        with torch.inference_mode(False):
+            made = torch.empty(0, dtype=dtype, device="cpu")
+            base = self.bases[dtype] = made.set_(self.storage)
+        del made
         self.holders = self.count_holders()
+        return base
 
 
 def shelf(size: tuple, stride: tuple, dtype: torch.dtype) -> Callable[[], torch.Tensor]:

@@ -55,12 +55,14 @@ def native_run(
     joins: Mapping[int, int],
     packed: Mapping[int, Any],
     copied: Mapping[int, Copied],
+    is_compared: bool = False,
 ) -> Callable[..., Any]:
     """A call of a run: given the tensors `run.inputs` and the numbers `run.sizes`, it returns its
     `outputs`, one alone or as a tuple. `steps` is the native module's `RunSteps`, `bound` has the
     launches by `id`, `fixed` what lies in a frame; `types` is what is known of values, `joins` in
     which dimension some are joined, `packed` are constants without memory of their own, `copied`
-    the calls that copy pieces, by `id`."""
+    the calls that copy pieces, by `id`. `is_compared`: results are no longer believed to have the
+    sizes and elements that the plan says."""
     values = [*run.inputs, *run.fixed, *run.made]
     number = {value: n for n, value in enumerate(values)}
     tensors = [fixed[value] for value in run.fixed]
@@ -85,10 +87,10 @@ def native_run(
             made.release([number[value] for value in step.values])
         elif isinstance(step, View) and step.value in addresses.behind:
             made.behind(number[step.value], number[step.of], addresses.behind[step.value])
-        elif isinstance(step, Expect) and addresses.is_expected(step):
-            pass
-        else:
-            _ADDERS[type(step)](made, number, sizes, step)
+        elif isinstance(step, View):
+            _add_view(made, number, sizes, step)
+        elif isinstance(step, Expect) and not addresses.is_expected(step):
+            _add_expect(made, number, sizes, step, is_compared)
     return made.finish([number[v] for v in run.outputs])
 
 
@@ -110,9 +112,13 @@ def _add_view(made: Any, number: dict, sizes: Mapping[Any, tuple], step: View) -
     made.view(number[step.value], number[step.of], *layout, *_given((step.offset,), sizes))
 
 
-def _add_expect(made: Any, number: dict, sizes: Mapping[Any, tuple], step: Expect) -> None:
+def _add_expect(
+    made: Any, number: dict, sizes: Mapping[Any, tuple], step: Expect, is_compared: bool
+) -> None:
     kind = step.type
-    made.expect(number[step.value], _given(kind.size, sizes), _given(kind.strides, sizes))
+    layout = _given(kind.size, sizes), _given(kind.strides, sizes)
+    like = torch.empty(0, dtype=getattr(torch, kind.dtype)) if is_compared else None
+    made.expect(number[step.value], *layout, like)
 
 
 def _given(expressions: tuple, sizes: Mapping[Any, tuple]) -> tuple:
@@ -226,8 +232,4 @@ def _add_pointwise_binary(
 _ONEDNN: dict[Any, Callable[..., None]] = {
     LINEAR: _add_linear, LINEAR_BINARY: _add_linear_binary,
     POINTWISE: _add_pointwise, POINTWISE_BINARY: _add_pointwise_binary,
-}  # fmt: skip
-
-_ADDERS: dict[type, Callable[..., None]] = {
-    View: _add_view, Expect: _add_expect,
 }  # fmt: skip

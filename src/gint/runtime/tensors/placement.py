@@ -72,6 +72,11 @@ def is_small_type(kind: TensorType) -> bool:
     return not symbols_in((kind.size, kind.strides)) and _nbytes(kind) < POOLED_BYTES
 
 
+def is_small_input(kind: TensorType | str | None) -> bool:
+    """Whether an input is a number, or a tensor as above."""
+    return not isinstance(kind, TensorType) or is_small_type(kind)
+
+
 @lru_cache(maxsize=1024)
 def _nbytes(kind: TensorType) -> int:
     return span(kind.size, kind.strides) * getattr(torch, kind.dtype).itemsize  # type: ignore

@@ -35,7 +35,7 @@ from gint.plan.expressions import Expression
 from gint.plan.operators import PRODUCTS
 
 from .entry_points import ROW_PRODUCTS
-from .placement import Placement, is_small, is_small_type
+from .placement import Placement, is_small
 from .torch_shim import has_onednn
 
 ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
@@ -69,14 +69,15 @@ def split(
     bound: Collection[int],
     flipped: Collection[int],
     steps: Sequence[Step],
-    owns_inputs: bool = True,
+    large: Collection[int] = (),
     copied: Collection[int] = (),
+    apart: Collection[int] = (),
 ) -> list[Step | Run]:
     """The last steps of a plan, without those that make what lies in the frame; `bound` are the
-    launches that a run may have, `copied` the calls that it copies by itself, by `id`; `flipped`
-    values are read by torch's operators alone.
-    `owns_inputs`: nobody but the plan may hold its inputs, so that a release gives memory back."""
-    return _Splitter(plan, placement, bound, flipped, steps, owns_inputs, copied).split()
+    launches that a run may have, `copied` the calls that it copies by itself, `apart` what no run
+    may have, by `id`; `flipped` values are read by torch's operators alone. A release of those in
+    `large` gives much memory back, which is not put off."""
+    return _Splitter(plan, placement, bound, flipped, steps, large, copied, apart).split()
 
 
 class _Splitter:
@@ -87,18 +88,18 @@ class _Splitter:
         bound: Collection[int],
         flipped: Collection[int],
         steps: Sequence[Step],
-        owns_inputs: bool,
+        large: Collection[int],
         copied: Collection[int],
+        apart: Collection[int],
     ) -> None:
         self.placement, self.bound, self.flipped = placement, bound, frozenset(flipped)
+        self.large, self.apart = frozenset(large), apart
         self.types = types_of(plan)
         self.joins = joins_of(plan, self.types)
         self.copied = copied
         #: Pairs that attention makes -> their first results, where those alone are used.
         self.first = _first_results(steps, plan.result, self._is_called)
         self.steps = _made_alone(steps, self.first)
-        inputs = plan.inputs if owns_inputs else ()
-        self.large = {n for n, x in enumerate(inputs) if not _is_small_input(x.type)}
         #: Packed weights, which no run is given: its steps have them.
         constants = enumerate(plan.constants, len(plan.inputs))
         self.packed = {n for n, c in constants if c.type is None}
@@ -147,7 +148,7 @@ class _Splitter:
     def _is_native(self, step: Step) -> bool:
         if isinstance(step, Launch):
             return id(step) in self.bound
-        if not self.flipped.isdisjoint(values_of(step)):
+        if id(step) in self.apart or not self.flipped.isdisjoint(values_of(step)):
             return False
         if isinstance(step, Expect):
             return not step.is_foreign and step.value in self.run.made
@@ -159,7 +160,9 @@ class _Splitter:
 
     def _is_called(self, step: Call) -> bool:
         """Whether a run can make a call: of attention, its first result alone."""
-        if symbols_in(step) or not self.flipped.isdisjoint(values_of(step)):
+        if id(step) in self.apart or symbols_in(step):
+            return False
+        if not self.flipped.isdisjoint(values_of(step)):
             return False
         ways = is_called_natively(step), is_row_product(step, self.types)
         return any(ways) or step.value in self.joins or id(step) in self.copied
@@ -252,10 +255,6 @@ def _is_plain(a: Any, types: Mapping[int, TensorType]) -> bool:
             return False
         expected *= max(size, 1)
     return True
-
-
-def _is_small_input(kind: TensorType | str | None) -> bool:
-    return not isinstance(kind, TensorType) or is_small_type(kind)
 
 
 def is_called_natively(step: Call) -> bool:

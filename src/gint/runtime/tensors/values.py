@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 
 from gint.backend.protocol import Backend, BoundLaunch
 from gint.host.selection import choose_for_torch
-from gint.plan import Named
+from gint.plan import Named, Plan, Step
 from gint.plan.dtypes import Layout, span
 
 from . import dense
@@ -111,6 +111,17 @@ class Tensors:
 
     def is_ours(self, operator: str) -> bool:
         return operator.startswith("gint.")
+
+    def body(
+        self,
+        plan: Plan,
+        launches: Mapping[int, BoundLaunch],
+        unknown: Collection[int],
+        prepare: Callable[[Step], Callable[..., None]],
+    ) -> Callable[..., None] | None:
+        from .saved_body import native_body  # and what it needs, for plans that are run
+
+        return native_body(plan, launches, unknown, prepare)
 
     def named(self, a: Named) -> Any:
         return named_object(a)

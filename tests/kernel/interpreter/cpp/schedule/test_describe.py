@@ -70,6 +70,17 @@ map
   index.i64 r[1] <- index(cols)
   store.i64 s[at] <- r[1]
 """
+REVERSED = """
+program reversed
+axis outer parallel
+axis middle parallel
+axis inner parallel
+slot x f32 in (inner, middle, outer)
+slot y f32 out (outer, middle, inner)
+map
+  load.f32 r[0] <- s[x]
+  store.f32 s[y] <- r[0]
+"""
 COLUMNS = """
 program columns
 axis cols parallel
@@ -155,6 +166,12 @@ map, per tile
   SCATTER      32x128    s[at]       <- frame+1024, strides 200 and 1
 """
     )
+
+
+def test_short_sides_of_a_transpose_make_no_tile():
+    short, long = described(REVERSED, x=floats(6, 1000, 4)), described(REVERSED, x=floats(6, 9, 40))
+    assert "along axes 1 and 2" in short
+    assert "along axes 0 and 2" in long
 
 
 def test_rows_that_threads_share():

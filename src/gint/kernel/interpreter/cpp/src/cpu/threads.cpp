@@ -66,17 +66,17 @@ void wait_for_all() {
 #ifdef __SANITIZE_THREAD__
 // The runtime orders its threads by futexes, which ThreadSanitizer does not see: it is told that
 // what is written before all threads of a team meet is seen after.
-struct Team {
+struct Region {
     void (*body)(void *);
     void *data;
 };
-thread_local Team *own = nullptr;
+thread_local Region *own = nullptr;
 
-void run_member(void *team) {
-    __tsan_acquire(team);
-    own = static_cast<Team *>(team);
+void run_member(void *region) {
+    __tsan_acquire(region);
+    own = static_cast<Region *>(region);
     own->body(own->data);
-    __tsan_release(team);
+    __tsan_release(region);
 }
 #endif
 
@@ -85,10 +85,10 @@ void run_member(void *team) {
 #ifdef __SANITIZE_THREAD__
 
 void run_in_team(int threads, void (*body)(void *), void *data) {
-    Team team{body, data};
-    __tsan_release(&team);
-    enter(threads, run_member, &team);
-    __tsan_acquire(&team);
+    Region region{body, data};
+    __tsan_release(&region);
+    enter(threads, run_member, &region);
+    __tsan_acquire(&region);
 }
 
 void barrier() {

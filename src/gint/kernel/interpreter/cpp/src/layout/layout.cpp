@@ -16,6 +16,7 @@ constexpr int64_t ENOUGH_ELEMENTS = 512;       // of a tile of short lines
 constexpr int64_t ONE_LOOP_BYTES = 32 * 1024;  // of a slot, in a tile with nothing between
 constexpr int64_t ONE_FOLD_BYTES = 256 * 1024; // of a long row that is only folded
 constexpr int64_t TRANSPOSE_SIDE = 64;         // long enough lines on both sides for TLB and memory
+constexpr int64_t TINY_TILE = 64;              // elements of a transposing tile
 constexpr int64_t ROWS_ELEMENTS = 32768; // of rows folded together: then a tile's own cost is small
 constexpr int64_t SCANNED_ROWS = 32;     // side by side, by a function that costs much
 constexpr int64_t LINES_TOGETHER = 16;   // folded column by column before partial results are
@@ -180,9 +181,20 @@ class LayoutMaker {
                 continue;
             for (int a = 0; a < layout.rank; a++)
                 if (a != layout.axis_b && layout.strides[n][a] == 1 && layout.extent[a] > 1)
-                    return a;
+                    return longer_axis(a, n);
         }
         return -1;
+    }
+
+    // `axis`, or the one along which slot `n` goes on from it if a tile along `axis` has so few
+    // elements that to begin it takes longer than they do.
+    int longer_axis(int axis, size_t n) const {
+        const int64_t extent = layout.extent[axis];
+        if (extent * layout.extent[layout.axis_b] >= TINY_TILE) return axis;
+        for (int a = 0; a < layout.rank; a++)
+            if (a != layout.axis_b && layout.strides[n][a] == extent && layout.extent[a] > extent)
+                return a;
+        return axis;
     }
 
     // A second axis for tiles whose lines are short: the one along which most bytes go on without a
