@@ -7,7 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from gint.backend.registry import backend
 from gint.operators import OPERATORS
+from gint.operators.launches import use_backend
 
 pytestmark = pytest.mark.torch
 attend = OPERATORS["aten.scaled_dot_product_attention.default"]
@@ -33,6 +35,23 @@ def test_equals_atens(rows, length, masked, groups):
     arrays = [None if t is None else t.numpy() for t in (q, k, v, mask)]
     found = attend(*arrays, is_causal=causal, enable_gqa=shared)
     np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.cpp
+@pytest.mark.parametrize("groups", [4, 2, 1])
+def test_heads_that_share_leave_nothing_to_numpys_blas(groups, monkeypatch):
+    """Its threads spin on the cores that the next launch needs: a model's call took ten times as
+    long."""
+
+    def refuse(*_, **__):
+        raise AssertionError("NumPy's BLAS was asked.")
+
+    q = np.ones((1, 16, 4, 8), np.float32).swapaxes(1, 2)
+    k = np.ones((1, 16, groups, 8), np.float32).swapaxes(1, 2)
+    with use_backend(backend("cpp")):
+        monkeypatch.setattr(np, "matmul", refuse)
+        found = attend(q, k, k, enable_gqa=groups < 4)
+    np.testing.assert_allclose(found, np.ones((1, 4, 16, 8)), rtol=1e-6)
 
 
 def test_what_does_not_fit_is_said():

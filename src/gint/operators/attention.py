@@ -168,9 +168,11 @@ def _grouped(
     if group == 1:
         yield of_heads, shared, result
         return
-    for n in range(shared.shape[0]):
+    for n, matrix in enumerate(shared):
         which = slice(n * group, (n + 1) * group)
-        yield of_heads[which], shared[n], result[which]
+        # Once for each head, as gint's products take it. They would leave one matrix for a batch to
+        # NumPy's BLAS, whose threads then spin on the cores that gint's next launch needs.
+        yield of_heads[which], np.broadcast_to(matrix, (group, *matrix.shape)), result[which]
 
 
 def to_weights(
