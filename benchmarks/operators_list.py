@@ -7,8 +7,10 @@ is a program of its own, written through the frontend.
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -129,13 +131,26 @@ def program_of(target: Any, torch_dtype: torch.dtype) -> Program | None:
     if call is None:
         return None
     try:
-        graph = graph_of(call)
+        with _unlogged():
+            graph = graph_of(call)
     except RuntimeError:  # eager takes what the fake kernel refuses: a bool, shifted
         return None
     partition = GraphPartitioner().partition(read_graph(graph, "cpu", None))
     if len(partition.units) != 1 or not partition.units[0].is_launch:
         return None
     return partition.units[0].program.recording.bytecode
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without what torch logs, with a traceback, of what its fake kernels refuse."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def graph_of(call: Call) -> fx.Graph:

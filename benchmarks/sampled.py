@@ -72,7 +72,10 @@ def draws(chance: random.Random, settings: Settings) -> Iterator[Draw]:
     if settings.together > 1:
         found = [case for case in found if not _is_gradient(case)]
     if not found:
-        raise SystemExit("gint bench sampled: no such row fits any shape. --only takes names.")
+        alone = "; gradients are drawn without --together" if settings.together > 1 else ""
+        raise SystemExit(
+            f"gint bench sampled: no such row fits any shape. --only takes names{alone}."
+        )
     types = settings.types or TYPES
     while True:
         dtype = chance.choice(types)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmarks import goals, operators
-from benchmarks.operators_list import Case, cases, opcode_cases, without_arguments
+from benchmarks.operators_list import Case, cases, opcode_cases, program_of, without_arguments
 from benchmarks.operators_report import Row, report_of
 from benchmarks.settings import Settings, threads_in_effect
 from gint.isa import OPCODES, opcode, opcodes
@@ -38,6 +39,20 @@ def test_every_opcode_is_there_in_every_type() -> None:
 def test_rows_have_names_of_their_own() -> None:
     names = [case.name for case in cases()]
     assert len(set(names)) == len(names)
+
+
+def test_nothing_is_logged_of_what_eager_alone_takes() -> None:
+    """A bool, shifted: torch's fake kernel refuses it, and logs that with a traceback."""
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    log.addHandler(handler)
+    try:
+        assert program_of(torch.ops.aten.__rshift__.Scalar, torch.bool) is None
+    finally:
+        log.removeHandler(handler)
+    assert not said
 
 
 def test_a_made_up_opcode_is_there_without_being_named(monkeypatch: pytest.MonkeyPatch) -> None:
